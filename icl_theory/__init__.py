@@ -1,0 +1,74 @@
+"""Checks the theory of in-context learning numerically and symbolically.
+
+This file is the table of contents: every public name and the module it lives in. Names are loaded on first
+use, so that `icl-theory --help` stays fast and importing the package changes no setting of jax.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "LinearRegression": "tasks",
+    "Prompt": "tasks",
+    "AttentionWeights": "attention",
+    "forward": "attention",
+    "predict": "attention",
+    "gradient_descent_weights": "constructions",
+    "one_layer_optimum": "constructions",
+    "random_weights": "constructions",
+    "Trajectory": "trajectory",
+    "gradient_descent": "trajectory",
+    "implicit_trajectory": "trajectory",
+    "TrainResult": "training",
+    "gradient_descent_agreement": "agreement",
+    "population_risk": "risk",
+    "train": "training",
+    "NoiseCovariance": "noise",
+    "gradient_noise": "noise",
+    "support_dimension": "support",
+    "Estimate": "estimate",
+    "Sandwich": "information.sandwich",
+    "mutual_information": "information.sandwich",
+    "BoundLadder": "information.ladder",
+    "bound_ladder": "information.ladder",
+    "Truncation": "truncation",
+    "condition_number": "truncation",
+    "truncate": "truncation",
+    "truncate_weights": "truncation",
+    "rank_sweep": "sweep",
+    "Claim": "claims.base",
+    "check": "claims.base",
+    "Report": "claims.run",
+    "verify": "claims.run",
+}
+
+__all__ = sorted(_HOME)
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from icl_theory.agreement import gradient_descent_agreement
+    from icl_theory.attention import AttentionWeights, forward, predict
+    from icl_theory.claims.base import Claim, check
+    from icl_theory.claims.run import Report, verify
+    from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
+    from icl_theory.estimate import Estimate
+    from icl_theory.information.ladder import BoundLadder, bound_ladder
+    from icl_theory.information.sandwich import Sandwich, mutual_information
+    from icl_theory.noise import NoiseCovariance, gradient_noise
+    from icl_theory.risk import population_risk
+    from icl_theory.support import support_dimension
+    from icl_theory.sweep import rank_sweep
+    from icl_theory.tasks import LinearRegression, Prompt
+    from icl_theory.training import TrainResult, train
+    from icl_theory.trajectory import Trajectory, gradient_descent, implicit_trajectory
+    from icl_theory.truncation import Truncation, condition_number, truncate, truncate_weights
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'icl_theory' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"icl_theory.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

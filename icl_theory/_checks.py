@@ -1,0 +1,74 @@
+"""The only place that words a refusal: every message says what was got, what was expected, and the cure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def refuse(name: str, got: object, expected: str, cure: str) -> ValueError:
+    """The one form of a refusal, so that every message reads alike."""
+    return ValueError(f"{name}: got {got}, expected {expected}; {cure}.")
+
+
+def _describe(shape: Sequence[int | None]) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+
+
+def array(name: str, value: Any, shape: Sequence[int | None], cure: str = "reshape it") -> np.ndarray:
+    """`value` as a finite float64 array of `shape`, where None stands for any size of at least one."""
+    try:
+        result = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise refuse(name, type(value).__name__, "an array of real numbers", "pass numbers") from None
+    fits = result.ndim == len(shape) and all(
+        got >= 1 if size is None else got == size for got, size in zip(result.shape, shape, strict=True)
+    )
+    if not fits:
+        raise refuse(name, f"shape {result.shape}", f"shape {_describe(shape)}", cure)
+    if not np.isfinite(result).all():
+        bad = int((~np.isfinite(result)).sum())
+        raise refuse(
+            name, f"{bad} entries that are NaN or infinite", "finite numbers", "clean the input first"
+        )
+    return result
+
+
+def integer(name: str, value: Any, low: int, high: int | None, cure: str) -> int:
+    """`value` as an int within [low, high]."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        limit = f"a whole number of at least {low}" if high is None else f"a whole number from {low} to {high}"
+        raise refuse(name, repr(value), limit, cure)
+    return int(value)
+
+
+def number(name: str, value: Any, *, low: float, strict: bool = False, cure: str) -> float:
+    """`value` as a finite float that is at least `low` (above it if `strict`)."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not real or not np.isfinite(value) or value < low or (strict and value == low):
+        raise refuse(name, repr(value), f"a finite number {'above' if strict else 'of at least'} {low:g}", cure)
+    return float(value)
+
+
+def choice(name: str, value: Any, options: Sequence[str]) -> str:
+    """`value` if it is one of `options`."""
+    if value not in options:
+        raise refuse(name, repr(value), "one of " + ", ".join(options), "choose one of these")
+    return value
+
+
+def covariance(name: str, value: Any, dimension: int) -> np.ndarray:
+    """`value` as a symmetric positive semidefinite matrix; None means the identity."""
+    if value is None:
+        return np.eye(dimension)
+    matrix = array(name, value, (dimension, dimension), f"pass a {dimension} x {dimension} covariance")
+    scale = np.abs(matrix).max()
+    if np.abs(matrix - matrix.T).max() > 1e-12 * scale:
+        raise refuse(name, "a matrix that is not symmetric", "a covariance", "pass (C + C.T) / 2")
+    smallest = np.linalg.eigvalsh(matrix)[0]
+    if smallest < -1e-12 * scale:
+        raise refuse(
+            name, f"smallest eigenvalue {smallest:.3g}", "a positive semidefinite matrix", "drop that direction"
+        )
+    return (matrix + matrix.T) / 2

@@ -1,0 +1,46 @@
+"""float64 for the theory without touching jax's global settings, and random generators from jax keys."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+import numpy as np
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+def float64(function: Callable[P, R]) -> Callable[P, R]:
+    """Run the whole body of `function` in double precision and hand numpy arrays out.
+
+    Arrays that left an x64 block as jax arrays would fall back to float32 at their next use, hence numpy.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        with jax.enable_x64(True):
+            return jax.tree.map(np.asarray, function(*args, **kwargs))
+
+    return wrapped
+
+
+def generator(key: Any) -> np.random.Generator:
+    """A numpy generator seeded by a jax key (or by a whole number)."""
+    if isinstance(key, int | np.integer):
+        return np.random.default_rng(int(key))
+    try:
+        data = jax.random.key_data(key) if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+        return np.random.default_rng(np.asarray(data, dtype=np.uint32).ravel())
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(
+            f"key: got {type(key).__name__}, expected a jax.random.key or a whole number; "
+            "pass jax.random.key(0)."
+        ) from None
+
+
+def transpose(matrix: Any) -> Any:
+    """The last two axes exchanged: works for numpy and jax arrays and for stacks of matrices."""
+    return matrix.swapaxes(-1, -2)

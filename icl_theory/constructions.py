@@ -1,0 +1,77 @@
+"""Weights whose behaviour is known: gradient descent, the one-layer optimum, the best rank-m, random."""
+
+from typing import Any
+
+import numpy as np
+
+from icl_theory import _checks
+from icl_theory._numerics import generator
+from icl_theory.attention import AttentionWeights
+from icl_theory.tasks import LinearRegression, square_root
+
+
+def gradient_descent_weights(
+    dim: int, *, layers: int = 1, step_size: float = 1.0, preconditioner: Any = None
+) -> AttentionWeights:
+    """W_K = diag(I, 0), W_Q = diag(P, 0), W_V = diag(0, -η): layer t is step t of w ← w - η P ∇(1/2N) Σ (w·x - y)².
+
+    With the minus readout and mean normalisation the prediction after L layers is that of L steps from w = 0.
+
+    Args:
+        dim: d_x. layers: L. step_size: η. preconditioner: P, shape (d_x, d_x); the identity if None.
+
+    Raises: ValueError. Source: von Oswald et al. 2023, Prop. 1 (arXiv:2212.07677v2).
+    """
+    dim = _checks.integer("dim", dim, 1, None, "use at least one input dimension")
+    layers = _checks.integer("layers", layers, 1, None, "use at least one layer")
+    matrix = np.eye(dim) if preconditioner is None else preconditioner
+    matrix = _checks.array("preconditioner", matrix, (dim, dim))
+    value, key, query = (np.zeros((layers, dim + 1, dim + 1)) for _ in range(3))
+    value[:, dim, dim] = -step_size
+    key[:, :dim, :dim] = np.eye(dim)
+    # w_1 = η P S_xy, and the forward pass gives p = η (K_xᵀ Q_x)ᵀ S_xy: hence the transpose.
+    query[:, :dim, :dim] = matrix.T
+    return AttentionWeights(value, key, query)
+
+
+def random_weights(key: Any, *, layers: int, dimension: int, scale: float = 0.5) -> AttentionWeights:
+    """Independent normal entries of standard deviation scale/√D, value, key and query each (layers, D, D)."""
+    rng = generator(key)
+    shape = (3, layers, dimension, dimension)
+    value, key_, query = rng.standard_normal(shape) * (scale / np.sqrt(dimension))
+    return AttentionWeights.create(value, key_, query)
+
+
+def one_layer_optimum(
+    task: LinearRegression, *, shots: int, rank: int | None = None
+) -> tuple[AttentionWeights, float]:
+    """The best prediction ŷ = x_q · P S_xy over all P (of rank m if asked), as weights and exact population risk.
+
+    P* = Ω Λ M^{-1} with M = E S_xy S_xyᵀ = ((N+1)/N) Λ Ω Λ + (tr(ΩΛ) + σ²)/N Λ. For Ω = I this is Γ^{-1},
+    Γ = ((N+1)/N) Λ + ((tr Λ + σ²)/N) I, with risk tr Λ - tr(Λ² Γ^{-1}). The excess risk of P is
+    ||Λ^{1/2} (P - P*) M^{1/2}||_F², so the best rank-m P comes from the SVD of Λ^{1/2} P* M^{1/2}.
+
+    Args:
+        task: Gaussian inputs. shots: N. rank: m in 0..d_x, None for no constraint.
+
+    Returns: (weights, risk): one layer in the minus readout and mean normalisation; risk E (ŷ - y)².
+    Raises: ValueError for uniform inputs, a singular Λ, or a rank out of range.
+    Source: Ahn et al. 2023 Theorem 1 (arXiv:2306.00297v2), Zhang, Frei, Bartlett 2024; rank-m: new.
+    """
+    task.require_gaussian("the closed-form optimum")
+    shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
+    covariance, tasks, dim = task.covariance, task.task_covariance, task.dim
+    if np.linalg.matrix_rank(covariance) < dim:
+        raise _checks.refuse("task.covariance", "a singular matrix", "full rank", "drop the empty directions")
+    moment = (shots + 1) / shots * covariance @ tasks @ covariance
+    moment += (np.trace(tasks @ covariance) + task.noise_std**2) / shots * covariance
+    if not np.trace(moment) > 0:
+        raise _checks.refuse("task", "labels that are always zero", "some signal", "use a non-zero task covariance")
+    best = np.linalg.solve(moment, covariance @ tasks).T
+    left, right = square_root(covariance), square_root(moment)
+    u, s, vt = np.linalg.svd(left @ best @ right)
+    if rank is not None:
+        rank = _checks.integer("rank", rank, 0, dim, "choose a rank the preconditioner can have")
+        best = np.linalg.solve(left, (u[:, :rank] * s[:rank]) @ vt[:rank]) @ np.linalg.inv(right)
+        s = s[:rank]
+    return gradient_descent_weights(dim, preconditioner=best), task.zero_risk - float(s @ s)
