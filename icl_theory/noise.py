@@ -1,0 +1,200 @@
+"""Implicit-gradient noise: per-demonstration gradients in factored form and their sampling covariance."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from icl_theory import _checks
+from icl_theory._numerics import EPS, generator
+from icl_theory.attention import AttentionWeights, checked
+from icl_theory.support import FactorRanks, Support, factor_ranks, span
+from icl_theory.trajectory import implicit_trajectory
+
+
+def sampling_factor(demonstrations: int, shots: int) -> float:
+    """(N - b) / (b (N - 1)): variance of a mean of b out of N without replacement, in units of the variance."""
+    return (demonstrations - shots) / (shots * (demonstrations - 1))
+
+
+@dataclass(frozen=True)
+class NoiseCovariance:
+    """C = (N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec Gᵀ] with rank-one gradients g_i = a_i b_iᵀ, unbuilt.
+
+    vec stacks rows, as `numpy.ravel` does. Nothing here makes a D² x D² array except `dense`.
+    Source: Y Assumption 1 and App. C.4 (arXiv:2406.03768v2); the factored form is new.
+    """
+
+    left: np.ndarray
+    """a_i = W_V M h_i, shape (N, D)."""
+    right: np.ndarray
+    """b_i = Mᵀ W_Qᵀ W_K M h_i, shape (N, D)."""
+    shots: int
+    """b, the number of demonstrations shown."""
+    coordinates: np.ndarray | None = None
+    """Orthonormal coordinates of the g_i on the support, shape (N, d_S), where that is the cheaper road."""
+
+    @property
+    def factor(self) -> float:
+        """(N - b) / (b (N - 1))."""
+        return sampling_factor(len(self.left), self.shots)
+
+    @cached_property
+    def _gram(self) -> np.ndarray:
+        """Centred Gram matrix of the gradients, ⟨g_i - G, g_j - G⟩, shape (N, N)."""
+        gram = (self.left @ self.left.T) * (self.right @ self.right.T)
+        means = gram.mean(axis=0)
+        return gram - means - means[:, None] + means.mean()
+
+    @cached_property
+    def _scaled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Singular values of the centred coordinates with unit columns, and the columns' norms.
+
+        Ill-conditioned weights spread the columns over many decades; with the norms taken out first, rank and
+        log-determinant do not lose the small ones to rounding.
+        """
+        assert self.coordinates is not None
+        centred = self.coordinates - self.coordinates.mean(axis=0)
+        norms = np.linalg.norm(centred, axis=0)
+        return np.linalg.svd(centred / np.where(norms > 0, norms, 1.0), compute_uv=False), norms
+
+    @cached_property
+    def spectrum(self) -> np.ndarray:
+        """The nonzero eigenvalues of C, descending, shape (rank,).
+
+        From the N x N Gram matrix, O(N² D + N³); or from the d_S coordinates of the support where N is larger.
+        """
+        count = len(self.left)
+        if self.shots == count:
+            return np.zeros(0)
+        if self.coordinates is None:
+            values = np.linalg.eigvalsh(self._gram)[::-1]
+            scale = float(np.max(np.sum(self.left**2, 1) * np.sum(self.right**2, 1)))
+            values = values[values > 10 * count * EPS * scale]
+        else:
+            centred = self.coordinates - self.coordinates.mean(axis=0)
+            values = np.linalg.svd(centred, compute_uv=False)[: self.rank] ** 2
+        return self.factor / count * values
+
+    @cached_property
+    def rank(self) -> int:
+        """Numerical rank of C: at most min(N - 1, d_S), hence below D² for D ≥ 2."""
+        if self.shots == len(self.left):
+            return 0
+        if self.coordinates is None:
+            return len(self.spectrum)
+        values, _ = self._scaled
+        return int((values > 1e-12 * max(values.max(initial=0.0), 1e-300)).sum())
+
+    @cached_property
+    def trace(self) -> float:
+        """tr C = (N-b)/(b(N-1)) [(1/N) Σ |a_i|² |b_i|² - |G|_F²]."""
+        if self.coordinates is None:
+            return float(self.factor * np.trace(self._gram) / len(self.left))
+        return float(self.factor * self.coordinates.var(axis=0).sum())
+
+    @cached_property
+    def log_pseudo_determinant(self) -> float:
+        """Σ log λ over the nonzero eigenvalues of C; 0 for C = 0. Unit: nats (a log of a squared-gradient volume)."""
+        if self.coordinates is None or self.rank < self.coordinates.shape[1]:
+            return float(np.log(self.spectrum).sum())
+        values, norms = self._scaled
+        constant = self.coordinates.shape[1] * np.log(self.factor / len(self.left))
+        return float(2 * np.log(values).sum() + 2 * np.log(norms).sum() + constant)
+
+    def log_determinant(self, floor: float, dimension: int | None = None) -> float:
+        """log det(C + ε² I) on a space of the given dimension that contains the support.
+
+        Args:
+            floor: ε² ≥ 0; with 0 the result is -inf wherever C is singular on that space.
+            dimension: of the space; D² (all matrices) if None, d_S for the support.
+
+        Raises: ValueError for a negative floor or a dimension below the rank.
+        """
+        floor = _checks.number("floor", floor, low=0.0, cure="pass a noise variance of 0 or more")
+        full = self.left.shape[1] * self.right.shape[1]
+        size = full if dimension is None else dimension
+        size = _checks.integer("dimension", size, self.rank, full, "a space must contain the support")
+        if floor == 0:
+            return self.log_pseudo_determinant if self.rank == size else -np.inf
+        # ε² can be far above some eigenvalues and far below others: add first, then take the logarithm.
+        return float(np.log(self.spectrum + floor).sum() + (size - self.rank) * np.log(floor))
+
+    def dense(self) -> np.ndarray:
+        """C itself, shape (D², D²): for small D and for tests."""
+        gradients = np.einsum("ni,nj->nij", self.left, self.right).reshape(len(self.left), -1)
+        centred = gradients - gradients.mean(axis=0)
+        return self.factor / len(self.left) * centred.T @ centred
+
+    def sample(self, key: Any, n: int) -> np.ndarray:
+        """n draws of C^{1/2} n_t with vec-covariance exactly C, shape (n, D, D): a random mix of the centred g_i.
+
+        Args: key: a jax.random.key or a whole number. n: number of draws. Raises: ValueError for n < 1.
+        """
+        n = _checks.integer("n", n, 1, None, "draw at least one sample")
+        mix = generator(key).standard_normal((n, len(self.left)))
+        mix = (mix - mix.mean(axis=1, keepdims=True)) * np.sqrt(self.factor / len(self.left))
+        return self.left.T @ (mix[:, :, None] * self.right)
+
+
+def layer_factors(weights: AttentionWeights, layer: int, accumulated: Any) -> tuple[Any, Any]:
+    """A = W_V M and B = Mᵀ W_Kᵀ W_Q M with M = I + `accumulated`, each (..., D, D)."""
+    m = np.eye(weights.dimension) + accumulated
+    value, key, query = weights.left_factor()[layer], weights.key[layer], weights.query[layer]
+    return value @ m, m.swapaxes(-1, -2) @ (key.T @ query) @ m
+
+
+def gradient_noise(
+    weights: AttentionWeights, demonstrations: Any, shots: int, *, layer: int = 0
+) -> NoiseCovariance:
+    """Covariance of the implicit gradient when b of the N demonstrations are shown, without replacement.
+
+    C_t = (N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec Gᵀ],  g_i = (W_V M h_i)(Mᵀ W_Qᵀ W_K M h_i)ᵀ, with
+    M = I + W_{t-1} of the noise-free trajectory; exact for the subset mean at fixed M. Mean convention (1/N).
+
+    Args:
+        weights: value, key, query, each (L, D, D).
+        demonstrations: tokens, shape (N, D), N ≥ 2.
+        shots: b in 1..N (b = N has no noise).
+        layer: t - 1, counted from 0.
+
+    Returns: `NoiseCovariance`, factored. Cost O(N D² + N² D + N³), or in d_S coordinates for large N.
+    Raises: ValueError for wrong shapes, NaN, shots or layer out of range.
+    Source: Y Assumption 1, App. C.4 (arXiv:2406.03768v2).
+    """
+    tokens = _checks.array("demonstrations", demonstrations, (None, None), "pass one token per row")
+    count, dimension = tokens.shape
+    weights = checked(weights, dimension)
+    count = _checks.integer("number of demonstrations", count, 2, None, "noise needs two demonstrations")
+    shots = _checks.integer("shots", shots, 1, count, "show at least one and at most all demonstrations")
+    layer = _checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    moved = tokens
+    if layer > 0:
+        earlier = AttentionWeights(*(None if a is None else a[:layer] for a in _arrays(weights)))
+        accumulated = implicit_trajectory(earlier, tokens).accumulated[-1]
+        moved = tokens + tokens @ accumulated.T
+    else:
+        accumulated = np.zeros((1, 1))
+    left = moved @ weights.left_factor()[layer].T
+    right = moved @ weights.key[layer].T @ weights.query[layer]
+    if layer > 0:
+        right = right + right @ accumulated
+    coordinates = None
+    if dimension * (dimension + 1) // 2 <= 4 * count:
+        coordinates = support_coordinates(*layer_factors(weights, layer, accumulated), tokens)
+    return NoiseCovariance(left, right, shots, coordinates)
+
+
+def support_coordinates(left: np.ndarray, right: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """Orthonormal coordinates (N, d_S) of A h_i h_iᵀ B on the support restricted to the span of the tokens."""
+    basis = span(tokens)
+    left, right = left @ basis, basis.T @ right
+    ranks = factor_ranks(left, right) if basis.shape[1] else FactorRanks(0, 0, 0)
+    if ranks.dimension == 0:
+        return np.zeros((len(tokens), 0))
+    return Support.of(left, right, ranks).coordinates(tokens @ basis)
+
+
+def _arrays(weights: AttentionWeights) -> tuple:
+    return weights.value, weights.key, weights.query, weights.mlp_in, weights.mlp_out

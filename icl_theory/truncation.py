@@ -1,0 +1,117 @@
+"""Truncation of weight matrices by singular value decomposition, clipping rates and condition numbers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from icl_theory import _checks
+from icl_theory.attention import AttentionWeights, checked
+from icl_theory.tasks import square_root
+
+MODULES = ("value", "key", "query", "attention", "mlp", "all")
+_MATRICES = {
+    "value": ("value",),
+    "key": ("key",),
+    "query": ("query",),
+    "attention": ("value", "key", "query"),
+    "mlp": ("mlp_in", "mlp_out"),
+    "all": ("value", "key", "query", "mlp_in", "mlp_out"),
+}
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """A matrix at lower rank, and what was kept and dropped."""
+
+    matrix: np.ndarray
+    """The best approximation of rank `len(kept)`, same shape as the input."""
+    kept: np.ndarray
+    """Singular values kept, descending (those of the whitened matrix if a metric was given)."""
+    dropped: np.ndarray
+    """Singular values set to zero, descending."""
+
+
+def truncate(matrix: Any, rank: int, *, metric: Any = None) -> Truncation:
+    """W_r = argmin ||W - W_r||_F over rank r; with a metric Λ the norm is ||Λ^{1/2} (W - W_r) Λ^{1/2}||_F.
+
+    Args:
+        matrix: W, shape (m, n). rank: r in 0..min(m, n); 0 gives the zero matrix.
+        metric: Λ, positive definite, shape (n, n) with m = n; the exact SVD of Λ^{1/2} W Λ^{1/2} is cut.
+
+    Returns: `Truncation`. Raises: ValueError for a rank out of range, NaN or a singular metric.
+    Source: Eckart and Young 1936; Y Section 3.4 (arXiv:2406.03768v2); the whitened metric is new.
+    """
+    matrix = _checks.array("matrix", matrix, (None, None))
+    rank = _checks.integer("rank", rank, 0, min(matrix.shape), "a rank is at most the smaller side")
+    if metric is None:
+        u, values, vt = np.linalg.svd(matrix, full_matrices=False)
+        return Truncation((u[:, :rank] * values[:rank]) @ vt[:rank], values[:rank], values[rank:])
+    size = matrix.shape[1]
+    matrix = _checks.array("matrix", matrix, (size, size), "a metric needs a square matrix")
+    root = square_root(_checks.covariance("metric", metric, size))
+    if np.linalg.matrix_rank(root) < size:
+        raise _checks.refuse("metric", "a singular matrix", "a positive definite metric", "add a floor to it")
+    whitened = truncate(root @ matrix @ root, rank)
+    inverse = np.linalg.inv(root)
+    return Truncation(inverse @ whitened.matrix @ inverse, whitened.kept, whitened.dropped)
+
+
+def rank_of_rate(rate: float, rows: int, columns: int) -> int:
+    """Rank r kept at clipping rate ξ = 1 - r / min(m, n), rounded down; a rate that means rank 0 is refused.
+
+    Raises: ValueError for a rate outside [0, 1) or one that would keep nothing (ask `truncate` for rank 0).
+    """
+    rate = _checks.number("rate", rate, low=0.0, cure="a clipping rate lies in [0, 1)")
+    side = min(rows, columns)
+    rank = int(np.floor(side * (1 - rate) + 1e-9))
+    if rank < 1:
+        raise _checks.refuse(
+            "rate", f"{rate:g} for a {rows} x {columns} matrix", f"at most {1 - 1 / side:g}", "ask for rank=0 instead"
+        )
+    return rank
+
+
+def module_rank(weights: AttentionWeights, module: str) -> int:
+    """The largest rank that truncating `module` can be asked for: the smallest side of its matrices."""
+    names = _present(weights, module)
+    return min(min(getattr(weights, name).shape[-2:]) for name in names)
+
+
+def _present(weights: AttentionWeights, module: str) -> tuple[str, ...]:
+    _checks.choice("module", module, MODULES)
+    names = tuple(name for name in _MATRICES[module] if getattr(weights, name) is not None)
+    if not names:
+        raise _checks.refuse("module", f"{module!r} of weights without an MLP", "a module they have", "use 'attention'")
+    return names
+
+
+def truncate_weights(weights: AttentionWeights, *, layer: int, module: str, rank: int) -> AttentionWeights:
+    """The weights with one module of one layer replaced by its best rank-r approximation (exact SVD).
+
+    Args:
+        weights: a single model. layer: counted from 0.
+        module: "value", "key", "query", "attention" (all three), "mlp" or "all".
+        rank: r, from 0 to the smallest side of the module's matrices.
+
+    Returns: a copy in float64. Raises: ValueError for anything out of range.
+    Source: Y Algorithm 1 and Section 2 (arXiv:2406.03768v2).
+    """
+    weights = checked(weights)
+    layer = _checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    changes = {}
+    for name in _present(weights, module):
+        matrices = getattr(weights, name).copy()
+        matrices[layer] = truncate(matrices[layer], rank).matrix
+        changes[name] = matrices
+    return weights.replace(**changes)
+
+
+def condition_number(matrix: Any) -> float:
+    """κ₂ = σ_max / σ_min; +inf for a singular matrix (σ_min below rounding).
+
+    Args: matrix: shape (m, n). Raises: ValueError for NaN or a wrong shape. Source: Y Section 3.4, Case 1.
+    """
+    values = np.linalg.svd(_checks.array("matrix", matrix, (None, None)), compute_uv=False)
+    singular = values[-1] <= max(np.shape(matrix)) * np.finfo(float).eps * values[0]
+    return float("inf") if singular else float(values[0] / values[-1])
