@@ -28,9 +28,7 @@ def array(name: str, value: Any, shape: Sequence[int | None], cure: str = "resha
         raise refuse(name, f"shape {result.shape}", f"shape {_describe(shape)}", cure)
     if not np.isfinite(result).all():
         bad = int((~np.isfinite(result)).sum())
-        raise refuse(
-            name, f"{bad} entries that are NaN or infinite", "finite numbers", "clean the input first"
-        )
+        raise refuse(name, f"{bad} entries that are NaN or infinite", "finite numbers", "clean the input first")
     return result
 
 
@@ -69,6 +67,9 @@ def covariance(name: str, value: Any, dimension: int) -> np.ndarray:
     smallest = np.linalg.eigvalsh(matrix)[0]
     if smallest < -1e-12 * scale:
         raise refuse(
-            name, f"smallest eigenvalue {smallest:.3g}", "a positive semidefinite matrix", "drop that direction"
+            name,
+            f"smallest eigenvalue {smallest:.3g}",
+            "a positive semidefinite matrix",
+            "drop that direction",
         )
     return (matrix + matrix.T) / 2

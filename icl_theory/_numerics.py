@@ -36,8 +36,7 @@ def generator(key: Any) -> np.random.Generator:
         return np.random.default_rng(np.asarray(data, dtype=np.uint32).ravel())
     except (AttributeError, TypeError, ValueError):
         raise ValueError(
-            f"key: got {type(key).__name__}, expected a jax.random.key or a whole number; "
-            "pass jax.random.key(0)."
+            f"key: got {type(key).__name__}, expected a jax.random.key or a whole number; pass jax.random.key(0)."
         ) from None
 
 

@@ -37,9 +37,7 @@ class AttentionWeights:
     """W_out, shape (layers, D, hidden), or None."""
 
     @classmethod
-    def create(
-        cls, value: Any, key: Any, query: Any, mlp_in: Any = None, mlp_out: Any = None
-    ) -> "AttentionWeights":
+    def create(cls, value: Any, key: Any, query: Any, mlp_in: Any = None, mlp_out: Any = None) -> "AttentionWeights":
         """Checked weights in float64; a single (D, D) matrix stands for one layer. Raises ValueError."""
         cure = "stack the layers: value, key and query are each (layers, D, D)"
         value, key, query = (np.asarray(a)[None] if np.ndim(a) == 2 else a for a in (value, key, query))
@@ -74,9 +72,7 @@ class AttentionWeights:
     def member(self, seed: int) -> "AttentionWeights":
         """One model out of an ensemble with a leading seeds axis."""
         if self.seeds is None:
-            raise _checks.refuse(
-                "weights", "a single model", "an ensemble (seeds, layers, D, D)", "use it directly"
-            )
+            raise _checks.refuse("weights", "a single model", "an ensemble (seeds, layers, D, D)", "use it directly")
         seed = _checks.integer("seed", seed, 0, self.seeds - 1, "choose a member of the ensemble")
         return jax.tree.map(lambda a: np.asarray(a)[seed], self)
 
@@ -94,9 +90,7 @@ class AttentionWeights:
 def checked(weights: AttentionWeights, dimension: int | None = None) -> AttentionWeights:
     """Validated float64 weights of a single model whose token dimension is `dimension`."""
     if not isinstance(weights, AttentionWeights):
-        raise _checks.refuse(
-            "weights", type(weights).__name__, "an AttentionWeights", "use AttentionWeights.create"
-        )
+        raise _checks.refuse("weights", type(weights).__name__, "an AttentionWeights", "use AttentionWeights.create")
     if np.ndim(weights.value) == 4:
         raise _checks.refuse("weights", "an ensemble of seeds", "a single model", "use weights.member(seed)")
     result = AttentionWeights.create(*(getattr(weights, f.name) for f in fields(weights)))
@@ -144,7 +138,13 @@ def _softmax_update(layer: AttentionWeights, tokens: Any, query: Any, mask: str,
 
 
 def forward_tokens(
-    weights: AttentionWeights, tokens: Any, query: Any, kind: str, mask: str, normalization: str, activation: str
+    weights: AttentionWeights,
+    tokens: Any,
+    query: Any,
+    kind: str,
+    mask: str,
+    normalization: str,
+    activation: str,
 ) -> tuple:
     """All layers applied to demonstrations (N, D) and query (D,); jax arrays in and out, for use inside jit."""
     scale = 1.0 / tokens.shape[0] if normalization == "mean" else 1.0

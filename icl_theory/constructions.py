@@ -42,9 +42,7 @@ def random_weights(key: Any, *, layers: int, dimension: int, scale: float = 0.5)
     return AttentionWeights.create(value, key_, query)
 
 
-def one_layer_optimum(
-    task: LinearRegression, *, shots: int, rank: int | None = None
-) -> tuple[AttentionWeights, float]:
+def one_layer_optimum(task: LinearRegression, *, shots: int, rank: int | None = None) -> tuple[AttentionWeights, float]:
     """The best prediction ŷ = x_q · P S_xy over all P (of rank m if asked), as weights and exact population risk.
 
     P* = Ω Λ M^{-1} with M = E S_xy S_xyᵀ = ((N+1)/N) Λ Ω Λ + (tr(ΩΛ) + σ²)/N Λ. For Ω = I this is Γ^{-1},

@@ -49,7 +49,10 @@ def generalization_bound(information: Estimate, *, range_constant: float, demons
     """
     if information.direction == "lower":
         raise _checks.refuse(
-            "information", "a lower bound", "an exact value or an upper bound", "use the upper end of the sandwich"
+            "information",
+            "a lower bound",
+            "an exact value or an upper bound",
+            "use the upper end of the sandwich",
         )
     if math.isnan(information.value):
         raise _checks.refuse("information", "NaN", "a number of nats", "look at how it was estimated")

@@ -145,9 +145,7 @@ def layer_factors(weights: AttentionWeights, layer: int, accumulated: Any) -> tu
     return value @ m, m.swapaxes(-1, -2) @ (key.T @ query) @ m
 
 
-def gradient_noise(
-    weights: AttentionWeights, demonstrations: Any, shots: int, *, layer: int = 0
-) -> NoiseCovariance:
+def gradient_noise(weights: AttentionWeights, demonstrations: Any, shots: int, *, layer: int = 0) -> NoiseCovariance:
     """Covariance of the implicit gradient when b of the N demonstrations are shown, without replacement.
 
     C_t = (N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec Gᵀ],  g_i = (W_V M h_i)(Mᵀ W_Qᵀ W_K M h_i)ᵀ, with

@@ -120,9 +120,7 @@ class Support:
         cosines, sines = np.where(has_cosine, cosines, 0.0), np.where(has_sine, sines, 0.0)
         left_basis = top @ transpose(rotation_t) / np.where(cosines > 0, cosines, np.inf)[..., None, :]
         right_basis = bottom / np.where(sines > 0, sines, np.inf)[..., None, :]
-        return cls(
-            ranks, transform, cosines * size_left[..., 0], sines * size_right[..., 0], left_basis, right_basis
-        )
+        return cls(ranks, transform, cosines * size_left[..., 0], sines * size_right[..., 0], left_basis, right_basis)
 
     @property
     def dimension(self) -> int:
@@ -143,7 +141,10 @@ class Support:
     def scales(self) -> np.ndarray:
         """Coordinate of the pair (i, j) per unit of X̃_ij: sqrt(c_i² s_j² + c_j² s_i²), or c_i s_i; (..., d_S)."""
         i, j = self.pairs
-        product, mirrored = self.cosines[..., i] * self.sines[..., j], self.cosines[..., j] * self.sines[..., i]
+        product, mirrored = (
+            self.cosines[..., i] * self.sines[..., j],
+            self.cosines[..., j] * self.sines[..., i],
+        )
         return np.where(i == j, product, np.hypot(product, mirrored))
 
     def coordinates(self, tokens: np.ndarray) -> np.ndarray:
@@ -163,7 +164,10 @@ class Support:
     def _directions(self) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients of E_ij = (p e_i e_jᵀ + m e_j e_iᵀ) in the bases U_A, U_B, orthonormal over the pairs."""
         i, j = self.pairs
-        product, mirrored = self.cosines[..., i] * self.sines[..., j], self.cosines[..., j] * self.sines[..., i]
+        product, mirrored = (
+            self.cosines[..., i] * self.sines[..., j],
+            self.cosines[..., j] * self.sines[..., i],
+        )
         return product / self.scales, np.where(i == j, 0.0, mirrored / self.scales)
 
     def project(self, matrix: np.ndarray) -> np.ndarray:

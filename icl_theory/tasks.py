@@ -61,9 +61,7 @@ class LinearRegression:
     def __post_init__(self) -> None:
         dim = _checks.integer("dim", self.dim, 1, None, "use at least one input dimension")
         object.__setattr__(self, "covariance", _checks.covariance("covariance", self.covariance, dim))
-        object.__setattr__(
-            self, "task_covariance", _checks.covariance("task_covariance", self.task_covariance, dim)
-        )
+        object.__setattr__(self, "task_covariance", _checks.covariance("task_covariance", self.task_covariance, dim))
         _checks.number("noise_std", self.noise_std, low=0.0, cure="use 0 for noise-free labels")
         _checks.choice("inputs", self.inputs, ("gaussian", "uniform"))
 
@@ -139,9 +137,7 @@ class LinearRegression:
                 f"task.inputs for {what}", self.inputs, "gaussian", "use LinearRegression(inputs='gaussian')"
             )
 
-    def sample_moments(
-        self, rng: np.random.Generator, batch: int, shots: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def sample_moments(self, rng: np.random.Generator, batch: int, shots: int) -> tuple[np.ndarray, np.ndarray]:
         """Second moments S (batch, D, D) and task vectors w (batch, d_x), at a cost that does not grow with shots.
 
         N S_xx ~ Wishart(Λ, N) by Bartlett's decomposition; the labels' noise enters through its projection on
@@ -172,10 +168,7 @@ def assemble_moments(
     s_xx = half @ transpose(half)
     cross = noise_std * (half @ inside[..., None])
     column = s_xx @ w[..., None] + cross
-    s_yy = (
-        transpose(w[..., None]) @ (column + cross)
-        + (noise_std**2 * ((inside**2).sum(-1) + rest))[..., None, None]
-    )
+    s_yy = transpose(w[..., None]) @ (column + cross) + (noise_std**2 * ((inside**2).sum(-1) + rest))[..., None, None]
     top = xp.concatenate([s_xx, column], axis=-1)
     bottom = xp.concatenate([transpose(column), s_yy], axis=-1)
     return xp.concatenate([top, bottom], axis=-2) / shots

@@ -47,9 +47,7 @@ _trajectory = jax.jit(trajectory_from_moment)
 
 
 @float64
-def implicit_trajectory(
-    weights: AttentionWeights, demonstrations: Any, *, normalization: str = "mean"
-) -> Trajectory:
+def implicit_trajectory(weights: AttentionWeights, demonstrations: Any, *, normalization: str = "mean") -> Trajectory:
     """ΔW_t, G_t and W_t of every layer of a linear-attention transformer.
 
     Args:

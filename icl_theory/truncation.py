@@ -67,7 +67,10 @@ def rank_of_rate(rate: float, rows: int, columns: int) -> int:
     rank = int(np.floor(side * (1 - rate) + 1e-9))
     if rank < 1:
         raise _checks.refuse(
-            "rate", f"{rate:g} for a {rows} x {columns} matrix", f"at most {1 - 1 / side:g}", "ask for rank=0 instead"
+            "rate",
+            f"{rate:g} for a {rows} x {columns} matrix",
+            f"at most {1 - 1 / side:g}",
+            "ask for rank=0 instead",
         )
     return rank
 

@@ -1,0 +1,225 @@
+"""The ladder of information bounds on the generalization gap, and the measured gap beside it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from icl_theory import _checks
+from icl_theory._numerics import generator
+from icl_theory.attention import AttentionWeights, checked
+from icl_theory.estimate import Estimate, generalization_bound
+from icl_theory.information.channel import (
+    Channel,
+    PathChannel,
+    SharedChannel,
+    covariance_root,
+    with_floor,
+)
+from icl_theory.information.losses import empirical_loss, population_loss
+from icl_theory.information.rungs import RUNGS, Collected, layer_terms, mean_estimate, rung_information
+from icl_theory.information.sandwich import Sandwich, sandwich
+from icl_theory.information.simulation import (
+    Draws,
+    Runs,
+    Setting,
+    draw,
+    gaussian_moment_covariance,
+    simulate,
+)
+from icl_theory.support import symmetric_coordinates
+from icl_theory.tasks import LinearRegression
+from icl_theory.trajectory import implied_weights
+
+_PATH_PAIRS = 256  # outputs in a path sandwich whose maps depend on the path: a Cholesky factor per pair
+_CHUNK_ENTRIES = 2**25  # entries of all C_X held at once (256 MiB)
+
+
+@dataclass(frozen=True)
+class BoundLadder:
+    """Bounds on the gap E[L_μ(W) - L_{H_s}(W)], the information behind them, and the gap itself."""
+
+    rungs: dict[str, Estimate]
+    """Bound on the gap by rung name, tightest first, in units of the loss; +inf with the reason as note."""
+    information: dict[str, Estimate]
+    """What each rung says about I(W_{1:L}; H_s), in nats."""
+    gap: Estimate
+    """Measured gap of the clipped squared error."""
+    population: Estimate
+    """E L_μ(W) of the clipped squared error, in units of the loss."""
+    sandwich: Sandwich
+    """Both ends of I(W; H_s) at L = 1, of the path information I(W_{1:L}; H_s) at L > 1."""
+    support: tuple[int, ...]
+    """d_S of every layer."""
+    trivial: float
+    """c, the range of the loss: a bound above it says nothing."""
+    terms: dict[str, np.ndarray] = field(repr=False)
+    """Per-sample terms, shape (samples,): equal keys give common random numbers, so paired differences are sharp."""
+
+
+def _channels(runs: Runs, setting: Setting, pairs: int | None) -> list[Channel]:
+    """The path as independent looks at S: shared coordinates where a map is fixed or invertible, else path by path."""
+    channels: list[Channel] = []
+    full = setting.coordinates
+    free = [i for i, x in enumerate(runs.layers) if x.dimension == full and setting.floor == 0]
+    fixed = [i for i, x in enumerate(runs.layers) if i not in free and len(x.maps) == 1 and x.dimension > 0]
+    moving = [i for i, x in enumerate(runs.layers) if i not in free and len(x.maps) > 1 and x.dimension > 0]
+    cap = _PATH_PAIRS if moving else 4096
+    kept = slice(0, min(len(runs.draws.moments), cap if pairs is None else pairs))
+    if free:
+        channels.append(
+            SharedChannel.of(runs.draws.looks[kept][:, free], runs.draws.moments[kept], runs.draws.noise_root[kept])
+        )
+    for index in fixed:
+        layer = runs.layers[index]
+        root = with_floor(layer.maps @ runs.draws.noise_root[kept], setting.floor)
+        means = runs.draws.moments[kept] @ layer.maps[0].T
+        channels.append(SharedChannel.of(layer.outputs[kept][:, None], means, root))
+    for index in moving:
+        layer = runs.layers[index]
+        channels.append(
+            PathChannel(
+                layer.outputs[kept],
+                layer.maps[kept],
+                runs.draws.moments[kept],
+                runs.draws.noise_root[kept],
+                setting.floor,
+            )
+        )
+    return channels
+
+
+def _singular(runs: Runs, setting: Setting) -> str:
+    """Why every bound with a density on the support is infinite, or an empty string."""
+    if setting.floor > 0:
+        return ""
+    for index, layer in enumerate(runs.layers):
+        if setting.demonstrations - 1 < layer.dimension:
+            return (
+                f"N - 1 = {setting.demonstrations - 1} is below d_S = {layer.dimension} in layer {index}: "
+                "C_t is singular on its support and its null space depends on the sample; a noise floor cures it"
+            )
+    return ""
+
+
+class Batches:
+    """The draws of all runs in chunks of bounded memory; a single chunk is kept for the next weights."""
+
+    def __init__(self, setting: Setting, seed: int, samples: int) -> None:
+        self._setting, self._seed, self._samples = setting, seed, samples
+        self._chunk = max(2, min(samples, _CHUNK_ENTRIES // max(1, setting.coordinates**2)))
+        self._kept: list[Draws] = []
+
+    def __iter__(self) -> Iterator[Draws]:
+        if self._kept:
+            yield from self._kept
+            return
+        rng = np.random.default_rng(self._seed)
+        for start in range(0, self._samples, self._chunk):
+            draws = draw(self._setting, rng, min(self._chunk, self._samples - start))
+            if self._chunk == self._samples:
+                self._kept = [draws]
+            yield draws
+
+
+def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> Collected:
+    """Run all batches: terms per layer, losses, the sandwich (from the first batch), dimensions, reason."""
+    basis = setting.basis
+    inner = basis.T @ setting.covariance @ basis
+    spread = gaussian_moment_covariance(inner) / setting.shots
+    reference = symmetric_coordinates(inner), covariance_root(spread)
+    result = Collected()
+    for draws in batches:
+        runs = simulate(setting, draws)
+        if not result.dimensions:
+            result.dimensions = [layer.dimension for layer in runs.layers]
+            result.reason = _singular(runs, setting)
+            result.sandwich = _ends(runs, setting, pairs, result.reason)
+        if not result.reason:
+            result.add([layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)])
+        result.outputs.append((runs.accumulated, draws.tokens))
+    return result
+
+
+def _ends(runs: Runs, setting: Setting, pairs: int | None, reason: str) -> Sandwich:
+    if reason:
+        return Sandwich.infinite(reason)
+    channels = _channels(runs, setting, pairs)
+    return sandwich(channels) if channels else Sandwich(Estimate(0.0), Estimate(0.0), False)
+
+
+def bound_ladder(
+    weights: AttentionWeights,
+    task: LinearRegression,
+    *,
+    demonstrations: int,
+    shots: int,
+    clip: float,
+    samples: int,
+    key: Any,
+    task_vector: Any = None,
+    floor: float = 0.0,
+    pairs: int | None = None,
+    readout: str = "minus",
+) -> BoundLadder:
+    """Upper bounds sqrt(2 R² I / N) on the gap E[L_μ(W) - L_{H_s}(W)], R = c/2, and the gap, for one fixed task.
+
+    H_s are N tokens of the task w; W = W_L of the trajectory W_t = W_{t-1} + G_t + (C_t + ε² Π_t)^{1/2} n_t with fresh
+    noise in every layer, Π_t the projection on the support V_t. The loss is min((ŷ - y)², c) of the query readout.
+    The rungs, each an upper bound on I(W_{1:L}; H_s), with d_t = dim V_t:
+
+    * `mutual_information`: upper end of the sandwich (path sandwich for L > 1);
+    * `gaussian`: E KL(N(G_t, C_t) || N(m_t, K_t)), the prior being the push-forward of N(Σ_w, Cov(h hᵀ)/b);
+    * `isotropic`: ½ Σ {d_t log(E[||G_t - g̃_t||² + tr C_t]/d_t) - E log det_V C_t} with g̃_t = A_t Σ_w B_t;
+    * `isotropic_zero`: the same with g̃_t = 0;
+    * `theorem_2_repaired`: the same with ||G_t||_F replaced by ||ΔW_t||_F ||I + W_{t-1}||_F;
+    * `theorem_2_printed`: +inf, since its hypothesis C_t ≻ 0 cannot hold for D ≥ 2.
+
+    Args:
+        weights: a single linear-attention model, each matrix (L, D, D).
+        task: Gaussian inputs. task_vector: w, shape (d_x,); drawn from `key` if None.
+        demonstrations: N. shots: b with 1 ≤ b < N. clip: c > 0, in units of the squared label.
+        samples: Monte Carlo runs. key: a jax.random.key or a whole number; the same key gives common random numbers.
+        floor: ε² ≥ 0. pairs: runs used in the sandwich (all up to 4096; 256 where maps depend on the path).
+        readout: "minus" or "plus".
+
+    Returns: `BoundLadder`; information in nats, bounds and gap in units of the loss.
+    Raises: ValueError for anything out of range or inputs that are not Gaussian.
+    Source: Y Theorem 2, Lemmas 2, 3 and 6 (arXiv:2406.03768v2) as repaired; gaussian rung and support: new.
+    """
+    task.require_gaussian("the bound ladder")
+    weights = checked(weights, task.token_dimension)
+    demonstrations = _checks.integer("demonstrations", demonstrations, 2, None, "noise needs two demonstrations")
+    shots = _checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
+    clip = _checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
+    samples = _checks.integer("samples", samples, 2, None, "draw at least two runs")
+    floor = _checks.number("floor", floor, low=0.0, cure="pass a noise variance of 0 or more")
+    if pairs is not None:
+        pairs = _checks.integer("pairs", pairs, 2, samples, "use at most all runs")
+    _checks.choice("readout", readout, ("minus", "plus"))
+    rng = generator(key)
+    drawn = task.sample_tasks(rng, 1)[0]
+    vector = drawn if task_vector is None else _checks.array("task_vector", task_vector, (task.dim,))
+    setting = Setting(weights, task, vector, demonstrations, shots, floor)
+    return ladder_of(setting, Batches(setting, int(rng.integers(2**62)), samples), clip, pairs, readout)
+
+
+def ladder_of(setting: Setting, batches: Iterable[Draws], clip: float, pairs: int | None, readout: str) -> BoundLadder:
+    """`bound_ladder` on draws that may be shared between weights."""
+    collected = _collect(setting, batches, pairs)
+    information, terms = rung_information(collected)
+    losses = []
+    for accumulated, tokens in collected.outputs:
+        p = implied_weights(accumulated, readout)
+        population = population_loss(p, setting.task, setting.task_vector, clip)
+        losses.append((population, population - empirical_loss(p, tokens, clip)))
+    terms["population"], terms["gap"] = (np.concatenate(parts) for parts in zip(*losses, strict=True))
+    rungs = {
+        name: generalization_bound(information[name], range_constant=clip / 2, demonstrations=setting.demonstrations)
+        for name in RUNGS
+    }
+    gap, population = (mean_estimate(terms[name], "unbiased", "loss") for name in ("gap", "population"))
+    return BoundLadder(
+        rungs, information, gap, population, collected.sandwich, tuple(collected.dimensions), clip, terms
+    )
