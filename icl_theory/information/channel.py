@@ -32,7 +32,7 @@ def _triangle(root: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     norms = np.linalg.norm(root, axis=-1)
     if not (norms > 0).all():
         raise np.linalg.LinAlgError("a variance is zero")
-    triangle = np.linalg.qr(transpose(root / norms[..., None]), mode="r")
+    triangle = np.asarray(np.linalg.qr(transpose(root / norms[..., None]), mode="r"))
     diagonal = np.abs(np.diagonal(triangle, axis1=-2, axis2=-1))
     if not (diagonal > EPS).all():
         raise np.linalg.LinAlgError("singular to rounding")

@@ -42,14 +42,37 @@ def layer_terms(layer: Layer, runs: Runs, setting: Setting, reference: tuple, in
     # E of the excess is exactly 0 where the map does not depend on the path, or where it cancels (an invertible map
     # and no floor): leaving it out there removes noise and keeps the value.
     cancels = index == 0 or (width == maps.shape[-1] and setting.floor == 0)
-    trace = (root**2).sum((-2, -1))
+    if index == 0:
+        sizes = _exact_sizes(maps[0], mean, prior_root, setting, width)
+        sizes = {name: np.full(len(volume), size) for name, size in sizes.items()}
+    else:
+        trace = (root**2).sum((-2, -1))
+        sizes = {
+            "isotropic": (offset**2).sum(-1) + trace,
+            "isotropic_zero": (signal**2).sum(-1) + trace,
+            "theorem_2_repaired": layer.crude + trace,
+        }
     return {
         "divergence": half_log_ratio + excess,
         "gaussian": half_log_ratio if cancels else half_log_ratio + excess,
         "log_volume": volume,
-        "isotropic": (offset**2).sum(-1) + trace,
-        "isotropic_zero": (signal**2).sum(-1) + trace,
-        "theorem_2_repaired": layer.crude + trace,
+        **sizes,
+    }
+
+
+def _exact_sizes(maps: np.ndarray, mean: np.ndarray, prior_root: np.ndarray, setting: Setting, width: int) -> dict:
+    """E[||G - g̃||² + tr C] in the first layer, where M = I: Gaussian moments, no sampling.
+
+    With K = P Cov(h hᵀ) Pᵀ: E||G - E G||² = tr K / N, E tr C = tr K (1/b - 1/N) + d ε², and ||I||_F² = D.
+    """
+    spread = float(((maps @ prior_root) ** 2).sum())  # tr K / b
+    seen = setting.shots / setting.demonstrations
+    centre = float(((maps @ mean) ** 2).sum())
+    noise = spread * (1 - seen) + width * setting.floor
+    return {
+        "isotropic": spread * seen + noise,
+        "isotropic_zero": centre + spread * seen + noise,
+        "theorem_2_repaired": setting.weights.dimension * (centre + spread * seen) + noise,
     }
 
 

@@ -52,7 +52,7 @@ def sandwich(channels: Sequence[Channel], *, block_entries: int = 2**23) -> Sand
         for end in ("lower", "upper"):
             if end == "upper":
                 log_p[index - start, index] = -np.inf
-            total = logsumexp(log_p, axis=1)
+            total = np.asarray(logsumexp(log_p, axis=1))
             terms[end][rows] = own - total + np.log(count if end == "lower" else count - 1)
             shares[end] += np.exp(log_p - total[:, None]).sum(axis=0)
     ends = {}

@@ -151,7 +151,7 @@ def draw(setting: Setting, rng: np.random.Generator, count: int) -> Draws:
     moments = features.mean(axis=1)
     centred = features - moments[:, None]
     scale = np.sqrt(sampling_factor(total, setting.shots) / total)
-    noise_root = scale * transpose(np.linalg.qr(centred, mode="r"))
+    noise_root = scale * transpose(np.asarray(np.linalg.qr(centred, mode="r")))
     return Draws(tokens, moments, noise_root, moments[:, None] + scale * (mix @ centred), extra)
 
 
