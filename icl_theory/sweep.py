@@ -125,6 +125,7 @@ def rank_sweep(
             ladder = ladder_of(setting, batches, clip, pairs, readout)
             risk = population_risk(cut, task, shots=shots, samples=samples, key=seed % 2**31, readout=readout)
             place = {"seed": index, "layer": layer, "module": module, "rank": rank}
+            place |= {"demonstrations": demonstrations, "shots": shots}
             records.append(place | _record(ladder, before, risk))
             if progress is not None:
                 progress(len(records), len(plan) * len(models))

@@ -1,0 +1,62 @@
+"""Every statement under test, one file each, in the paper's order (Y: arXiv:2406.03768v2) and then the new ones.
+
+`LABELS` can be read without importing jax; `load` brings in one claim.
+"""
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from icl_theory import _checks
+
+if TYPE_CHECKING:
+    from icl_theory.claims.base import Claim
+
+LABELS = (
+    "lemma_1",
+    "theorem_1_printed",
+    "theorem_1",
+    "sufficiency",
+    "order_invariance",
+    "update_rank",
+    "noise_covariance",
+    "positive_definiteness",
+    "support_dimension",
+    "theorem_2_printed",
+    "theorem_2_scalar",
+    "theorem_2_repaired",
+    "ladder_order",
+    "remark_4_printed",
+    "scale_invariance",
+    "remark_4_floor",
+    "upper_bound_printed",
+    "upper_bound_repaired",
+    "truncation_norm_value",
+    "truncation_norm_query",
+    "truncation_norm_key",
+    "span_of_change",
+    "truncation_information",
+    "universality",
+    "gradient_descent_construction",
+    "one_layer_optimum",
+    "trained_to_optimum",
+)
+
+
+def load(label: str) -> "Claim":
+    """The claim of that name. Raises: ValueError for an unknown label, naming the closest one."""
+    if label not in LABELS:
+        near = difflib.get_close_matches(label, LABELS, 1, 0.3)
+        cure = f"did you mean {near[0]!r}" if near else "run `icl-theory explain` for the list"
+        raise _checks.refuse("claims", repr(label), "a known claim", cure)
+    return importlib.import_module(f"icl_theory.claims.{label}").CLAIM
+
+
+def load_all(labels: Iterable[str] | None = None) -> list["Claim"]:
+    """The claims asked for, or all of them, in the paper's order."""
+    chosen = LABELS if labels is None else tuple(labels)
+    if not chosen:
+        raise _checks.refuse("claims", "an empty list", "at least one claim", "leave it out to check all")
+    claims = {label: load(label) for label in chosen}
+    return [claims[label] for label in LABELS if label in claims]

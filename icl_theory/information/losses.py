@@ -1,19 +1,20 @@
 """The clipped squared error of the query readout: bounded, hence sub-Gaussian, with a closed-form population risk."""
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import erfc, gammainc
 
 from icl_theory.tasks import LinearRegression
 
 
 def clipped_second_moment(variance: np.ndarray, clip: float) -> np.ndarray:
-    """E min(r², c) for r ~ N(0, v): v [2Φ(k) - 1 - 2kφ(k)] + 2c (1 - Φ(k)) with k = sqrt(c / v)."""
+    """E min(r², c) for r ~ N(0, v): v P(3/2, c / 2v) + c erfc(sqrt(c / 2v)), P the regularised incomplete gamma.
+
+    E[z²; |z| < k] = P(3/2, k²/2) is the distribution function of χ² with three degrees of freedom. Written with the
+    normal density it would be a difference of nearly equal numbers for v far above c.
+    """
     variance = np.asarray(variance, dtype=np.float64)
-    safe = np.where(variance > 0, variance, 1.0)
-    k = np.sqrt(clip / safe)
-    density = np.exp(-(k**2) / 2) / np.sqrt(2 * np.pi)
-    value = safe * (1 - 2 * ndtr(-k) - 2 * k * density) + 2 * clip * ndtr(-k)
-    return np.where(variance > 0, value, 0.0)
+    half = clip / (2 * np.where(variance > 0, variance, 1.0))
+    return np.where(variance > 0, variance * gammainc(1.5, half) + clip * erfc(np.sqrt(half)), 0.0)
 
 
 def population_loss(p: np.ndarray, task: LinearRegression, task_vector: np.ndarray, clip: float) -> np.ndarray:

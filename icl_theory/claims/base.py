@@ -1,0 +1,262 @@
+"""What a claim is, and how evidence for or against it is computed.
+
+A claim compares something measured with something predicted, case by case. Nothing here knows which statements are
+true: the verdict follows from the numbers, their standard errors, the relation, and the assumptions.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Literal
+
+import numpy as np
+
+from icl_theory import _checks
+from icl_theory.claims.cases import Case, Workshop
+from icl_theory.estimate import Estimate
+
+Relation = Literal["equal", "at most", "at least", "never", "exists"]
+Origin = Literal["printed", "repaired", "new"]
+Measurement = Estimate | np.ndarray | float | bool
+
+EXACT_TOLERANCE = 1e-11  # relative, for identities in float64
+
+
+class Verdict(StrEnum):
+    """How a statement fared."""
+
+    HOLDS = "HOLDS"
+    FAILS = "FAILS"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    """Error bars too wide to tell."""
+    OUTSIDE = "OUTSIDE"
+    """An assumption is broken, so the statement says nothing here."""
+    VACUOUS = "VACUOUS"
+    """Holds only because it exceeds the trivial bound, or its hypothesis can never be met."""
+    NONFINITE = "NONFINITE"
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A hypothesis with its own check; outside it the answer is a refusal, not a number."""
+
+    sentence: str
+    holds: Callable[[Case], bool]
+    attainable: Callable[[Case], bool] | None = None
+    """Whether *any* weights and data of this case's shape could meet it; where none can, a claim is vacuous."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """A spoilt version of a claim that the same check must catch (or, with another `expected`, a sound one).
+
+    A claim that fails needs the second kind too: a check that can only say FAILS shows nothing.
+    """
+
+    name: str
+    changes: dict[str, Any]
+    """Fields of the claim to replace: `measure`, `predict`, `relation`, `cases`, ..."""
+    expected: Verdict = Verdict.FAILS
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement together with everything needed to test it."""
+
+    label: str
+    """Name on the command line."""
+    source: str
+    """Item and arXiv version."""
+    statement: str
+    """The statement in our words."""
+    printed: Origin
+    """"printed" as in the paper, "repaired", or "new"."""
+    relation: Relation
+    """How `measure` should relate to `predict`; "never" and "exists" look at `measure` alone (true or false)."""
+    measure: Callable[[Case], Measurement]
+    predict: Callable[[Case], Measurement] = lambda _: 0.0
+    explanation: str = ""
+    """What is checked, and why the statement may fail."""
+    assumptions: tuple[Assumption, ...] = ()
+    trivial: Callable[[Case], float] | None = None
+    """The value every case satisfies anyway: an upper bound beyond it is not informative."""
+    controls: tuple[Control, ...] = ()
+    cases: Callable[[Workshop], Sequence[Case]] = lambda workshop: workshop.standard()
+    tolerance: float = EXACT_TOLERANCE
+    """Relative tolerance for numbers without a standard error."""
+    certificate: Callable[[Case], dict[str, Any]] | None = None
+    """A counterexample smaller than the case itself, where one is known how to find."""
+    proof: Callable[[], bool] | None = None
+    """A symbolic derivation, run by the check; True if it simplifies to the statement."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The outcome of one claim on one case."""
+
+    verdict: Verdict
+    case: str
+    """Name of the case."""
+    seed: int
+    measured: float
+    """The measured number; for arrays the entry that decides."""
+    predicted: float
+    """The predicted number at that entry."""
+    slack: float
+    """Signed margin in favour of the statement, relative for exact numbers, in standard errors otherwise."""
+    stderr: float = 0.0
+    informative: bool | None = None
+    """Whether the bound beats the trivial one; None where there is no trivial bound."""
+    note: str = ""
+    """Assumption violated, or why a value is not finite."""
+
+
+def _as_estimate(value: Measurement) -> tuple[np.ndarray, np.ndarray, str]:
+    """Values, standard errors and note of a measurement, as arrays."""
+    if isinstance(value, Estimate):
+        return np.array([value.value]), np.array([value.stderr]), value.note
+    array = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    return array, np.zeros(1), ""
+
+
+def _margin(relation: Relation, measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """How far each entry is on the right side of the relation (negative: on the wrong side)."""
+    if relation == "equal":
+        return -np.abs(measured - predicted)
+    return predicted - measured if relation == "at most" else measured - predicted
+
+
+def _compare(claim: Claim, measured: Measurement, predicted: Measurement, z: float) -> tuple:
+    """(verdict, measured, predicted, slack, stderr, note) at the entry that decides."""
+    m, m_error, m_note = _as_estimate(measured)
+    p, p_error, p_note = _as_estimate(predicted)
+    if claim.relation in ("never", "exists"):
+        seen = bool(m.any())
+        good = seen if claim.relation == "exists" else not seen
+        return Verdict.HOLDS if good else Verdict.FAILS, float(seen), float("nan"), 0.0, 0.0, m_note
+    m, p, m_error, p_error = (a.ravel() for a in np.broadcast_arrays(m, p, m_error, p_error))
+    note = m_note or p_note
+    if not np.isfinite(m).all() or np.isnan(p).any():
+        bad = int(np.argmax(~np.isfinite(m) | np.isnan(p)))
+        return Verdict.NONFINITE, float(m[bad]), float(p[bad]), float("nan"), 0.0, note
+    error = np.hypot(m_error, p_error)
+    margin = _margin(claim.relation, m, p)
+    statistical = bool((error > 0).any())
+    if statistical:
+        worst = int(np.argmin(margin / np.where(error > 0, error, 1.0)))
+        slack = float(margin[worst] / error[worst]) if error[worst] > 0 else float(margin[worst])
+        verdict = _statistical_verdict(claim, slack, z)
+    else:
+        finite = np.where(np.isfinite(p), np.abs(p), 0.0)
+        scale = max(float(np.abs(m).max()), float(finite.max()), 1e-300)
+        worst = int(np.argmin(margin))
+        slack = float(margin[worst] / scale)
+        verdict = Verdict.HOLDS if slack >= -claim.tolerance else Verdict.FAILS
+    return verdict, float(m[worst]), float(p[worst]), slack, float(error[worst]), note
+
+
+def _statistical_verdict(claim: Claim, slack: float, z: float) -> Verdict:
+    """An inequality must clear z standard errors either way; an equality must stay within them."""
+    if claim.relation == "equal":
+        return Verdict.HOLDS if slack >= -z else Verdict.FAILS
+    if abs(slack) < z:
+        return Verdict.INCONCLUSIVE
+    return Verdict.HOLDS if slack > 0 else Verdict.FAILS
+
+
+def check(claim: Claim, case: Case, *, z: float = 6.0) -> Evidence:
+    """The evidence for or against `claim` on one case.
+
+    Assumptions first: one that no data of this shape could meet gives VACUOUS, one that is broken here gives
+    OUTSIDE. Then `measure` and `predict` are compared under `relation`: exact numbers to the claim's relative
+    tolerance, estimates with z combined standard errors (an inequality inside them is INCONCLUSIVE). A bound that
+    holds but is not below the trivial value is VACUOUS.
+
+    Args: claim, case: what to check and on what. z: standard errors, 6 by default.
+    Returns: `Evidence`. Raises: ValueError for z ≤ 0.
+    """
+    z = _checks.number("z", z, low=0.0, strict=True, cure="use a positive number of standard errors")
+    nan = float("nan")
+    for assumption in claim.assumptions:
+        if assumption.attainable is not None and not assumption.attainable(case):
+            note = f"no data of this shape can meet: {assumption.sentence}"
+            return Evidence(Verdict.VACUOUS, case.name, case.seed, nan, nan, nan, informative=False, note=note)
+        if not assumption.holds(case):
+            note = f"assumption broken: {assumption.sentence}"
+            return Evidence(Verdict.OUTSIDE, case.name, case.seed, nan, nan, nan, note=note)
+    verdict, m, p, slack, error, note = _compare(claim, claim.measure(case), claim.predict(case), z)
+    informative = None
+    if claim.trivial is not None and verdict == Verdict.HOLDS:
+        beyond = p >= claim.trivial(case) if claim.relation == "at most" else p <= claim.trivial(case)
+        informative = not beyond
+        verdict = Verdict.VACUOUS if beyond else verdict
+    return Evidence(verdict, case.name, case.seed, m, p, slack, error, informative, note)
+
+
+def conclude(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
+    """One verdict from all cases: a universal statement fails with one counterexample, `exists` holds with one."""
+    seen = {item.verdict for item in evidence}
+    if claim.relation == "exists" and Verdict.HOLDS in seen:
+        return Verdict.HOLDS
+    order = (Verdict.NONFINITE, Verdict.FAILS, Verdict.INCONCLUSIVE, Verdict.HOLDS, Verdict.VACUOUS)
+    return next((verdict for verdict in order if verdict in seen), Verdict.OUTSIDE)
+
+
+@dataclass(frozen=True)
+class ControlOutcome:
+    """What the check said of a control."""
+
+    name: str
+    verdict: Verdict
+    expected: Verdict
+
+    @property
+    def caught(self) -> bool:
+        """The check said what it had to say."""
+        return self.verdict == self.expected
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything the run found out about one claim."""
+
+    claim: Claim
+    verdict: Verdict
+    evidence: list[Evidence]
+    controls: list[ControlOutcome]
+    proved: bool | None = None
+    """Result of the symbolic derivation, None where there is none."""
+    certificates: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = math.nan
+
+    @property
+    def informative(self) -> bool | None:
+        """Whether any case beat the trivial bound; None where there is no trivial bound."""
+        known = [item.informative for item in self.evidence if item.informative is not None]
+        return any(known) if known else None
+
+    @property
+    def sound(self) -> bool:
+        """Conclusive and finite, every control caught, and the derivation (if any) came out true."""
+        settled = self.verdict not in (Verdict.INCONCLUSIVE, Verdict.NONFINITE)
+        return settled and all(c.caught for c in self.controls) and self.proved is not False
+
+
+def examine(claim: Claim, workshop: Workshop, *, z: float = 6.0) -> Outcome:
+    """Check a claim and its controls on all their cases, and keep a certificate if the claim fails."""
+    cases = claim.cases(workshop)
+    evidence = [check(claim, case, z=z) for case in cases]
+    controls = []
+    for control in claim.controls:
+        spoilt = replace(claim, **control.changes)
+        verdict = conclude(spoilt, [check(spoilt, case, z=z) for case in spoilt.cases(workshop)])
+        controls.append(ControlOutcome(control.name, verdict, control.expected))
+    certificates = []
+    failed = [(c, e) for c, e in zip(cases, evidence, strict=True) if e.verdict == Verdict.FAILS]
+    if failed:
+        case, worst = min(failed, key=lambda pair: pair[1].slack)
+        detail = claim.certificate(case) if claim.certificate is not None else case.describe()
+        certificates.append({"measured": worst.measured, "predicted": worst.predicted, "stderr": worst.stderr} | detail)
+    proved = None if claim.proof is None else bool(claim.proof())
+    return Outcome(claim, conclude(claim, evidence), evidence, controls, proved, certificates)

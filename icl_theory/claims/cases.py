@@ -1,0 +1,193 @@
+"""Cases: weights and data on which claims are tried. Random, constructed, trained, and truncated versions of each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from icl_theory.attention import AttentionWeights, checked
+from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
+from icl_theory.information.ladder import BoundLadder, bound_ladder
+from icl_theory.tasks import LinearRegression
+from icl_theory.training import TrainResult, train
+from icl_theory.truncation import truncate_weights
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How many cases of each kind, and how long to train."""
+
+    seeds: int
+    """Seeds of random and trained weights."""
+    samples: int
+    """Monte Carlo runs of every ladder."""
+    steps: dict[int, int]
+    """Training steps by number of layers."""
+    scalar_samples: int
+    """Runs of the one-dimensional counterexample."""
+
+
+PROFILES = {
+    "quick": Profile(seeds=4, samples=512, steps={1: 1000, 3: 2000}, scalar_samples=400_000),
+    "full": Profile(seeds=16, samples=2048, steps={1: 2000, 3: 6000}, scalar_samples=4_000_000),
+}
+DIM, TRAINING_SHOTS = 5, 20  # d_x and N of the trained models
+LADDER_DEMONSTRATIONS, LADDER_SHOTS, CLIP = 80, 20, 4.0  # N, b and c of every ladder
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Weights, demonstrations and a task; equal seeds give equal cases."""
+
+    name: str
+    kind: str
+    """"random", "constructed", "trained" or "truncated"."""
+    seed: int
+    weights: AttentionWeights
+    task: LinearRegression
+    task_vector: np.ndarray
+    """w, shape (d_x,)."""
+    demonstrations: np.ndarray
+    """Tokens of task w, shape (N, D)."""
+    shots: int = 10
+    """b, of the N demonstrations above."""
+    samples: int = 512
+    """Monte Carlo runs where a claim samples."""
+    ladders: dict[Any, BoundLadder] = field(default_factory=dict, repr=False)
+    """Ladders that have been computed, by (floor, scale)."""
+
+    @property
+    def layers(self) -> int:
+        """L."""
+        return self.weights.layers
+
+    def ladder(self, *, floor: float = 0.0, scale: float = 1.0) -> BoundLadder:
+        """The bound ladder at N = 80, b = 20, c = 4, with W_V of the first layer multiplied by `scale`.
+
+        Computed once and shared between claims; every call uses the same draws (common random numbers).
+        """
+        if (floor, scale) not in self.ladders:
+            value = np.array(self.weights.value)
+            value[0] = scale * value[0]
+            self.ladders[floor, scale] = bound_ladder(
+                self.weights.replace(value=value),
+                self.task,
+                demonstrations=LADDER_DEMONSTRATIONS,
+                shots=LADDER_SHOTS,
+                clip=CLIP,
+                samples=self.samples,
+                key=self.seed,
+                task_vector=self.task_vector,
+                floor=floor,
+            )
+        return self.ladders[floor, scale]
+
+    def with_weights(self, weights: AttentionWeights, suffix: str, kind: str | None = None) -> "Case":
+        """The same data under other weights."""
+        name = f"{self.name}, {suffix}"
+        return replace(self, weights=weights, name=name, kind=kind or self.kind, ladders={})
+
+    def describe(self) -> dict[str, Any]:
+        """Everything needed to build the case again, as plain lists and numbers."""
+        arrays = {n: np.asarray(getattr(self.weights, n)).tolist() for n in ("value", "key", "query")}
+        return {
+            "case": self.name,
+            "seed": self.seed,
+            "weights": arrays,
+            "demonstrations": self.demonstrations.tolist(),
+            "task_vector": self.task_vector.tolist(),
+            "noise_std": self.task.noise_std,
+            "shots": self.shots,
+            "samples": self.samples,
+        }
+
+
+class Workshop:
+    """Makes the cases of one run; trains its ensembles once, on the spot, when a claim first asks for them."""
+
+    def __init__(self, profile: Profile, seed: int, progress: Callable[[str, int, int], None] | None = None) -> None:
+        self.profile, self.seed, self._progress = profile, seed, progress
+        self.task = LinearRegression(DIM, noise_std=0.5)
+        self.trained: dict[int, TrainResult] = {}
+
+    def _data(self, name: str, kind: str, seed: int, weights: AttentionWeights) -> Case:
+        rng = np.random.default_rng([self.seed, seed])
+        w = self.task.sample_tasks(rng, 1)
+        tokens = self.task.sample_tokens(rng, w, TRAINING_SHOTS)[0]
+        number = int(rng.integers(2**31))
+        return Case(name, kind, number, checked(weights), self.task, w[0], tokens, samples=self.profile.samples)
+
+    def ensemble(self, layers: int) -> TrainResult:
+        """The trained ensemble of this run with the given number of layers."""
+        if layers not in self.trained:
+            steps = self.profile.steps[layers]
+            report = self._progress
+
+            def progress(step: int, total: int, loss: float) -> None:
+                if report is not None:
+                    report(f"training {layers} layer{'s' * (layers > 1)}, loss {loss:.3f}", step, total)
+
+            self.trained[layers] = train(
+                self.task,
+                self.seed,
+                layers=layers,
+                shots=TRAINING_SHOTS,
+                steps=steps,
+                seeds=self.profile.seeds,
+                progress=progress,
+            )
+        return self.trained[layers]
+
+    def random(self, layers: int) -> list[Case]:
+        """Random weights, one case per seed."""
+        dimension = self.task.token_dimension
+        cases = []
+        for seed in range(self.profile.seeds):
+            number = int(np.random.default_rng([self.seed, layers, seed]).integers(2**31))
+            weights = random_weights(number, layers=layers, dimension=dimension, scale=1.5 if layers == 1 else 0.4)
+            cases.append(self._data(f"random, L={layers}, seed {seed}", "random", 100 * layers + seed, weights))
+        return cases
+
+    def constructed(self, layers: int) -> list[Case]:
+        """Gradient descent in weights, and at one layer the closed-form optimum."""
+        descent = gradient_descent_weights(DIM, layers=layers, step_size=0.5)
+        cases = [self._data(f"gradient descent, L={layers}", "constructed", 1000 + layers, descent)]
+        if layers == 1:
+            optimum, _ = one_layer_optimum(self.task, shots=TRAINING_SHOTS)
+            cases.append(self._data("one-layer optimum", "constructed", 2000, optimum))
+        return cases
+
+    def trained_cases(self, layers: int) -> list[Case]:
+        """Models trained in this run, one case per seed."""
+        weights = self.ensemble(layers).weights
+        return [
+            self._data(f"trained, L={layers}, seed {seed}", "trained", 3000 + 100 * layers + seed, weights.member(seed))
+            for seed in range(self.profile.seeds)
+        ]
+
+    @cached_property
+    def one_layer(self) -> list[Case]:
+        """Random, constructed and trained weights with one layer."""
+        return [*self.random(1), *self.constructed(1), *self.trained_cases(1)]
+
+    @cached_property
+    def three_layers(self) -> list[Case]:
+        """Random, constructed and trained weights with three layers."""
+        return [*self.random(3), *self.constructed(3), *self.trained_cases(3)]
+
+    @cached_property
+    def truncated(self) -> list[Case]:
+        """One module of one layer at lower rank: of random and trained models, with one and three layers."""
+        sources = [*self.one_layer[:2], *self.one_layer[-2:], *self.three_layers[:1], *self.three_layers[-1:]]
+        plans = (("value", 3), ("query", 2), ("key", 4), ("attention", 3), ("value", 1), ("attention", 1))
+        cases = []
+        for source, (module, rank) in zip(sources, plans, strict=True):
+            weights = truncate_weights(source.weights, layer=source.layers - 1, module=module, rank=rank)
+            cases.append(source.with_weights(weights, f"{module} at rank {rank}", "truncated"))
+        return cases
+
+    def standard(self) -> list[Case]:
+        """All kinds: random, constructed, trained and truncated, with one and three layers."""
+        return [*self.one_layer, *self.three_layers, *self.truncated]

@@ -1,0 +1,60 @@
+"""The construction of von Oswald et al.: L layers are exactly L steps of gradient descent."""
+
+import numpy as np
+
+from icl_theory.attention import predict as predict_labels
+from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.cases import DIM, Case, Workshop
+from icl_theory.constructions import gradient_descent_weights
+from icl_theory.tasks import Prompt
+from icl_theory.trajectory import gradient_descent
+
+
+def cases(workshop: Workshop) -> list[Case]:
+    """Random step sizes and preconditioners, one and three layers."""
+    result = []
+    for case in [*workshop.random(1), *workshop.random(3)]:
+        rng = np.random.default_rng(case.seed)
+        step, matrix = rng.uniform(0.1, 0.8), np.eye(DIM) + 0.2 * rng.standard_normal((DIM, DIM))
+        weights = gradient_descent_weights(DIM, layers=case.layers, step_size=step, preconditioner=matrix)
+        result.append(case.with_weights(weights, "gradient descent", "constructed"))
+    return result
+
+
+def _query(case: Case) -> np.ndarray:
+    return np.random.default_rng(case.seed + 1).standard_normal(DIM)
+
+
+def measure(case: Case, **options: str) -> np.ndarray:
+    """The transformer's prediction."""
+    tokens = case.demonstrations[None]
+    prompt = Prompt(tokens[..., :-1], tokens[..., -1], _query(case)[None], np.zeros(1))
+    return predict_labels(case.weights, prompt, **options)
+
+
+def predict(case: Case, *, factor: float = 1.0, fewer: int = 0) -> float:
+    """w_L · x_q of explicit gradient descent; step size and preconditioner are read off the weights."""
+    step, matrix = -case.weights.value[0, -1, -1], case.weights.query[0, :-1, :-1].T
+    x, y = case.demonstrations[:, :-1], case.demonstrations[:, -1]
+    path = gradient_descent(x, y, steps=case.layers - fewer, step_size=float(factor * step), preconditioner=matrix)
+    return float(path[-1] @ _query(case))
+
+
+CLAIM = Claim(
+    label="gradient_descent_construction",
+    source="von Oswald et al. 2023, Prop. 1, arXiv:2212.07677v2; readout sign: new",
+    statement="W_K = diag(I, 0), W_Q = diag(P, 0), W_V = diag(0, -η), minus readout: L layers are L steps of gradient "
+    "descent preconditioned by P.",
+    printed="printed",
+    relation="equal",
+    measure=measure,
+    predict=predict,
+    explanation="The forward pass of the constructed weights against explicit gradient descent on the demonstrations.",
+    controls=(
+        Control("plus readout", {"measure": lambda case: measure(case, readout="plus")}),
+        Control("step size off by 1 %", {"predict": lambda case: predict(case, factor=1.01)}),
+        Control("one step fewer", {"predict": lambda case: predict(case, fewer=1)}),
+        Control("sum instead of mean", {"measure": lambda case: measure(case, normalization="sum")}),
+    ),
+    cases=cases,
+)

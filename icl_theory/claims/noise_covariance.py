@@ -1,0 +1,48 @@
+"""The noise covariance, against exhaustive enumeration of all subsets of the demonstrations."""
+
+from itertools import combinations
+
+import numpy as np
+
+from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.cases import Case
+from icl_theory.noise import gradient_noise
+
+_TOKENS, _SHOTS = 6, 2  # 15 subsets
+
+
+def measure(case: Case) -> np.ndarray:
+    """Covariance of the mean gradient over every subset of b = 2 out of N = 6, first layer."""
+    w, tokens = case.weights, case.demonstrations[:_TOKENS]
+    key_query = w.key[0].T @ w.query[0]
+    gradients = np.stack([np.outer(w.value[0] @ h, h) @ key_query for h in tokens]).reshape(_TOKENS, -1)
+    means = np.stack([gradients[list(chosen)].mean(axis=0) for chosen in combinations(range(_TOKENS), _SHOTS)])
+    centred = means - gradients.mean(axis=0)
+    return centred.T @ centred / len(means)
+
+
+def predict(case: Case) -> np.ndarray:
+    """C_t from the factored form."""
+    return gradient_noise(case.weights, case.demonstrations[:_TOKENS], _SHOTS).dense()
+
+
+_CORRECTION = (_TOKENS - _SHOTS) / (_TOKENS - 1)
+
+CLAIM = Claim(
+    label="noise_covariance",
+    source="Y Assumption 1 and App. C.4, arXiv:2406.03768v2; without-replacement factor made exact",
+    statement="Showing b of N demonstrations has covariance (N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec Gᵀ].",
+    printed="repaired",
+    relation="equal",
+    measure=measure,
+    predict=predict,
+    explanation="All 15 subsets of 2 out of 6 demonstrations are enumerated; the factored covariance must match.",
+    controls=(
+        Control("with replacement (factor 1/b)", {"predict": lambda case: predict(case) / _CORRECTION}),
+        Control("factor (N-b)/(bN)", {"predict": lambda case: predict(case) * (_TOKENS - 1) / _TOKENS}),
+        Control(
+            "one shot more",
+            {"predict": lambda c: gradient_noise(c.weights, c.demonstrations[:_TOKENS], _SHOTS + 1).dense()},
+        ),
+    ),
+)

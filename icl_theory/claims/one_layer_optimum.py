@@ -1,0 +1,41 @@
+"""The closed-form optimum of one layer: attained by its construction and beaten by no other one-layer model."""
+
+from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.cases import TRAINING_SHOTS, Case, Workshop
+from icl_theory.constructions import one_layer_optimum
+from icl_theory.risk import population_risk
+
+
+def risk(case: Case) -> float:
+    """Exact population risk of the case's one-layer model."""
+    return population_risk(case.weights, case.task, shots=TRAINING_SHOTS).value
+
+
+def optimum(case: Case) -> float:
+    """tr Λ - tr(Λ² Γ^{-1})."""
+    return one_layer_optimum(case.task, shots=TRAINING_SHOTS)[1]
+
+
+def _one_layer(workshop: Workshop) -> list[Case]:
+    return [*workshop.one_layer, *(case for case in workshop.truncated if case.layers == 1)]
+
+
+CLAIM = Claim(
+    label="one_layer_optimum",
+    source="Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2; Zhang, Frei, Bartlett 2024",
+    statement="No one-layer linear-attention model has a population risk below tr Λ - tr(Λ² Γ^{-1}).",
+    printed="printed",
+    relation="at least",
+    measure=risk,
+    predict=optimum,
+    explanation="Exact population risk (Wishart moments) of random, constructed, trained and truncated models "
+    "against the closed form; the constructed optimum attains it.",
+    controls=(
+        Control("bound raised by 1 %", {"predict": lambda case: 1.01 * optimum(case)}),
+        Control(
+            "optimum of two demonstrations fewer",
+            {"predict": lambda case: one_layer_optimum(case.task, shots=TRAINING_SHOTS - 2)[1]},
+        ),
+    ),
+    cases=_one_layer,
+)

@@ -1,0 +1,21 @@
+"""Remark 4 repaired: with a noise floor of its own scale a smaller gradient does lower the bound."""
+
+from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.remark_4_printed import after, clearly_below
+from icl_theory.claims.scale_invariance import floor_of
+
+CLAIM = Claim(
+    label="remark_4_floor",
+    source="Y Remark 4 repaired, arXiv:2406.03768v2",
+    statement="With noise C_t + ε² on the support, ε² fixed, a smaller implicit gradient gives a smaller bound.",
+    printed="repaired",
+    relation="at most",
+    measure=lambda case: after(case, floor_of(case)),
+    predict=lambda case: clearly_below(case, floor_of(case)),
+    explanation="As remark_4_printed, with ε² a tenth of the mean noise variance before shrinking.",
+    controls=(
+        Control("no floor", {"measure": after, "predict": clearly_below}),
+        Control("gradient enlarged tenfold", {"measure": lambda case: after(case, floor_of(case), 10.0)}),
+    ),
+    cases=lambda workshop: workshop.one_layer,
+)

@@ -1,0 +1,69 @@
+"""Dimension of the support of the noise: the closed formula against a numerical rank."""
+
+import numpy as np
+
+from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.cases import Case, Workshop
+from icl_theory.noise import layer_factors
+from icl_theory.support import factor_ranks, support_dimension
+from icl_theory.truncation import truncate_weights
+
+_PLANS = (("value", 1), ("value", 4), ("query", 2), ("key", 5), ("attention", 2), ("attention", 4), ("attention", 5))
+
+
+def _factors(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    left, right = layer_factors(case.weights, 0, np.zeros((1, 1)))
+    return left, right
+
+
+def measure(case: Case) -> float:
+    """Rank of the stack of gradients A (h h'ᵀ + h' hᵀ) B over all pairs of basis tokens, each scaled to norm one."""
+    left, right = _factors(case)
+    size = len(left)
+    rows, columns = np.triu_indices(size)
+    stack = np.einsum("ip,jp->pij", left[:, rows], right[columns].T)
+    stack = stack + np.einsum("ip,jp->pij", left[:, columns], right[rows].T)
+    flat = stack.reshape(len(rows), -1)
+    norms = np.linalg.norm(flat, axis=1, keepdims=True)
+    values = np.linalg.svd(flat / np.where(norms > 0, norms, 1.0), compute_uv=False)
+    return float((values > 1e-10 * values[0]).sum())
+
+
+def predict(case: Case) -> float:
+    """d_S = rank(A) rank(B) - k(k-1)/2."""
+    return float(support_dimension(*_factors(case)))
+
+
+def cases(workshop: Workshop) -> list[Case]:
+    """One-layer cases and truncations of every module."""
+    sources = [workshop.one_layer[0], workshop.one_layer[-1]]
+    cut = [
+        s.with_weights(truncate_weights(s.weights, layer=0, module=m, rank=r), f"{m} at rank {r}", "truncated")
+        for s in sources
+        for m, r in _PLANS
+    ]
+    return [*workshop.one_layer, *cut]
+
+
+def _with_plus(case: Case) -> float:
+    ranks = factor_ranks(*_factors(case))
+    return float(ranks.left * ranks.right - ranks.overlap * (ranks.overlap + 1) // 2)
+
+
+CLAIM = Claim(
+    label="support_dimension",
+    source="new",
+    statement="dim {A X B : X symmetric} = rank(A) rank(B) - k(k-1)/2, k = dim(row space A ∩ column space B).",
+    printed="new",
+    relation="equal",
+    measure=measure,
+    predict=predict,
+    explanation="The formula is compared with the numerical rank of the images of a basis of symmetric matrices, for "
+    "full and truncated W_V, W_K, W_Q.",
+    controls=(
+        Control("k(k+1)/2 instead of k(k-1)/2", {"predict": _with_plus}),
+        Control("overlap ignored", {"predict": lambda c: float(np.prod(factor_ranks(*_factors(c))[:2]))}),
+        Control("D(D+1)/2 always", {"predict": lambda c: c.weights.dimension * (c.weights.dimension + 1) / 2.0}),
+    ),
+    cases=cases,
+)

@@ -1,0 +1,55 @@
+"""Theorem 1 as printed: its second display sums G_t, not G_j, over the layers j."""
+
+import numpy as np
+
+from icl_theory.claims.base import Claim, Control, Verdict
+from icl_theory.claims.cases import Case
+from icl_theory.trajectory import implicit_trajectory
+
+
+def measure(case: Case) -> np.ndarray:
+    """W_1, ..., W_L, each relative to the size of the last."""
+    return implicit_trajectory(case.weights, case.demonstrations).accumulated[1:]
+
+
+def predict(case: Case) -> np.ndarray:
+    """t copies of G_t, which is what the display says when read letter by letter."""
+    gradient = implicit_trajectory(case.weights, case.demonstrations).gradient
+    return np.arange(1, case.layers + 1)[:, None, None] * gradient
+
+
+def _summed(case: Case) -> np.ndarray:
+    return np.cumsum(implicit_trajectory(case.weights, case.demonstrations).gradient, axis=0)
+
+
+def certificate(case: Case) -> dict:
+    """Two layers of a 1 x 1 model with every weight and token 1: W_2 = 3 + ..., in whole numbers."""
+    # G_1 = 1, M = 2, G_2 = 1·2·1·2·1·1·2 = 8, so W_2 = 9 while two copies of G_2 are 16.
+    del case
+    first, m = 1, 2
+    second = m * m * m
+    return {
+        "exact": True,
+        "weights": "all 1, D = 1, L = 2",
+        "tokens": [[1]],
+        "W_2": first + second,
+        "2 G_2": 2 * second,
+    }
+
+
+CLAIM = Claim(
+    label="theorem_1_printed",
+    source="Y Theorem 1, second display, App. A.4, arXiv:2406.03768v2",
+    statement="W_t is the sum over j = 1..t of G_t (the index printed under the sum is j, the summand carries t).",
+    printed="printed",
+    relation="equal",
+    measure=measure,
+    predict=predict,
+    explanation="Read literally the sum is t copies of G_t. That is right at L = 1 and wrong from the second layer on.",
+    controls=(
+        Control("summand corrected to G_j", {"predict": _summed}, Verdict.HOLDS),
+        Control("one layer only", {"cases": lambda workshop: workshop.one_layer}, Verdict.HOLDS),
+        Control("corrected sum off by 1 %", {"predict": lambda case: 1.01 * _summed(case)}),
+    ),
+    certificate=certificate,
+)

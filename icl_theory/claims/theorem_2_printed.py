@@ -1,0 +1,45 @@
+"""Theorem 2 as printed, D ≥ 2: its hypothesis cannot be met."""
+
+from icl_theory.claims.base import Assumption, Claim, Control, Verdict
+from icl_theory.claims.cases import Case
+from icl_theory.estimate import Estimate
+from icl_theory.noise import gradient_noise
+
+DEFINITE = Assumption(
+    "the noise covariance C_t is positive definite on all D² coordinates",
+    holds=lambda case: gradient_noise(case.weights, case.demonstrations, case.shots).rank == case.weights.dimension**2,
+    # rank C_t ≤ D(D+1)/2 whatever the weights and the data: see the claim `positive_definiteness`.
+    attainable=lambda case: case.weights.dimension * (case.weights.dimension + 1) // 2 >= case.weights.dimension**2,
+)
+
+
+def gap(case: Case) -> Estimate:
+    """Measured generalization gap."""
+    return case.ladder().gap
+
+
+CLAIM = Claim(
+    label="theorem_2_printed",
+    source="Y Theorem 2, arXiv:2406.03768v2",
+    statement="If C_t ≻ 0 (D ≥ 2): gap ≤ sqrt((R²/N) Σ_t E[D² log((||ΔW_t||² ||I + W_{t-1}||² + tr C_t)/D²) "
+    "- log det C_t]).",
+    printed="printed",
+    relation="at most",
+    measure=gap,
+    predict=lambda case: case.ladder().rungs["theorem_2_printed"],
+    trivial=lambda case: case.ladder().trivial,
+    assumptions=(DEFINITE,),
+    explanation="C_t ≻ 0 fails for every D ≥ 2, so log det C_t = -inf and the right side is +inf: nothing is said. "
+    "Truncation makes C_t more singular still. The one case in which it can hold, D = 1, is theorem_2_scalar.",
+    controls=(
+        Control(
+            "repaired right side, hypothesis dropped",
+            {"predict": lambda c: c.ladder().rungs["theorem_2_repaired"], "assumptions": ()},
+            Verdict.HOLDS,
+        ),
+        Control(
+            "right side below the gap, hypothesis dropped",
+            {"predict": lambda c: Estimate(c.ladder().gap.value - 10 * c.ladder().gap.stderr), "assumptions": ()},
+        ),
+    ),
+)

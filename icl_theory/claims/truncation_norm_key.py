@@ -1,0 +1,67 @@
+"""Norms under truncation of W_K: it sits in the middle of ΔW, and the norm can grow."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from icl_theory.claims.base import Claim, Control, Verdict
+from icl_theory.claims.cases import Case
+from icl_theory.claims.truncation_norm_value import parts, whole
+
+
+def growth(case: Case, module: str) -> np.ndarray:
+    """||ΔW_r||_F² / ||ΔW||_F² at every rank."""
+    return parts(case, module)[0] / whole(case)
+
+
+def integer_counterexample() -> dict[str, Any]:
+    """The smallest 2 x 2 integer example: W_K = diag(2, 1), whose exact truncation to rank 1 is diag(2, 0).
+
+    Python integers only, so the comparison is exact. Two tokens e_1, e_2 in the sum convention make S = I. Searched
+    by the largest entry, then by the sum of the entries' sizes.
+    """
+    options = sorted(
+        itertools.product((-1, 0, 1), repeat=8), key=lambda entries: (sum(map(abs, entries)), entries[::-1])
+    )
+    for entries in options:
+        (v11, v12, v21, v22), (q11, q12, q21, q22) = entries[:4], entries[4:]
+        before, after = 0, 0
+        for left, right in ((v11, v12), (v21, v22)):
+            for top, bottom in ((q11, q21), (q12, q22)):
+                before += (2 * left * top + right * bottom) ** 2
+                after += (2 * left * top) ** 2
+        if after > before:
+            return {
+                "exact": True,
+                "value": [[v11, v12], [v21, v22]],
+                "key": [[2, 0], [0, 1]],
+                "key_rank_1": [[2, 0], [0, 0]],
+                "query": [[q11, q12], [q21, q22]],
+                "tokens": [[1, 0], [0, 1]],
+                "normalization": "sum",
+                "squared_norm": before,
+                "squared_norm_rank_1": after,
+            }
+    raise AssertionError("the search space holds a counterexample")
+
+
+CLAIM = Claim(
+    label="truncation_norm_key",
+    source="Y Examples 1 to 4 read as a statement on the norm itself, App. A.6, arXiv:2406.03768v2",
+    statement="||ΔW||_F never grows when W_K is truncated.",
+    printed="new",
+    relation="at most",
+    measure=lambda case: growth(case, "key"),
+    predict=lambda case: 1.0,
+    explanation="Every rank of the first layer's W_K. Only the paper's bound is shown to shrink; the norm itself need "
+    "not, since W_K stands between S and W_Q and parts that cancelled may be cut.",
+    controls=(
+        Control("W_V truncated instead", {"measure": lambda case: growth(case, "value")}, Verdict.HOLDS),
+        Control("W_Q truncated instead", {"measure": lambda case: growth(case, "query")}, Verdict.HOLDS),
+        Control(
+            "W_V truncated, bound lowered by 1 %", {"measure": lambda c: growth(c, "value"), "predict": lambda c: 0.99}
+        ),
+    ),
+    certificate=lambda case: integer_counterexample() | {"smallest_measured_on": case.name},
+)

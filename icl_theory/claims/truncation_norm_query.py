@@ -1,0 +1,23 @@
+"""Norms under truncation of W_Q: the same Pythagorean identity, from the right."""
+
+import numpy as np
+
+from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.truncation_norm_value import parts, rows_zeroed, whole
+
+CLAIM = Claim(
+    label="truncation_norm_query",
+    source="Y Examples 1 to 3, App. A.6, arXiv:2406.03768v2; as an identity new",
+    statement="||ΔW||_F² = ||ΔW_r||_F² + ||ΔW - ΔW_r||_F² when W_Q is truncated: the norm never grows.",
+    printed="repaired",
+    relation="equal",
+    measure=lambda case: np.add(*parts(case, "query")),
+    predict=whole,
+    explanation="Every rank of the first layer's W_Q. The right singular spaces of the kept and dropped part are "
+    "orthogonal, and W_Q multiplies ΔW from the right.",
+    controls=(
+        Control("W_K truncated instead", {"measure": lambda case: np.add(*parts(case, "key"))}),
+        Control("rows cut instead of singular values", {"measure": lambda case: rows_zeroed(case, "query")}),
+        Control("norm off by 1 %", {"predict": lambda case: 1.01 * whole(case)}),
+    ),
+)

@@ -1,0 +1,68 @@
+"""The printed "UB" of ||ΔW||_F²: without a factor N it is not an upper bound."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from icl_theory.attention import layer_update, second_moment
+from icl_theory.claims.base import Claim, Control, Verdict
+from icl_theory.claims.cases import Case, Workshop
+
+
+def measure(case: Case) -> float:
+    """||ΔW||_F² of the first layer in the sum convention."""
+    w = case.weights
+    moment = second_moment(case.demonstrations, "sum")
+    return float((layer_update(w.value[0], w.key[0], w.query[0], moment) ** 2).sum())
+
+
+def upper_bound(case: Case) -> float:
+    """UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²."""
+    w, tokens = case.weights, case.demonstrations
+    values, keys = tokens @ w.value[0].T, tokens @ w.key[0].T
+    return float(((values**2).sum(1) * (keys**2).sum(1)).sum() * (w.query[0] ** 2).sum())
+
+
+def with_equal_tokens(workshop: Workshop) -> list[Case]:
+    """All standard cases, and random ones whose demonstrations are all the same."""
+    equal = [
+        replace(
+            c, demonstrations=np.tile(c.demonstrations[:1], (len(c.demonstrations), 1)), name=f"{c.name}, equal tokens"
+        )
+        for c in workshop.random(1)
+    ]
+    return [*workshop.standard(), *equal]
+
+
+def certificate(case: Case) -> dict:
+    """Two equal tokens e_1 and projections on e_1, in whole numbers: ΔW = 2 e_1 e_1ᵀ, so 4 against 2."""
+    del case
+    projection, tokens = np.array([[1, 0], [0, 0]]), np.array([[1, 0], [1, 0]])
+    update = projection @ (tokens.T @ tokens) @ projection.T @ projection
+    bound = sum(int(((projection @ h) ** 2).sum()) ** 2 for h in tokens) * int((projection**2).sum())
+    return {
+        "exact": True,
+        "value = key = query": projection.tolist(),
+        "tokens": tokens.tolist(),
+        "normalization": "sum",
+        "squared_norm": int((update**2).sum()),
+        "upper_bound_printed": bound,
+    }
+
+
+CLAIM = Claim(
+    label="upper_bound_printed",
+    source="Y Example 1 and App. A.6, arXiv:2406.03768v2",
+    statement="||ΔW||_F² ≤ UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F² (sum convention).",
+    printed="printed",
+    relation="at most",
+    measure=measure,
+    predict=upper_bound,
+    explanation="N equal tokens give a sum whose squared norm is N² that of one term, while UB adds N terms.",
+    controls=(
+        Control("with a factor N", {"predict": lambda c: len(c.demonstrations) * upper_bound(c)}, Verdict.HOLDS),
+        Control("with a factor N / 100", {"predict": lambda c: len(c.demonstrations) / 100 * upper_bound(c)}),
+    ),
+    cases=with_equal_tokens,
+    certificate=certificate,
+)

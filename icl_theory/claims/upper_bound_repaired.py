@@ -1,0 +1,23 @@
+"""The "UB" with a factor N (Cauchy-Schwarz) bounds ||ΔW||_F²; attained by equal tokens."""
+
+from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.upper_bound_printed import measure, upper_bound, with_equal_tokens
+
+CLAIM = Claim(
+    label="upper_bound_repaired",
+    source="Y Example 1 repaired, App. A.6, arXiv:2406.03768v2",
+    statement="||ΔW||_F² ≤ N Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F² (sum convention).",
+    printed="repaired",
+    relation="at most",
+    measure=measure,
+    predict=lambda case: len(case.demonstrations) * upper_bound(case),
+    explanation="Cauchy-Schwarz over the N terms, then submultiplicativity.",
+    controls=(
+        Control("factor N left out", {"predict": upper_bound}),
+        Control(
+            "||W_Q||_F² divided by D²",
+            {"predict": lambda c: len(c.demonstrations) * upper_bound(c) / c.weights.dimension**2},
+        ),
+    ),
+    cases=with_equal_tokens,
+)
