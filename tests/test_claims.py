@@ -1,0 +1,191 @@
+"""The check itself (every verdict, every relation), and every claim with its controls on freshly trained models."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from icl_theory import AttentionWeights, Estimate, LinearRegression, check, implicit_trajectory
+from icl_theory.attention import layer_update, second_moment
+from icl_theory.claims import LABELS, load, load_all
+from icl_theory.claims.base import Assumption, Claim, Control, Evidence, Verdict, conclude, examine
+from icl_theory.claims.cases import PROFILES, Case, Workshop
+from icl_theory.claims.theorem_2_scalar import simulate
+from icl_theory.claims.truncation_norm_key import integer_counterexample
+
+# What this project has found so far; a change of any of these is news and belongs into the changelog.
+FOUND = dict.fromkeys(LABELS, Verdict.HOLDS) | {
+    "theorem_1_printed": Verdict.FAILS,
+    "theorem_2_printed": Verdict.VACUOUS,
+    "theorem_2_scalar": Verdict.FAILS,
+    "remark_4_printed": Verdict.FAILS,
+    "upper_bound_printed": Verdict.FAILS,
+    "truncation_norm_key": Verdict.FAILS,
+}
+
+
+def a_case():
+    one = np.ones((1, 2, 2))
+    return Case("a case", "random", 0, AttentionWeights(one, one, one), LinearRegression(1), np.ones(1), np.eye(2))
+
+
+def a_claim(**changes):
+    claim = Claim("label", "source", "statement", "new", "at most", lambda c: 1.0, lambda c: 2.0)
+    return replace(claim, **changes)
+
+
+ESTIMATE = Estimate(1.0, 0.1, 100, "unbiased")
+
+VERDICTS = [
+    ({}, Verdict.HOLDS),
+    ({"relation": "at least"}, Verdict.FAILS),
+    ({"relation": "equal"}, Verdict.FAILS),
+    ({"relation": "equal", "predict": lambda c: 1.0 + 1e-13}, Verdict.HOLDS),
+    ({"relation": "equal", "predict": lambda c: 1.0 + 1e-9}, Verdict.FAILS),
+    ({"predict": lambda c: 1.0 - 1e-13}, Verdict.HOLDS),
+    ({"measure": lambda c: ESTIMATE}, Verdict.HOLDS),
+    ({"measure": lambda c: ESTIMATE, "predict": lambda c: 1.5}, Verdict.INCONCLUSIVE),
+    ({"measure": lambda c: ESTIMATE, "predict": lambda c: 0.3}, Verdict.FAILS),
+    ({"measure": lambda c: ESTIMATE, "relation": "equal", "predict": lambda c: 1.5}, Verdict.HOLDS),
+    ({"measure": lambda c: ESTIMATE, "relation": "equal"}, Verdict.FAILS),
+    ({"measure": lambda c: math.nan}, Verdict.NONFINITE),
+    ({"measure": lambda c: math.inf}, Verdict.NONFINITE),
+    ({"predict": lambda c: math.nan}, Verdict.NONFINITE),
+    ({"predict": lambda c: math.inf}, Verdict.HOLDS),
+    ({"predict": lambda c: math.inf, "trivial": lambda c: 3.0}, Verdict.VACUOUS),
+    ({"trivial": lambda c: 3.0}, Verdict.HOLDS),
+    ({"trivial": lambda c: 2.0}, Verdict.VACUOUS),
+    ({"assumptions": (Assumption("it rains", lambda c: False),)}, Verdict.OUTSIDE),
+    ({"assumptions": (Assumption("pigs fly", lambda c: False, lambda c: False),)}, Verdict.VACUOUS),
+    ({"assumptions": (Assumption("fine", lambda c: True, lambda c: True),)}, Verdict.HOLDS),
+    ({"relation": "never", "measure": lambda c: False}, Verdict.HOLDS),
+    ({"relation": "never", "measure": lambda c: True}, Verdict.FAILS),
+    ({"relation": "exists", "measure": lambda c: True}, Verdict.HOLDS),
+    ({"measure": lambda c: np.array([0.0, 5.0])}, Verdict.FAILS),
+    ({"measure": lambda c: np.zeros((3, 2)), "predict": lambda c: np.ones(2)}, Verdict.HOLDS),
+]
+
+
+@pytest.mark.parametrize(("changes", "verdict"), VERDICTS)
+def test_every_verdict(changes, verdict):
+    assert check(a_claim(**changes), a_case()).verdict == verdict
+
+
+def test_check_reports_the_deciding_entry():
+    evidence = check(a_claim(measure=lambda c: np.array([1.0, 5.0, 3.0])), a_case())
+    assert (evidence.measured, evidence.predicted, evidence.slack) == (5.0, 2.0, -0.6)
+    with pytest.raises(ValueError, match="z: got 0"):
+        check(a_claim(), a_case(), z=0)
+
+
+def test_conclusions_from_many_cases():
+    def seen(*verdicts):
+        return [Evidence(v, "", 0, 0, 0, 0) for v in verdicts]
+
+    universal, exists = a_claim(), a_claim(relation="exists")
+    assert conclude(universal, seen(Verdict.HOLDS, Verdict.FAILS)) == Verdict.FAILS
+    assert conclude(universal, seen(Verdict.HOLDS, Verdict.INCONCLUSIVE)) == Verdict.INCONCLUSIVE
+    assert conclude(universal, seen(Verdict.HOLDS, Verdict.VACUOUS, Verdict.OUTSIDE)) == Verdict.HOLDS
+    assert conclude(universal, seen(Verdict.OUTSIDE)) == Verdict.OUTSIDE
+    assert conclude(universal, seen(Verdict.NONFINITE, Verdict.FAILS)) == Verdict.NONFINITE
+    assert conclude(universal, []) == Verdict.OUTSIDE
+    assert conclude(exists, seen(Verdict.FAILS, Verdict.HOLDS)) == Verdict.HOLDS
+
+
+def test_an_uncaught_control_makes_the_outcome_unsound(workshop):
+    blind = a_claim(cases=lambda w: [a_case()], controls=(Control("not spoilt at all", {}),))
+    outcome = examine(blind, workshop)
+    assert outcome.verdict == Verdict.HOLDS
+    assert not outcome.sound
+    assert examine(replace(blind, controls=()), workshop).sound
+    assert not examine(replace(blind, controls=(), proof=lambda: False), workshop).sound
+
+
+@pytest.fixture(scope="session")
+def workshop():
+    return Workshop(PROFILES["quick"], 0)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_claim(label, workshop):
+    claim = load(label)
+    outcome = examine(claim, workshop)
+    assert outcome.verdict == FOUND[label]
+    assert len(claim.controls) >= 2
+    assert [c.name for c in outcome.controls if not c.caught] == []
+    # A check that can only say one thing shows nothing: the controls must lead it to the other side as well.
+    spoilt = {c.verdict for c in outcome.controls}
+    if outcome.verdict == Verdict.FAILS:
+        assert Verdict.HOLDS in spoilt
+        assert outcome.certificates
+        json.dumps(outcome.certificates)
+    else:
+        assert Verdict.FAILS in spoilt
+        assert not outcome.certificates
+    assert claim.label == label
+    assert claim.explanation
+
+
+def test_all_kinds_of_weights_are_tried(workshop):
+    cases = workshop.standard()
+    assert {case.kind for case in cases} == {"random", "constructed", "trained", "truncated"}
+    assert {case.layers for case in cases} == {1, 3}
+    assert len({case.seed for case in cases if case.kind != "truncated"}) == sum(c.kind != "truncated" for c in cases)
+    assert all(case.weights.value.dtype == np.float64 for case in cases)
+
+
+def test_unknown_claims_are_refused():
+    with pytest.raises(ValueError, match="did you mean 'theorem_2_repaired'"):
+        load("theorem_2_repared")
+    with pytest.raises(ValueError, match="empty list"):
+        load_all([])
+    assert [c.label for c in load_all(["theorem_1", "lemma_1"])] == ["lemma_1", "theorem_1"]
+
+
+def test_key_counterexample_by_hand():
+    found = integer_counterexample()
+    value, query = np.array(found["value"]), np.array(found["query"])
+    tokens = np.array(found["tokens"])
+    moment = second_moment(tokens, "sum")
+    for name, expected in (("key", "squared_norm"), ("key_rank_1", "squared_norm_rank_1")):
+        assert (layer_update(value, np.array(found[name]), query, moment) ** 2).sum() == found[expected]
+    assert found["squared_norm_rank_1"] > found["squared_norm"]
+
+
+def test_printed_theorem_1_counterexample_by_hand():
+    certificate = load("theorem_1_printed").certificate
+    assert certificate is not None
+    found, one = certificate(a_case()), np.ones((2, 1, 1))
+    path = implicit_trajectory(AttentionWeights(one, one, one), np.ones((1, 1)))
+    assert path.accumulated[2, 0, 0] == found["W_2"]
+    assert 2 * path.gradient[1, 0, 0] == found["2 G_2"]
+
+
+def test_scalar_counterexample_against_a_slow_twin():
+    """The one-dimensional model run by run, with a population loss by sampling, at a scale that floats can hold."""
+    scale, runs = 3.0, 4000
+    rng, gaps = np.random.default_rng(1), []
+    for _ in range(runs):
+        h2 = np.exp(rng.exponential(scale, 5))
+        gradient, covariance = h2.mean(), (h2**2).mean() - h2.mean() ** 2
+        w = gradient + math.sqrt(covariance) * rng.standard_normal()
+        fresh = np.exp(rng.exponential(scale, 400))
+
+        def loss(squares, w=w):
+            gap = np.log(squares) - math.log(abs(w))
+            return 1.0 - ((gap > 0) & (gap < 5)).mean()
+
+        gaps.append(loss(fresh) - loss(h2))
+    gap, _ = simulate(3, 200_000, scale)
+    assert abs(gap.value - np.mean(gaps)) < 6 * math.hypot(gap.stderr, np.std(gaps) / math.sqrt(runs))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_verdicts_do_not_depend_on_the_seed(seed):
+    other = Workshop(PROFILES["quick"], seed)
+    for claim in load_all():
+        outcome = examine(claim, other)
+        assert (claim.label, outcome.verdict, outcome.sound) == (claim.label, FOUND[claim.label], True)
