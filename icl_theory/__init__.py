@@ -13,6 +13,7 @@ _HOME = {
     "AttentionWeights": "attention",
     "forward": "attention",
     "predict": "attention",
+    "InContextTransformer": "transformer",
     "gradient_descent_weights": "constructions",
     "one_layer_optimum": "constructions",
     "random_weights": "constructions",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from icl_theory.tasks import LinearRegression, Prompt
     from icl_theory.training import TrainResult, train
     from icl_theory.trajectory import Trajectory, gradient_descent, implicit_trajectory
+    from icl_theory.transformer import InContextTransformer
     from icl_theory.truncation import Truncation, condition_number, truncate, truncate_weights
 
 

@@ -1,6 +1,7 @@
 """The construction of von Oswald et al.: L layers are exactly L steps of gradient descent."""
 
 import numpy as np
+import sympy as sp
 
 from icl_theory.attention import predict as predict_labels
 from icl_theory.claims.base import Claim, Control
@@ -40,6 +41,21 @@ def predict(case: Case, *, factor: float = 1.0, fewer: int = 0) -> float:
     return float(path[-1] @ _query(case))
 
 
+def proof() -> bool:
+    """Symbolically for d = 1, N = 2, two layers: tokens [x; y] moved by the layer, against two explicit steps."""
+    eta, query = sp.symbols("eta q")
+    xs, ys = sp.symbols("x:2"), sp.symbols("y:2")
+    tokens, slot = list(zip(xs, ys, strict=True)), sp.Integer(0)
+    for _ in range(2):
+        slope = sum(x * y for x, y in tokens) / 2  # W_V S W_Kᵀ W_Q has the single entry -η S_yx in its y-x corner
+        slot = slot - eta * slope * query
+        tokens = [(x, y - eta * slope * x) for x, y in tokens]
+    w = sp.Integer(0)
+    for _ in range(2):
+        w = w - eta * sum((w * x - y) * x for x, y in zip(xs, ys, strict=True)) / 2
+    return sp.expand(-slot - w * query) == 0
+
+
 CLAIM = Claim(
     label="gradient_descent_construction",
     source="von Oswald et al. 2023, Prop. 1, arXiv:2212.07677v2; readout sign: new",
@@ -50,6 +66,7 @@ CLAIM = Claim(
     measure=measure,
     predict=predict,
     explanation="The forward pass of the constructed weights against explicit gradient descent on the demonstrations.",
+    proof=proof,
     controls=(
         Control("plus readout", {"measure": lambda case: measure(case, readout="plus")}),
         Control("step size off by 1 %", {"predict": lambda case: predict(case, factor=1.01)}),

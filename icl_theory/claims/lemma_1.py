@@ -1,6 +1,7 @@
 """Lemma 1: one layer of linear attention acts on the query as I + ΔW."""
 
 import numpy as np
+import sympy as sp
 
 from icl_theory.attention import AttentionWeights, forward, layer_update, second_moment
 from icl_theory.claims.base import Claim, Control
@@ -48,6 +49,16 @@ def _roles_exchanged(case: Case) -> np.ndarray:
     return _predicted(case, layer_update(w.key[0], w.value[0], w.query[0], second_moment(case.demonstrations)))
 
 
+def proof() -> bool:
+    """Symbolically for D = 2, N = 2: the sum over tokens equals the matrix form, entry by entry."""
+    v, k, q = (sp.Matrix(2, 2, sp.symbols(f"{name}:4")) for name in "vkq")
+    tokens = [sp.Matrix(2, 1, sp.symbols(f"h{i}_:2")) for i in range(2)]
+    query = sp.Matrix(2, 1, sp.symbols("x:2"))
+    attention = sum(((k * h).dot(q * query) * (v * h) for h in tokens), sp.zeros(2, 1)) / 2
+    moment = sum((h * h.T for h in tokens), sp.zeros(2, 2)) / 2
+    return sp.expand(attention - v * moment * k.T * q * query) == sp.zeros(2, 1)
+
+
 CLAIM = Claim(
     label="lemma_1",
     source="Y Lemma 1, App. A.1, arXiv:2406.03768v2",
@@ -58,6 +69,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="The token-by-token forward pass of the first layer is compared with the matrix form. It could fail "
     "through the normalisation (sum or mean) or a transpose.",
+    proof=proof,
     controls=(
         Control("transpose of W_K dropped", {"predict": _without_transpose}),
         Control("ΔW off by 1 %", {"predict": _factor_off}),

@@ -3,6 +3,7 @@
 from itertools import combinations
 
 import numpy as np
+import sympy as sp
 
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case
@@ -26,6 +27,23 @@ def predict(case: Case) -> np.ndarray:
     return gradient_noise(case.weights, case.demonstrations[:_TOKENS], _SHOTS).dense()
 
 
+def proof(size: int = 4) -> bool:
+    """Exact enumeration with symbols: the variance of every subset mean of g_1, ..., g_4, for every b.
+
+    One coordinate is enough: a covariance matrix is fixed by the variances of its linear functionals.
+    """
+    values = sp.symbols(f"g:{size}")
+    mean = sum(values) / size
+    spread = sum(g**2 for g in values) / size - mean**2
+    for shots in range(1, size + 1):
+        means = [sum(chosen) / shots for chosen in combinations(values, shots)]
+        variance = sum((m - mean) ** 2 for m in means) / len(means)
+        factor = sp.Rational(size - shots, shots * (size - 1))
+        if sp.expand(variance - factor * spread) != 0:
+            return False
+    return True
+
+
 _CORRECTION = (_TOKENS - _SHOTS) / (_TOKENS - 1)
 
 CLAIM = Claim(
@@ -37,6 +55,7 @@ CLAIM = Claim(
     measure=measure,
     predict=predict,
     explanation="All 15 subsets of 2 out of 6 demonstrations are enumerated; the factored covariance must match.",
+    proof=proof,
     controls=(
         Control("with replacement (factor 1/b)", {"predict": lambda case: predict(case) / _CORRECTION}),
         Control("factor (N-b)/(bN)", {"predict": lambda case: predict(case) * (_TOKENS - 1) / _TOKENS}),

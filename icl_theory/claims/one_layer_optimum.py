@@ -1,5 +1,7 @@
 """The closed-form optimum of one layer: attained by its construction and beaten by no other one-layer model."""
 
+import sympy as sp
+
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import TRAINING_SHOTS, Case, Workshop
 from icl_theory.constructions import one_layer_optimum
@@ -20,6 +22,17 @@ def _one_layer(workshop: Workshop) -> list[Case]:
     return [*workshop.one_layer, *(case for case in workshop.truncated if case.layers == 1)]
 
 
+def proof() -> bool:
+    """At d = 1 with symbolic N, σ²: minimise E (η S_xy - w)² with E S_xy² from the moments 1 and 3 of x² and x⁴."""
+    n, noise, eta = sp.symbols("N sigma2 eta", positive=True)
+    # S_xy = (1/N) Σ x_i (w x_i + ε_i): N terms with E x⁴ = 3 and N (N - 1) with (E x²)² = 1, and E w² = 1.
+    second = (3 * n + n * (n - 1)) / n**2 + noise / n
+    risk = 1 - 2 * eta + eta**2 * second
+    best = sp.solve(sp.diff(risk, eta), eta)[0]
+    gamma = (n + 1) / n + (1 + noise) / n
+    return sp.simplify(risk.subs(eta, best) - (1 - 1 / gamma)) == 0
+
+
 CLAIM = Claim(
     label="one_layer_optimum",
     source="Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2; Zhang, Frei, Bartlett 2024",
@@ -30,6 +43,7 @@ CLAIM = Claim(
     predict=optimum,
     explanation="Exact population risk (Wishart moments) of random, constructed, trained and truncated models "
     "against the closed form; the constructed optimum attains it.",
+    proof=proof,
     controls=(
         Control("bound raised by 1 %", {"predict": lambda case: 1.01 * optimum(case)}),
         Control(

@@ -1,6 +1,7 @@
 """Scale invariance: the noise is tied to the gradient, so shrinking a layer's weights changes no rung at L = 1."""
 
 import numpy as np
+import sympy as sp
 
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case
@@ -24,6 +25,13 @@ def _numbers(ladder: BoundLadder) -> np.ndarray:
     return np.array([*(ladder.information[name].value for name in _NAMES), *ends])
 
 
+def proof() -> bool:
+    """d log(c² E / d) - log(c^{2d} V) does not contain c: with G → c G the d-dimensional log det C gains 2d log c."""
+    c, size, volume, d = sp.symbols("c E V d", positive=True)
+    term = d * sp.log(c**2 * size / d) - sp.log(c ** (2 * d) * volume)
+    return sp.simplify(sp.diff(sp.expand_log(term), c)) == 0
+
+
 CLAIM = Claim(
     label="scale_invariance",
     source="new; contradicts Y Remark 4, arXiv:2406.03768v2",
@@ -34,6 +42,7 @@ CLAIM = Claim(
     predict=lambda case: _numbers(case.ladder()),
     explanation="W_V is multiplied by 0.1, on the same draws: four rungs and both ends of the sandwich must not move. "
     "C_t is a covariance of gradients, so it shrinks with them.",
+    proof=proof,
     controls=(
         Control(
             "with a noise floor of its own scale",

@@ -1,6 +1,9 @@
 """Dimension of the support of the noise: the closed formula against a numerical rank."""
 
+import itertools
+
 import numpy as np
+import sympy as sp
 
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case, Workshop
@@ -50,6 +53,25 @@ def _with_plus(case: Case) -> float:
     return float(ranks.left * ranks.right - ranks.overlap * (ranks.overlap + 1) // 2)
 
 
+def proof(largest: int = 4) -> bool:
+    """Exact rank over the rationals, for every pair of ranks of integer factors up to D = 4."""
+    rng = np.random.default_rng(0)
+    for size in range(1, largest + 1):
+        for r_left, r_right in itertools.product(range(1, size + 1), repeat=2):
+            left = sp.Matrix(rng.integers(-5, 6, (size, r_left))) * sp.Matrix(rng.integers(-5, 6, (r_left, size)))
+            right = sp.Matrix(rng.integers(-5, 6, (size, r_right))) * sp.Matrix(rng.integers(-5, 6, (r_right, size)))
+            images = []
+            for i, j in itertools.combinations_with_replacement(range(size), 2):
+                unit = sp.zeros(size)
+                unit[i, j] = unit[j, i] = 1
+                images.append(list(left * unit * right))
+            a, b = left.rank(), right.rank()
+            k = a + b - sp.Matrix.vstack(left, right.T).rank()
+            if sp.Matrix(images).rank() != a * b - k * (k - 1) // 2:
+                return False
+    return True
+
+
 CLAIM = Claim(
     label="support_dimension",
     source="new",
@@ -60,6 +82,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="The formula is compared with the numerical rank of the images of a basis of symmetric matrices, for "
     "full and truncated W_V, W_K, W_Q.",
+    proof=proof,
     controls=(
         Control("k(k+1)/2 instead of k(k-1)/2", {"predict": _with_plus}),
         Control("overlap ignored", {"predict": lambda c: float(np.prod(factor_ranks(*_factors(c))[:2]))}),

@@ -1,6 +1,7 @@
 """Theorem 1 with the index corrected: W_t = Σ_{j≤t} G_j, G_j = ΔW_j (I + W_{j-1}), I + W_t = Π (I + ΔW_s)."""
 
 import numpy as np
+import sympy as sp
 
 from icl_theory.attention import forward
 from icl_theory.claims.base import Claim, Control
@@ -40,6 +41,15 @@ def _reversed_product(case: Case) -> np.ndarray:
     return np.stack([_product(path.delta[::-1], query)] * 2)
 
 
+def proof(layers: int = 5) -> bool:
+    """Telescoping with symbols that do not commute: I + Σ_j ΔW_j Π_{s<j} (I + ΔW_s) = Π_s (I + ΔW_s)."""
+    product, total = sp.Integer(1), sp.Integer(1)
+    for update in sp.symbols(f"delta1:{layers + 1}", commutative=False):
+        total += update * product
+        product = (1 + update) * product
+    return sp.expand(total - product) == 0
+
+
 CLAIM = Claim(
     label="theorem_1",
     source="Y Theorem 1 with the index corrected, App. A.4, arXiv:2406.03768v2",
@@ -50,6 +60,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="The token-by-token forward pass through all layers is compared with the sum and the product form, "
     "both computed from S alone.",
+    proof=proof,
     controls=(
         Control("factor I + W_{t-1} dropped", {"predict": _without_earlier_map}),
         Control("product in the wrong order", {"predict": _reversed_product}),

@@ -36,9 +36,9 @@ def predict(case: Case) -> np.ndarray:
     return case.ladder().terms["divergence"]
 
 
-def _invertible(workshop: Workshop) -> list[Case]:
+def _one_layer(workshop: Workshop) -> list[Case]:
     some = (workshop.profile.seeds + 1) // 2
-    return [*workshop.random(1)[:some], *workshop.trained_cases(1)[:some]]
+    return [*workshop.random(1)[:some], *workshop.constructed(1), *workshop.trained_cases(1)[:some]]
 
 
 CLAIM = Claim(
@@ -55,6 +55,6 @@ CLAIM = Claim(
         Control("twice the shots for the truncated model", {"measure": lambda case: measure(case, 2 * LADDER_SHOTS)}),
         Control("untouched model below the truncated one", {"measure": predict, "predict": measure}),
     ),
-    cases=_invertible,
+    cases=_one_layer,
     tolerance=1e-9,
 )

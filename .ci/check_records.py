@@ -1,0 +1,98 @@
+"""Reads the records that `icl-theory verify --out DIR` wrote and decides whether the run is sound.
+
+    python .ci/check_records.py DIR
+
+Exit 0: sound; 1: one line on stderr for everything that is not. Needs nothing but the standard library.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+EXPECTED: dict[str, str] = {}
+"""label → verdict for the statements whose verdict is known beforehand, the printed false ones above all."""
+
+SMALLEST_NUMBER_OF_CLAIMS = 20
+UNSOUND = ("INCONCLUSIVE", "NONFINITE")
+VERDICTS = ("HOLDS", "FAILS", "OUTSIDE", "VACUOUS", *UNSOUND)
+
+
+def claim_problems(claim: dict[str, Any]) -> list[str]:
+    """What is wrong with one claim."""
+    label, verdict = claim["label"], claim["verdict"]
+    problems = []
+    if verdict not in VERDICTS:
+        problems.append(f"{label}: got verdict {verdict!r}, expected one of {', '.join(VERDICTS)}")
+    if verdict in UNSOUND:
+        problems.append(f"{label}: {verdict}")
+    if label in EXPECTED and verdict != EXPECTED[label]:
+        problems.append(f"{label}: got {verdict}, expected {EXPECTED[label]}")
+    if not claim["cases"]:
+        problems.append(f"{label}: no case was looked at")
+    if not claim["controls"]:
+        problems.append(f"{label}: no negative control, so nothing shows that the check can fail")
+    for control in claim["controls"]:
+        # `caught` is what the run says of itself; it must also follow from the two verdicts.
+        if control["caught"] is not True or control["verdict"] != control["expected"]:
+            got, expected = control["verdict"], control["expected"]
+            problems.append(f"{label}: control {control['name']!r} slipped through: got {got}, expected {expected}")
+    return problems
+
+
+def record_problems(records: dict[str, Any]) -> list[str]:
+    """What is wrong with the records as a whole, and with each claim."""
+    if records.get("format") != 1:
+        return [f"format: got {records.get('format')!r}, expected 1"]
+    claims = records["claims"]
+    labels = [claim["label"] for claim in claims]
+    problems = [problem for claim in claims for problem in claim_problems(claim)]
+    if len(claims) < SMALLEST_NUMBER_OF_CLAIMS:
+        problems.append(f"claims: got {len(claims)}, expected at least {SMALLEST_NUMBER_OF_CLAIMS}")
+    problems += [f"{label}: listed twice" for label in sorted({x for x in labels if labels.count(x) > 1})]
+    problems += [f"{label}: missing" for label in EXPECTED if label not in labels]
+    if not records.get("environment"):
+        problems.append("environment: empty, so the run cannot be told from another")
+    return problems
+
+
+def figure_problems(folder: Path) -> list[str]:
+    """At least one PDF and one PNG, none of them empty, and of each figure both."""
+    figures = {kind: sorted(folder.rglob(f"*.{kind}")) for kind in ("pdf", "png")}
+    problems = [f"figures: no *.{kind} in the folder" for kind, paths in figures.items() if not paths]
+    problems += [f"{path.name}: empty" for paths in figures.values() for path in paths if not path.stat().st_size]
+    alone = {path.stem for path in figures["pdf"]} ^ {path.stem for path in figures["png"]}
+    return problems + [f"{stem}: only one of PDF and PNG" for stem in sorted(alone)]
+
+
+def reject_nonfinite(text: str) -> float:
+    """NaN and Infinity are no JSON; strict readers refuse the file."""
+    raise ValueError(f"the number {text}, which is not JSON")
+
+
+def main(arguments: list[str]) -> int:
+    """Print the problems; 0 if there are none."""
+    if len(arguments) != 1:
+        print("usage: python .ci/check_records.py DIR", file=sys.stderr)
+        return 2
+    folder = Path(arguments[0])
+    try:
+        text = (folder / "records.json").read_text(encoding="utf-8")
+        records = json.loads(text, parse_constant=reject_nonfinite)
+        problems = record_problems(records) + figure_problems(folder)
+    except (OSError, ValueError) as error:
+        problems = [f"records.json: {error}"]
+    except (KeyError, TypeError, AttributeError) as error:
+        problems = [f"records.json: not of the expected form ({type(error).__name__}: {error})"]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if not problems:
+        counts = {v: sum(claim["verdict"] == v for claim in records["claims"]) for v in VERDICTS}
+        found = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+        controls = sum(len(claim["controls"]) for claim in records["claims"])
+        print(f"{len(records['claims'])} claims ({found}), {controls} controls caught, figures in place")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,206 @@
+"""Does a trained linear-attention model do gradient descent? Its implied weights beside explicit steps."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+from icl_theory import _checks
+from icl_theory._numerics import float64, generator
+from icl_theory.attention import AttentionWeights, checked
+from icl_theory.constructions import one_layer_optimum
+from icl_theory.estimate import Estimate
+from icl_theory.risk import READOUTS, implied_from_moments, quadratic_loss
+from icl_theory.tasks import LinearRegression
+
+GRID = 241
+"""Step sizes tried before the fit is refined; odd, so that 0 is among them."""
+WIDENINGS = 40
+"""Most doublings of the range of step sizes."""
+
+
+@dataclass(frozen=True)
+class LayerAgreement:
+    """How far the implied weight p of t layers is from the weight w_gd after t steps of gradient descent."""
+
+    prediction_difference: Estimate
+    """sqrt E (p - w_gd)ᵀ Λ (p - w_gd), the root mean square of ŷ - ŷ_gd over queries and prompts; label units."""
+    sensitivity_cosine: Estimate
+    """E p·w_gd / (|p| |w_gd|), the cosine of ∂ŷ/∂x_q with that of gradient descent; NaN where one of them is 0."""
+    sensitivity_norm_difference: Estimate
+    """E | |p| - |w_gd| |, in units of w."""
+    implied_weight_distance: Estimate
+    """E |p - w_gd|, in units of w."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of a model, or of an ensemble, with gradient descent."""
+
+    layers: tuple[LayerAgreement, ...]
+    """Entry t - 1 compares t layers with t steps; the last entry is the whole model."""
+    step_size: np.ndarray
+    """η fitted to the whole model, one per member, shape (seeds,); (1,) for a single model."""
+
+    @property
+    def final(self) -> LayerAgreement:
+        """The whole model against L steps."""
+        return self.layers[-1]
+
+
+def gradient_descent_agreement(
+    weights: AttentionWeights,
+    task: LinearRegression,
+    *,
+    shots: int,
+    prompts: int = 256,
+    key: Any = 0,
+    preconditioned: bool = False,
+    readout: str = "minus",
+) -> Agreement:
+    """Compare p (ŷ = p · x_q) with w ← w - η P (S_xx w - S_xy) from w = 0, as many steps as layers.
+
+    One step size η serves all steps; it minimises E (p - w_gd)ᵀ Λ (p - w_gd) after L steps on a first set of
+    prompts, and everything reported is measured on a second, independent set. The query is integrated out.
+
+    Args:
+        weights: a single model (L, D, D) or an ensemble (seeds, L, D, D); mean normalisation.
+        task: Gaussian inputs. shots: N, at least 1.
+        prompts: prompts to fit on, and as many again to score on; at least 2.
+        key: a jax.random.key or a whole number; all members see the same prompts.
+        preconditioned: P is the best one-layer preconditioner Ω Λ M^{-1} (see `one_layer_optimum`), else I.
+        readout: "minus" or "plus", that of the model.
+
+    Returns: `Agreement`. An ensemble: mean over members, standard error over members (the prompts are shared, so
+        it does not contain their noise). A single model: mean and standard error over prompts.
+    Raises: ValueError for uniform inputs, labels that are always zero, NaN weights (drop members that diverged), or
+        a count or option out of range.
+    Source: von Oswald et al. 2023, Section 3 (arXiv:2212.07677v2); two separate sets of prompts: our choice.
+    """
+    members = _members(weights, task)
+    task.require_gaussian("the agreement with gradient descent")
+    shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
+    prompts = _checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
+    _checks.choice("readout", readout, READOUTS)
+    matrix = _preconditioner(task, shots) if preconditioned else np.eye(task.dim)
+    rng = generator(key)
+    fit, score = (task.sample_moments(rng, prompts, shots)[0] for _ in range(2))
+    if not np.abs(fit[:, :-1, -1]).max() > 0:
+        raise _checks.refuse("task", "labels that are always zero", "some signal", "use a non-zero task covariance")
+    fitted, scored = (_implied(members, s, readout) for s in (fit, score))
+    steps = members.layers
+    step_size = np.array([_fit_step_size(p[:, -1], fit, matrix, task.covariance, steps) for p in fitted])
+    raw = [
+        _metrics(p, _descend(score, matrix, eta, steps)[0], task.covariance)
+        for p, eta in zip(scored, step_size, strict=True)
+    ]  # per member (4, prompts, L)
+    values = np.stack(raw)
+    return Agreement(tuple(_summarise(values[..., t]) for t in range(steps)), step_size)
+
+
+def _members(weights: AttentionWeights, task: LinearRegression) -> AttentionWeights:
+    """Checked weights with a leading seeds axis, float64."""
+    single = not isinstance(weights, AttentionWeights) or weights.seeds is None
+    models = [weights] if single else [weights.member(s) for s in range(weights.seeds or 0)]
+    return jax.tree.map(lambda *a: np.stack(a), *(checked(m, task.token_dimension) for m in models))
+
+
+def _preconditioner(task: LinearRegression, shots: int) -> np.ndarray:
+    """P of the one-layer optimum; its W_Q holds Pᵀ, see `gradient_descent_weights`."""
+    return one_layer_optimum(task, shots=shots)[0].query[0, :-1, :-1].T
+
+
+@jax.jit(static_argnames="readout")
+def _implied_members(members: AttentionWeights, moments: Any, readout: str) -> Any:
+    return jax.vmap(lambda w: implied_from_moments(w, moments, readout))(members)
+
+
+@float64
+def _implied(members: AttentionWeights, moments: np.ndarray, readout: str) -> Any:
+    """p of every member, prompt and layer, shape (seeds, prompts, L, d_x)."""
+    return _implied_members(members, moments, readout)
+
+
+def _descend(moments: np.ndarray, matrix: np.ndarray, eta: Any, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """w_1, ..., w_steps and their derivatives in η, both (..., prompts, steps, d_x); η is a number or a grid (...)."""
+    eta = np.asarray(eta)[..., None, None]
+    hessian, target = matrix @ moments[:, :-1, :-1], (matrix @ moments[:, :-1, -1:])[..., 0]
+    w = slope = np.zeros((*eta.shape[:-2], *target.shape))
+    path, slopes = [], []
+    for _ in range(steps):
+        gradient = np.einsum("nij,...nj->...ni", hessian, w) - target
+        slope = slope - gradient - eta * np.einsum("nij,...nj->...ni", hessian, slope)
+        w = w - eta * gradient
+        path.append(w)
+        slopes.append(slope)
+    return np.stack(path, axis=-2), np.stack(slopes, axis=-2)
+
+
+def _fit_step_size(p: np.ndarray, moments: np.ndarray, matrix: np.ndarray, covariance: np.ndarray, steps: int) -> float:
+    """argmin over η of the mean of (p - w_gd)ᵀ Λ (p - w_gd), a polynomial of degree 2 `steps` in η.
+
+    A grid of both signs finds the valley (there can be several), and is widened while its best point is an end
+    point; the root of the derivative then gives η to rounding, where a search by value stops at its square root.
+    Many steps with η far in the unstable range (above 4 / λ_max) lie outside the grid and can be missed.
+    """
+
+    def objective(eta: Any) -> Any:
+        return quadratic_loss(p, _descend(moments, matrix, eta, steps)[0][..., -1, :], covariance).mean(-1)
+
+    def derivative(eta: float) -> float:
+        w, slope = (a[:, -1] for a in _descend(moments, matrix, eta, steps))
+        return float(((w - p) @ covariance * slope).sum(-1).mean())
+
+    # GD is stable up to 2 / λ_max; twice that leaves room for prompts whose S is smaller than average.
+    width = 4 / np.linalg.norm(matrix @ moments[:, :-1, :-1], 2, axis=(1, 2)).mean()
+    for _ in range(WIDENINGS):
+        grid = np.linspace(-width, width, GRID)
+        best = int(np.argmin(objective(grid)))
+        if 0 < best < GRID - 1:
+            break
+        width *= 2
+    else:
+        raise _checks.refuse("weights", "predictions too large to fit", "finite ones", "drop members that diverged")
+    low, high = grid[best - 1], grid[best + 1]
+    if derivative(low) < 0 < derivative(high):
+        root: Any = brentq(derivative, low, high, xtol=1e-15 * width)
+        return float(root)
+    # A valley narrower than a grid cell: no sign change between its neighbours.
+    best: Any = minimize_scalar(objective, bounds=(low, high), method="bounded", options={"xatol": 1e-12})
+    return float(best.x)
+
+
+def _metrics(p: np.ndarray, w: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Squared prediction difference, cosine, norm difference, distance; p, w (prompts, L, d_x) → (4, prompts, L)."""
+    length_p, length_w = np.linalg.norm(p, axis=-1), np.linalg.norm(w, axis=-1)
+    product = length_p * length_w
+    cosine = np.divide((p * w).sum(-1), product, out=np.full(product.shape, np.nan), where=product > 0)
+    distance = np.linalg.norm(p - w, axis=-1)
+    return np.stack([quadratic_loss(p, w, covariance), cosine, np.abs(length_p - length_w), distance])
+
+
+def _summarise(values: np.ndarray) -> LayerAgreement:
+    """Estimates from values (seeds, 4, prompts): over members if there are several, else over prompts."""
+    if len(values) > 1:
+        means = values.mean(-1)
+        square, cosine, norm, distance = np.column_stack([np.sqrt(means[:, 0]), means[:, 1:]]).T
+        difference = _estimate(square, "label")
+    else:
+        square, cosine, norm, distance = values[0]
+        mean = _estimate(square, "label")
+        root = math.sqrt(mean.value)
+        # Delta method for the square root of a mean.
+        difference = Estimate(root, mean.stderr / (2 * root) if root > 0 else 0.0, mean.samples, "unbiased", "label")
+    return LayerAgreement(
+        difference, _estimate(cosine, "cosine"), _estimate(norm, "weight"), _estimate(distance, "weight")
+    )
+
+
+def _estimate(values: np.ndarray, unit: str) -> Estimate:
+    """Mean and standard error of independent values."""
+    note = "a weight of length zero has no direction" if np.isnan(values).any() else ""
+    stderr = values.std(ddof=1) / math.sqrt(len(values))
+    return Estimate(float(values.mean()), float(stderr), len(values), "unbiased", unit, note)

@@ -1,0 +1,258 @@
+"""The command `icl-theory`: verify, bounds, explain.
+
+Exit status: 0 the run is sound (a printed statement found false is a finding, not a failure); 1 something was
+inconclusive or not finite, a control slipped through or a derivation failed; 2 bad input, with one line that says what
+was got, what was expected and the cure; 130 interrupted. With --json, standard output holds one JSON document.
+
+Only what is needed to read the command line is imported here, so that --help answers at once.
+"""
+
+import contextlib
+import difflib
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from icl_theory import __version__
+from icl_theory.report.bounds import SweepConfig
+
+PROGRAM = "icl-theory"
+DESCRIPTION = (
+    "Check the theory of in-context learning on transformers trained during the run. "
+    "Exit status: 0 sound, 1 inconclusive or a control slipped through, 2 bad input. --version prints the version."
+)
+Json = Annotated[bool, tyro.conf.arg(help="One JSON document on standard output, everything else on standard error.")]
+Out = Annotated[str | None, tyro.conf.arg(metavar="DIR", help="Directory for records and figure; nothing if left out.")]
+Overwrite = Annotated[bool, tyro.conf.arg(help="Replace the files of an earlier run in that directory.")]
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Check which statements hold, fail or are vacuous, each with its negative controls."""
+
+    claims: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LABEL ...")] = ()
+    """Claims to check, by label; all if none is named. `icl-theory explain` lists them."""
+    profile: Literal["quick", "full"] = "quick"
+    """How many seeds and samples, and how long to train: about a minute, or much longer."""
+    seed: int = 0
+    """Seed of everything random; the same seed gives the same cases."""
+    out: Out = None
+    overwrite: Overwrite = False
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Bounds(SweepConfig):
+    """Bounds on the generalization gap against the rank kept, for a trained or constructed model."""
+
+    out: Out = None
+    overwrite: Overwrite = False
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Say what a claim states, what is checked and why it may fail; without a label, list all claims."""
+
+    claim: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="LABEL")] = None
+    """Label of a claim."""
+    json: Json = False
+
+
+Command = (
+    Annotated[Verify, tyro.conf.subcommand("verify")]
+    | Annotated[Bounds, tyro.conf.subcommand("bounds")]
+    | Annotated[Explain, tyro.conf.subcommand("explain")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns: the exit status."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if "--version" in arguments[:1]:
+        print(f"{PROGRAM} {__version__}")
+        return 0
+    try:
+        command = _parse(arguments)
+        if command is None:
+            return 0
+        status = {Verify: _verify, Bounds: _bounds, Explain: _explain}[type(command)](command)
+        sys.stdout.flush()
+        return status
+    except ValueError as error:
+        print(f"{PROGRAM}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{PROGRAM}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of standard output has gone (a pager, `head`): say nothing, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _parse(arguments: list[str]) -> Any:
+    """The command, or None if help was asked for and has been printed. Raises: ValueError with tyro's message."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                Command,  # pyright: ignore[reportArgumentType]  (a union of annotated types is what tyro wants)
+                prog=PROGRAM,
+                description=DESCRIPTION,
+                args=arguments,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            return None
+        raise ValueError(_one_line(said.getvalue())) from None
+
+
+def _one_line(message: str) -> str:
+    """tyro's boxed message as one line: the statement above its first rule, a suggestion, and where help is."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    lines = [line.strip(" │|") for line in plain.splitlines()]
+    inside = [line for line in lines if line and line[0] not in "╭╰+"]
+    rules = [i for i, line in enumerate(inside) if set(line) <= set("─-")]
+    first = " ".join(inside[: rules[0]] if rules else inside)
+    rest = " ".join(inside[rules[0] :] if rules else [])
+    near = re.search(r"Perhaps you meant:\s*(--[\w-]+)", rest)
+    place = re.search(r"(?:see|run) (icl-theory[\w -]*--help)", rest)
+    cure = (f"; did you mean {near[1]}" if near else "") + (f"; see {place[1]}" if place else "")
+    return first.rstrip(".") + cure
+
+
+def _use_cache() -> None:
+    """Keep compiled programs in the user's cache directory; this process only, and never the package's business."""
+    import jax
+    import platformdirs
+
+    from icl_theory.report.console import remark
+    from icl_theory.report.records import prepare_directory
+
+    if not jax.config.jax_compilation_cache_dir:
+        path = platformdirs.user_cache_dir("icl_theory")
+        try:
+            prepare_directory(path, overwrite=True)
+        except ValueError:
+            remark(f"{path} cannot be written: going on without a compilation cache")
+            return
+        jax.config.update("jax_compilation_cache_dir", path)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _known(labels: Sequence[str]) -> None:
+    """Raises: ValueError for an unknown claim, before anything heavy is loaded."""
+    from icl_theory import _checks
+    from icl_theory.claims import LABELS
+
+    for label in labels:
+        if label not in LABELS:
+            near = difflib.get_close_matches(label, LABELS, 1, 0.3)
+            cure = f"did you mean {near[0]!r}" if near else "run `icl-theory explain` for the list"
+            raise _checks.refuse("claims", repr(label), "the label of a claim", cure)
+
+
+def _start() -> None:
+    """Streams, the compilation cache, and the device that the run really has."""
+    from icl_theory.report.console import remark, spell_out
+
+    spell_out()
+    _use_cache()
+    from icl_theory.report.records import environment
+
+    here = environment()
+    remark(
+        f"{__version__}, jax {here['jax']} on {here['device']} ({here['devices']} device"
+        f"{'s' * (here['devices'] != 1)}, {here['processors']} processors)"
+    )
+
+
+def _verify(command: Verify) -> int:
+    from icl_theory import _checks
+    from icl_theory.report.records import prepare_directory, to_json
+
+    _known(command.claims)
+    _checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
+    if command.out is not None:
+        prepare_directory(command.out, command.overwrite)
+    _start()
+    from icl_theory.claims.run import verify
+    from icl_theory.report import console, terminal
+
+    with console.LiveProgress() as progress:
+        report = verify(
+            command.claims or None,
+            profile=command.profile,
+            seed=command.seed,
+            out=command.out,
+            overwrite=command.overwrite,
+            progress=progress,
+        )
+    if command.json:
+        sys.stdout.write(to_json(report.records))
+    else:
+        records = report.records if console.shows_greek() else terminal.ascii_records(report.records)
+        sweep = [terminal.sweep_table(records["sweep"]), ""] if records["sweep"] else []
+        console.show(terminal.claims_table(records, console.output().width), "", *sweep, terminal.summary(records))
+    if command.out is not None:
+        console.remark(f"records, counterexamples and figure are in {command.out}")
+    for claim in report.records["claims"]:
+        if not claim["sound"]:
+            slipped = [control["name"] for control in claim["controls"] if not control["caught"]]
+            reason = f"controls not caught: {', '.join(slipped)}" if slipped else claim["verdict"]
+            console.remark(f"not sound: {claim['label']}: {'derivation false' if claim['proved'] is False else reason}")
+    return 0 if report.sound else 1
+
+
+def _bounds(command: Bounds) -> int:
+    from icl_theory.report import bounds
+    from icl_theory.report.records import number, prepare_directory, to_json
+
+    bounds.validate(command)
+    out = None if command.out is None else prepare_directory(command.out, command.overwrite)
+    _start()
+    from icl_theory.report import console, terminal
+
+    with console.LiveProgress() as progress:
+        document = bounds.run(command, progress)
+    if out is not None:
+        bounds.write(out, document)
+        console.remark(f"records and figure are in {command.out}")
+    if command.json:
+        sys.stdout.write(to_json(document))
+    else:
+        records = document if console.shows_greek() else terminal.ascii_records(document)
+        console.show(terminal.sweep_table(records["sweep"]), "", *terminal.remarks_on_rungs(records["sweep"]))
+    if document["diverged"]:
+        console.remark(f"not sound: training diverged for seeds {document['diverged']}, which are left out")
+    risks = [number(record[name]["value"]) for record in document["sweep"] for name in ("gap", "population_risk")]
+    finite = all(abs(risk) < float("inf") for risk in risks)
+    if not finite:
+        console.remark("not sound: a gap or a risk is not finite")
+    return 0 if finite and not document["diverged"] else 1
+
+
+def _explain(command: Explain) -> int:
+    from icl_theory.claims import LABELS, load
+    from icl_theory.report import console, terminal
+    from icl_theory.report.records import to_json
+
+    console.spell_out()
+    if command.claim is None:
+        listing = "\n".join(("Claims (`icl-theory explain LABEL` says more):", *(f"  {label}" for label in LABELS)))
+        sys.stdout.write(to_json({"claims": LABELS}) if command.json else listing + "\n")
+        return 0
+    _known([command.claim])
+    claim = load(command.claim)
+    text = to_json(terminal.explain_record(claim)) if command.json else terminal.explain_text(claim) + "\n"
+    sys.stdout.write(text)
+    return 0

@@ -1,0 +1,170 @@
+"""The bound-versus-rank run: a model is trained or constructed, swept over ranks, recorded and drawn.
+
+Importing this file is quick: nothing heavy is loaded before `run`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from icl_theory.attention import AttentionWeights
+    from icl_theory.tasks import LinearRegression
+
+FORMAT = 1
+Model = Literal["trained", "gradient-descent", "optimum", "random"]
+Module = Literal["value", "key", "query", "attention", "all"]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """What determines a bound-versus-rank run, in plain numbers and strings."""
+
+    model: Model = "trained"
+    """Where the weights come from: an ensemble trained on the spot, gradient descent written into weights (step size
+    b/(b + d + 1 + sigma^2)), the closed-form one-layer optimum, or random numbers."""
+    dim: int = 5
+    """Input dimension d; tokens have d + 1 entries."""
+    layers: int = 1
+    """Number of layers L."""
+    demonstrations: int = 80
+    """N, the demonstrations that the information is about."""
+    shots: int = 20
+    """b < N, the demonstrations shown, in training too."""
+    noise_std: float = 0.5
+    """Standard deviation of the label noise of demonstrations."""
+    module: tuple[Module, ...] = ("value",)
+    """Which weights to truncate, one at a time."""
+    ranks: tuple[int, ...] = ()
+    """Ranks to keep; every rank from 1 to full if none is named."""
+    layer: tuple[int, ...] = ()
+    """Layers to truncate, counted from 0; all if none is named."""
+    samples: int = 512
+    """Monte Carlo runs of every ladder."""
+    seeds: int = 4
+    """Models trained or drawn; a constructed model is a single one."""
+    steps: int = 1000
+    """Training steps."""
+    clip: float = 4.0
+    """c, where the squared error is clipped; also the trivial bound."""
+    floor: float = 0.0
+    """Variance of the noise floor added on the support."""
+    seed: int = 0
+    """Seed of everything random."""
+
+
+def run(config: SweepConfig, progress: Progress | None = None) -> dict[str, Any]:
+    """The document of a run: format, environment, configuration, members that diverged, the sweep, seconds.
+
+    Args: config: see `SweepConfig`. progress: called with (what, done, total).
+    Returns: a plain dictionary, ready for `write_json`. Raises: ValueError for anything out of range, before training.
+    """
+    from icl_theory.report.records import environment, plain
+    from icl_theory.sweep import rank_sweep
+    from icl_theory.tasks import LinearRegression
+
+    started = time.perf_counter()
+    validate(config)
+    tell = progress or (lambda _text, _done, _total: None)
+    task = LinearRegression(config.dim, noise_std=config.noise_std)
+    weights, diverged = _weights(config, task, tell)
+    sweep = rank_sweep(
+        weights,
+        task,
+        demonstrations=config.demonstrations,
+        shots=config.shots,
+        clip=config.clip,
+        samples=config.samples,
+        key=config.seed,
+        layers=config.layer or None,
+        modules=config.module,
+        ranks=config.ranks or None,
+        floor=config.floor,
+        progress=lambda done, total: tell("bound versus rank", done, total),
+    )
+    own = {field.name: asdict(config)[field.name] for field in fields(SweepConfig)}
+    document = {
+        "format": FORMAT,
+        "environment": environment(),
+        "configuration": own,
+        "diverged": diverged,
+        "sweep": sweep,
+        "seconds": time.perf_counter() - started,
+    }
+    return plain(document)
+
+
+def write(out: Path, document: dict[str, Any]) -> list[Path]:
+    """The figure, then `records.json`, into a directory from `prepare_directory`. Returns: the files written."""
+    from icl_theory.figures import bound_versus_rank
+    from icl_theory.report.records import write_json
+
+    files = bound_versus_rank(document["sweep"], out / "bound_versus_rank")
+    return [*files, write_json(out / "records.json", document)]
+
+
+def validate(config: SweepConfig) -> None:
+    """Refuse before minutes of training what would be refused after it. Raises: ValueError."""
+    from icl_theory import _checks
+
+    _checks.integer("dim", config.dim, 1, None, "use at least one input dimension")
+    _checks.integer("layers", config.layers, 1, 1 if config.model == "optimum" else None, "the optimum has one layer")
+    count = _checks.integer("demonstrations", config.demonstrations, 2, None, "noise needs two demonstrations")
+    _checks.integer("shots", config.shots, 1, count - 1, "show at least one and not all of them")
+    for name in ("seeds", "steps"):
+        _checks.integer(name, getattr(config, name), 1, None, "use at least 1")
+    _checks.integer("samples", config.samples, 2, None, "draw at least two runs")
+    _checks.integer("seed", config.seed, 0, 2**31 - 1, "pass a whole number")
+    _checks.number("noise_std", config.noise_std, low=0.0, cure="pass 0 for clean labels")
+    _checks.number("clip", config.clip, low=0.0, strict=True, cure="clip the loss at a positive value")
+    _checks.number("floor", config.floor, low=0.0, cure="pass a noise variance of 0 or more")
+    for rank in config.ranks:
+        _checks.integer("ranks", rank, 0, config.dim + 1, f"the matrices are {config.dim + 1} x {config.dim + 1}")
+    for layer in config.layer:
+        _checks.integer("layer", layer, 0, config.layers - 1, "layers are counted from 0")
+    for module in config.module:
+        _checks.choice("module", module, ("value", "key", "query", "attention", "all"))
+
+
+def _weights(config: SweepConfig, task: "LinearRegression", tell: Progress) -> tuple["AttentionWeights", list[int]]:
+    """A model, or an ensemble with a leading seeds axis, and the seeds left out because training diverged."""
+    import jax
+    import numpy as np
+
+    from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
+
+    if config.model == "optimum":
+        return one_layer_optimum(task, shots=config.shots)[0], []
+    if config.model == "gradient-descent":
+        step = config.shots / (config.shots + config.dim + 1 + config.noise_std**2)
+        return gradient_descent_weights(config.dim, layers=config.layers, step_size=step), []
+    if config.model == "trained":
+        return _trained(config, task, tell)
+    scale = 1.5 if config.layers == 1 else 0.8  # larger ones make deep trajectories explode
+    numbers = np.random.default_rng(config.seed).integers(2**31, size=config.seeds)
+    drawn = [random_weights(int(n), layers=config.layers, dimension=config.dim + 1, scale=scale) for n in numbers]
+    return jax.tree.map(lambda *matrices: np.stack(matrices), *drawn), []
+
+
+def _trained(config: SweepConfig, task: "LinearRegression", tell: Progress) -> tuple["AttentionWeights", list[int]]:
+    import jax
+    import numpy as np
+
+    from icl_theory import _checks
+    from icl_theory.training import train
+
+    result = train(
+        task,
+        config.seed,
+        layers=config.layers,
+        shots=config.shots,
+        steps=config.steps,
+        seeds=config.seeds,
+        progress=lambda step, total, loss: tell(f"training, loss {loss:.3f}", step, total),
+    )
+    if result.diverged.all():
+        raise _checks.refuse("training", "no member that converged", "at least one", "use fewer layers or steps")
+    return jax.tree.map(lambda a: a[~result.diverged], result.weights), np.flatnonzero(result.diverged).tolist()

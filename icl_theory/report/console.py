@@ -1,0 +1,89 @@
+"""Standard output and standard error of a command: results on the one, progress and remarks on the other."""
+
+import codecs
+import io
+import os
+import sys
+import time
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from icl_theory.report.terminal import ascii_text
+
+PLAIN_WIDTH = 100
+"""Columns of an output that is no terminal, unless COLUMNS says otherwise."""
+LINE_SECONDS = 5.0
+"""At most one line of progress in this time where no live display is possible."""
+
+
+def spell_out() -> None:
+    """Make both streams spell out what their encoding cannot show, instead of failing in the middle of a table."""
+    codecs.register_error("icl_theory.spell", _spelt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="icl_theory.spell")
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return ascii_text(error.object[error.start : error.end]), error.end
+
+
+def shows_greek() -> bool:
+    """Whether standard output can show the letters and signs of the formulas."""
+    try:
+        "ΔW ≤ Σ ᵀ ½".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def output() -> Console:
+    """Standard output, as wide as the terminal."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
+    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+
+
+def show(*items: RenderableType) -> None:
+    """Print tables and lines to standard output; lines are not cut."""
+    console = output()
+    for item in items:
+        console.print(item, soft_wrap=isinstance(item, str))
+
+
+def remark(text: str) -> None:
+    """One line on standard error."""
+    print(f"icl-theory: {text}", file=sys.stderr, flush=True)
+
+
+class LiveProgress:
+    """A callback progress(text, done, total): a live bar on standard error, or a short line now and then."""
+
+    def __init__(self) -> None:
+        self._last = -LINE_SECONDS
+        self._bar: Progress | None = None
+        self._task: Any = None
+
+    def __enter__(self) -> "LiveProgress":
+        if sys.stderr.isatty():
+            columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+            console = Console(file=sys.stderr)
+            self._bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("starting", total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, text: str, done: int, total: int) -> None:
+        """Show that `done` of `total` are done."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=text, completed=done, total=total)
+        elif time.monotonic() - self._last >= LINE_SECONDS:
+            self._last = time.monotonic()
+            print(f"  {text} ({done}/{total})", file=sys.stderr, flush=True)

@@ -1,0 +1,240 @@
+"""Records and claims as text for a terminal."""
+
+import math
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from icl_theory.report.records import number
+from icl_theory.report.series import estimate_at, over_ranks, require_sweep
+
+if TYPE_CHECKING:
+    from icl_theory.claims.base import Claim
+
+COLOURS = {
+    "HOLDS": "green",
+    "FAILS": "red",
+    "VACUOUS": "yellow",
+    "OUTSIDE": "cyan",
+    "INCONCLUSIVE": "magenta",
+    "NONFINITE": "bold magenta",
+}
+"""Colour of a verdict; the word itself always stands beside it."""
+NARROW = 100
+"""Below this width the small columns are folded into one."""
+_HEADS = {
+    "mutual_information": "mut.\ninfo.",
+    "gaussian": "Gauss",
+    "isotropic": "iso.\nmean",
+    "isotropic_zero": "iso.\nzero",
+    "theorem_2_repaired": "Thm 2\nrep.",
+    "theorem_2_printed": "Thm 2\nprt.",
+}
+_SPELT = {
+    **{"Δ": "Delta ", "Λ": "Lambda", "Σ": "Sum ", "Γ": "Gamma", "Ω": "Omega", "Π": "Prod ", "α": "alpha", "γ": "gamma"},
+    **{"δ": "delta", "ε": "eps", "η": "eta", "κ": "kappa", "λ": "lambda", "μ": "mu", "ξ": "xi", "σ": "sigma"},
+    **{"φ": "phi", "χ": "chi", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "≻": ">", "∞": "inf", "√": "sqrt"},
+    **{"±": "+-", "×": "x", "·": "*", "⊗": "(x)", "→": "->", "←": "<-", "∈": "in", "∇": "grad ", "∩": "&"},
+    **{"ᵀ": "^T", "⁻": "^-", "¹": "1", "²": "^2", "³": "^3", "⁴": "^4", "½": "1/2", "₁": "_1", "₂": "_2", "…": "..."},
+    **{"ŷ": "y_hat", "ĥ": "h_hat", "\u0303": "~", "–": "-", "—": "-", "’": "'", "“": '"', "”": '"', "•": "*"},
+}
+
+
+def ascii_text(text: str) -> str:
+    """`text` with Greek letters and mathematical signs spelt out, for an output that cannot show them."""
+    return text.translate(str.maketrans(_SPELT)).encode("ascii", "replace").decode("ascii")
+
+
+def ascii_records(value: Any) -> Any:
+    """A record whose every string went through `ascii_text`, before it is laid out in columns."""
+    if isinstance(value, dict):
+        return {key: ascii_records(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [ascii_records(item) for item in value]
+    return ascii_text(value) if isinstance(value, str) else value
+
+
+def _short(value: Any) -> str:
+    """A number in a few characters."""
+    x = number(value)
+    return f"{x:#.3g}".rstrip(".") if math.isfinite(x) else {math.inf: "+inf", -math.inf: "-inf"}.get(x, "nan")
+
+
+def evidence_text(claim: dict[str, Any]) -> str:
+    """The evidence of one claim's record in a line: how many cases, and the number that decides.
+
+    "worst" is the largest deviation of an equality, "margin" the smallest of an inequality: relative to the size of
+    the numbers where they are exact, in standard errors (s.e.) where they are estimated.
+    """
+    verdict, evidence = claim["verdict"], claim["evidence"]
+    inside = [item for item in evidence if item["verdict"] != "OUTSIDE"]
+    same = [item for item in inside if item["verdict"] == verdict]
+    total = f"{len(inside)} case" + "s" * (len(inside) != 1)
+    if not inside:
+        return f"none of {len(evidence)} cases meets the assumptions"
+    others = Counter(item["verdict"] for item in evidence if item["verdict"] not in (verdict, "HOLDS"))
+    rest = "".join(f"; {count} {name.lower()}" for name, count in others.items())
+    if verdict == "VACUOUS" or not same:
+        return f"{len(same)}/{total}{_detail(claim, same[0]) if same else ''}{rest}"
+    if claim["relation"] in ("never", "exists"):
+        seen = sum(number(item["measured"]) == 1.0 for item in inside)
+        return f"seen in {seen}/{total}{rest if verdict != 'HOLDS' else ''}"
+    worst = min(same, key=lambda item: number(item["slack"]) if item["slack"] != "nan" else math.inf)
+    return f"{'false in ' * (verdict == 'FAILS')}{len(same)}/{total}{_detail(claim, worst)}{rest}"
+
+
+def _detail(claim: dict[str, Any], item: dict[str, Any]) -> str:
+    """What is worth saying of the deciding case."""
+    slack, stderr = number(item["slack"]), number(item["stderr"])
+    sign = {"equal": "!=", "at most": ">", "at least": "<"}.get(claim["relation"], "vs")
+    error = f" (±{stderr:.1g})" if stderr > 0 else ""
+    if claim["verdict"] in ("FAILS", "NONFINITE"):
+        return f", {_short(item['measured'])} {sign} {_short(item['predicted'])}{error}"
+    if claim["verdict"] == "VACUOUS":
+        beyond = f"bound {_short(item['predicted'])} beyond the trivial one"
+        return "; " + (item["note"] if math.isnan(slack) else beyond)
+    if claim["relation"] == "equal":
+        return f", worst {abs(slack):.1f} s.e." if stderr > 0 else f", worst {abs(slack):.1g}"
+    if stderr > 0:
+        return f", margin {slack:.3g} s.e."
+    return f", margin {100 * slack:.2g} %" if abs(slack) > 1e-9 else f", tight to {abs(slack):.0e}"
+
+
+def _controls_text(claim: dict[str, Any]) -> str:
+    controls = claim["controls"]
+    caught = sum(bool(control["caught"]) for control in controls)
+    proved = {True: "\nproved", False: "\nDISPROVED"}.get(claim["proved"], "")
+    return (f"{caught}/{len(controls)}" if controls else "none") + proved
+
+
+def _verdict_text(verdict: str) -> Text:
+    return Text(verdict, style=COLOURS.get(verdict, ""))
+
+
+def claims_table(records: dict[str, Any], width: int = 120) -> Table:
+    """One row per claim of a `verify` document: statement, origin, verdict, evidence, controls, informative.
+
+    Args: records: as `Report.records` or read from `records.json`. width: in columns; below 100 some are folded.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), leading=1)
+    narrow = width < NARROW
+    small: dict[str, int] = {} if narrow else {"origin": 8}
+    small["verdict"] = max([8, *(len(claim["verdict"]) for claim in records["claims"])])
+    # No column but the words may break a line: a broken number or verdict is misread.
+    room = width - sum(small.values()) - 9 - 6 - 2 * (len(small) + 3)
+    words = max(29, room * 5 // 9)
+    table.add_column("statement", width=words, overflow="fold")
+    for name, size in small.items():
+        table.add_column(name, width=size, no_wrap=True)
+    table.add_column("evidence", width=max(12, room - words), overflow="fold")
+    table.add_column("controls\ncaught", width=9, no_wrap=True)
+    table.add_column("infor-\nmative", width=6, no_wrap=True)
+    for claim in records["claims"]:
+        statement = Text.assemble((claim["label"], "bold"), "\n", claim["statement"])
+        informative = {True: "yes", False: "no", None: "-"}[claim["informative"]]
+        verdict = _verdict_text(claim["verdict"])
+        middle = (
+            [verdict.append(f"\n{claim['printed']}", "default not bold")] if narrow else [claim["printed"], verdict]
+        )
+        table.add_row(statement, *middle, Text(evidence_text(claim)), _controls_text(claim), informative)
+    return table
+
+
+def summary(records: dict[str, Any]) -> str:
+    """One line: how many claims met which verdict, how many controls were caught, where and in what time."""
+    claims = records["claims"]
+    counts = Counter(claim["verdict"] for claim in claims)
+    controls = [control for claim in claims for control in claim["controls"]]
+    verdicts = ", ".join(f"{counts[name]} {name}" for name in COLOURS if counts[name])
+    caught = sum(bool(control["caught"]) for control in controls)
+    place = records["environment"]["device"]
+    return (
+        f"{len(claims)} claim{'s' * (len(claims) != 1)}: {verdicts}; {caught}/{len(controls)} controls caught; "
+        f"profile {records['profile']}, seed {records['seed']}, on {place}, {number(records['seconds']):.1f} s"
+    )
+
+
+def sweep_table(records: Sequence[dict[str, Any]]) -> Table:
+    """Means over seeds of a rank sweep, one row per (layer, module, rank): d_S, gap, bounds on it, risks.
+
+    Bounds and gap are in units of the loss; ± is one standard error. A layer's index follows its module where there
+    are several. Raises: ValueError for unusable records.
+    """
+    require_sweep(records)
+    names = list(records[0]["rungs"])
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
+    for name in ("module", "rank", "d_S"):
+        table.add_column(name, no_wrap=True)
+    heads = [_HEADS.get(name) or name.replace("_", "\n") for name in names]
+    for head in ("gap", *heads, "clip.\nrisk", "risk"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for place in dict.fromkeys((record["layer"], record["module"], record["rank"]) for record in records):
+        own = [r for r in records if (r["layer"], r["module"], r["rank"]) == place]
+        layer, module, rank = place
+        supports = sorted({record["support"][layer] for record in own})
+        where = f"{module} {layer}" if len(own[0]["support"]) > 1 else module
+        gap, error = (float(part[0]) for part in over_ranks(own, estimate_at("gap"))[1:])
+        paths = [*(("rungs", name) for name in names), ("clipped_risk",), ("population_risk",)]
+        cells = [_short(float(over_ranks(own, estimate_at(*path))[1][0])) for path in paths]
+        dimension = "-".join(map(str, dict.fromkeys((supports[0], supports[-1]))))
+        table.add_row(where, str(rank), dimension, f"{gap:.3f}±{error:.3f}", *cells)
+    return table
+
+
+def remarks_on_rungs(records: Sequence[dict[str, Any]]) -> list[str]:
+    """What the sweep's table cannot say: the trivial bound, and why a bound is infinite."""
+    lines = [f"Bounds on the gap in units of the loss; one above {_short(records[0]['trivial'])} says nothing."]
+    for name in records[0]["rungs"]:
+        infinite = [r for r in records if not math.isfinite(number(r["rungs"][name]["value"]))]
+        if infinite:
+            ranks = ", ".join(map(str, sorted({r["rank"] for r in infinite})))
+            where = "" if len(infinite) == len(records) else f" at rank {ranks}"
+            lines.append(f"{name}{where} = +inf: {infinite[0]['rungs'][name].get('note', 'no reason recorded')}")
+    return lines
+
+
+def explain_record(claim: "Claim") -> dict[str, Any]:
+    """What `explain_text` says, as a plain dictionary."""
+    return {
+        "label": claim.label,
+        "statement": claim.statement,
+        "printed": claim.printed,
+        "source": claim.source,
+        "relation": claim.relation,
+        "assumptions": [assumption.sentence for assumption in claim.assumptions],
+        "explanation": claim.explanation,
+        "controls": [{"name": control.name, "expected": control.expected.value} for control in claim.controls],
+        "proof": claim.proof is not None,
+    }
+
+
+def explain_text(claim: "Claim", width: int = 80) -> str:
+    """Statement, origin, source, assumptions, what is checked and why it may fail, and the controls of a claim."""
+    relation = {
+        "equal": "the measured value equals the predicted one",
+        "at most": "the measured value is at most the predicted one",
+        "at least": "the measured value is at least the predicted one",
+        "never": "what is looked for is seen in no case",
+        "exists": "what is looked for is seen in some case",
+    }[claim.relation]
+    parts = [
+        ("statement", [claim.statement]),
+        ("origin", [{"printed": "as printed in the source"}.get(claim.printed, claim.printed)]),
+        ("source", [claim.source]),
+        ("assumptions", [a.sentence for a in claim.assumptions] or ["none beyond the shapes"]),
+        ("what is checked, and why it may fail", [claim.explanation, f"The statement holds if {relation}."]),
+        ("controls", [f"{c.name}: must come out {c.expected.value}" for c in claim.controls] or ["none"]),
+    ]
+    if claim.proof is not None:
+        parts.append(("proof", ["a symbolic derivation is run along with the check"]))
+    lines = [claim.label]
+    for heading, paragraphs in parts:
+        lines += ["", f"  {heading}"]
+        for paragraph in filter(None, paragraphs):
+            lines += textwrap.wrap(paragraph, width, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines)

@@ -1,0 +1,113 @@
+"""The package as a whole: its table of contents is true, and importing it changes nothing."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import icl_theory
+
+PACKAGE = Path(icl_theory.__file__).parent
+
+
+def modules() -> list[str]:
+    """Every module, except `__main__`, which runs when imported."""
+    names = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return [name for name in names if not name.endswith("__main__")]
+
+
+def run(code: str) -> str:
+    """Standard output of a fresh interpreter, in which a warning is an error."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_the_package_imports_no_jax() -> None:
+    heavy = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "sympy", "matplotlib")
+    code = f"import sys, icl_theory; print([name for name in {heavy} if name in sys.modules])"
+    assert run(code) == "[]"
+
+
+def test_importing_every_module_changes_no_setting() -> None:
+    """jax's configuration, the environment, numpy's error state and global seed, matplotlib's settings."""
+    code = f"""
+import importlib, os
+import jax, flax.nnx, optax, orbax.checkpoint, matplotlib, matplotlib.pyplot, scipy.stats, sympy
+import numpy as np
+
+def state():
+    seed = np.random.get_state(legacy=False)["state"]
+    return {{
+        **{{f"jax {{name}}": value for name, value in jax.config.values.items()}},
+        **{{f"environment {{name}}": value for name, value in os.environ.items()}},
+        **{{f"matplotlib {{name}}": str(value) for name, value in dict.items(matplotlib.rcParams)}},
+        "numpy errors": np.geterr(),
+        "numpy seed": (seed["key"].tolist(), seed["pos"]),
+        "numpy printing": str(np.get_printoptions()),
+    }}
+
+before = state()
+for name in {modules()!r}:
+    importlib.import_module(name)
+after = state()
+print(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
+"""
+    # Third parties may warn while they are imported; what is examined here is state, not warnings.
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_state_compared_would_show_a_change() -> None:
+    """The control: the same comparison is not empty after a setting is changed."""
+    code = "import jax; a = dict(jax.config.values); jax.config.update('jax_enable_x64', True)"
+    assert run(code + "; print(a == dict(jax.config.values))") == "False"
+
+
+@pytest.mark.parametrize("name", icl_theory.__all__)
+def test_every_public_name_exists_and_is_explained(name: str) -> None:
+    thing = getattr(icl_theory, name)
+    explanation = (thing.__doc__ or "").strip()
+    assert len(explanation) > 10
+    # A dataclass without a docstring of its own gets its signature for one.
+    assert not explanation.startswith(f"{name}(")
+    assert thing.__module__.startswith("icl_theory.")
+
+
+def test_the_table_of_contents_is_the_one_type_checkers_see() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    seen = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("icl_theory")
+        for alias in node.names
+    }
+    assert seen == {name: f"icl_theory.{home}" for name, home in icl_theory._HOME.items()}
+    assert icl_theory.__all__ == sorted(seen)
+    assert set(dir(icl_theory)) == {*seen, "__version__"}
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = icl_theory.nothing
+
+
+@pytest.mark.parametrize("name", modules())
+def test_every_module_says_what_it_is(name: str) -> None:
+    module = importlib.import_module(name)
+    assert (module.__doc__ or "").strip() or Path(str(module.__file__)).stat().st_size == 0
+
+
+def test_the_version_is_the_one_installed() -> None:
+    from importlib.metadata import version
+
+    assert version("icl-theory") == icl_theory.__version__

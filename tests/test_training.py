@@ -1,0 +1,179 @@
+"""Training against the closed-form optimum, its random numbers against the task's, and its promises."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from icl_theory.constructions import one_layer_optimum
+from icl_theory.risk import population_risk
+from icl_theory.tasks import LinearRegression, assemble_moments
+from icl_theory.training import TrainConfig, TrainResult, _draw, _initial, _run_chunk, _start, train
+
+DIM, SHOTS = 5, 20
+
+
+def risks(result: TrainResult, task: LinearRegression, shots: int = SHOTS) -> np.ndarray:
+    members = (result.weights.member(s) for s in range(result.config.seeds))
+    options = {"shots": shots, "readout": result.config.readout}
+    return np.array([population_risk(m, task, **options).value for m in members])
+
+
+ANISOTROPIC = np.diag([4.0, 2.0, 1.0, 0.5, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("task", "readout"),
+    [
+        (LinearRegression(DIM), "minus"),
+        (LinearRegression(DIM, noise_std=0.5), "plus"),
+        (LinearRegression(DIM, ANISOTROPIC, noise_std=0.5), "minus"),
+    ],
+)
+def test_one_layer_reaches_the_optimum(task: LinearRegression, readout: str) -> None:
+    result = train(task, 0, layers=1, shots=SHOTS, readout=readout)
+    excess = risks(result, task) / one_layer_optimum(task, shots=SHOTS)[1] - 1
+    assert (excess < 0.02).all()
+    assert (excess > 0).all()  # no one-layer model is better than the optimum
+    # The reported losses estimate the same risk: the last tenth, where the weights hardly move.
+    last = result.losses[:, -100:].mean(1)
+    stderr = result.losses[:, -100:].std(1, ddof=1) / 10
+    assert (np.abs(last - risks(result, task)) < 6 * stderr).all()
+
+
+def test_three_layers_beat_every_one_layer_model() -> None:
+    task = LinearRegression(DIM, noise_std=0.5)
+    result = train(task, 0, layers=3, shots=SHOTS, seeds=4, steps=500)
+    assert (risks(result, task) < 0.25 * one_layer_optimum(task, shots=SHOTS)[1]).all()
+    assert not result.diverged.any()
+
+
+def test_fewer_shots_than_dimensions() -> None:
+    task = LinearRegression(DIM, noise_std=0.3)
+    result = train(task, 0, layers=1, shots=3, seeds=4, steps=600)
+    excess = risks(result, task, 3) / one_layer_optimum(task, shots=3)[1] - 1
+    assert (excess < 0.02).all()
+
+
+def small(key: object = 0, **changes: object) -> TrainResult:
+    options: dict = {"layers": 2, "shots": 7, "steps": 23, "seeds": 3, "batch": 8} | changes
+    return train(LinearRegression(3, noise_std=0.2), key, **options)
+
+
+def assert_same(a: TrainResult, b: TrainResult) -> None:
+    np.testing.assert_array_equal(a.losses, b.losses)
+    jax.tree.map(np.testing.assert_array_equal, a.weights, b.weights)
+
+
+def test_same_key_same_result_and_shapes() -> None:
+    first = small()
+    assert_same(first, small())
+    assert_same(small(jax.random.key(4)), small(jax.random.key(4)))
+    assert not np.array_equal(first.losses, small(1).losses)
+    assert first.config == TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
+    assert first.losses.shape == (3, 23)
+    assert first.losses.dtype == np.float32
+    for matrix in (first.weights.value, first.weights.key, first.weights.query):
+        assert isinstance(matrix, np.ndarray)
+        assert matrix.shape == (3, 2, 4, 4)
+        assert matrix.dtype == np.float32
+    assert first.weights.seeds == 3
+
+
+def test_members_differ() -> None:
+    result = small()
+    assert len({float(x) for x in result.losses[:, 0]}) == 3
+    assert len({float(x) for x in result.weights.value[:, 0, 0, 0]}) == 3
+
+
+def test_progress_sees_everything_and_changes_nothing() -> None:
+    calls: list[tuple[int, int, float]] = []
+    watched = small(progress=lambda *args: calls.append(args))
+    assert_same(watched, small())
+    steps = [step for step, _, _ in calls]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 23
+    assert {total for _, total, _ in calls} == {23}
+    edges = [0, *steps]
+    for (_, _, mean), low, high in zip(calls, edges, edges[1:], strict=False):
+        assert mean == pytest.approx(watched.losses[:, low:high].mean(), rel=1e-5)
+
+
+def test_surplus_steps_of_the_last_chunk_change_nothing() -> None:
+    """`train` may run a chunk past `steps`; there the learning rate must be exactly 0, not merely small."""
+    config = TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
+    start, root = _initial(np.random.default_rng(0), config, 4), np.eye(3, dtype=np.float32)
+    draws = _draw(np.random.default_rng(1), config, 3, 3, root)
+    others = tuple(np.concatenate([x[:1], 2 * x[1:]]) for x in draws)  # differ after the first step
+
+    def run(draws: tuple, steps: int) -> np.ndarray:
+        data, schedule = (root, root, np.float32(0.2), config.shots), (steps, 0.02, 1.0)
+        return np.asarray(_run_chunk(start, _start(start), draws, data, schedule, "minus")[0].value)
+
+    np.testing.assert_array_equal(run(draws, 1), run(others, 1))
+    assert not np.array_equal(start.value, run(draws, 1))
+    assert not np.array_equal(run(draws, 3), run(others, 3))
+
+
+def test_diverged_members_are_marked_not_raised() -> None:
+    result = small(learning_rate=1e12)
+    assert result.diverged.all()
+    assert result.diverged.shape == (3,)
+    assert not small().diverged.any()
+
+
+def test_jax_configuration_is_left_alone() -> None:
+    before = jnp.ones(1).dtype
+    small()
+    assert jnp.ones(1).dtype == before
+
+
+@pytest.mark.parametrize("shots", [3, 5, 9])
+def test_moments_drawn_for_training_follow_the_law_of_tokens(shots: int) -> None:
+    """Mean of S and of products of its entries, against S made from tokens of the same task distribution."""
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((DIM, DIM))
+    task = LinearRegression(DIM, a @ a.T / DIM, np.diag([2.0, 1.0, 1.0, 0.5, 0.0]), noise_std=2.0)
+    config = TrainConfig(1, shots, 1, 2, 10_000, 0.1, 0.1, 1.0, "minus")
+    factor, w, inside, rest = _draw(rng, config, 1, DIM, task.task_root.astype(np.float32))
+    root = task.input_root.astype(np.float32)
+    factor, w, inside, rest = (x.reshape(20_000, *x.shape[3:]) for x in (factor, w, inside, rest))
+    s = np.asarray(assemble_moments(root, task.noise_std, factor, w, inside, rest, shots, jnp), dtype=np.float64)
+    w = w.astype(np.float64)
+    w_token = task.sample_tasks(rng, 20_000)
+    tokens = task.sample_tokens(rng, w_token, shots)
+    s_token = np.einsum("bni,bnj->bij", tokens, tokens) / shots
+
+    def statistics(s: np.ndarray, w: np.ndarray) -> np.ndarray:
+        upper = s[:, *np.triu_indices(DIM + 1)]
+        cross = s[:, :-1, -1] * w  # ties S to its own w
+        return np.concatenate([upper, upper**2, np.sqrt(np.abs(upper)), cross], axis=1)
+
+    ours, theirs = statistics(s, w), statistics(s_token, w_token)
+    error = np.hypot(ours.std(0, ddof=1), theirs.std(0, ddof=1)) / np.sqrt(20_000)
+    assert (np.abs(ours.mean(0) - theirs.mean(0)) <= 6 * error + 1e-7).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"layers": 0}, "layers"),
+        ({"shots": 0}, "shots"),
+        ({"steps": 0}, "steps"),
+        ({"seeds": 0}, "seeds"),
+        ({"batch": 2.5}, "batch"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"init_scale": 0.0}, "init_scale"),
+        ({"clip_norm": float("nan")}, "clip_norm"),
+        ({"readout": "times"}, "readout"),
+        ({"key": "zero"}, "key"),
+    ],
+)
+def test_refusals(changes: dict, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        small(**changes)
+
+
+def test_uniform_inputs_are_refused() -> None:
+    with pytest.raises(ValueError, match="gaussian"):
+        train(LinearRegression(3, inputs="uniform"), 0, layers=1, shots=5)
