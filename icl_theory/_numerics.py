@@ -7,6 +7,8 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 import numpy as np
 
+from icl_theory import _checks
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -28,16 +30,18 @@ def float64(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def generator(key: Any) -> np.random.Generator:
-    """A numpy generator seeded by a jax key (or by a whole number)."""
-    if isinstance(key, int | np.integer):
+    """A numpy generator seeded by a jax key (or by a whole number of at least 0)."""
+    if isinstance(key, int | np.integer) and not isinstance(key, bool) and key >= 0:
         return np.random.default_rng(int(key))
-    try:
-        data = jax.random.key_data(key) if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) else key
-        return np.random.default_rng(np.asarray(data, dtype=np.uint32).ravel())
-    except (AttributeError, TypeError, ValueError):
-        raise ValueError(
-            f"key: got {type(key).__name__}, expected a jax.random.key or a whole number; pass jax.random.key(0)."
-        ) from None
+    kind = getattr(key, "dtype", None)
+    if isinstance(key, jax.Array) and kind is not None:
+        if jax.dtypes.issubdtype(kind, jax.dtypes.prng_key):
+            return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+        if kind == np.uint32:  # the older form of a key, an array of two words
+            return np.random.default_rng(np.asarray(key).ravel())
+    got = repr(key) if np.ndim(key) == 0 and not isinstance(key, jax.Array) else type(key).__name__
+    expected = "a jax.random.key or a whole number of at least 0"
+    raise _checks.refuse("key", got, expected, "pass jax.random.key(0)")
 
 
 def transpose(matrix: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import float64, transpose
+from icl_theory.tasks import Prompt
 
 KINDS = ("linear", "softmax")
 MASKS = ("demonstrations", "causal")
@@ -40,7 +41,7 @@ class AttentionWeights:
     def create(cls, value: Any, key: Any, query: Any, mlp_in: Any = None, mlp_out: Any = None) -> "AttentionWeights":
         """Checked weights in float64; a single (D, D) matrix stands for one layer. Raises ValueError."""
         cure = "stack the layers: value, key and query are each (layers, D, D)"
-        value, key, query = (np.asarray(a)[None] if np.ndim(a) == 2 else a for a in (value, key, query))
+        value, key, query = (_stacked(name, a) for name, a in (("value", value), ("key", key), ("query", query)))
         value = _checks.array("weights.value", value, (None, None, None), cure)
         layers, dimension = value.shape[0], value.shape[2]
         square = (layers, dimension, dimension)
@@ -85,6 +86,16 @@ class AttentionWeights:
         if self.mlp_in is None:
             return self.value
         return self.mlp_out @ self.mlp_in @ self.value
+
+
+def _stacked(name: str, matrices: Any) -> Any:
+    """A single matrix as a stack of one layer."""
+    try:
+        return np.asarray(matrices)[None] if np.ndim(matrices) == 2 else matrices
+    except ValueError:
+        raise _checks.refuse(
+            f"weights.{name}", "lists of different lengths", "a full (layers, D, D) array", "fill the rows up"
+        ) from None
 
 
 def checked(weights: AttentionWeights, dimension: int | None = None) -> AttentionWeights:
@@ -214,7 +225,7 @@ def forward(
 @float64
 def predict(
     weights: AttentionWeights,
-    prompt: Any,
+    prompt: Prompt,
     *,
     kind: str = "linear",
     mask: str = "demonstrations",
@@ -236,6 +247,8 @@ def predict(
     Source: Y Section 3.1 (plus), von Oswald et al. 2023 Prop. 1 (minus).
     """
     _checks.choice("readout", readout, ("minus", "plus"))
+    if not isinstance(prompt, Prompt):
+        raise _checks.refuse("prompt", type(prompt).__name__, "a Prompt", "use task.sample or Prompt(x, y, ...)")
     tokens = _checks.array("prompt.tokens()", prompt.tokens(), (None, None, None))
     width = tokens.shape[2]
     x_query = _checks.array("prompt.x_query", prompt.x_query, (tokens.shape[0], width - 1))

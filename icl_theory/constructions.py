@@ -24,6 +24,7 @@ def gradient_descent_weights(
     """
     dim = _checks.integer("dim", dim, 1, None, "use at least one input dimension")
     layers = _checks.integer("layers", layers, 1, None, "use at least one layer")
+    step_size = _checks.number("step_size", step_size, low=-np.inf, cure="pass a finite step size")
     matrix = np.eye(dim) if preconditioner is None else preconditioner
     matrix = _checks.array("preconditioner", matrix, (dim, dim))
     value, key, query = (np.zeros((layers, dim + 1, dim + 1)) for _ in range(3))
@@ -36,6 +37,9 @@ def gradient_descent_weights(
 
 def random_weights(key: Any, *, layers: int, dimension: int, scale: float = 0.5) -> AttentionWeights:
     """Independent normal entries of standard deviation scale/√D, value, key and query each (layers, D, D)."""
+    layers = _checks.integer("layers", layers, 1, None, "use at least one layer")
+    dimension = _checks.integer("dimension", dimension, 1, None, "a token has at least one entry")
+    scale = _checks.number("scale", scale, low=0.0, cure="pass a standard deviation")
     rng = generator(key)
     shape = (3, layers, dimension, dimension)
     value, key_, query = rng.standard_normal(shape) * (scale / np.sqrt(dimension))

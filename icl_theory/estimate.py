@@ -45,24 +45,29 @@ def generalization_bound(information: Estimate, *, range_constant: float, demons
         demonstrations: N.
 
     Returns: an `Estimate` of direction "upper" in units of the loss (delta-method standard error).
-    Raises: ValueError for a lower bound or a negative information.
+    Raises: ValueError for a lower bound, a negative information, or constants out of range.
     """
     if information.direction == "lower":
         raise _checks.refuse(
-            "information",
-            "a lower bound",
-            "an exact value or an upper bound",
-            "use the upper end of the sandwich",
+            "information", "a lower bound", "an exact value or an upper bound", "use the upper end of the sandwich"
         )
     if math.isnan(information.value):
         raise _checks.refuse("information", "NaN", "a number of nats", "look at how it was estimated")
+    range_constant = _checks.number("range_constant", range_constant, low=0.0, cure="pass half the range of the loss")
+    demonstrations = _checks.integer("demonstrations", demonstrations, 1, None, "pass N, at least 1")
+    scale = 2 * range_constant**2 / demonstrations
+    note = information.note
     if information.value < 0:
-        # A Monte Carlo estimate of a tiny information can come out slightly negative; never hide a large one.
+        # The estimate of a tiny information can come out below zero; more than its error allows is a mistake.
         if information.value < -6 * information.stderr - 1e-12:
             raise _checks.refuse("information", f"{information.value:.3g}", "at least 0", "check the estimator")
-        value, slope = 0.0, 0.0
+        note = "the information is zero within its error"
+    value = math.sqrt(scale * max(information.value, 0))  # sqrt of the negative part is no bound: see the note
+    # Near zero the square root has no slope; one standard error of information is then the honest error bar.
+    if not math.isfinite(value) or information.stderr == 0:
+        stderr = 0.0
+    elif information.value > information.stderr:
+        stderr = scale * information.stderr / (2 * value)
     else:
-        value = math.sqrt(2 * range_constant**2 * information.value / demonstrations)
-        slope = range_constant**2 / (demonstrations * value) if value > 0 else 0.0
-    stderr = slope * information.stderr if math.isfinite(value) else 0.0
-    return Estimate(value, stderr, information.samples, "upper", "loss", information.note)
+        stderr = math.sqrt(scale * information.stderr)
+    return Estimate(value, stderr, information.samples, "upper", "loss", note)

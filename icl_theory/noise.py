@@ -9,7 +9,7 @@ import numpy as np
 from icl_theory import _checks
 from icl_theory._numerics import EPS, generator
 from icl_theory.attention import AttentionWeights, checked
-from icl_theory.support import FactorRanks, Support, factor_ranks, span
+from icl_theory.support import FactorRanks, Support, factor_ranks, span, symmetric_coordinates
 from icl_theory.trajectory import implicit_trajectory
 
 
@@ -34,6 +34,10 @@ class NoiseCovariance:
     """b, the number of demonstrations shown."""
     coordinates: np.ndarray | None = None
     """Orthonormal coordinates of the g_i on the support, shape (N, d_S), where that is the cheaper road."""
+    features: np.ndarray | None = None
+    """svec(h_i h_iᵀ) where `coordinates` are an invertible image P of them, shape (N, d_S); else None."""
+    log_volume: float = 0.0
+    """log |det P| of that map."""
 
     @property
     def factor(self) -> float:
@@ -46,18 +50,6 @@ class NoiseCovariance:
         gram = (self.left @ self.left.T) * (self.right @ self.right.T)
         means = gram.mean(axis=0)
         return gram - means - means[:, None] + means.mean()
-
-    @cached_property
-    def _scaled(self) -> tuple[np.ndarray, np.ndarray]:
-        """Singular values of the centred coordinates with unit columns, and the columns' norms.
-
-        Ill-conditioned weights spread the columns over many decades; with the norms taken out first, rank and
-        log-determinant do not lose the small ones to rounding.
-        """
-        assert self.coordinates is not None
-        centred = self.coordinates - self.coordinates.mean(axis=0)
-        norms = np.linalg.norm(centred, axis=0)
-        return np.linalg.svd(centred / np.where(norms > 0, norms, 1.0), compute_uv=False), norms
 
     @cached_property
     def spectrum(self) -> np.ndarray:
@@ -84,8 +76,11 @@ class NoiseCovariance:
             return 0
         if self.coordinates is None:
             return len(self.spectrum)
-        values, _ = self._scaled
-        return int((values > 1e-12 * max(values.max(initial=0.0), 1e-300)).sum())
+        # An invertible map keeps the rank, and the features do not suffer from ill-conditioned weights.
+        points = self.coordinates if self.features is None else self.features
+        size = np.linalg.norm(points, 2) if points.size else 0.0
+        values = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+        return int((values > 1e-12 * size).sum())
 
     @cached_property
     def trace(self) -> float:
@@ -97,11 +92,11 @@ class NoiseCovariance:
     @cached_property
     def log_pseudo_determinant(self) -> float:
         """Σ log λ over the nonzero eigenvalues of C; 0 for C = 0. Unit: nats (a log of a squared-gradient volume)."""
-        if self.coordinates is None or self.rank < self.coordinates.shape[1]:
+        if self.features is None or self.rank < self.features.shape[1]:
             return float(np.log(self.spectrum).sum())
-        values, norms = self._scaled
-        constant = self.coordinates.shape[1] * np.log(self.factor / len(self.left))
-        return float(2 * np.log(values).sum() + 2 * np.log(norms).sum() + constant)
+        centred = self.features - self.features.mean(axis=0)
+        values = np.linalg.svd(centred * np.sqrt(self.factor / len(self.left)), compute_uv=False)
+        return float(2 * np.log(values).sum() + 2 * self.log_volume)
 
     def log_determinant(self, floor: float, dimension: int | None = None) -> float:
         """log det(C + ε² I) on a space of the given dimension that contains the support.
@@ -178,20 +173,22 @@ def gradient_noise(weights: AttentionWeights, demonstrations: Any, shots: int, *
     right = moved @ weights.key[layer].T @ weights.query[layer]
     if layer > 0:
         right = right + right @ accumulated
-    coordinates = None
-    if dimension * (dimension + 1) // 2 <= 4 * count:
-        coordinates = support_coordinates(*layer_factors(weights, layer, accumulated), tokens)
-    return NoiseCovariance(left, right, shots, coordinates)
+    if dimension * (dimension + 1) // 2 > 4 * count:
+        return NoiseCovariance(left, right, shots)
+    return NoiseCovariance(left, right, shots, *support_points(*layer_factors(weights, layer, accumulated), tokens))
 
 
-def support_coordinates(left: np.ndarray, right: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-    """Orthonormal coordinates (N, d_S) of A h_i h_iᵀ B on the support restricted to the span of the tokens."""
+def support_points(left: np.ndarray, right: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, Any, float]:
+    """Coordinates of A h_i h_iᵀ B on the support, svec(h_i h_iᵀ) if that map is invertible, and its log volume."""
     basis = span(tokens)
-    left, right = left @ basis, basis.T @ right
-    ranks = factor_ranks(left, right) if basis.shape[1] else FactorRanks(0, 0, 0)
+    ranks = factor_ranks(left, right, basis) if basis.shape[1] else FactorRanks(0, 0, 0)
     if ranks.dimension == 0:
-        return np.zeros((len(tokens), 0))
-    return Support.of(left, right, ranks).coordinates(tokens @ basis)
+        return np.zeros((len(tokens), 0)), None, 0.0
+    support, inner = Support.of(left, right, ranks, basis), tokens @ basis
+    coordinates, volume = support.coordinates(inner), support.log_volume
+    if volume is None:
+        return coordinates, None, 0.0
+    return coordinates, symmetric_coordinates(inner[:, :, None] * inner[:, None, :]), float(volume)
 
 
 def _arrays(weights: AttentionWeights) -> tuple:

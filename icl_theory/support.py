@@ -40,25 +40,33 @@ class FactorRanks(NamedTuple):
         return self.left * self.right - self.overlap * (self.overlap - 1) // 2
 
 
-def numerical_rank(matrix: np.ndarray) -> int:
-    """Number of singular values above RANK_TOLERANCE times the largest."""
+def numerical_rank(matrix: np.ndarray, size: float | None = None) -> int:
+    """Number of singular values above RANK_TOLERANCE times `size`, the largest of them if not given."""
     values = np.linalg.svd(matrix, compute_uv=False)
-    return int((values > RANK_TOLERANCE * values[0]).sum()) if values[0] > 0 else 0
+    size = float(values[0]) if size is None else size
+    return int((values > RANK_TOLERANCE * size).sum())
 
 
-def _stack(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """[A/|A|; Bᵀ/|B|] and the two norms: the pair is compared after each half is given the same size."""
-    sizes = []
+def _normalised(left: np.ndarray, right: np.ndarray, basis: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    """A T / |A|, Tᵀ B / |B| and the two norms, each taken before the restriction to T.
+
+    A factor that annihilates the tokens is then rounding beside 1, not something that counts as rank.
+    """
+    parts, sizes = [], []
     for matrix in (left, right):
         norm = np.linalg.norm(matrix, axis=(-2, -1), keepdims=True)
         sizes.append(np.where(norm > 0, norm, 1.0))
-    stacked = np.concatenate([left / sizes[0], transpose(right) / sizes[1]], axis=-2)
-    return stacked, sizes[0], sizes[1]
+        parts.append(matrix / sizes[-1])
+    if basis is not None:
+        parts = [parts[0] @ basis, basis.T @ parts[1]]
+    return parts[0], parts[1], sizes[0], sizes[1]
 
 
-def factor_ranks(left: np.ndarray, right: np.ndarray) -> FactorRanks:
-    """Numerical ranks of A (D, q), of B (q, D) and of the stacked pair."""
-    return FactorRanks(numerical_rank(left), numerical_rank(right), numerical_rank(_stack(left, right)[0]))
+def factor_ranks(left: np.ndarray, right: np.ndarray, basis: np.ndarray | None = None) -> FactorRanks:
+    """Numerical ranks of A T, of Tᵀ B and of the stacked pair; T (D, q) is the identity if not given."""
+    left, right, _, _ = _normalised(left, right, basis)
+    stacked = np.concatenate([left, right.T])
+    return FactorRanks(*(numerical_rank(matrix, 1.0) for matrix in (left, right, stacked)))
 
 
 def span(tokens: np.ndarray) -> np.ndarray:
@@ -87,6 +95,8 @@ class Support:
     """Decide the dimension; the same for every pair of a stack."""
     transform: np.ndarray
     """Y, shape (..., q, q): X̃ = Y X Yᵀ."""
+    stretch: np.ndarray
+    """Singular values of Y, shape (..., q)."""
     cosines: np.ndarray
     """c, shape (..., q), scaled by |A|; exact zeros where A has no part."""
     sines: np.ndarray
@@ -97,11 +107,17 @@ class Support:
     """U_B, shape (..., D, q)."""
 
     @classmethod
-    def of(cls, left: np.ndarray, right: np.ndarray, ranks: FactorRanks | None = None) -> "Support":
-        """The generalised SVD of A (..., D, q) and B (..., q, D); `ranks` are those of a single pair if not given."""
-        ranks = factor_ranks(left, right) if ranks is None else ranks
-        stacked, size_left, size_right = _stack(left, right)
+    def of(
+        cls, left: np.ndarray, right: np.ndarray, ranks: FactorRanks | None = None, basis: np.ndarray | None = None
+    ) -> "Support":
+        """The generalised SVD of A T and Tᵀ B for A, B (..., D, D) and the tokens' subspace T (D, q).
+
+        `ranks` are those of the pair if not given (then it must be a single pair); T is the identity if not given.
+        """
+        ranks = factor_ranks(left, right, basis) if ranks is None else ranks
+        left, right, size_left, size_right = _normalised(left, right, basis)
         dimension, width = left.shape[-2:]
+        stacked = np.concatenate([left, transpose(right)], axis=-2)
         u, values, vt = np.linalg.svd(stacked, full_matrices=False)
         joint = ranks.joint
         # The columns beyond the joint rank carry nothing; the value 2 sorts them apart from true zero cosines.
@@ -120,7 +136,9 @@ class Support:
         cosines, sines = np.where(has_cosine, cosines, 0.0), np.where(has_sine, sines, 0.0)
         left_basis = top @ transpose(rotation_t) / np.where(cosines > 0, cosines, np.inf)[..., None, :]
         right_basis = bottom / np.where(sines > 0, sines, np.inf)[..., None, :]
-        return cls(ranks, transform, cosines * size_left[..., 0], sines * size_right[..., 0], left_basis, right_basis)
+        return cls(
+            ranks, transform, values, cosines * size_left[..., 0], sines * size_right[..., 0], left_basis, right_basis
+        )
 
     @property
     def dimension(self) -> int:
@@ -146,6 +164,18 @@ class Support:
             self.cosines[..., j] * self.sines[..., i],
         )
         return np.where(i == j, product, np.hypot(product, mirrored))
+
+    @property
+    def log_volume(self) -> np.ndarray | None:
+        """log |det P| of `matrix`, shape (...), or None where P is not square.
+
+        From det P = Π (scale / weight) · (det Y)^{q+1}, so no digits are lost however ill-conditioned A and B are.
+        """
+        width = self.transform.shape[-1]
+        if self.dimension < width * (width + 1) // 2:
+            return None
+        weight = symmetric_pairs(width)[2]
+        return np.log(self.scales / weight).sum(-1) + (width + 1) * np.log(self.stretch).sum(-1)
 
     def coordinates(self, tokens: np.ndarray) -> np.ndarray:
         """Coordinates of A h hᵀ B for every token (..., N, q), shape (..., N, d_S)."""
@@ -202,9 +232,9 @@ def support_dimension(left: Any, right: Any, tokens: Any = None) -> int:
     """
     left = _checks.array("left", left, (None, None))
     right = _checks.array("right", right, (left.shape[1], None), "pass A (D, D) and B (D, D)")
+    basis = None
     if tokens is not None:
         basis = span(_checks.array("tokens", tokens, (None, left.shape[1])))
         if basis.shape[1] == 0:
             return 0
-        left, right = left @ basis, basis.T @ right
-    return factor_ranks(left, right).dimension
+    return factor_ranks(left, right, basis).dimension

@@ -144,6 +144,8 @@ class LinearRegression:
         the inputs and a χ² rest, both exact. Raises: ValueError unless the inputs are Gaussian.
         """
         self.require_gaussian("sampling S directly")
+        batch = _checks.integer("batch", batch, 1, None, "sample at least one prompt")
+        shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
         width = min(self.dim, shots)
         factor = rng.standard_normal((batch, self.dim, width))
         if shots >= self.dim:

@@ -97,5 +97,6 @@ def gradient_descent(x: Any, y: Any, *, steps: int, step_size: float, preconditi
 
 def implied_weights(accumulated: Any, readout: str = "minus") -> Any:
     """p with ŷ = p · x_q: the y-x block of W_L with the readout's sign, shape (..., d_x)."""
+    _checks.choice("readout", readout, ("minus", "plus"))
     row = accumulated[..., -1, :-1]
     return -row if readout == "minus" else row

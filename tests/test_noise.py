@@ -1,5 +1,6 @@
 """The covariance of the implicit gradient, against its definition and against every subset of demonstrations."""
 
+import mpmath as mp
 import numpy as np
 import pytest
 from helpers import (
@@ -16,7 +17,7 @@ from helpers import (
 )
 
 from icl_theory import AttentionWeights, NoiseCovariance, gradient_noise, implicit_trajectory, support_dimension
-from icl_theory.noise import layer_factors, sampling_factor, support_coordinates
+from icl_theory.noise import layer_factors, sampling_factor, support_points
 from icl_theory.support import Support
 
 N, D, LAYERS = 6, 3, 3
@@ -31,8 +32,8 @@ def two_roads(weights: AttentionWeights, tokens: np.ndarray, shots: int) -> list
     """The same covariance of layer 1 from the Gram matrix and from coordinates of the support."""
     left = tokens @ weights.value[0].T
     right = tokens @ weights.key[0].T @ weights.query[0]
-    coordinates = support_coordinates(*layer_factors(weights, 0, np.zeros((D, D))), tokens)
-    return [NoiseCovariance(left, right, shots), NoiseCovariance(left, right, shots, coordinates)]
+    points = support_points(*layer_factors(weights, 0, np.zeros((D, D))), tokens)
+    return [NoiseCovariance(left, right, shots), NoiseCovariance(left, right, shots, *points)]
 
 
 @pytest.mark.parametrize("shots", [1, 2, 3, 4, 5, 6])
@@ -258,3 +259,37 @@ def test_noise_refuses(rng: np.random.Generator) -> None:
     for count in (0, -1, 2.5):
         assert "n:" in refusal(noise.sample, 0, count)
     assert "key" in refusal(noise.sample, "seed", 2)
+
+
+def exact_log_determinant(weights: AttentionWeights, tokens: np.ndarray, shots: int) -> float:
+    """log det of C on its support with fifty digits: Gram determinant of the map times that of the moments."""
+    mp.mp.dps = 50
+    size, count = tokens.shape[1], len(tokens)
+    left, right = mp.matrix(weights.value[0].tolist()), mp.matrix((weights.key[0].T @ weights.query[0]).tolist())
+    pairs = [(i, j) for i in range(size) for j in range(i, size)]
+    images = mp.matrix(size * size, len(pairs))
+    for column, (i, j) in enumerate(pairs):
+        unit = mp.zeros(size)
+        unit[i, j] = unit[j, i] = 1
+        image = left * unit * right
+        for row in range(size * size):
+            images[row, column] = image[row // size, row % size]
+    points = mp.matrix([[mp.mpf(h[i]) * mp.mpf(h[j]) for i, j in pairs] for h in tokens.tolist()])
+    for column in range(len(pairs)):
+        mean = mp.fsum(points[row, column] for row in range(count)) / count
+        for row in range(count):
+            points[row, column] -= mean
+    covariance = points.T * points * (mp.mpf(count - shots) / (shots * (count - 1) * count))
+    return float(mp.log(mp.det(images.T * images)) + mp.log(mp.det(covariance)))
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1e-7, 1e-10])
+def test_ill_conditioned_weights_lose_neither_rank_nor_volume(rng: np.random.Generator, spread: float) -> None:
+    """A and B both small in the same direction: the eigenvalues of C spread over spread⁴."""
+    rotation = np.linalg.qr(rng.standard_normal((2, 3, 3)))[0]
+    scale = np.diag([1.0, 0.5, spread])
+    weights = AttentionWeights.create(rotation[0] @ scale, np.eye(3), scale @ rotation[1])
+    tokens = rng.standard_normal((12, 3))
+    noise = gradient_noise(weights, tokens, 4)
+    assert noise.rank == 6
+    assert noise.log_pseudo_determinant == pytest.approx(exact_log_determinant(weights, tokens, 4), abs=1e-9)

@@ -207,7 +207,12 @@ def bound_ladder(
 
 def ladder_of(setting: Setting, batches: Iterable[Draws], clip: float, pairs: int | None, readout: str) -> BoundLadder:
     """`bound_ladder` on draws that may be shared between weights."""
-    collected = _collect(setting, batches, pairs)
+    try:
+        collected = _collect(setting, batches, pairs)
+    except np.linalg.LinAlgError:
+        got = "weights whose noise covariance is singular to rounding on its support"
+        cure = "truncate them to a definite rank or pass a noise floor"
+        raise _checks.refuse("weights", got, "conditioning that float64 can carry", cure) from None
     information, terms = rung_information(collected)
     losses = []
     for accumulated, tokens in collected.outputs:

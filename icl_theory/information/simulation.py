@@ -110,9 +110,9 @@ def gaussian_moment_covariance(covariance: np.ndarray) -> np.ndarray:
     return product * weight * weight[:, None]
 
 
-def _common_ranks(left: np.ndarray, right: np.ndarray, layer: int) -> FactorRanks:
+def _common_ranks(left: np.ndarray, right: np.ndarray, basis: np.ndarray, layer: int) -> FactorRanks:
     """Ranks of the pair, which almost surely do not depend on the path; refuse where rounding says otherwise."""
-    probe = {factor_ranks(left[k], right[k]) for k in range(0, len(left), max(1, len(left) // 4))}
+    probe = {factor_ranks(left[k], right[k], basis) for k in range(0, len(left), max(1, len(left) // 4))}
     if len(probe) > 1:
         raise _checks.refuse(
             f"weights of layer {layer}",
@@ -127,8 +127,9 @@ def _layer(setting: Setting, index: int, accumulated: np.ndarray, look: np.ndarr
     """The layer's support, maps and crude norm, and the matrices A, B of the tokens' subspace."""
     basis, weights = setting.basis, setting.weights
     full_left, full_right = layer_factors(weights, index, accumulated)
+    ranks = _common_ranks(full_left, full_right, basis, index)
+    support = Support.of(full_left, full_right, ranks, basis)
     left, right = full_left @ basis, basis.T @ full_right
-    support = Support.of(left, right, _common_ranks(left, right, index))
     m = np.eye(weights.dimension) + accumulated
     delta = left @ mean @ basis.T @ transpose(m) @ (weights.key[index].T @ weights.query[index])
     crude = (delta**2).sum((-2, -1)) * (m**2).sum((-2, -1))
