@@ -292,4 +292,6 @@ def test_ill_conditioned_weights_lose_neither_rank_nor_volume(rng: np.random.Gen
     tokens = rng.standard_normal((12, 3))
     noise = gradient_noise(weights, tokens, 4)
     assert noise.rank == 6
-    assert noise.log_pseudo_determinant == pytest.approx(exact_log_determinant(weights, tokens, 4), abs=1e-9)
+    # A singular value of relative size `spread` is known to eps / spread: the conditioning of the problem itself.
+    tolerance = max(1e-9, 100 * np.finfo(float).eps / spread)
+    assert noise.log_pseudo_determinant == pytest.approx(exact_log_determinant(weights, tokens, 4), abs=tolerance)
