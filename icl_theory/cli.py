@@ -10,6 +10,7 @@ Only what is needed to read the command line is imported here, so that --help an
 import contextlib
 import difflib
 import io
+import math
 import os
 import re
 import sys
@@ -129,26 +130,6 @@ def _one_line(message: str) -> str:
     return first.rstrip(".") + cure
 
 
-def _use_cache() -> None:
-    """Keep compiled programs in the user's cache directory; this process only, and never the package's business."""
-    import jax
-    import platformdirs
-
-    from icl_theory.report.console import remark
-    from icl_theory.report.records import prepare_directory
-
-    if not jax.config.jax_compilation_cache_dir:
-        path = platformdirs.user_cache_dir("icl_theory")
-        try:
-            prepare_directory(path, overwrite=True)
-        except ValueError:
-            remark(f"{path} cannot be written: going on without a compilation cache")
-            return
-        jax.config.update("jax_compilation_cache_dir", path)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
 def _known(labels: Sequence[str]) -> None:
     """Raises: ValueError for an unknown claim, before anything heavy is loaded."""
     from icl_theory import _checks
@@ -162,18 +143,12 @@ def _known(labels: Sequence[str]) -> None:
 
 
 def _start() -> None:
-    """Streams, the compilation cache, and the device that the run really has."""
-    from icl_theory.report.console import remark, spell_out
+    """Streams, the compilation cache, and a word about the device."""
+    from icl_theory.report import console
 
-    spell_out()
-    _use_cache()
-    from icl_theory.report.records import environment
-
-    here = environment()
-    remark(
-        f"{__version__}, jax {here['jax']} on {here['device']} ({here['devices']} device"
-        f"{'s' * (here['devices'] != 1)}, {here['processors']} processors)"
-    )
+    console.spell_out()
+    console.use_cache()
+    console.announce()
 
 
 def _verify(command: Verify) -> int:
@@ -215,7 +190,7 @@ def _verify(command: Verify) -> int:
 
 def _bounds(command: Bounds) -> int:
     from icl_theory.report import bounds
-    from icl_theory.report.records import number, prepare_directory, to_json
+    from icl_theory.report.records import number, prepare_directory, to_json, write_json
 
     bounds.validate(command)
     out = None if command.out is None else prepare_directory(command.out, command.overwrite)
@@ -225,7 +200,10 @@ def _bounds(command: Bounds) -> int:
     with console.LiveProgress() as progress:
         document = bounds.run(command, progress)
     if out is not None:
-        bounds.write(out, document)
+        from icl_theory.figures import bound_versus_rank
+
+        bound_versus_rank(document["sweep"], out / "bound_versus_rank")
+        write_json(out / "records.json", document)  # last: it says that the rest is there
         console.remark(f"records and figure are in {command.out}")
     if command.json:
         sys.stdout.write(to_json(document))
@@ -235,7 +213,7 @@ def _bounds(command: Bounds) -> int:
     if document["diverged"]:
         console.remark(f"not sound: training diverged for seeds {document['diverged']}, which are left out")
     risks = [number(record[name]["value"]) for record in document["sweep"] for name in ("gap", "population_risk")]
-    finite = all(abs(risk) < float("inf") for risk in risks)
+    finite = all(map(math.isfinite, risks))
     if not finite:
         console.remark("not sound: a gap or a risk is not finite")
     return 0 if finite and not document["diverged"] else 1

@@ -90,8 +90,7 @@ def _bytes(figure: Figure, name: str) -> bytes:
     """The figure in one format, without a date or the name of the software."""
     buffer = io.BytesIO()
     if name == "pdf":
-        nothing: dict[str, Any] = {"Creator": None, "Producer": None, "CreationDate": None}
-        FigureCanvasPdf(figure).print_pdf(buffer, metadata=nothing)
+        FigureCanvasPdf(figure).print_pdf(buffer, metadata=dict.fromkeys(("Creator", "Producer", "CreationDate")))
     else:
         figure.set_dpi(200)
         FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
@@ -158,16 +157,8 @@ def _gap_panel(axis: Axes, records: list[dict[str, Any]], place: str) -> None:
     # On a logarithmic axis a bar that reaches 0 ends at the frame, and a mean at or below 0 is marked there.
     floor = 0.4 * (mean[positive].min() if positive.any() else trivial * 1e-3)
     low = np.where(positive, np.minimum(Z * error, np.maximum(mean - floor * 1e-3, 0.0)), 0.0)
-    axis.errorbar(
-        ranks[positive],
-        mean[positive],
-        [low[positive], Z * error[positive]],
-        color="black",
-        marker="*",
-        markersize=7,
-        capsize=2,
-        zorder=5,
-    )
+    bars = [low[positive], Z * error[positive]]
+    axis.errorbar(ranks[positive], mean[positive], bars, color="black", marker="*", markersize=7, capsize=2, zorder=5)
     axis.plot(
         ranks[~positive], np.full((~positive).sum(), 0.02), "k1", transform=axis.get_xaxis_transform(), markersize=9
     )

@@ -61,10 +61,10 @@ class BoundLadder:
 def _channels(runs: Runs, setting: Setting, pairs: int | None) -> list[Channel]:
     """The path as independent looks at S: shared coordinates where a map is fixed or invertible, else path by path."""
     channels: list[Channel] = []
-    full = setting.coordinates
-    free = [i for i, x in enumerate(runs.layers) if x.dimension == full and setting.floor == 0]
-    fixed = [i for i, x in enumerate(runs.layers) if i not in free and len(x.maps) == 1 and x.dimension > 0]
-    moving = [i for i, x in enumerate(runs.layers) if i not in free and len(x.maps) > 1 and x.dimension > 0]
+    free = [i for i, x in enumerate(runs.layers) if x.cancels]
+    rest = [i for i, x in enumerate(runs.layers) if not x.cancels and x.dimension > 0]
+    fixed = [i for i in rest if len(runs.layers[i].maps) == 1]
+    moving = [i for i in rest if len(runs.layers[i].maps) > 1]
     cap = _PATH_PAIRS if moving else 4096
     kept = slice(0, min(len(runs.draws.moments), cap if pairs is None else pairs))
     if free:

@@ -20,41 +20,57 @@ RUNGS = (
 )
 
 
-def _stacked(inverse: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A whitening matrix for every offset, where one may serve all."""
-    return np.broadcast_to(inverse, (len(offset), *inverse.shape[1:])), offset
+Reference = tuple[np.ndarray, np.ndarray]  # mean and covariance root of the prior, in symmetric coordinates
 
 
-def layer_terms(layer: Layer, runs: Runs, setting: Setting, reference: tuple, index: int) -> dict[str, np.ndarray]:
-    """Per-sample ingredients of every rung for one layer, each of shape (K,)."""
-    mean, prior_root = reference
-    width, maps = layer.dimension, layer.maps
-    root = with_floor(maps @ runs.draws.noise_root, setting.floor)
-    signal = np.einsum(
-        "kdm,km->kd", np.broadcast_to(maps, (len(runs.draws.moments), *maps.shape[1:])), runs.draws.moments
-    )
-    offset = signal - maps @ mean
-    inverse, prior_volume = whitening(with_floor(maps @ prior_root, setting.floor))
+def _apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Matrices (K or 1, d, m) times vectors (K, m)."""
+    return np.einsum("kdm,km->kd", np.broadcast_to(matrices, (len(vectors), *matrices.shape[1:])), vectors)
+
+
+def _divergence(
+    layer: Layer, runs: Runs, setting: Setting, reference: tuple
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """log det C_t, ½ log(det prior / det C_t) and ½ (tr prior⁻¹ (C_t + offset offsetᵀ) - d_t), each of shape (K,).
+
+    An invertible map without a floor cancels from the last two and adds 2 log |det P_t| to the first, so there the
+    comparison is made in symmetric coordinates, where ill-conditioned weights cost no digits.
+    """
+    (mean, prior_root), draws = reference, runs.draws
+    map_volume = layer.support.log_volume if layer.cancels else None
+    if map_volume is not None:
+        root, prior, offset = draws.noise_root, prior_root[None], draws.moments - mean
+    else:
+        root = with_floor(layer.maps @ draws.noise_root, setting.floor)
+        prior = with_floor(layer.maps @ prior_root, setting.floor)
+        offset = _apply(layer.maps, draws.moments - mean)
+    inverse, prior_volume = whitening(prior)
     volume = log_determinant(root)
-    half_log_ratio = 0.5 * (prior_volume - volume)
-    white = ((inverse @ root) ** 2).sum((-2, -1)) + (np.einsum("kde,ke->kd", *_stacked(inverse, offset)) ** 2).sum(-1)
-    excess = 0.5 * (white - width)
-    # E of the excess is exactly 0 where the map does not depend on the path, or where it cancels (an invertible map
-    # and no floor): leaving it out there removes noise and keeps the value.
-    cancels = index == 0 or (width == maps.shape[-1] and setting.floor == 0)
+    white = ((inverse @ root) ** 2).sum((-2, -1)) + (_apply(inverse, offset) ** 2).sum(-1)
+    shift = 0.0 if map_volume is None else 2 * map_volume
+    return volume + shift, 0.5 * (prior_volume - volume), 0.5 * (white - layer.dimension)
+
+
+def layer_terms(layer: Layer, runs: Runs, setting: Setting, reference: Reference, index: int) -> dict[str, np.ndarray]:
+    """Per-sample ingredients of every rung for one layer, each of shape (K,)."""
+    volume, half_log_ratio, excess = _divergence(layer, runs, setting, reference)
     if index == 0:
-        sizes = _exact_sizes(maps[0], mean, prior_root, setting, width)
+        sizes = _exact_sizes(layer.maps[0], *reference, setting, layer.dimension)
         sizes = {name: np.full(len(volume), size) for name, size in sizes.items()}
     else:
-        trace = (root**2).sum((-2, -1))
+        draws = runs.draws
+        trace = ((layer.maps @ draws.noise_root) ** 2).sum((-2, -1)) + layer.dimension * setting.floor
         sizes = {
-            "isotropic": (offset**2).sum(-1) + trace,
-            "isotropic_zero": (signal**2).sum(-1) + trace,
+            "isotropic": (_apply(layer.maps, draws.moments - reference[0]) ** 2).sum(-1) + trace,
+            "isotropic_zero": (_apply(layer.maps, draws.moments) ** 2).sum(-1) + trace,
             "theorem_2_repaired": layer.crude + trace,
         }
+    # E of the excess is exactly 0 where the map does not depend on the path, or where it cancels: leaving it out
+    # there removes noise and keeps the value.
+    exact = index == 0 or layer.cancels
     return {
         "divergence": half_log_ratio + excess,
-        "gaussian": half_log_ratio if cancels else half_log_ratio + excess,
+        "gaussian": half_log_ratio if exact else half_log_ratio + excess,
         "log_volume": volume,
         **sizes,
     }

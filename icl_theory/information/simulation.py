@@ -66,6 +66,8 @@ class Layer:
     """P_t with z = P_t svec(X), shape (K or 1, d_t, m)."""
     outputs: np.ndarray
     """Coordinates of the noisy increment W_t - W_{t-1}, shape (K, d_t)."""
+    cancels: bool
+    """Whether P_t is invertible and there is no floor: then it drops out of every information."""
     crude: np.ndarray
     """||ΔW_t||_F² ||I + W_{t-1}||_F² of the noise-free increment given W_{t-1}, shape (K,)."""
 
@@ -169,7 +171,8 @@ def simulate(setting: Setting, draws: Draws) -> Runs:
         if setting.floor > 0:
             noise = np.sqrt(setting.floor) * support.project(draws.extra[:, index])
             outputs, increment = outputs + noise, increment + support.embed(noise)
-        layers.append(Layer(support, maps, outputs, np.broadcast_to(crude, count)))
+        cancels = support.dimension == setting.coordinates and setting.floor == 0
+        layers.append(Layer(support, maps, outputs, cancels, np.broadcast_to(crude, count)))
         accumulated = accumulated + increment
     return Runs(draws, layers, accumulated)
 

@@ -1,4 +1,4 @@
-"""The bound-versus-rank run: a model is trained or constructed, swept over ranks, recorded and drawn.
+"""The bound-versus-rank run: a model is trained or constructed, swept over ranks and recorded.
 
 Importing this file is quick: nothing heavy is loaded before `run`.
 """
@@ -6,7 +6,6 @@ Importing this file is quick: nothing heavy is loaded before `run`.
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -95,15 +94,6 @@ def run(config: SweepConfig, progress: Progress | None = None) -> dict[str, Any]
         "seconds": time.perf_counter() - started,
     }
     return plain(document)
-
-
-def write(out: Path, document: dict[str, Any]) -> list[Path]:
-    """The figure, then `records.json`, into a directory from `prepare_directory`. Returns: the files written."""
-    from icl_theory.figures import bound_versus_rank
-    from icl_theory.report.records import write_json
-
-    files = bound_versus_rank(document["sweep"], out / "bound_versus_rank")
-    return [*files, write_json(out / "records.json", document)]
 
 
 def validate(config: SweepConfig) -> None:

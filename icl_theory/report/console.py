@@ -59,6 +59,34 @@ def remark(text: str) -> None:
     print(f"icl-theory: {text}", file=sys.stderr, flush=True)
 
 
+def use_cache() -> None:
+    """Keep compiled programs in the user's cache directory; this process only, and never the package's business."""
+    import jax
+    import platformdirs
+
+    from icl_theory.report.records import prepare_directory
+
+    if not jax.config.values.get("jax_compilation_cache_dir"):
+        path = platformdirs.user_cache_dir("icl_theory")
+        try:
+            prepare_directory(path, overwrite=True)
+        except ValueError:
+            remark(f"{path} cannot be written: going on without a compilation cache")
+            return
+        jax.config.update("jax_compilation_cache_dir", path)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def announce() -> None:
+    """Say on standard error what the run really has: versions and device."""
+    from icl_theory.report.records import environment
+
+    here = environment()
+    devices = f"{here['devices']} device{'s' * (here['devices'] != 1)}"
+    remark(f"{here['icl_theory']}, jax {here['jax']} on {here['device']} ({devices}, {here['processors']} processors)")
+
+
 class LiveProgress:
     """A callback progress(text, done, total): a live bar on standard error, or a short line now and then."""
 

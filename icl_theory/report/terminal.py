@@ -59,10 +59,17 @@ def ascii_records(value: Any) -> Any:
     return ascii_text(value) if isinstance(value, str) else value
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, digits: int = 3) -> str:
     """A number in a few characters."""
     x = number(value)
-    return f"{x:#.3g}".rstrip(".") if math.isfinite(x) else {math.inf: "+inf", -math.inf: "-inf"}.get(x, "nan")
+    return f"{x:#.{digits}g}".rstrip(".") if math.isfinite(x) else {math.inf: "+inf", -math.inf: "-inf"}.get(x, "nan")
+
+
+def _told_apart(left: Any, sign: str, right: Any) -> str:
+    """Two numbers with as many digits as it takes to see the difference."""
+    pairs = ((_short(left, digits), _short(right, digits)) for digits in (3, 5, 8, 12, 17))
+    first, second = next((pair for pair in pairs if pair[0] != pair[1]), (_short(left), _short(right)))
+    return f"{first} {sign} {second}"
 
 
 def evidence_text(claim: dict[str, Any]) -> str:
@@ -94,15 +101,15 @@ def _detail(claim: dict[str, Any], item: dict[str, Any]) -> str:
     sign = {"equal": "!=", "at most": ">", "at least": "<"}.get(claim["relation"], "vs")
     error = f" (±{stderr:.1g})" if stderr > 0 else ""
     if claim["verdict"] in ("FAILS", "NONFINITE"):
-        return f", {_short(item['measured'])} {sign} {_short(item['predicted'])}{error}"
+        return f", {_told_apart(item['measured'], sign, item['predicted'])}{error}"
     if claim["verdict"] == "VACUOUS":
         beyond = f"bound {_short(item['predicted'])} beyond the trivial one"
         return "; " + (item["note"] if math.isnan(slack) else beyond)
     if claim["relation"] == "equal":
-        return f", worst {abs(slack):.1f} s.e." if stderr > 0 else f", worst {abs(slack):.1g}"
+        return f", worst {abs(slack):.1f} s.e." if stderr > 0 else f", worst {abs(slack):.1g}" if slack else ", exact"
     if stderr > 0:
         return f", margin {slack:.3g} s.e."
-    return f", margin {100 * slack:.2g} %" if abs(slack) > 1e-9 else f", tight to {abs(slack):.0e}"
+    return f", margin {100 * slack:.2g} %" if abs(slack) > 1e-9 else f", tight to {abs(slack):.1g}"
 
 
 def _controls_text(claim: dict[str, Any]) -> str:

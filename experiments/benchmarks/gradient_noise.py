@@ -1,0 +1,68 @@
+"""What `gradient_noise` costs at D = 1024, N = 128, beside one singular value decomposition of a 1024 x 1024 matrix.
+
+Exit status 1 if the ratio of the medians is 0.5 or more, or if memory comes near that of a D² x D² array.
+"""
+
+import statistics
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from icl_theory import gradient_noise, random_weights
+
+DIMENSION, DEMONSTRATIONS, SHOTS, REPEATS = 1024, 128, 32, 5
+LARGEST_RATIO = 0.5
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Median wall time of REPEATS runs, after one that is not counted."""
+    work()
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def peak_memory(work: Callable[[], object]) -> int:
+    """Peak of the memory that Python and numpy allocate during `work`, in bytes."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def main() -> int:
+    """Measure and print."""
+    rng = np.random.default_rng(0)
+    weights = random_weights(0, layers=1, dimension=DIMENSION)
+    tokens = rng.standard_normal((DEMONSTRATIONS, DIMENSION))
+    matrix = rng.standard_normal((DIMENSION, DIMENSION))
+
+    def noise() -> None:
+        covariance = gradient_noise(weights, tokens, SHOTS)
+        _ = covariance.spectrum, covariance.trace, covariance.log_pseudo_determinant
+
+    noise_time, svd_time = seconds(noise), seconds(lambda: np.linalg.svd(matrix))
+    peak, dense = peak_memory(noise), 8 * DIMENSION**4
+    ratio = noise_time / svd_time
+    table = Table("", "measured", title=f"D = {DIMENSION}, N = {DEMONSTRATIONS}, b = {SHOTS}, median of {REPEATS}")
+    table.add_row("gradient_noise with spectrum, trace, log-pseudo-determinant", f"{1e3 * noise_time:.1f} ms")
+    table.add_row(f"one SVD of a {DIMENSION} x {DIMENSION} matrix (numpy)", f"{1e3 * svd_time:.1f} ms")
+    table.add_row(f"ratio (must be below {LARGEST_RATIO})", f"{ratio:.3f}")
+    table.add_row("peak traced memory", f"{peak / 2**20:.1f} MiB")
+    table.add_row("a D² x D² array of float64 would take", f"{dense / 2**40:.1f} TiB")
+    Console(width=100).print(table)
+    return 0 if ratio < LARGEST_RATIO and peak < dense / 1000 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

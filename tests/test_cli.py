@@ -1,0 +1,219 @@
+"""The command in fresh processes: quick help, one line for bad input, one JSON document, honest exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from icl_theory import __version__, cli
+
+ONE_LINE = "icl-theory: error: "
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache directory of our own: tests leave the user's alone."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def command(cache: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONIOENCODING": "utf-8", **environment}
+    return subprocess.run(
+        [sys.executable, "-m", "icl_theory", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+        env=variables,
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The single line that a refusal puts on standard error."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith(ONE_LINE)
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ("jax", "numpy", "scipy", "matplotlib", "rich", "sympy", "flax", "optax")
+    code = "import sys\nfrom icl_theory.cli import main\nassert main(['--help']) == 0\n"
+    code += f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr.strip() == "[]"
+    for name in ("verify", "bounds", "explain"):
+        assert name in done.stdout
+
+
+def test_help_is_quick(cache: Path) -> None:
+    """The best of five, on whatever else the machine is doing; the aim is 0.3 s."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert command(cache, "--help").returncode == 0
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.6
+
+
+@pytest.mark.parametrize("name", ["verify", "bounds", "explain"])
+def test_every_command_has_help(cache: Path, name: str) -> None:
+    done = command(cache, name, "--help")
+    assert done.returncode == 0
+    assert "--json" in done.stdout
+
+
+def test_version(cache: Path) -> None:
+    assert command(cache, "--version").stdout == f"icl-theory {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ("verify", "bounds", "explain")),
+        (("explane",), ("explane",)),
+        (("verify", "--claims", "lema_1"), ("'lema_1'", "expected", "'lemma_1'")),
+        (("verify", "--seed", "x"), ("--seed", "'x'")),
+        (("verify", "--seed", "-1"), ("-1", "expected")),
+        (("verify", "--profile", "quik"), ("quik", "quick")),
+        (("explain", "zzz"), ("'zzz'", "icl-theory explain")),
+        (("bounds", "--rank", "1"), ("--rank", "--ranks")),
+        (("bounds", "--ranks", "1", "7"), ("ranks: got 7", "from 0 to 6")),
+        (("bounds", "--ranks", "-1"), ("ranks: got -1",)),
+        (("bounds", "--shots", "80"), ("shots: got 80", "from 1 to 79")),
+        (("bounds", "--model", "optimum", "--layers", "2"), ("layers: got 2",)),
+        (("bounds", "--layer", "1"), ("layer: got 1",)),
+        (("bounds", "--clip", "nan"), ("clip: got nan",)),
+        (("bounds", "--module", "valu"), ("valu", "value")),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(cache: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    line = refused(command(cache, *arguments))
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize("name", ["verify", "bounds"])
+def test_an_out_that_is_a_file_or_in_use_is_refused(cache: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    assert "directory" in refused(command(cache, name, "--out", str(tmp_path / "file")))
+    assert "not empty" in refused(command(cache, name, "--out", str(tmp_path)))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_bad_input_makes_no_directory(cache: Path, tmp_path: Path) -> None:
+    refused(command(cache, "bounds", "--ranks", "99", "--out", str(tmp_path / "new")))
+    refused(command(cache, "verify", "--claims", "none", "--out", str(tmp_path / "new")))
+    assert not (tmp_path / "new").exists()
+
+
+def test_explain_lists_and_explains(cache: Path) -> None:
+    from icl_theory.claims import LABELS
+
+    listing = command(cache, "explain")
+    assert listing.returncode == 0
+    assert [line.strip() for line in listing.stdout.splitlines()[1:]] == list(LABELS)
+    assert json.loads(command(cache, "explain", "--json").stdout) == {"claims": list(LABELS)}
+    done = command(cache, "explain", "lemma_1")
+    assert done.returncode == 0
+    for word in ("lemma_1", "statement", "assumptions", "source", "what is checked", "controls", "2406.03768"):
+        assert word in done.stdout
+    assert json.loads(command(cache, "explain", "lemma_1", "--json").stdout)["label"] == "lemma_1"
+
+
+def test_an_ascii_terminal_gets_ascii(cache: Path) -> None:
+    done = command(cache, "explain", "lemma_1", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+    assert "Delta W" in done.stdout
+
+
+def test_bounds_in_json_is_one_document(cache: Path) -> None:
+    done = command(cache, "bounds", "--model", "optimum", "--ranks", "1", "3", "--samples", "64", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert [record["rank"] for record in document["sweep"]] == [1, 3]
+    assert document["sweep"][0]["rungs"]["theorem_2_printed"]["value"] == "inf"
+    assert document["configuration"]["model"] == "optimum"
+    assert "out" not in document["configuration"]
+    assert "on cpu" in done.stderr or document["environment"]["device"] in done.stderr
+
+
+def test_bounds_writes_records_and_figure_and_never_twice(cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ("bounds", "--model", "random", "--seeds", "2", "--ranks", "2", "--samples", "32", "--out", str(out))
+    done = command(cache, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "d_S" in done.stdout
+    names = ["bound_versus_rank.pdf", "bound_versus_rank.png", "records.json"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    before = (out / "records.json").read_bytes()
+    refused(command(cache, *arguments))
+    assert (out / "records.json").read_bytes() == before
+    assert command(cache, *arguments, "--overwrite").returncode == 0
+    again = json.loads((out / "records.json").read_bytes())
+    assert again["sweep"] == json.loads(before)["sweep"]  # the same seed gives the same numbers
+
+
+def test_compiled_programs_are_kept_in_the_cache_directory(tmp_path: Path) -> None:
+    arguments = ("bounds", "--seeds", "1", "--steps", "20", "--ranks", "1", "--samples", "16")
+    assert command(tmp_path, *arguments).returncode == 0
+    kept = {path.name for path in (tmp_path / "icl_theory").iterdir()}
+    assert kept
+    assert command(tmp_path, *arguments).returncode == 0
+    # Nothing was compiled anew: what would be a different program under the same settings has another name.
+    programs = {name for name in kept if name.endswith("-cache")}
+    assert {path.name for path in (tmp_path / "icl_theory").glob("*-cache")} == programs
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = command(tmp_path / "file", "bounds", "--model", "optimum", "--ranks", "1", "--samples", "8")
+    assert done.returncode == 0, done.stderr
+    assert "without a compilation cache" in done.stderr
+
+
+def test_an_interrupt_is_one_line_and_status_130(cache: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "icl_theory", "bounds", "--steps", "10000000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(cache)},
+    )
+    assert process.stderr is not None
+    while "training" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert rest.strip().splitlines()[-1] == "icl-theory: interrupted"
+    assert "Traceback" not in rest
+
+
+def test_a_reader_that_leaves_early_causes_no_traceback(cache: Path) -> None:
+    script = f"{sys.executable} -m icl_theory explain | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "XDG_CACHE_HOME": str(cache)},
+    )
+    assert done.stderr == ""
+    assert done.returncode in (0, 141)
+
+
+def test_only_the_first_paragraph_of_a_parser_s_box_is_kept() -> None:
+    box = (
+        "╭─ Invalid ─╮\n│ bad value │\n│ for x. │\n│ ───── │\n│ For full helptext, run icl-theory verify --help │\n╰──╯"
+    )
+    assert cli._one_line(box) == "bad value for x; see icl-theory verify --help"
+    assert cli._one_line("something else") == "something else"
