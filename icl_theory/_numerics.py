@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from icl_theory import _checks
@@ -35,7 +36,7 @@ def generator(key: Any) -> np.random.Generator:
         return np.random.default_rng(int(key))
     kind = getattr(key, "dtype", None)
     if isinstance(key, jax.Array) and kind is not None:
-        if jax.dtypes.issubdtype(kind, jax.dtypes.prng_key):
+        if jnp.issubdtype(kind, jax.dtypes.prng_key):
             return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
         if kind == np.uint32:  # the older form of a key, an array of two words
             return np.random.default_rng(np.asarray(key).ravel())

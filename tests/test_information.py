@@ -1,6 +1,7 @@
 """Channels, sandwich, losses and ladder, each against a closed form or a slow twin."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,11 @@ from icl_theory.truncation import truncate_weights
 
 TASK = LinearRegression(2, noise_std=0.5)
 W = np.array([0.7, -1.1])
-LADDER = {"demonstrations": 24, "shots": 6, "clip": 4.0, "samples": 400, "key": 5, "task_vector": W}
+LADDER: dict[str, Any] = {"demonstrations": 24, "shots": 6, "clip": 4.0, "samples": 400, "key": 5, "task_vector": W}
+
+
+def with_changes(**changes: Any) -> dict[str, Any]:
+    return LADDER | changes
 
 
 def linear_channel(rng, count, dim, signal):
@@ -166,7 +171,7 @@ def dense_rungs(weights, samples, seed):
 @pytest.mark.parametrize(("module", "rank"), [("value", 3), ("value", 2), ("query", 1)])
 def test_rungs_against_the_dense_definition(module, rank):
     weights = truncate_weights(random_weights(2, layers=1, dimension=3, scale=2.0), layer=0, module=module, rank=rank)
-    ladder = bound_ladder(weights, TASK, **(LADDER | {"samples": 6000}), pairs=50)
+    ladder = bound_ladder(weights, TASK, **with_changes(samples=6000), pairs=50)
     expected = dense_rungs(weights, 6000, 77)
     for name, value in expected.items():
         estimate = ladder.information[name]
@@ -203,7 +208,7 @@ def test_batches_repeat_the_same_draws():
 
 
 def test_too_few_demonstrations_give_infinity_with_the_reason_and_a_floor_cures_it():
-    few = LADDER | {"demonstrations": 5, "shots": 2}
+    few: dict[str, Any] = LADDER | {"demonstrations": 5, "shots": 2}
     weights = random_weights(2, layers=1, dimension=3, scale=2.0)
     ladder = bound_ladder(weights, TASK, **few)
     assert all(rung.value == math.inf for rung in ladder.rungs.values())
@@ -230,7 +235,7 @@ def test_a_removed_module_carries_no_information():
 def test_path_sandwich_agrees_between_shared_and_path_coordinates():
     """With invertible weights and no floor the Jacobians cancel: a vanishing floor must give the same information."""
     weights = random_weights(8, layers=2, dimension=3, scale=0.9)
-    options = LADDER | {"shots": 2, "samples": 200}
+    options: dict[str, Any] = LADDER | {"shots": 2, "samples": 200}
     shared = bound_ladder(weights, TASK, **options, pairs=200).sandwich
     path = bound_ladder(weights, TASK, **options, pairs=200, floor=1e-22).sandwich
     assert path.upper.value == pytest.approx(shared.upper.value, rel=1e-4)
@@ -256,7 +261,7 @@ def test_a_lower_bound_is_refused_as_information():
 )
 def test_bad_input_is_refused(change, words):
     with pytest.raises(ValueError, match=words):
-        bound_ladder(random_weights(2, layers=1, dimension=3), TASK, **(LADDER | change))
+        bound_ladder(random_weights(2, layers=1, dimension=3), TASK, **with_changes(**change))
 
 
 def test_uniform_inputs_and_wrong_weights_are_refused():

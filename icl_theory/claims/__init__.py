@@ -41,6 +41,7 @@ LABELS = (
     "gradient_descent_construction",
     "one_layer_optimum",
     "trained_to_optimum",
+    "trained_descends",
 )
 
 
