@@ -8,7 +8,6 @@ Only what is needed to read the command line is imported here, so that --help an
 """
 
 import contextlib
-import difflib
 import io
 import math
 import os
@@ -130,18 +129,6 @@ def _one_line(message: str) -> str:
     return first.rstrip(".") + cure
 
 
-def _known(labels: Sequence[str]) -> None:
-    """Raises: ValueError for an unknown claim, before anything heavy is loaded."""
-    from icl_theory import _checks
-    from icl_theory.claims import LABELS
-
-    for label in labels:
-        if label not in LABELS:
-            near = difflib.get_close_matches(label, LABELS, 1, 0.3)
-            cure = f"did you mean {near[0]!r}" if near else "run `icl-theory explain` for the list"
-            raise _checks.refuse("claims", repr(label), "the label of a claim", cure)
-
-
 def _start() -> None:
     """Streams, the compilation cache, and a word about the device."""
     from icl_theory.report import console
@@ -153,9 +140,10 @@ def _start() -> None:
 
 def _verify(command: Verify) -> int:
     from icl_theory import _checks
+    from icl_theory.claims import require_known
     from icl_theory.report.records import prepare_directory, to_json
 
-    _known(command.claims)
+    require_known(command.claims)  # before anything heavy is loaded
     _checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
     if command.out is not None:
         prepare_directory(command.out, command.overwrite)
@@ -220,7 +208,7 @@ def _bounds(command: Bounds) -> int:
 
 
 def _explain(command: Explain) -> int:
-    from icl_theory.claims import LABELS, load
+    from icl_theory.claims import LABELS, load, require_known
     from icl_theory.report import console, terminal
     from icl_theory.report.records import to_json
 
@@ -229,7 +217,7 @@ def _explain(command: Explain) -> int:
         listing = "\n".join(("Claims (`icl-theory explain LABEL` says more):", *(f"  {label}" for label in LABELS)))
         sys.stdout.write(to_json({"claims": LABELS}) if command.json else listing + "\n")
         return 0
-    _known([command.claim])
+    require_known([command.claim])
     claim = load(command.claim)
     text = to_json(terminal.explain_record(claim)) if command.json else terminal.explain_text(claim) + "\n"
     sys.stdout.write(text)

@@ -1,5 +1,6 @@
 """The check itself (every verdict, every relation), and every claim with its controls on freshly trained models."""
 
+import importlib
 import json
 import math
 from dataclasses import replace
@@ -189,3 +190,10 @@ def test_verdicts_do_not_depend_on_the_seed(seed):
     for claim in load_all():
         outcome = examine(claim, other)
         assert (claim.label, outcome.verdict, outcome.sound) == (claim.label, FOUND[claim.label], True)
+
+
+def test_the_template_is_a_sound_claim(workshop):
+    template = importlib.import_module("icl_theory.claims._template").CLAIM
+    outcome = examine(replace(template, cases=lambda w: w.random(1)), workshop)
+    assert outcome.verdict == Verdict.HOLDS
+    assert outcome.sound

@@ -45,12 +45,18 @@ LABELS = (
 )
 
 
+def require_known(labels: Iterable[str]) -> None:
+    """Raises: ValueError for an unknown label, naming the closest one."""
+    for label in labels:
+        if label not in LABELS:
+            near = difflib.get_close_matches(label, LABELS, 1, 0.3)
+            cure = f"did you mean {near[0]!r}" if near else "run `icl-theory explain` for the list"
+            raise _checks.refuse("claims", repr(label), "the label of a claim", cure)
+
+
 def load(label: str) -> "Claim":
     """The claim of that name. Raises: ValueError for an unknown label, naming the closest one."""
-    if label not in LABELS:
-        near = difflib.get_close_matches(label, LABELS, 1, 0.3)
-        cure = f"did you mean {near[0]!r}" if near else "run `icl-theory explain` for the list"
-        raise _checks.refuse("claims", repr(label), "a known claim", cure)
+    require_known([label])
     return importlib.import_module(f"icl_theory.claims.{label}").CLAIM
 
 

@@ -23,7 +23,7 @@ def _summed(case: Case) -> np.ndarray:
 
 
 def certificate(case: Case) -> dict:
-    """Two layers of a 1 x 1 model with every weight and token 1: W_2 = 3 + ..., in whole numbers."""
+    """Two layers of a 1 x 1 model with every weight and token 1: W_2 = 9 against 2 G_2 = 16, in whole numbers."""
     # G_1 = 1, M = 2, G_2 = 1·2·1·2·1·1·2 = 8, so W_2 = 9 while two copies of G_2 are 16.
     del case
     first, m = 1, 2

@@ -1,7 +1,7 @@
 """Theorem 2 repaired: prior on the support, expectation inside the logarithm."""
 
-from icl_theory.claims.base import Claim, Control
-from icl_theory.claims.cases import Case
+from icl_theory.claims.base import Assumption, Claim, Control
+from icl_theory.claims.cases import LADDER_DEMONSTRATIONS, Case
 from icl_theory.claims.theorem_2_printed import gap
 from icl_theory.estimate import Estimate
 
@@ -9,6 +9,12 @@ from icl_theory.estimate import Estimate
 def bound(case: Case) -> Estimate:
     """The rung `theorem_2_repaired`."""
     return case.ladder().rungs["theorem_2_repaired"]
+
+
+RESOLVED = Assumption(
+    "N - 1 ≥ d_t in every layer, so that C_t is not singular on its support",
+    holds=lambda case: max(case.ladder().support) <= LADDER_DEMONSTRATIONS - 1,
+)
 
 
 def _scaled(case: Case, factor: float) -> Estimate:
@@ -25,6 +31,7 @@ CLAIM = Claim(
     measure=gap,
     predict=bound,
     trivial=lambda case: case.ladder().trivial,
+    assumptions=(RESOLVED,),
     explanation="Gap of the clipped squared error (R = c/2) at N = 80, b = 20 against the bound, on all weights. "
     "A case in which the bound exceeds c says nothing and counts as vacuous.",
     controls=(

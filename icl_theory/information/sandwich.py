@@ -60,7 +60,8 @@ def sandwich(channels: Sequence[Channel], *, block_entries: int = 2**23) -> Sand
         influence = terms[end] - shares[end]
         error = float(influence.std(ddof=1) / np.sqrt(count))
         ends[end] = Estimate(float(terms[end].mean()), error, count, end)
-    return Sandwich(ends["lower"], ends["upper"], ends["lower"].value > np.log(count) - SATURATION_MARGIN)
+    saturated = bool(ends["lower"].value > np.log(count) - SATURATION_MARGIN)
+    return Sandwich(ends["lower"], ends["upper"], saturated)
 
 
 def mutual_information(outputs: Any, means: Any, covariances: Any) -> Sandwich:

@@ -1,0 +1,41 @@
+"""Copy this file to `<label>.py`, add the label to LABELS in `claims/__init__.py`, and say here what is stated.
+
+Formula first, then symbol ↔ argument, then why it may fail. The example below is a claim that is true and checked:
+tr(A B) = tr(B A).
+"""
+
+import numpy as np
+
+from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.cases import Case
+
+
+def measure(case: Case) -> float:
+    """The left side, computed by one road. Return a number or array (exact) or an `Estimate` (sampled)."""
+    return float(np.trace(case.weights.value[0] @ case.weights.key[0]))
+
+
+def predict(case: Case) -> float:
+    """The right side, computed by another road that shares as little code as possible."""
+    return float((case.weights.key[0] * case.weights.value[0].T).sum())
+
+
+CLAIM = Claim(
+    label="_template",
+    source="item, arXiv number and version",
+    statement="tr(W_V W_K) = tr(W_K W_V), in your own words.",
+    printed="new",  # or "printed", "repaired"
+    relation="equal",  # or "at most", "at least", "never", "exists"
+    measure=measure,
+    predict=predict,
+    # assumptions=(Assumption("sentence", holds=lambda case: ...),): outside them the answer is a refusal.
+    # trivial=lambda case: ...: for a bound, the value that everything satisfies anyway.
+    # cases=lambda workshop: workshop.one_layer: which weights and data; all kinds if left out.
+    explanation="What is compared with what, and why it could fail.",
+    controls=(
+        # Spoilt versions that must end in FAILS. A statement that is false also needs a sound version that HOLDS.
+        Control("off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
+        Control("a transpose", {"predict": lambda case: float((case.weights.key[0] * case.weights.value[0]).sum())}),
+    ),
+    # proof=lambda: ...: a sympy derivation that returns True if it comes out.
+)
