@@ -174,7 +174,7 @@ def test_compiled_programs_are_kept_in_the_cache_directory(tmp_path: Path) -> No
 
 def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = command(tmp_path / "file", "bounds", "--model", "optimum", "--ranks", "1", "--samples", "8")
+    done = command(tmp_path / "file", "bounds", "--model", "optimum", "--ranks", "1", "--samples", "16")
     assert done.returncode == 0, done.stderr
     assert "without a compilation cache" in done.stderr
 

@@ -171,7 +171,7 @@ def dense_rungs(weights, samples, seed):
 @pytest.mark.parametrize(("module", "rank"), [("value", 3), ("value", 2), ("query", 1)])
 def test_rungs_against_the_dense_definition(module, rank):
     weights = truncate_weights(random_weights(2, layers=1, dimension=3, scale=2.0), layer=0, module=module, rank=rank)
-    ladder = bound_ladder(weights, TASK, **with_changes(samples=6000), pairs=50)
+    ladder = bound_ladder(weights, TASK, **with_changes(samples=6000), pairs=64)
     expected = dense_rungs(weights, 6000, 77)
     for name, value in expected.items():
         estimate = ladder.information[name]

@@ -30,7 +30,7 @@ class Profile:
 
 
 PROFILES = {
-    "quick": Profile(seeds=4, samples=512, steps={1: 1000, 3: 2000}, scalar_samples=400_000),
+    "quick": Profile(seeds=4, samples=1024, steps={1: 1000, 3: 2000}, scalar_samples=400_000),
     "full": Profile(seeds=16, samples=2048, steps={1: 2000, 3: 6000}, scalar_samples=4_000_000),
 }
 DIM, TRAINING_SHOTS = 5, 20  # d_x and N of the trained models

@@ -2,38 +2,31 @@
 
 import numpy as np
 
+from icl_theory.attention import AttentionWeights
 from icl_theory.claims.base import Claim, Control
-from icl_theory.claims.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
-from icl_theory.information.ladder import bound_ladder
+from icl_theory.claims.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
+from icl_theory.information.ladder import Batches, divergences
+from icl_theory.information.simulation import Setting
 from icl_theory.truncation import truncate_weights
 
 _PLANS = (("value", 5), ("value", 2), ("query", 4), ("key", 3), ("attention", 4))
 
 
-def _divergence(case: Case, module: str, rank: int, shots: int) -> np.ndarray:
-    weights = truncate_weights(case.weights, layer=0, module=module, rank=rank)
-    ladder = bound_ladder(
-        weights,
-        case.task,
-        demonstrations=LADDER_DEMONSTRATIONS,
-        shots=shots,
-        clip=CLIP,
-        samples=case.samples,
-        key=case.seed,
-        task_vector=case.task_vector,
-        pairs=2,  # the sandwich is not used here
-    )
-    return ladder.terms["divergence"]
+def _divergence(case: Case, weights: AttentionWeights, shots: int) -> np.ndarray:
+    """Per-run divergence; the seed alone decides the draws, so all weights see the same demonstrations and noise."""
+    setting = Setting(weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, shots)
+    return divergences(setting, Batches(setting, case.seed, case.samples))
 
 
 def measure(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
     """KL(N(G, C) || prior) of every run, for several truncations, in nats."""
-    return np.stack([_divergence(case, module, rank, shots) for module, rank in _PLANS])
+    cut = [truncate_weights(case.weights, layer=0, module=module, rank=rank) for module, rank in _PLANS]
+    return np.stack([_divergence(case, weights, shots) for weights in cut])
 
 
 def predict(case: Case) -> np.ndarray:
     """The same of the untouched model, on the same draws."""
-    return case.ladder().terms["divergence"]
+    return _divergence(case, case.weights, LADDER_SHOTS)
 
 
 def _one_layer(workshop: Workshop) -> list[Case]:

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from icl_theory._numerics import transpose
+from icl_theory.support import symmetric_coordinates
 
 # A pivot of relative size r carries an error of about EPS / r into the log-determinant: 2e-5 nats at this limit.
 SMALLEST_PIVOT = 1e-11
@@ -74,42 +75,58 @@ class Channel(Protocol):
         ...
 
 
+def _pooled_frame(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre (d,) and matrix T (d, d) with T (w - centre) of unit pooled covariance; T = I for too few outputs."""
+    flat = outputs.reshape(-1, outputs.shape[-1])
+    centre, width = flat.mean(axis=0), outputs.shape[-1]
+    triangle = np.asarray(np.linalg.qr(flat - centre, mode="r")) / np.sqrt(len(flat))
+    pivots = np.abs(np.diagonal(triangle))
+    if len(triangle) < width or pivots.min() <= SMALLEST_PIVOT * pivots.max():
+        return centre, np.eye(width)
+    return centre, np.linalg.inv(triangle).T
+
+
 @dataclass(frozen=True)
 class SharedChannel:
-    """w | H_j ~ N(m_j, C_j) in coordinates that are the same for all outputs; several independent looks add up."""
+    """w | H_j ~ N(m_j, C_j) in coordinates that are the same for all outputs; several independent looks add up.
 
-    outputs: np.ndarray
-    """Looks, shape (K, looks, d)."""
-    means: np.ndarray
-    """m_j, shape (K, d)."""
-    inverse: np.ndarray
-    """W_j with W_j C_j W_jᵀ = I, shape (K, d, d)."""
-    log_volume: np.ndarray
-    """log det C_j, shape (K,)."""
+    The quadratic form (w - m)ᵀ P (w - m) is linear in svec(w wᵀ), w and 1, so all pairs come from one matrix product
+    whatever the number of looks. The outputs are centred and whitened together first, which keeps the terms of that
+    sum small beside its rounding.
+    """
+
+    features: np.ndarray
+    """svec(w wᵀ), w and 1 of every output, summed over its looks, shape (K, d(d+1)/2 + d + 1)."""
+    coefficients: np.ndarray
+    """The matching coefficients of every input, shape (K, d(d+1)/2 + d + 1)."""
+    constant: np.ndarray
+    """Normalisation of every input's density, all looks, shape (K,)."""
 
     @classmethod
     def of(cls, outputs: np.ndarray, means: np.ndarray, roots: np.ndarray) -> "SharedChannel":
         """From outputs (K, looks, d), means (K, d) and roots F_j (K, d, m) of the covariances F_j F_jᵀ."""
-        inverse, log_volume = whitening(roots)
-        return cls(outputs, means, inverse, log_volume)
+        looks, width = outputs.shape[1:]
+        centre, frame = _pooled_frame(outputs)
+        inner, means = (outputs - centre) @ frame.T, (means - centre) @ frame.T
+        white, log_volume = whitening(frame @ roots)
+        precision = transpose(white) @ white
+        pulled = np.einsum("kde,ke->kd", precision, means)
+        square = symmetric_coordinates(inner[..., :, None] * inner[..., None, :]).sum(axis=1)
+        ones = np.full((len(outputs), 1), float(looks))
+        features = np.concatenate([square, inner.sum(axis=1), ones], axis=1)
+        level = (pulled * means).sum(axis=1, keepdims=True)
+        coefficients = np.concatenate([symmetric_coordinates(precision), -2 * pulled, level], axis=1)
+        jacobian = 2 * np.linalg.slogdet(frame)[1]
+        return cls(features, coefficients, looks * (log_volume - jacobian + width * LOG_2PI))
 
     @property
     def samples(self) -> int:
         """K."""
-        return len(self.outputs)
+        return len(self.features)
 
     def log_density(self, rows: slice) -> np.ndarray:
         """Σ over looks of log N(w_i; m_j, C_j), shape (len(rows), K)."""
-        count, looks, width = self.outputs.shape
-        block = self.outputs[rows]
-        flat = self.inverse.reshape(count * width, width)
-        centre = np.einsum("jab,jb->ja", self.inverse, self.means)
-        total = np.zeros((len(block), count))
-        for look in range(looks):
-            # One matrix product for all pairs; the loop over looks keeps memory at one layer's worth.
-            white = (block[:, look] @ flat.T).reshape(len(block), count, width) - centre
-            total += np.einsum("ijd,ijd->ij", white, white)
-        return -0.5 * (total + looks * (self.log_volume + width * LOG_2PI))
+        return -0.5 * (self.features[rows] @ self.coefficients.T + self.constant)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from icl_theory.support import symmetric_coordinates
 from icl_theory.tasks import LinearRegression
 from icl_theory.trajectory import implied_weights
 
+FEWEST_RUNS = 16
 _PATH_PAIRS = 256  # outputs in a path sandwich whose maps depend on the path: a Cholesky factor per pair
 _CHUNK_ENTRIES = 2**25  # entries of all C_X held at once (256 MiB)
 
@@ -123,7 +124,18 @@ class Batches:
             yield draws
 
 
-def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> Collected:
+def divergences(setting: Setting, batches: Iterable[Draws]) -> np.ndarray:
+    """Σ_t KL(N(G_t, C_t) || prior_t) of every run, in nats, shape (runs,): what the Gaussian rung is the mean of.
+
+    Raises: ValueError where C_t is singular on its support, saying why.
+    """
+    collected = _collect(setting, batches, None, with_sandwich=False)
+    if collected.reason:
+        raise _checks.refuse("demonstrations", collected.reason, "N - 1 ≥ d_S", "use more of them or a floor")
+    return np.sum([layer["divergence"] for layer in collected.merged()], axis=0)
+
+
+def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None, *, with_sandwich: bool = True) -> Collected:
     """Run all batches: terms per layer, losses, the sandwich (from the first batch), dimensions, reason."""
     basis = setting.basis
     inner = basis.T @ setting.covariance @ basis
@@ -135,7 +147,8 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> C
         if not result.dimensions:
             result.dimensions = [layer.dimension for layer in runs.layers]
             result.reason = _singular(runs, setting)
-            result.sandwich = _ends(runs, setting, pairs, result.reason)
+            if with_sandwich:
+                result.sandwich = _ends(runs, setting, pairs, result.reason)
         if not result.reason:
             result.add([layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)])
         result.outputs.append((runs.accumulated, draws.tokens))
@@ -180,7 +193,8 @@ def bound_ladder(
         weights: a single linear-attention model, each matrix (L, D, D).
         task: Gaussian inputs. task_vector: w, shape (d_x,); drawn from `key` if None.
         demonstrations: N. shots: b with 1 ≤ b < N. clip: c > 0, in units of the squared label.
-        samples: Monte Carlo runs. key: a jax.random.key or a whole number; the same key gives common random numbers.
+        samples: Monte Carlo runs, at least 16. key: a jax.random.key or a whole number; the same key gives common
+            random numbers.
         floor: ε² ≥ 0. pairs: runs used in the sandwich (all up to 4096; 256 where maps depend on the path).
         readout: "minus" or "plus".
 
@@ -193,10 +207,10 @@ def bound_ladder(
     demonstrations = _checks.integer("demonstrations", demonstrations, 2, None, "noise needs two demonstrations")
     shots = _checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
     clip = _checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
-    samples = _checks.integer("samples", samples, 2, None, "draw at least two runs")
+    samples = _checks.integer("samples", samples, FEWEST_RUNS, None, "fewer give no honest error bar")
     floor = _checks.number("floor", floor, low=0.0, cure="pass a noise variance of 0 or more")
     if pairs is not None:
-        pairs = _checks.integer("pairs", pairs, 2, samples, "use at most all runs")
+        pairs = _checks.integer("pairs", pairs, FEWEST_RUNS, samples, "use at most all runs")
     _checks.choice("readout", readout, ("minus", "plus"))
     rng = generator(key)
     drawn = task.sample_tasks(rng, 1)[0]

@@ -106,7 +106,7 @@ def validate(config: SweepConfig) -> None:
     _checks.integer("shots", config.shots, 1, count - 1, "show at least one and not all of them")
     for name in ("seeds", "steps"):
         _checks.integer(name, getattr(config, name), 1, None, "use at least 1")
-    _checks.integer("samples", config.samples, 2, None, "draw at least two runs")
+    _checks.integer("samples", config.samples, 16, None, "fewer give no honest error bar")
     _checks.integer("seed", config.seed, 0, 2**31 - 1, "pass a whole number")
     _checks.number("noise_std", config.noise_std, low=0.0, cure="pass 0 for clean labels")
     _checks.number("clip", config.clip, low=0.0, strict=True, cure="clip the loss at a positive value")
