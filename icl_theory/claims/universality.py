@@ -102,5 +102,5 @@ CLAIM = Claim(
         Control("one layer too many", {"predict": lambda c: free(c, layers=c.layers + 1)}),
     ),
     cases=lambda workshop: [*_some(workshop, 1), *_some(workshop, 3)],
-    tolerance=1e-8,
+    tolerance=1e-9,
 )
