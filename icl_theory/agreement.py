@@ -6,16 +6,18 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq, least_squares, minimize_scalar
 
 from icl_theory import _checks
 from icl_theory._numerics import float64, generator
 from icl_theory.attention import AttentionWeights, checked
 from icl_theory.constructions import one_layer_optimum
+from icl_theory.descent import gradient_steps, plus_plus_steps
 from icl_theory.estimate import Estimate
 from icl_theory.risk import READOUTS, implied_from_moments, quadratic_loss
 from icl_theory.tasks import LinearRegression
 
+SCHEMES = ("gd", "preconditioned", "gd++")
 GRID = 241
 """Step sizes tried before the fit is refined; odd, so that 0 is among them."""
 WIDENINGS = 40
@@ -44,6 +46,8 @@ class Agreement:
     """Entry t - 1 compares t layers with t steps; the last entry is the whole model."""
     step_size: np.ndarray
     """η fitted to the whole model, one per member, shape (seeds,); (1,) for a single model."""
+    input_step: np.ndarray
+    """γ of GD++ fitted together with η, one per member; zeros for the other schemes."""
 
     @property
     def final(self) -> LayerAgreement:
@@ -58,20 +62,22 @@ def gradient_descent_agreement(
     shots: int,
     prompts: int = 256,
     key: Any = 0,
-    preconditioned: bool = False,
+    scheme: str = "gd",
     readout: str = "minus",
 ) -> Agreement:
-    """Compare p (ŷ = p · x_q) with w ← w - η P (S_xx w - S_xy) from w = 0, as many steps as layers.
+    """Compare p (ŷ = p · x_q) with w ← w - η P (S_xx w - S_xy) from w = 0, or with GD++, as many steps as layers.
 
-    One step size η serves all steps; it minimises E (p - w_gd)ᵀ Λ (p - w_gd) after L steps on a first set of
-    prompts, and everything reported is measured on a second, independent set. The query is integrated out.
+    One step size η (and for GD++ one γ) serves all steps; it minimises E (p - w_gd)ᵀ Λ (p - w_gd) after L steps on a
+    first set of prompts, and everything reported is measured on a second, independent set. The query is integrated
+    out.
 
     Args:
         weights: a single model (L, D, D) or an ensemble (seeds, L, D, D); mean normalisation.
         task: Gaussian inputs. shots: N, at least 1.
         prompts: prompts to fit on, and as many again to score on; at least 2.
         key: a jax.random.key or a whole number; all members see the same prompts.
-        preconditioned: P is the best one-layer preconditioner Ω Λ M^{-1} (see `one_layer_optimum`), else I.
+        scheme: "gd" (P = I), "preconditioned" (P the best one-layer preconditioner Ω Λ M^{-1}, see
+            `one_layer_optimum`) or "gd++", which moves the inputs too, x ← (I - γ S_xx) x (see `plus_plus_steps`).
         readout: "minus" or "plus", that of the model.
 
     Returns: `Agreement`. An ensemble: mean over members, standard error over members (the prompts are shared, so
@@ -85,7 +91,8 @@ def gradient_descent_agreement(
     shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
     prompts = _checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
     _checks.choice("readout", readout, READOUTS)
-    matrix = _preconditioner(task, shots) if preconditioned else np.eye(task.dim)
+    _checks.choice("scheme", scheme, SCHEMES)
+    matrix = _preconditioner(task, shots) if scheme == "preconditioned" else np.eye(task.dim)
     rng = generator(key)
     fit, score = (task.sample_moments(rng, prompts, shots)[0] for _ in range(2))
     if not np.abs(fit[:, :-1, -1]).max() > 0:
@@ -93,12 +100,16 @@ def gradient_descent_agreement(
     fitted, scored = (_implied(members, s, readout) for s in (fit, score))
     steps = members.layers
     step_size = np.array([_fit_step_size(p[:, -1], fit, matrix, task.covariance, steps) for p in fitted])
-    raw = [
-        _metrics(p, _descend(score, matrix, eta, steps)[0], task.covariance)
-        for p, eta in zip(scored, step_size, strict=True)
-    ]  # per member (4, prompts, L)
-    values = np.stack(raw)
-    return Agreement(tuple(_summarise(values[..., t]) for t in range(steps)), step_size)
+    input_step = np.zeros(len(step_size))
+    if scheme == "gd++":
+        both = [_fit_plus_plus(p[:, -1], fit, e, task, steps) for p, e in zip(fitted, step_size, strict=True)]
+        step_size, input_step = np.array(both).T
+    paths = [
+        plus_plus_steps(score, eta, gamma, steps) if gamma else gradient_steps(score, matrix, eta, steps)[0]
+        for eta, gamma in zip(step_size, input_step, strict=True)
+    ]
+    values = np.stack([_metrics(p, path, task.covariance) for p, path in zip(scored, paths, strict=True)])
+    return Agreement(tuple(_summarise(values[..., t]) for t in range(steps)), step_size, input_step)
 
 
 def _members(weights: AttentionWeights, task: LinearRegression) -> AttentionWeights:
@@ -124,21 +135,6 @@ def _implied(members: AttentionWeights, moments: np.ndarray, readout: str) -> An
     return _implied_members(members, moments, readout)
 
 
-def _descend(moments: np.ndarray, matrix: np.ndarray, eta: Any, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """w_1, ..., w_steps and their derivatives in η, both (..., prompts, steps, d_x); η is a number or a grid (...)."""
-    eta = np.asarray(eta)[..., None, None]
-    hessian, target = matrix @ moments[:, :-1, :-1], (matrix @ moments[:, :-1, -1:])[..., 0]
-    w = slope = np.zeros((*eta.shape[:-2], *target.shape))
-    path, slopes = [], []
-    for _ in range(steps):
-        gradient = np.einsum("nij,...nj->...ni", hessian, w) - target
-        slope = slope - gradient - eta * np.einsum("nij,...nj->...ni", hessian, slope)
-        w = w - eta * gradient
-        path.append(w)
-        slopes.append(slope)
-    return np.stack(path, axis=-2), np.stack(slopes, axis=-2)
-
-
 def _fit_step_size(p: np.ndarray, moments: np.ndarray, matrix: np.ndarray, covariance: np.ndarray, steps: int) -> float:
     """argmin over η of the mean of (p - w_gd)ᵀ Λ (p - w_gd), a polynomial of degree 2 `steps` in η.
 
@@ -148,10 +144,10 @@ def _fit_step_size(p: np.ndarray, moments: np.ndarray, matrix: np.ndarray, covar
     """
 
     def objective(eta: Any) -> Any:
-        return quadratic_loss(p, _descend(moments, matrix, eta, steps)[0][..., -1, :], covariance).mean(-1)
+        return quadratic_loss(p, gradient_steps(moments, matrix, eta, steps)[0][..., -1, :], covariance).mean(-1)
 
     def derivative(eta: float) -> float:
-        w, slope = (a[:, -1] for a in _descend(moments, matrix, eta, steps))
+        w, slope = (a[:, -1] for a in gradient_steps(moments, matrix, eta, steps))
         return float(((w - p) @ covariance * slope).sum(-1).mean())
 
     # GD is stable up to 2 / λ_max; twice that leaves room for prompts whose S is smaller than average.
@@ -171,6 +167,22 @@ def _fit_step_size(p: np.ndarray, moments: np.ndarray, matrix: np.ndarray, covar
     # A valley narrower than a grid cell: no sign change between its neighbours.
     best: Any = minimize_scalar(objective, bounds=(low, high), method="bounded", options={"xatol": 1e-12})
     return float(best.x)
+
+
+def _fit_plus_plus(
+    p: np.ndarray, moments: np.ndarray, eta: float, task: LinearRegression, steps: int
+) -> tuple[float, float]:
+    """argmin over (η, γ) of the mean of (p - w)ᵀ Λ (p - w) for GD++, from several γ beside the plain fit of η."""
+
+    def residuals(parameters: np.ndarray) -> np.ndarray:
+        eta, gamma = parameters
+        return ((plus_plus_steps(moments, eta, gamma, steps)[:, -1] - p) @ task.input_root).ravel()
+
+    size = float(np.linalg.norm(moments[:, :-1, :-1], 2, axis=(1, 2)).mean())
+    starts = [(eta, gamma / size) for gamma in (-0.3, 0.0, 0.3, 0.6)]
+    options: dict[str, Any] = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "x_scale": (1 / size, 1 / size)}
+    best = min((least_squares(residuals, start, jac="3-point", **options) for start in starts), key=lambda r: r.cost)
+    return float(best.x[0]), float(best.x[1])
 
 
 def _metrics(p: np.ndarray, w: np.ndarray, covariance: np.ndarray) -> np.ndarray:

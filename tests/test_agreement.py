@@ -6,6 +6,7 @@ import pytest
 from icl_theory.agreement import Agreement, gradient_descent_agreement
 from icl_theory.attention import AttentionWeights, predict
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
+from icl_theory.descent import plus_plus_steps
 from icl_theory.tasks import LinearRegression, Prompt
 from icl_theory.training import train
 from icl_theory.trajectory import gradient_descent
@@ -50,11 +51,47 @@ def test_preconditioned_is_the_one_layer_optimum(task: LinearRegression) -> None
     # Λ and Ω do not commute, so that P = ((N+1)/N Λ + c Ω^{-1})^{-1} is no function of Λ alone.
     task = LinearRegression(DIM, task.covariance, np.diag([2.0, 1.0, 0.5, 0.2]), noise_std=0.4)
     weights, _ = one_layer_optimum(task, shots=SHOTS)
-    result = gradient_descent_agreement(weights, task, shots=SHOTS, preconditioned=True)
+    result = gradient_descent_agreement(weights, task, shots=SHOTS, scheme="preconditioned")
     assert result.step_size == pytest.approx([1.0], rel=1e-12)
     assert_exact(result)
     plain = gradient_descent_agreement(weights, task, shots=SHOTS)
     assert plain.final.prediction_difference.value > 0.05  # Λ is anisotropic, so plain GD is something else
+
+
+def gd_plus_plus_weights(eta: float, gamma: float, layers: int) -> AttentionWeights:
+    """W_V = diag(-γ I, -η), W_K = W_Q = diag(I, 0)."""
+    plain = gradient_descent_weights(DIM, layers=layers, step_size=eta)
+    value = plain.value.copy()
+    value[:, :DIM, :DIM] = -gamma * np.eye(DIM)
+    return plain.replace(value=value)
+
+
+@pytest.mark.parametrize(("layers", "gamma"), [(2, 0.15), (3, -0.05), (2, 0.0)])
+def test_gd_plus_plus_is_a_transformer_too(task: LinearRegression, layers: int, gamma: float) -> None:
+    weights = gd_plus_plus_weights(0.3, gamma, layers)
+    result = gradient_descent_agreement(weights, task, shots=SHOTS, scheme="gd++")
+    assert result.step_size == pytest.approx([0.3], rel=1e-7)
+    assert result.input_step == pytest.approx([gamma], abs=1e-8)
+    assert_exact(result, 1e-6)
+    if gamma:
+        plain = gradient_descent_agreement(weights, task, shots=SHOTS)
+        assert plain.final.prediction_difference.value > 1e-3
+
+
+def test_gd_plus_plus_token_by_token(task: LinearRegression) -> None:
+    """Residuals and inputs moved in plain loops, the query beside them."""
+    prompt = task.sample(3, 1, SHOTS)
+    x, r, eta, gamma = prompt.x[0], prompt.y[0], 0.2, 0.1
+    for index in range(DIM):
+        inputs, residuals, query, answer = x.copy(), r.copy(), np.eye(DIM)[index], 0.0
+        for _ in range(3):
+            cross, second = inputs.T @ residuals / SHOTS, inputs.T @ inputs / SHOTS
+            answer += eta * cross @ query
+            residuals = residuals - eta * inputs @ cross
+            inputs, query = inputs - gamma * inputs @ second, query - gamma * second @ query
+        tokens = prompt.tokens()
+        moments = np.swapaxes(tokens, 1, 2) @ tokens / SHOTS
+        assert plus_plus_steps(moments, eta, gamma, 3)[0, -1, index] == pytest.approx(answer, rel=1e-11)
 
 
 def test_ensemble_members_get_their_own_step_size(task: LinearRegression) -> None:

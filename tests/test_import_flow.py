@@ -17,6 +17,7 @@ ORDER = (
     "constructions",
     "trajectory",
     "risk",
+    "descent",
     "agreement",
     "training",
     "support",
