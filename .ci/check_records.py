@@ -21,6 +21,9 @@ EXPECTED: dict[str, str] = {
     "upper_bound_printed": "FAILS",
     "upper_bound_repaired": "HOLDS",
     "truncation_norm_key": "FAILS",
+    "mlp_relu": "FAILS",
+    "magnitude_pruning": "FAILS",
+    "readout_sign": "FAILS",
     "trained_to_optimum": "HOLDS",
 }
 """label → verdict for the statements whose verdict is known beforehand, the printed false ones above all."""

@@ -24,6 +24,9 @@ FOUND = dict.fromkeys(LABELS, Verdict.HOLDS) | {
     "remark_4_printed": Verdict.FAILS,
     "upper_bound_printed": Verdict.FAILS,
     "truncation_norm_key": Verdict.FAILS,
+    "mlp_relu": Verdict.FAILS,
+    "magnitude_pruning": Verdict.FAILS,
+    "readout_sign": Verdict.FAILS,
 }
 
 

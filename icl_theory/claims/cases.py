@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from icl_theory.attention import AttentionWeights, checked
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
-from icl_theory.information.ladder import BoundLadder, bound_ladder
+from icl_theory.information.ladder import Batches, BoundLadder, ladder_of
+from icl_theory.information.simulation import Setting
 from icl_theory.tasks import LinearRegression
 from icl_theory.training import TrainResult, train
 from icl_theory.truncation import truncate_weights
@@ -35,6 +36,7 @@ PROFILES = {
 }
 DIM, TRAINING_SHOTS = 5, 20  # d_x and N of the trained models
 LADDER_DEMONSTRATIONS, LADDER_SHOTS, CLIP = 80, 20, 4.0  # N, b and c of every ladder
+PAIRS = 256  # runs in the sandwich of a case's ladder
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,17 +73,10 @@ class Case:
         if (floor, scale) not in self.ladders:
             value = np.array(self.weights.value)
             value[0] = scale * value[0]
-            self.ladders[floor, scale] = bound_ladder(
-                self.weights.replace(value=value),
-                self.task,
-                demonstrations=LADDER_DEMONSTRATIONS,
-                shots=LADDER_SHOTS,
-                clip=CLIP,
-                samples=self.samples,
-                key=self.seed,
-                task_vector=self.task_vector,
-                floor=floor,
-            )
+            weights = self.weights.replace(value=value)
+            setting = Setting(weights, self.task, self.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, floor)
+            pairs = min(PAIRS, self.samples)
+            self.ladders[floor, scale] = ladder_of(setting, _batches(self, floor), CLIP, pairs, "minus")
         return self.ladders[floor, scale]
 
     def with_weights(self, weights: AttentionWeights, suffix: str, kind: str | None = None) -> "Case":
@@ -104,6 +99,13 @@ class Case:
         }
 
 
+@lru_cache(maxsize=24)
+def _batches(case: Case, floor: float) -> Batches:
+    """The draws of a case, kept for its next ladder; all positive floors could share them, equal ones do."""
+    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, floor)
+    return Batches(setting, case.seed, case.samples)
+
+
 class Workshop:
     """Makes the cases of one run; trains its ensembles once, on the spot, when a claim first asks for them."""
 
@@ -111,6 +113,7 @@ class Workshop:
         self.profile, self.seed, self._progress = profile, seed, progress
         self.task = LinearRegression(DIM, noise_std=0.5)
         self.trained: dict[int, TrainResult] = {}
+        self._made: dict[tuple[str, int], list[Case]] = {}
 
     def _data(self, name: str, kind: str, seed: int, weights: AttentionWeights) -> Case:
         rng = np.random.default_rng([self.seed, seed])
@@ -141,7 +144,15 @@ class Workshop:
         return self.trained[layers]
 
     def random(self, layers: int) -> list[Case]:
-        """Random weights, one case per seed."""
+        """Random weights, one case per seed; the same objects at every call, so that their ladders are shared."""
+        return self._once("random", layers, self._random)
+
+    def _once(self, kind: str, layers: int, make: Callable[[int], list[Case]]) -> list[Case]:
+        if (kind, layers) not in self._made:
+            self._made[kind, layers] = make(layers)
+        return self._made[kind, layers]
+
+    def _random(self, layers: int) -> list[Case]:
         dimension = self.task.token_dimension
         cases = []
         for seed in range(self.profile.seeds):
@@ -152,6 +163,9 @@ class Workshop:
 
     def constructed(self, layers: int) -> list[Case]:
         """Gradient descent in weights, and at one layer the closed-form optimum."""
+        return self._once("constructed", layers, self._constructed)
+
+    def _constructed(self, layers: int) -> list[Case]:
         descent = gradient_descent_weights(DIM, layers=layers, step_size=0.5)
         cases = [self._data(f"gradient descent, L={layers}", "constructed", 1000 + layers, descent)]
         if layers == 1:
@@ -161,6 +175,9 @@ class Workshop:
 
     def trained_cases(self, layers: int) -> list[Case]:
         """Models trained in this run, one case per seed."""
+        return self._once("trained", layers, self._trained)
+
+    def _trained(self, layers: int) -> list[Case]:
         weights = self.ensemble(layers).weights
         return [
             self._data(f"trained, L={layers}, seed {seed}", "trained", 3000 + 100 * layers + seed, weights.member(seed))

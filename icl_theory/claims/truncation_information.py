@@ -1,5 +1,7 @@
 """At L = 1 truncation never raises the Gaussian rung: the truncated output is a linear image of the full one."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from icl_theory.attention import AttentionWeights
@@ -12,12 +14,20 @@ from icl_theory.truncation import truncate_weights
 _PLANS = (("value", 5), ("value", 2), ("query", 4), ("key", 3), ("attention", 4))
 
 
+@lru_cache(maxsize=8)
+def _batches(case: Case, shots: int) -> Batches:
+    """The draws of a case, kept for the next weights."""
+    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, shots)
+    return Batches(setting, case.seed, case.samples)
+
+
 def _divergence(case: Case, weights: AttentionWeights, shots: int) -> np.ndarray:
     """Per-run divergence; the seed alone decides the draws, so all weights see the same demonstrations and noise."""
     setting = Setting(weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, shots)
-    return divergences(setting, Batches(setting, case.seed, case.samples))
+    return divergences(setting, _batches(case, shots))
 
 
+@lru_cache(maxsize=32)
 def measure(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
     """KL(N(G, C) || prior) of every run, for several truncations, in nats."""
     cut = [truncate_weights(case.weights, layer=0, module=module, rank=rank) for module, rank in _PLANS]

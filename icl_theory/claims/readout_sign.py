@@ -1,0 +1,52 @@
+"""Readout sign: the plus readout of Y cannot make several layers several steps of gradient descent."""
+
+from icl_theory.agreement import gradient_descent_agreement
+from icl_theory.claims.base import Claim, Control, Verdict
+from icl_theory.claims.cases import DIM, TRAINING_SHOTS, Case, Workshop
+from icl_theory.constructions import gradient_descent_weights
+
+
+def distance(case: Case, readout: str) -> float:
+    """Root mean square difference of the prediction from the best plain gradient descent of as many steps."""
+    agreement = gradient_descent_agreement(
+        case.weights, case.task, shots=TRAINING_SHOTS, prompts=128, key=case.seed, readout=readout
+    )
+    return agreement.final.prediction_difference.value
+
+
+def _cases(workshop: Workshop) -> list[Case]:
+    """Residual-updating weights of two and three layers, step sizes of both signs."""
+    return [
+        workshop.constructed(3)[0].with_weights(
+            gradient_descent_weights(DIM, layers=layers, step_size=step),
+            f"{layers} layers, step {step:g}",
+            "constructed",
+        )
+        for layers in (2, 3)
+        for step in (0.5, 0.2, -0.2)
+    ]
+
+
+def _one_layer(workshop: Workshop) -> list[Case]:
+    plain = gradient_descent_weights(DIM, step_size=-0.5)
+    return [workshop.constructed(1)[0].with_weights(plain, "1 layer, step -0.5", "constructed")]
+
+
+CLAIM = Claim(
+    label="readout_sign",
+    source="new; Y Section 3.1 reads plus the label slot, arXiv:2406.03768v2",
+    statement="Residual-updating weights of several layers, read with a plus, are within 1e-6 of gradient descent.",
+    printed="new",
+    relation="at most",
+    measure=lambda case: distance(case, "plus"),
+    predict=lambda case: 1e-6,
+    explanation="With the minus readout these weights are gradient descent exactly (a control). Read with a plus, the "
+    "first step goes the right way only if the residuals grow, and no step size fits. At one layer the two are "
+    "equivalent (a control).",
+    controls=(
+        Control("minus readout", {"measure": lambda case: distance(case, "minus")}, Verdict.HOLDS),
+        Control("one layer", {"cases": _one_layer}, Verdict.HOLDS),
+        Control("closer than 1e-20", {"measure": lambda case: distance(case, "minus"), "predict": lambda case: -1e-20}),
+    ),
+    cases=_cases,
+)
