@@ -11,8 +11,9 @@ import pytest
 from icl_theory import AttentionWeights, Estimate, LinearRegression, check, implicit_trajectory
 from icl_theory.attention import layer_update, second_moment
 from icl_theory.claims import LABELS, load, load_all
-from icl_theory.claims.base import Assumption, Claim, Control, Evidence, Verdict, conclude, examine
+from icl_theory.claims.base import Assumption, Claim, Control, Evidence, Verdict
 from icl_theory.claims.cases import PROFILES, Case, Workshop
+from icl_theory.claims.outcome import conclude, examine
 from icl_theory.claims.theorem_2_scalar import simulate
 from icl_theory.claims.truncation_norm_key import integer_counterexample
 

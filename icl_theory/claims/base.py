@@ -4,9 +4,8 @@ A claim compares something measured with something predicted, case by case. Noth
 true: the verdict follows from the numbers, their standard errors, the relation, and the assumptions.
 """
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -192,71 +191,3 @@ def check(claim: Claim, case: Case, *, z: float = 6.0) -> Evidence:
         informative = not beyond
         verdict = Verdict.VACUOUS if beyond else verdict
     return Evidence(verdict, case.name, case.seed, m, p, slack, error, informative, note)
-
-
-def conclude(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
-    """One verdict from all cases: a universal statement fails with one counterexample, `exists` holds with one."""
-    seen = {item.verdict for item in evidence}
-    if claim.relation == "exists" and Verdict.HOLDS in seen:
-        return Verdict.HOLDS
-    order = (Verdict.NONFINITE, Verdict.FAILS, Verdict.INCONCLUSIVE, Verdict.HOLDS, Verdict.VACUOUS)
-    return next((verdict for verdict in order if verdict in seen), Verdict.OUTSIDE)
-
-
-@dataclass(frozen=True)
-class ControlOutcome:
-    """What the check said of a control."""
-
-    name: str
-    verdict: Verdict
-    expected: Verdict
-
-    @property
-    def caught(self) -> bool:
-        """The check said what it had to say."""
-        return self.verdict == self.expected
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Everything the run found out about one claim."""
-
-    claim: Claim
-    verdict: Verdict
-    evidence: list[Evidence]
-    controls: list[ControlOutcome]
-    proved: bool | None = None
-    """Result of the symbolic derivation, None where there is none."""
-    certificates: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = math.nan
-
-    @property
-    def informative(self) -> bool | None:
-        """Whether any case beat the trivial bound; None where there is no trivial bound."""
-        known = [item.informative for item in self.evidence if item.informative is not None]
-        return any(known) if known else None
-
-    @property
-    def sound(self) -> bool:
-        """Conclusive and finite, every control caught, and the derivation (if any) came out true."""
-        settled = self.verdict not in (Verdict.INCONCLUSIVE, Verdict.NONFINITE)
-        return settled and all(c.caught for c in self.controls) and self.proved is not False
-
-
-def examine(claim: Claim, workshop: Workshop, *, z: float = 6.0) -> Outcome:
-    """Check a claim and its controls on all their cases, and keep a certificate if the claim fails."""
-    cases = claim.cases(workshop)
-    evidence = [check(claim, case, z=z) for case in cases]
-    controls = []
-    for control in claim.controls:
-        spoilt = replace(claim, **control.changes)
-        verdict = conclude(spoilt, [check(spoilt, case, z=z) for case in spoilt.cases(workshop)])
-        controls.append(ControlOutcome(control.name, verdict, control.expected))
-    certificates = []
-    failed = [(c, e) for c, e in zip(cases, evidence, strict=True) if e.verdict == Verdict.FAILS]
-    if failed:
-        case, worst = min(failed, key=lambda pair: pair[1].slack)
-        detail = claim.certificate(case) if claim.certificate is not None else case.describe()
-        certificates.append({"measured": worst.measured, "predicted": worst.predicted, "stderr": worst.stderr} | detail)
-    proved = None if claim.proof is None else bool(claim.proof())
-    return Outcome(claim, conclude(claim, evidence), evidence, controls, proved, certificates)

@@ -10,8 +10,8 @@ from typing import Any
 
 from icl_theory import _checks, figures
 from icl_theory.claims import load_all
-from icl_theory.claims.base import Outcome, examine
 from icl_theory.claims.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, PROFILES, Workshop
+from icl_theory.claims.outcome import Outcome, examine
 from icl_theory.report.records import environment, plain, prepare_directory, write_json
 from icl_theory.sweep import rank_sweep
 
