@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 _HOME = {
     "LinearRegression": "tasks",
-    "Prompt": "tasks",
+    "Prompt": "task_base",
+    "Task": "task_base",
+    "LinearClassification": "teachers",
+    "ReLUTeacher": "teachers",
+    "SparseLinearRegression": "teachers",
     "AttentionWeights": "attention",
     "forward": "attention",
     "predict": "attention",
@@ -59,7 +63,9 @@ if TYPE_CHECKING:
     from icl_theory.risk import population_risk
     from icl_theory.support import support_dimension
     from icl_theory.sweep import rank_sweep
-    from icl_theory.tasks import LinearRegression, Prompt
+    from icl_theory.task_base import Prompt, Task
+    from icl_theory.tasks import LinearRegression
+    from icl_theory.teachers import LinearClassification, ReLUTeacher, SparseLinearRegression
     from icl_theory.training import TrainResult, train
     from icl_theory.trajectory import Trajectory, gradient_descent, implicit_trajectory
     from icl_theory.transformer import InContextTransformer

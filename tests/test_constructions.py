@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_theory import (
+    LinearClassification,
     LinearRegression,
     Prompt,
     gradient_descent,
@@ -180,5 +181,7 @@ def test_optimum_refuses() -> None:
     for rank in (-1, 3, 1.0):
         assert "rank" in refusal(one_layer_optimum, task, shots=3, rank=rank)
     assert "singular" in refusal(one_layer_optimum, LinearRegression(2, covariance=np.diag([1.0, 0.0])), shots=3)
-    assert "gaussian" in refusal(one_layer_optimum, LinearRegression(2, inputs="uniform"), shots=3)
+    square = LinearClassification(2, covariance=np.diag([1.0, 2.0]))
+    assert "Gaussian inputs" in refusal(one_layer_optimum, square, shots=3)
+    assert "Gaussian inputs" in refusal(one_layer_optimum, LinearClassification(2, inputs="uniform"), shots=3)
     assert "signal" in refusal(one_layer_optimum, LinearRegression(2, task_covariance=np.zeros((2, 2))), shots=3)
