@@ -60,8 +60,8 @@ def population_risk(
     _checks.choice("readout", readout, READOUTS)
     if weights.layers == 1:
         return Estimate(_exact_risk(weights, task, shots, readout), unit=UNIT)
-    task.require_gaussian_inputs("the population risk of several layers")
-    losses = _sampled_losses(weights, task, shots, samples, 0 if key is None else key, readout)
+    linear: LinearRegression = task.require_gaussian_inputs("the population risk of several layers")
+    losses = _sampled_losses(weights, linear, shots, samples, 0 if key is None else key, readout)
     return summary(losses)
 
 

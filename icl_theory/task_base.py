@@ -142,6 +142,11 @@ class Task(ABC):
         """The task as `LinearRegression` with Gaussian inputs (a Wishart S), whatever its w; or a refusal."""
         return self.require_linear(what)
 
+    def require_gaussian_tasks(self, what: str) -> Any:
+        """The task as `LinearRegression` with w ~ N(0, Ω), whatever its inputs; or a refusal."""
+        return self.require_linear(what)
+
     def require_gaussian(self, what: str) -> Any:
         """The task as `LinearRegression` with Gaussian inputs and Gaussian w, or a refusal."""
-        return self.require_linear(what)
+        self.require_gaussian_inputs(what)
+        return self.require_gaussian_tasks(what)

@@ -96,9 +96,9 @@ class LinearRegression(Task):
             )
         return self
 
-    def require_gaussian(self, what: str) -> "LinearRegression":
-        """Refuse where inputs and w must both be Gaussian; here w is."""
-        return self.require_gaussian_inputs(what)
+    def require_gaussian_tasks(self, what: str) -> "LinearRegression":  # noqa: ARG002
+        """Itself; a subclass with another law of w refuses."""
+        return self
 
     def sample_moments(self, rng: np.random.Generator, batch: int, shots: int) -> tuple[np.ndarray, np.ndarray]:
         """Second moments S (batch, D, D) and task vectors w (batch, d_x), at a cost that does not grow with shots.

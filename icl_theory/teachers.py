@@ -48,7 +48,7 @@ class SparseLinearRegression(LinearRegression):
         place = rng.random((batch, self.dim)).argsort(axis=1)  # a uniform permutation per task
         return np.where(place < self.nonzero, values, 0.0)
 
-    def require_gaussian(self, what: str) -> LinearRegression:
+    def require_gaussian_tasks(self, what: str) -> LinearRegression:
         """Refuse: w is not Gaussian."""
         raise _checks.refuse(
             f"task for {what}", "a SparseLinearRegression", "w ~ N(0, Ω)", "use LinearRegression, with the same Ω = I"
