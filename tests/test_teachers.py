@@ -218,7 +218,7 @@ def test_sparse_tasks_reach_what_depends_on_gaussian_inputs_alone() -> None:
     w = np.array([1.0, 0.0, -2.0])
     weights = random_weights(1, layers=1, dimension=4)
     dense = LinearRegression(3, LAMBDA, noise_std=0.7)
-    many = LADDER | {"samples": 400}
+    many: dict[str, Any] = LADDER | {"samples": 400}
     sparse_gap, dense_gap = (bound_ladder(weights, t, task_vector=w, **many).gap for t in (task, dense))
     stderr = np.hypot(sparse_gap.stderr, dense_gap.stderr)
     assert abs(sparse_gap.value - dense_gap.value) < 6 * stderr < 0.3
