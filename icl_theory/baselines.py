@@ -90,7 +90,7 @@ def bayes_risk(task: Task, *, shots: int, samples: int = 4096, key: Any = 0) -> 
     """
     linear: LinearRegression = task.require_gaussian_tasks("the Bayes risk")
     shots, samples = _counts(shots, samples)
-    if linear.noise_std == 0 and shots >= np.linalg.matrix_rank(linear.input_root @ linear.task_root):
+    if linear.noise_std == 0 and shots >= _common_rank(linear, linear.task_root):
         return Estimate(0.0, unit=UNIT)
     return _sampled(linear, shots, linear.noise_std**2 / shots, linear.task_root, samples, key)
 
@@ -125,6 +125,11 @@ def _counts(shots: int, samples: int) -> tuple[int, int]:
 
 def _prior_root(prior: Any, dim: int) -> np.ndarray:
     return square_root(_checks.covariance("prior", prior, dim))
+
+
+def _common_rank(task: LinearRegression, root: np.ndarray) -> int:
+    """Rank of Λ^{1/2} R for R = Π^{1/2}, as that of ΛΠ: a zero eigenvalue of Π rounded to 1e-16 is 1e-8 in its root."""
+    return int(np.linalg.matrix_rank(task.covariance @ root @ root))
 
 
 def _wishart_risk(task: LinearRegression, shots: int, rank: int) -> float | None:
@@ -171,7 +176,7 @@ def _conditional_risk(
     """E[(w_λ - w)ᵀ Λ (w_λ - w) | S_xx], see `ridge_risk`; shape (batch,)."""
     values, vectors = np.linalg.eigh(root @ s @ root)
     # S vanishes on the other directions; the rank is known almost surely, so that no tolerance decides which they are.
-    top = task.dim - min(shots, int(np.linalg.matrix_rank(task.input_root @ root)))
+    top = task.dim - min(shots, _common_rank(task, root))
     inverse = np.zeros_like(values)
     inverse[:, top:] = 1 / (values[:, top:] + penalty)
     half = root @ vectors

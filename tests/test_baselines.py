@@ -167,7 +167,8 @@ def test_bayes_without_label_noise() -> None:
     """0 once the tasks are determined; before that, for Λ = Ω = I, the unseen share of w: d (1 - N/d)."""
     clean = LinearRegression(3)
     assert bayes_risk(clean, shots=3) == Estimate(0.0, unit="squared error")
-    low_rank = LinearRegression(3, LAMBDA, np.diag([1.0, 2.0, 0.0]))
+    # Rank 2, up to rounding: the third row is the sum of the other two.
+    low_rank = LinearRegression(3, LAMBDA, np.array([[1.0, 0.3, 1.3], [0.3, 2.0, 2.3], [1.3, 2.3, 3.6]]))
     assert bayes_risk(low_rank, shots=2) == Estimate(0.0, unit="squared error")
     assert bayes_risk(low_rank, shots=1).value > 0.1
     for shots in (1, 2):
@@ -213,6 +214,10 @@ def test_a_vanishing_penalty_is_least_squares() -> None:
         assert 0 < tiny.value < 1e3  # directions that S does not see must not be divided by the penalty
         prompt = make().sample(0, 4, shots)
         assert_close(ridge_predict(prompt, 1e-14), least_squares_predict(prompt), 1e-9)
+    # Nor may directions that a singular prior excludes: its third row is the sum of the other two.
+    prior = np.array([[1.0, 0.3, 1.3], [0.3, 2.0, 2.3], [1.3, 2.3, 3.6]])
+    small, smaller = (ridge_risk(make(), shots=8, penalty=p, prior=prior, samples=50).value for p in (1e-9, 1e-30))
+    assert smaller == pytest.approx(small, rel=1e-6)
 
 
 def test_blocks_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:

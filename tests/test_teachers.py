@@ -185,6 +185,15 @@ def test_a_layer_reading_more_than_the_moment_of_labels_is_refused_for_teachers(
     weights = random_weights(1, layers=1, dimension=4)
     for name in ("relu", "classification"):
         assert "linear regression" in refusal(population_risk, weights, TASKS[name], shots=SHOTS)
+        step = gradient_descent_weights(3)
+        for matrix, entry in ((step.value, (0, 3, 0)), (step.query, (0, 3, 0))):  # v_x alone, then B_y alone
+            key = np.array(step.key)
+            key[0, 3, 3] = 1.0
+            spoilt = matrix.copy()
+            spoilt[entry] = 1e-9
+            name_of = "value" if matrix is step.value else "query"
+            changed = step.replace(key=key, **{name_of: spoilt})
+            assert "S_xx or S_yy" in refusal(population_risk, changed, TASKS[name], shots=SHOTS)
         deep = gradient_descent_weights(3, layers=2)
         assert "several layers" in refusal(population_risk, deep, TASKS[name], shots=SHOTS)
     # Reading P S_xy through any split of P over W_V, W_K, W_Q is covered, in both readouts.
