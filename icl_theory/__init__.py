@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 _HOME = {
     "LinearRegression": "tasks",
-    "Prompt": "tasks",
+    "Prompt": "task_base",
+    "Task": "task_base",
+    "LinearClassification": "teachers",
+    "ReLUTeacher": "teachers",
+    "SparseLinearRegression": "teachers",
+    "bayes_risk": "baselines",
+    "least_squares_predict": "baselines",
+    "least_squares_risk": "baselines",
+    "ridge_predict": "baselines",
+    "ridge_risk": "baselines",
     "AttentionWeights": "attention",
     "forward": "attention",
     "predict": "attention",
@@ -34,7 +43,9 @@ _HOME = {
     "bound_ladder": "information.ladder",
     "Truncation": "truncation",
     "condition_number": "truncation",
+    "TruncationCurves": "truncation",
     "truncate": "truncation",
+    "truncation_curves": "truncation",
     "truncate_weights": "truncation",
     "rank_sweep": "sweep",
     "Claim": "claims.base",
@@ -49,6 +60,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from icl_theory.agreement import gradient_descent_agreement
     from icl_theory.attention import AttentionWeights, forward, predict
+    from icl_theory.baselines import (
+        bayes_risk,
+        least_squares_predict,
+        least_squares_risk,
+        ridge_predict,
+        ridge_risk,
+    )
     from icl_theory.claims.base import Claim, check
     from icl_theory.claims.run import Report, verify
     from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
@@ -59,11 +77,20 @@ if TYPE_CHECKING:
     from icl_theory.risk import population_risk
     from icl_theory.support import support_dimension
     from icl_theory.sweep import rank_sweep
-    from icl_theory.tasks import LinearRegression, Prompt
+    from icl_theory.task_base import Prompt, Task
+    from icl_theory.tasks import LinearRegression
+    from icl_theory.teachers import LinearClassification, ReLUTeacher, SparseLinearRegression
     from icl_theory.training import TrainResult, train
     from icl_theory.trajectory import Trajectory, gradient_descent, implicit_trajectory
     from icl_theory.transformer import InContextTransformer
-    from icl_theory.truncation import Truncation, condition_number, truncate, truncate_weights
+    from icl_theory.truncation import (
+        Truncation,
+        TruncationCurves,
+        condition_number,
+        truncate,
+        truncate_weights,
+        truncation_curves,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -87,7 +87,7 @@ def gradient_descent_agreement(
     Source: von Oswald et al. 2023, Section 3 (arXiv:2212.07677v2); two separate sets of prompts: our choice.
     """
     members = _members(weights, task)
-    task.require_gaussian("the agreement with gradient descent")
+    task.require_gaussian_inputs("the agreement with gradient descent")
     shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
     prompts = _checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
     _checks.choice("readout", readout, READOUTS)

@@ -7,7 +7,7 @@ import numpy as np
 from icl_theory import _checks
 from icl_theory._numerics import generator
 from icl_theory.attention import AttentionWeights
-from icl_theory.tasks import LinearRegression, square_root
+from icl_theory.task_base import Task, square_root
 
 
 def gradient_descent_weights(
@@ -46,30 +46,45 @@ def random_weights(key: Any, *, layers: int, dimension: int, scale: float = 0.5)
     return AttentionWeights.create(value, key_, query)
 
 
-def one_layer_optimum(task: LinearRegression, *, shots: int, rank: int | None = None) -> tuple[AttentionWeights, float]:
+def preconditioner_risk(preconditioner: Any, task: Task, shots: int) -> float:
+    """E (x_q · P S_xy - y_q)² = E y_q² - 2 tr(P Cᵀ) + tr(Λ P M Pᵀ), C = E[y_q x_q S_xyᵀ], M = E[S_xy S_xyᵀ].
+
+    Args: preconditioner: P, shape (d_x, d_x). task: with known `readout_moments`. shots: N.
+    Returns: the exact risk in squared label units. Raises: ValueError where the moments are not known.
+    """
+    p = _checks.array("preconditioner", preconditioner, (task.dim, task.dim))
+    cross, moment = task.readout_moments(_checks.integer("shots", shots, 1, None, "show at least one demonstration"))
+    return float(task.zero_risk - 2 * np.trace(p @ cross.T) + np.trace(task.covariance @ p @ moment @ p.T))
+
+
+def one_layer_optimum(task: Task, *, shots: int, rank: int | None = None) -> tuple[AttentionWeights, float]:
     """The best prediction ŷ = x_q · P S_xy over all P (of rank m if asked), as weights and exact population risk.
 
-    P* = Ω Λ M^{-1} with M = E S_xy S_xyᵀ = ((N+1)/N) Λ Ω Λ + (tr(ΩΛ) + σ²)/N Λ. For Ω = I this is Γ^{-1},
+    P* = Λ^{-1} C M^{-1} with C = E[y_q x_q S_xyᵀ] and M = E[S_xy S_xyᵀ] (`Task.readout_moments`). Linear regression
+    has P* = Ω Λ M^{-1}, and for Gaussian inputs M = ((N+1)/N) Λ Ω Λ + (tr(ΩΛ) + σ²)/N Λ; uniform inputs add a
+    fourth cumulant (`Task.input_quartic`). For Ω = I and Gaussian inputs this is Γ^{-1},
     Γ = ((N+1)/N) Λ + ((tr Λ + σ²)/N) I, with risk tr Λ - tr(Λ² Γ^{-1}). The excess risk of P is
     ||Λ^{1/2} (P - P*) M^{1/2}||_F², so the best rank-m P comes from the SVD of Λ^{1/2} P* M^{1/2}.
 
+    With m unrestricted no one-layer linear model at all does better: the part of its readout that is even in the
+    labels is uncorrelated with y_q, whose law is symmetric in every task here, and the odd part is some P S_xy.
+
     Args:
-        task: Gaussian inputs. shots: N. rank: m in 0..d_x, None for no constraint.
+        task: linear regression (dense or sparse w, Gaussian or uniform inputs), a ReLU teacher, or classification
+            with isotropic Gaussian inputs. shots: N. rank: m in 0..d_x, None for no constraint.
 
     Returns: (weights, risk): one layer in the minus readout and mean normalisation; risk E (ŷ - y)².
-    Raises: ValueError for uniform inputs, a singular Λ, or a rank out of range.
-    Source: Ahn et al. 2023 Theorem 1 (arXiv:2306.00297v2), Zhang, Frei, Bartlett 2024; rank-m: new.
+    Raises: ValueError for unknown moments, a singular Λ, or a rank out of range.
+    Source: Ahn et al. 2023 Theorem 1 (arXiv:2306.00297v2), Zhang, Frei, Bartlett 2024; rank-m, uniform: new.
     """
-    task.require_gaussian("the closed-form optimum")
     shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
-    covariance, tasks, dim = task.covariance, task.task_covariance, task.dim
+    covariance, dim = task.covariance, task.dim
     if np.linalg.matrix_rank(covariance) < dim:
         raise _checks.refuse("task.covariance", "a singular matrix", "full rank", "drop the empty directions")
-    moment = (shots + 1) / shots * covariance @ tasks @ covariance
-    moment += (np.trace(tasks @ covariance) + task.noise_std**2) / shots * covariance
+    cross, moment = task.readout_moments(shots)
     if not np.trace(moment) > 0:
         raise _checks.refuse("task", "labels that are always zero", "some signal", "use a non-zero task covariance")
-    best = np.linalg.solve(moment, covariance @ tasks).T
+    best = np.linalg.solve(covariance, np.linalg.solve(moment, cross.T).T)
     left, right = square_root(covariance), square_root(moment)
     u, s, vt = np.linalg.svd(left @ best @ right)
     if rank is not None:

@@ -10,7 +10,9 @@ import numpy as np
 from icl_theory import _checks
 from icl_theory._numerics import float64, generator
 from icl_theory.attention import AttentionWeights, checked
+from icl_theory.constructions import preconditioner_risk
 from icl_theory.estimate import Estimate
+from icl_theory.task_base import KURTOSIS, Task
 from icl_theory.tasks import LinearRegression
 from icl_theory.trajectory import implied_weights, trajectory_from_moment
 
@@ -22,7 +24,7 @@ BLOCK_ENTRIES = 2**21
 
 def population_risk(
     weights: AttentionWeights,
-    task: LinearRegression,
+    task: Task,
     *,
     shots: int,
     samples: int | None = None,
@@ -37,7 +39,8 @@ def population_risk(
 
     Args:
         weights: a single model, value, key, query each (L, D, D), mean normalisation; an MLP is taken as linear.
-        task: Gaussian inputs; Λ, Ω and σ may be anything. y is the query's label without noise.
+        task: linear regression with any Λ, Ω and σ, dense or sparse w; uniform inputs for one layer. For the other
+            tasks one layer of the form ŷ = x_q · P S_xy (v_x = 0, B_y = 0). y is the query's label without noise.
         shots: N, the number of demonstrations.
         samples: independent (S, w) for L > 1, 4096 if None; ignored for one layer, which is exact anyway.
         key: a jax.random.key or a whole number for L > 1, 0 if None.
@@ -46,39 +49,52 @@ def population_risk(
     Returns: `Estimate` in squared label units: "exact" for one layer, else "unbiased" with its standard error.
         Deep models have heavy tails (p is of degree (3^L - 1) / 2 in S): far from a good model the error bar is
         itself noisy. A model that overflows float64 gets +inf, with a note.
-    Raises: ValueError for an ensemble, uniform inputs, a wrong token dimension or a count below its minimum.
+    Raises: ValueError for an ensemble, a task or model beyond the above, a wrong token dimension or a count below
+        its minimum.
     Source: new; Wishart and Gaussian moments, see `one_layer_risk`.
     """
     weights = checked(weights, task.token_dimension)
-    task.require_gaussian("the population risk")
     shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
     samples = 4096 if samples is None else samples
     samples = _checks.integer("samples", samples, 2, None, "a standard error needs two samples")
     _checks.choice("readout", readout, READOUTS)
     if weights.layers == 1:
-        return Estimate(one_layer_risk(weights, task, shots, readout), unit=UNIT)
-    losses = _sampled_losses(weights, task, shots, samples, 0 if key is None else key, readout)
+        return Estimate(_exact_risk(weights, task, shots, readout), unit=UNIT)
+    linear: LinearRegression = task.require_gaussian_inputs("the population risk of several layers")
+    losses = _sampled_losses(weights, linear, shots, samples, 0 if key is None else key, readout)
     return summary(losses)
+
+
+def _exact_risk(weights: AttentionWeights, task: Task, shots: int, readout: str) -> float:
+    """One layer: any weights for linear regression, else those whose readout is P S_xy and nothing more."""
+    v, b = _readout_factors(weights)
+    if isinstance(task, LinearRegression) or v[:-1].any() or b[-1].any():
+        return one_layer_risk(weights, task.require_linear("weights that read S_xx or S_yy"), shots, readout)
+    sign = -1.0 if readout == "minus" else 1.0
+    return preconditioner_risk(sign * v[-1] * b[:-1].T, task, shots)
+
+
+def _readout_factors(weights: AttentionWeights) -> tuple[np.ndarray, np.ndarray]:
+    """v = W_V[y, :] (D,) and B = (W_Kᵀ W_Q)[:, x] (D, d_x) with p = ± Bᵀ S v."""
+    return weights.left_factor()[0, -1], (weights.key[0].T @ weights.query[0])[:, :-1]
 
 
 def one_layer_risk(weights: AttentionWeights, task: LinearRegression, shots: int, readout: str) -> float:
     """E pᵀΛp - 2 E pᵀΛw + tr ΛΩ for p = ± Bᵀ S v, with v = W_V[y, :] and B = (W_Kᵀ W_Q)[:, x].
 
-    Given w, N S ~ Wishart(Σ_w, N), so with A = B Λ Bᵀ
+    For Gaussian inputs, given w, N S ~ Wishart(Σ_w, N), so with A = B Λ Bᵀ
 
         E[pᵀΛp | w] = ((N+1)/N) (Σ_w v)ᵀ A (Σ_w v) + (1/N) tr(A Σ_w) vᵀ Σ_w v,      E[p | w] = ± Bᵀ Σ_w v.
 
-    Σ_w v, tr(A Σ_w) and vᵀ Σ_w v are polynomials c0 + c1·w + c2 q in w, with q = wᵀΛw; odd moments of
-    w ~ N(0, Ω) vanish, E q = tr ΛΩ and E q² = (tr ΛΩ)² + 2 tr ΛΩΛΩ. Arguments as in `population_risk`, checked.
+    Σ_w v, tr(A Σ_w) and vᵀ Σ_w v are polynomials c0 + c1·w + c2 q in w, with q = wᵀΛw; odd moments of w vanish,
+    E q = tr ΛΩ, and E q² is `task.task_quartic(Λ, Λ)`. Other inputs add `_cumulant_term` / N. Arguments as in
+    `population_risk`, checked.
     """
     lam, omega, noise = task.covariance, task.task_covariance, task.noise_std**2
-    v = weights.left_factor()[0, -1]
+    v, b = _readout_factors(weights)
     v_x, v_y = v[:-1], v[-1]
-    b = (weights.key[0].T @ weights.query[0])[:, :-1]
     a = b @ lam @ b.T
-    product = lam @ omega
-    q1 = np.trace(product)
-    q2 = q1**2 + 2 * np.trace(product @ product)
+    q1, q2 = np.trace(lam @ omega), task.task_quartic(lam, lam)
 
     # Σ_w v = u0 + u1 w + u2 q: the label slot of Σ_w v is v_xᵀΛw + v_y (q + σ²).
     u0 = np.append(lam @ v_x, v_y * noise)
@@ -90,11 +106,29 @@ def one_layer_risk(weights: AttentionWeights, task: LinearRegression, shots: int
     t0, t1, t2 = np.trace(a[:-1, :-1] @ lam) + a[-1, -1] * noise, 2 * lam @ a[:-1, -1], a[-1, -1]
     s0, s1, s2 = v_x @ lam @ v_x + v_y**2 * noise, 2 * v_y * lam @ v_x, v_y**2
     fluctuation = t0 * s0 + (t0 * s2 + t2 * s0) * q1 + t2 * s2 * q2 + t1 @ omega @ s1
+    fluctuation += _cumulant_term(v, a, task)
 
     cross = np.trace(u1.T @ b @ lam @ omega)
     sign = -1.0 if readout == "minus" else 1.0
     square = ((shots + 1) * mean_square + fluctuation) / shots
     return float(square - 2 * sign * cross + q1)
+
+
+def _cumulant_term(v: np.ndarray, a: np.ndarray, task: LinearRegression) -> float:
+    """(κ - 3) Σ_i E_w (v·f_i)² f_iᵀAf_i: what E (v·h)² hᵀAh has beyond a Gaussian token's; 0 if κ = 3.
+
+    h = Σ_i u_i f_i + σ ε e_y with f_i = [r_i; z_i], r_i the columns of Λ^{1/2} and z_i = w·r_i; the u_i are
+    independent with fourth cumulant κ - 3, and cumulants of independent terms add.
+    """
+    total = 0.0
+    for r in task.input_root.T:
+        second = r @ task.task_covariance @ r  # E z²
+        fourth = task.task_quartic(np.outer(r, r), np.outer(r, r))  # E z⁴
+        # v·f = α + v_y z and fᵀAf = β + 2γ z + A_yy z²; odd powers of z have mean 0.
+        alpha, beta, gamma = v[:-1] @ r, r @ a[:-1, :-1] @ r, a[:-1, -1] @ r
+        total += alpha**2 * beta + v[-1] ** 2 * a[-1, -1] * fourth
+        total += second * (alpha**2 * a[-1, -1] + 4 * alpha * v[-1] * gamma + v[-1] ** 2 * beta)
+    return (KURTOSIS[task.inputs] - 3) * total
 
 
 def quadratic_loss(p: Any, w: Any, covariance: Any) -> Any:

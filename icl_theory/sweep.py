@@ -105,6 +105,7 @@ def rank_sweep(
     Returns: one dictionary per entry, of plain numbers; `support` is d_S by layer, information is in nats.
     Raises: ValueError for anything out of range.
     """
+    task.require_gaussian_inputs("the bound ladder")
     models = _members(weights)
     ranks = None if ranks is None else list(ranks)
     plan = _plan(checked(models[0]), layers, modules, ranks)

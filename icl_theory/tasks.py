@@ -1,44 +1,23 @@
-"""Task distributions: they sample prompts, or the sufficient statistic of a prompt, and know their truths."""
+"""Linear regression, the task with most truths in closed form, and S drawn without drawing its tokens.
+
+What every task offers is in `task_base`; sparse tasks, ReLU networks and classification are in `teachers`.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
 
 from icl_theory import _checks
-from icl_theory._numerics import generator, transpose
+from icl_theory._numerics import transpose
+from icl_theory.task_base import Prompt, Task, square_root
 
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Prompt:
-    """Demonstrations and a query of a batch of tasks."""
-
-    x: Any
-    """Inputs of the demonstrations, shape (batch, shots, d_x)."""
-    y: Any
-    """Labels of the demonstrations, shape (batch, shots)."""
-    x_query: Any
-    """Query inputs, shape (batch, d_x)."""
-    y_query: Any
-    """Query labels without noise, shape (batch,)."""
-
-    def tokens(self) -> np.ndarray:
-        """The demonstrations as tokens h = [x; y], shape (batch, shots, d_x + 1)."""
-        return np.concatenate([self.x, np.asarray(self.y)[..., None]], axis=-1)
-
-
-def square_root(covariance: np.ndarray) -> np.ndarray:
-    """The symmetric square root of a positive semidefinite matrix."""
-    values, vectors = np.linalg.eigh(covariance)
-    # Rounding can leave an exact zero eigenvalue at -1e-17; `_checks.covariance` has refused real negatives.
-    return (vectors * np.sqrt(np.where(values > 0, values, 0.0))) @ vectors.T
+__all__ = ["LinearRegression", "Prompt", "Task", "assemble_moments", "square_root"]
 
 
 @dataclass(frozen=True, eq=False)
-class LinearRegression:
+class LinearRegression(Task):
     """y = w · x + σ ε with x ~ (0, Λ), w ~ N(0, Ω), ε ~ N(0, 1); the query's label carries no noise.
 
     Args:
@@ -59,26 +38,15 @@ class LinearRegression:
     inputs: str = "gaussian"
 
     def __post_init__(self) -> None:
-        dim = _checks.integer("dim", self.dim, 1, None, "use at least one input dimension")
-        object.__setattr__(self, "covariance", _checks.covariance("covariance", self.covariance, dim))
-        object.__setattr__(self, "task_covariance", _checks.covariance("task_covariance", self.task_covariance, dim))
+        self._check_inputs()
+        tasks = _checks.covariance("task_covariance", self.task_covariance, self.dim)
+        object.__setattr__(self, "task_covariance", tasks)
         _checks.number("noise_std", self.noise_std, low=0.0, cure="use 0 for noise-free labels")
-        _checks.choice("inputs", self.inputs, ("gaussian", "uniform"))
-
-    @property
-    def token_dimension(self) -> int:
-        """D = d_x + 1."""
-        return self.dim + 1
 
     @property
     def zero_risk(self) -> float:
         """E (0 - w·x)² = tr(Λ Ω), the risk of predicting zero."""
         return float(np.trace(self.covariance @ self.task_covariance))
-
-    @cached_property
-    def input_root(self) -> np.ndarray:
-        """Λ^{1/2}, shape (d_x, d_x)."""
-        return square_root(self.covariance)
 
     @cached_property
     def task_root(self) -> np.ndarray:
@@ -93,49 +61,44 @@ class LinearRegression:
             [[self.covariance, column[:, None]], [column[None], np.array([[w @ column + self.noise_std**2]])]]
         )
 
-    def sample_inputs(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Inputs x, shape (*shape, d_x)."""
-        size = (*shape, self.dim)
-        if self.inputs == "gaussian":
-            raw = rng.standard_normal(size)
-        else:
-            raw = rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), size)
-        return raw @ self.input_root
+    def task_quartic(self, a: np.ndarray, b: np.ndarray) -> float:
+        """E[wᵀAw wᵀBw] = tr(AΩ) tr(BΩ) + 2 tr(AΩBΩ) for symmetric A and B."""
+        a, b = a @ self.task_covariance, b @ self.task_covariance
+        return float(np.trace(a) * np.trace(b) + 2 * np.trace(a @ b))
+
+    def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
+        """ΛΩΛ, and ((N-1)/N) ΛΩΛ + (1/N)(E[x xᵀ Ω x xᵀ] + σ²Λ): N(N-1) pairs of tokens, and N single ones."""
+        signal = self.covariance @ self.task_covariance @ self.covariance
+        single = self.input_quartic(self.task_covariance) + self.noise_std**2 * self.covariance
+        return signal, ((shots - 1) * signal + single) / shots
 
     def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
         """Task vectors w ~ N(0, Ω), shape (batch, d_x)."""
         return rng.standard_normal((batch, self.dim)) @ self.task_root
 
-    def sample_tokens(self, rng: np.random.Generator, w: np.ndarray, shots: int) -> np.ndarray:
-        """Tokens [x; y] of the tasks w (batch, d_x), shape (batch, shots, D)."""
-        x = self.sample_inputs(rng, (len(w), shots))
-        y = np.einsum("bnd,bd->bn", x, w) + self.noise_std * rng.standard_normal(x.shape[:2])
-        return np.concatenate([x, y[..., None]], axis=-1)
+    def labels(self, x: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        """w · x, shape (batch, n)."""
+        return np.einsum("bnd,bd->bn", x, tasks)
 
-    def sample(self, key: Any, batch: int, shots: int) -> Prompt:
-        """A batch of prompts, each with a task of its own.
+    def corrupted(self, rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+        """y + σ ε."""
+        return labels + self.noise_std * rng.standard_normal(labels.shape)
 
-        Args:
-            key: a jax.random.key (or a whole number); the same key gives the same prompts.
-            batch: number of prompts.
-            shots: demonstrations per prompt.
+    def require_linear(self, what: str) -> "LinearRegression":  # noqa: ARG002
+        """Itself."""
+        return self
 
-        Returns: `Prompt` with float64 arrays; Raises: ValueError for a count below one.
-        """
-        batch = _checks.integer("batch", batch, 1, None, "sample at least one prompt")
-        shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
-        rng = generator(key)
-        w = self.sample_tasks(rng, batch)
-        tokens = self.sample_tokens(rng, w, shots)
-        x_query = self.sample_inputs(rng, (batch,))
-        return Prompt(tokens[..., :-1], tokens[..., -1], x_query, np.einsum("bd,bd->b", x_query, w))
-
-    def require_gaussian(self, what: str) -> None:
+    def require_gaussian_inputs(self, what: str) -> "LinearRegression":
         """Refuse where a closed form or a Wishart draw needs Gaussian inputs."""
         if self.inputs != "gaussian":
             raise _checks.refuse(
                 f"task.inputs for {what}", self.inputs, "gaussian", "use LinearRegression(inputs='gaussian')"
             )
+        return self
+
+    def require_gaussian_tasks(self, what: str) -> "LinearRegression":  # noqa: ARG002
+        """Itself; a subclass with another law of w refuses."""
+        return self
 
     def sample_moments(self, rng: np.random.Generator, batch: int, shots: int) -> tuple[np.ndarray, np.ndarray]:
         """Second moments S (batch, D, D) and task vectors w (batch, d_x), at a cost that does not grow with shots.
@@ -143,7 +106,7 @@ class LinearRegression:
         N S_xx ~ Wishart(Λ, N) by Bartlett's decomposition; the labels' noise enters through its projection on
         the inputs and a χ² rest, both exact. Raises: ValueError unless the inputs are Gaussian.
         """
-        self.require_gaussian("sampling S directly")
+        self.require_gaussian_inputs("sampling S directly")
         batch = _checks.integer("batch", batch, 1, None, "sample at least one prompt")
         shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
         width = min(self.dim, shots)

@@ -7,7 +7,8 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory.attention import AttentionWeights, checked
-from icl_theory.tasks import square_root
+from icl_theory.constructions import one_layer_optimum, preconditioner_risk
+from icl_theory.task_base import Task, square_root
 
 MODULES = ("value", "key", "query", "attention", "mlp", "all")
 _MATRICES = {
@@ -55,6 +56,39 @@ def truncate(matrix: Any, rank: int, *, metric: Any = None) -> Truncation:
     whitened = truncate(root @ matrix @ root, rank)
     inverse = np.linalg.inv(root)
     return Truncation(inverse @ whitened.matrix @ inverse, whitened.kept, whitened.dropped)
+
+
+@dataclass(frozen=True)
+class TruncationCurves:
+    """Exact population risk of the one-layer optimum at every rank m = 0, ..., d_x, cut in three ways."""
+
+    best: np.ndarray
+    """The best P of rank m, shape (d_x + 1,)."""
+    whitened: np.ndarray
+    """P* cut in the metric Λ (see `truncate`), shape (d_x + 1,)."""
+    plain: np.ndarray
+    """P* cut by its own SVD, shape (d_x + 1,)."""
+
+
+def truncation_curves(task: Task, shots: int) -> TruncationCurves:
+    """E (x_q · P S_xy - y_q)² against the rank of P: the best P of each rank, and P* truncated plainly or whitened.
+
+    The truncation trap: for anisotropic Λ the largest singular values of P* belong to the smallest inputs, so that
+    its plain SVD keeps the wrong directions; the metric Λ puts that right. For Ω ∝ I and Gaussian inputs
+    whitened = best exactly (Λ, P* and E S_xy S_xyᵀ commute); best ≤ whitened and best ≤ plain always.
+
+    Args: task: as in `one_layer_optimum`. shots: N.
+    Returns: `TruncationCurves` in squared label units. Raises: ValueError as `one_layer_optimum`. Source: new.
+    """
+    weights, _ = one_layer_optimum(task, shots=shots)
+    optimum = weights.query[0, :-1, :-1].T  # P, see `gradient_descent_weights`
+
+    def curve(metric: Any) -> np.ndarray:
+        cuts = (truncate(optimum, rank, metric=metric).matrix for rank in range(task.dim + 1))
+        return np.array([preconditioner_risk(cut, task, shots) for cut in cuts])
+
+    best = np.array([one_layer_optimum(task, shots=shots, rank=rank)[1] for rank in range(task.dim + 1)])
+    return TruncationCurves(best, curve(task.covariance), curve(None))
 
 
 def rank_of_rate(rate: float, rows: int, columns: int) -> int:

@@ -15,8 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_theory import (
+    LinearClassification,
     LinearRegression,
     Prompt,
+    ReLUTeacher,
+    Task,
     gradient_descent,
     gradient_descent_weights,
     implicit_trajectory,
@@ -24,7 +27,9 @@ from icl_theory import (
     predict,
     random_weights,
     truncate,
+    truncation_curves,
 )
+from icl_theory.constructions import preconditioner_risk
 from icl_theory.trajectory import implied_weights
 
 N, DIM = 6, 3
@@ -144,6 +149,53 @@ def test_plain_truncation_keeps_the_wrong_directions(rank: int) -> None:
     assert_close(truncate(optimum, rank, metric=LAMBDA).matrix, preconditioner_of(best), 1e-9)
 
 
+def test_truncation_curves(rng: np.random.Generator) -> None:
+    """The trap: best = whitened at every rank, the plain curve far above; oracles that know no singular values."""
+    task = LinearRegression(DIM, covariance=LAMBDA, noise_std=0.5)
+    curves = truncation_curves(task, 5)
+    gamma = 6 / 5 * SCALES + (SCALES.sum() + 0.25) / 5
+    gains = SCALES**2 / gamma
+    assert_close(curves.best, SCALES.sum() - np.cumsum([0.0, *gains]), 1e-9)
+    assert_close(curves.whitened, curves.best, 1e-9)
+    assert_close(curves.plain, SCALES.sum() - np.cumsum([0.0, *gains[::-1]]), 1e-9)
+    assert (curves.plain[1:-1] > 1.2 * curves.best[1:-1]).all()
+    by_alternation = [best_readout_risk(task, 5, rank, rng) for rank in range(1, DIM + 1)]
+    assert_close(curves.best[1:], np.array(by_alternation), 1e-9)
+    optimum = preconditioner_of(one_layer_optimum(task, shots=5)[0])
+    plain = [readout_risk(truncate(optimum, rank).matrix, task, 5) for rank in range(DIM + 1)]
+    assert_close(curves.plain, np.array(plain), 1e-9)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        LinearRegression(DIM, covariance=LAMBDA, task_covariance=OMEGA, noise_std=0.5),
+        LinearRegression(DIM, covariance=LAMBDA, inputs="uniform"),
+        ReLUTeacher(DIM, 4, covariance=LAMBDA),
+        LinearClassification(DIM),
+    ],
+    ids=lambda task: f"{type(task).__name__}, {task.inputs}",
+)
+def test_truncation_curves_end_together(task: Task) -> None:
+    curves = truncation_curves(task, 5)
+    weights, risk = one_layer_optimum(task, shots=5)
+    for curve in (curves.best, curves.whitened, curves.plain):
+        assert curve[0] == pytest.approx(task.zero_risk, rel=1e-12)
+        assert curve[-1] == pytest.approx(risk, rel=1e-9)
+        assert (curve >= curves.best - 1e-9).all()
+    cut = gradient_descent_weights(DIM, preconditioner=truncate(preconditioner_of(weights), 1).matrix)
+    prompt = task.sample(3, 40_000, 5)
+    assert_mean((predict(cut, prompt) - prompt.y_query) ** 2, curves.plain[1])
+
+
+def test_plain_truncation_of_a_trained_size_is_far_worse() -> None:
+    """d = 8, eigenvalues 1, 1/2, ..., 1/128 and N = 20: half of the ranks cost the plain cut most of the signal."""
+    task = LinearRegression(8, covariance=np.diag(2.0 ** -np.arange(8)))
+    curves = truncation_curves(task, 20)
+    assert curves.best[4] < 0.55 * curves.plain[4]
+    assert curves.plain[4] > 0.9 * task.zero_risk
+
+
 @pytest.mark.parametrize("rank", [None, 1])
 def test_risk_is_what_sampled_prompts_show(rank: int | None) -> None:
     task = LinearRegression(DIM, covariance=LAMBDA, task_covariance=OMEGA, noise_std=0.5)
@@ -180,5 +232,9 @@ def test_optimum_refuses() -> None:
     for rank in (-1, 3, 1.0):
         assert "rank" in refusal(one_layer_optimum, task, shots=3, rank=rank)
     assert "singular" in refusal(one_layer_optimum, LinearRegression(2, covariance=np.diag([1.0, 0.0])), shots=3)
-    assert "gaussian" in refusal(one_layer_optimum, LinearRegression(2, inputs="uniform"), shots=3)
+    square = LinearClassification(2, covariance=np.diag([1.0, 2.0]))
+    assert "Gaussian inputs" in refusal(one_layer_optimum, square, shots=3)
+    assert "Gaussian inputs" in refusal(one_layer_optimum, LinearClassification(2, inputs="uniform"), shots=3)
+    assert "preconditioner" in refusal(preconditioner_risk, np.eye(3), task, 3)
+    assert "shots" in refusal(preconditioner_risk, np.eye(2), task, 0)
     assert "signal" in refusal(one_layer_optimum, LinearRegression(2, task_covariance=np.zeros((2, 2))), shots=3)

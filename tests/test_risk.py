@@ -3,6 +3,7 @@
 import itertools
 from fractions import Fraction
 from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,8 @@ from icl_theory.risk import (
     summary,
 )
 from icl_theory.tasks import LinearRegression
+from icl_theory.teachers import SparseLinearRegression
+from icl_theory.truncation import MODULES, module_rank, truncate_weights
 
 DIM, SHOTS = 3, 6
 
@@ -33,9 +36,11 @@ def task() -> LinearRegression:
     return LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7)
 
 
-def brute_force(weights: AttentionWeights, task: LinearRegression, readout: str, count: int) -> tuple[float, float]:
+def brute_force(
+    weights: AttentionWeights, task: LinearRegression, readout: str, count: int, shots: int = SHOTS
+) -> tuple[float, float]:
     """The definition: sample tokens, run the forward pass, average the squared error."""
-    prompt = task.sample(99, count, SHOTS)
+    prompt = task.sample(99, count, shots)
     error = (predict(weights, prompt, readout=readout) - prompt.y_query) ** 2
     return float(error.mean()), float(error.std(ddof=1) / np.sqrt(count))
 
@@ -62,6 +67,54 @@ def test_two_layers_match_tokens(task: LinearRegression, readout: str) -> None:
     assert np.hypot(stderr, sampled.stderr) < 0.05 * sampled.value
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ["uniform", "sparse", "sparse, uniform"])
+def test_other_laws_of_inputs_and_tasks_match_tokens(kind: str, seed: int) -> None:
+    """All of W_V, W_K, W_Q are in use: fourth moments of x and of w count; the Gaussian formula is off by more."""
+    lam, inputs = random_covariance(1), "uniform" if "uniform" in kind else "gaussian"
+    dense = LinearRegression(DIM, lam, random_covariance(2), noise_std=0.7, inputs=inputs)
+    law = SparseLinearRegression(DIM, lam, noise_std=0.7, inputs=inputs, nonzero=1) if "sparse" in kind else dense
+    weights = random_weights(seed, layers=1, dimension=DIM + 1, scale=1.0)
+    exact = population_risk(weights, law, shots=SHOTS).value
+    mean, stderr = brute_force(weights, law, "minus", 200_000)
+    assert abs(mean - exact) < 6 * stderr
+    assert stderr < 0.05 * exact
+
+
+def test_the_fourth_moments_matter() -> None:
+    """The control of the test above: the formula for the wrong law is found out by the same number of tokens."""
+    lam = random_covariance(1)
+    gaussian, uniform = (LinearRegression(DIM, lam, noise_std=0.7, inputs=i) for i in ("gaussian", "uniform"))
+    sparse = SparseLinearRegression(DIM, lam, noise_std=0.7, nonzero=1)
+    reads_labels = AttentionWeights.create(
+        *np.array([np.diag([0.0, 0, 0, 1]), np.diag([1.0, 1, 1, 1]), np.ones((4, 4))])
+    )
+    random = random_weights(3, layers=1, dimension=DIM + 1, scale=1.0)
+    for weights, law, shots in ((random, uniform, 1), (reads_labels, sparse, 20)):
+        wrong, right = (population_risk(weights, t, shots=shots).value for t in (gaussian, law))
+        mean, stderr = brute_force(weights, law, "minus", 200_000, shots)
+        assert abs(mean - right) < 6 * stderr < abs(mean - wrong)
+
+
+@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
+def test_every_truncation_matches_tokens(inputs: str) -> None:
+    """Every module at every rank: the exact risk after `truncate_weights` against one set of prompts."""
+    law = LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7, inputs=inputs)
+    rng = np.random.default_rng(0)
+    mlp = (rng.standard_normal((1, 5, DIM + 1)) / 2, rng.standard_normal((1, DIM + 1, 5)) / 2)
+    weights = random_weights(7, layers=1, dimension=DIM + 1, scale=1.0).replace(mlp_in=mlp[0], mlp_out=mlp[1])
+    prompt, risks = law.sample(99, 50_000, SHOTS), set()
+    for module in MODULES:
+        for rank in range(module_rank(weights, module) + 1):
+            cut = truncate_weights(weights, layer=0, module=module, rank=rank)
+            exact = population_risk(cut, law, shots=SHOTS)
+            error = (predict(cut, prompt) - prompt.y_query) ** 2
+            assert exact.direction == "exact"
+            assert abs(error.mean() - exact.value) < 6 * error.std(ddof=1) / np.sqrt(len(error))
+            risks.add(round(exact.value, 9))
+    assert len(risks) > 3 * DIM  # truncations that change nothing would test nothing
+
+
 def test_a_linear_mlp_is_part_of_the_left_factor(task: LinearRegression) -> None:
     rng = np.random.default_rng(0)
     base = random_weights(7, layers=1, dimension=DIM + 1, scale=1.0)
@@ -77,7 +130,14 @@ def gaussian_moment(power: int, variance: Fraction) -> Fraction:
     return prod((Fraction(k) for k in range(1, power, 2)), start=Fraction(1)) * variance ** (power // 2)
 
 
-def rational_risk(v: list[int], b: list[int], lam: int, omega: int, noise: Fraction, shots: int) -> Fraction:
+def uniform_moment(power: int, variance: Fraction) -> Fraction:
+    """E x^power, x uniform on [-a, a] with a² = 3 variance: a^power / (power + 1)."""
+    return Fraction(0) if power % 2 else (3 * variance) ** (power // 2) / (power + 1)
+
+
+def rational_risk(
+    v: list[int], b: list[int], lam: int, omega: int, noise: Fraction, shots: int, input_moment: Any = gaussian_moment
+) -> Fraction:
     """d_x = 1: E λ (p - w)² with p = -Σ v_i S_ij b_j, every moment summed token by token, nothing assumed Wishart."""
 
     # The summand -v·h b·h of one token h = (x, w x + ε) as a polynomial in (x, w, ε): {(powers): coefficient}.
@@ -95,7 +155,7 @@ def rational_risk(v: list[int], b: list[int], lam: int, omega: int, noise: Fract
         """Expectation over x and ε: a polynomial in w, {power: coefficient}."""
         out: dict = {}
         for (x, w, e), c in f.items():
-            out[w] = out.get(w, 0) + c * gaussian_moment(x, Fraction(lam)) * gaussian_moment(e, noise)
+            out[w] = out.get(w, 0) + c * input_moment(x, Fraction(lam)) * gaussian_moment(e, noise)
         return out
 
     one = {k: -c for k, c in times(linear(v), linear(b)).items()}
@@ -110,14 +170,16 @@ def rational_risk(v: list[int], b: list[int], lam: int, omega: int, noise: Fract
     return lam * (total + omega)
 
 
+@pytest.mark.parametrize(("inputs", "input_moment"), [("gaussian", gaussian_moment), ("uniform", uniform_moment)])
 @pytest.mark.parametrize("seed", range(5))
-def test_exact_in_rational_arithmetic(seed: int) -> None:
+def test_exact_in_rational_arithmetic(seed: int, inputs: str, input_moment: Any) -> None:
     rng = np.random.default_rng(seed)
     value, key, query = rng.integers(-3, 4, (3, 2, 2))
     lam, omega, shots = (int(k) for k in rng.integers(1, 5, 3))
     b = (key.T @ query)[:, 0]
-    expected = rational_risk([int(k) for k in value[-1]], [int(k) for k in b], lam, omega, Fraction(1, 4), shots)
-    task = LinearRegression(1, [[lam]], [[omega]], noise_std=0.5)
+    left, right = [int(k) for k in value[-1]], [int(k) for k in b]
+    expected = rational_risk(left, right, lam, omega, Fraction(1, 4), shots, input_moment)
+    task = LinearRegression(1, [[lam]], [[omega]], noise_std=0.5, inputs=inputs)
     got = population_risk(AttentionWeights.create(value, key, query), task, shots=shots).value
     assert got == pytest.approx(float(expected), rel=1e-13)
 
@@ -135,8 +197,10 @@ def test_matches_the_optimum_of_every_rank(task: LinearRegression, rank: int | N
     assert population_risk(weights, task, shots=SHOTS).value == pytest.approx(risk, rel=1e-12)
 
 
+@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
 @pytest.mark.parametrize("shots", [1, 6, 1000])
-def test_the_optimum_is_a_minimum(task: LinearRegression, shots: int) -> None:
+def test_the_optimum_is_a_minimum(shots: int, inputs: str) -> None:
+    task = LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7, inputs=inputs)
     weights, risk = one_layer_optimum(task, shots=shots)
     rng = np.random.default_rng(0)
     for size in (0.3, 0.03, 0.003):
@@ -191,7 +255,7 @@ def test_refusals(task: LinearRegression) -> None:
     ensemble = AttentionWeights(*(np.stack([a, a]) for a in (weights.value, weights.key, weights.query)))
     with pytest.raises(ValueError, match="single model"):
         population_risk(ensemble, task, shots=SHOTS)
-    with pytest.raises(ValueError, match="gaussian"):
+    with pytest.raises(ValueError, match=r"several layers.*gaussian"):
         population_risk(weights, LinearRegression(DIM, inputs="uniform"), shots=SHOTS)
     with pytest.raises(ValueError, match="token dimension"):
         population_risk(weights, LinearRegression(DIM + 1), shots=SHOTS)

@@ -202,7 +202,7 @@ def bound_ladder(
     Raises: ValueError for anything out of range or inputs that are not Gaussian.
     Source: Y Theorem 2, Lemmas 2, 3 and 6 (arXiv:2406.03768v2) as repaired; gaussian rung and support: new.
     """
-    task.require_gaussian("the bound ladder")
+    task.require_gaussian_inputs("the bound ladder")
     weights = checked(weights, task.token_dimension)
     demonstrations = _checks.integer("demonstrations", demonstrations, 2, None, "noise needs two demonstrations")
     shots = _checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")

@@ -1,0 +1,152 @@
+"""What every task distribution offers: prompts, and the truths it knows; where it knows none, it refuses."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from icl_theory import _checks
+from icl_theory._numerics import generator
+
+KURTOSIS = {"gaussian": 3.0, "uniform": 9 / 5}
+"""E u⁴ of the independent coordinates u of x = Λ^{1/2} u, which have unit variance."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Prompt:
+    """Demonstrations and a query of a batch of tasks."""
+
+    x: Any
+    """Inputs of the demonstrations, shape (batch, shots, d_x)."""
+    y: Any
+    """Labels of the demonstrations, shape (batch, shots)."""
+    x_query: Any
+    """Query inputs, shape (batch, d_x)."""
+    y_query: Any
+    """Query labels without noise, shape (batch,)."""
+
+    def tokens(self) -> np.ndarray:
+        """The demonstrations as tokens h = [x; y], shape (batch, shots, d_x + 1)."""
+        return np.concatenate([self.x, np.asarray(self.y)[..., None]], axis=-1)
+
+
+def square_root(covariance: np.ndarray) -> np.ndarray:
+    """The symmetric square root of a positive semidefinite matrix."""
+    values, vectors = np.linalg.eigh(covariance)
+    # Rounding can leave an exact zero eigenvalue at -1e-17; `_checks.covariance` has refused real negatives.
+    return (vectors * np.sqrt(np.where(values > 0, values, 0.0))) @ vectors.T
+
+
+class Task(ABC):
+    """A distribution over functions: x = Λ^{1/2} u, labels y(x) of a function drawn per prompt, clean at the query.
+
+    A subclass says how functions are drawn, what their labels are and which moments are known in closed form; where
+    something is not known it refuses, so that no theory function returns a number for a task it does not cover.
+    """
+
+    dim: int
+    """d_x, the input dimension."""
+    covariance: Any
+    """Λ, shape (d_x, d_x)."""
+    inputs: str
+    """"gaussian", or "uniform": the u_i are independent and uniform on [-√3, √3]."""
+
+    def _check_inputs(self) -> None:
+        dim = _checks.integer("dim", self.dim, 1, None, "use at least one input dimension")
+        object.__setattr__(self, "covariance", _checks.covariance("covariance", self.covariance, dim))
+        _checks.choice("inputs", self.inputs, tuple(KURTOSIS))
+
+    @property
+    @abstractmethod
+    def zero_risk(self) -> float:
+        """E y_q², the risk of predicting zero, in squared label units."""
+
+    @abstractmethod
+    def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
+        """Parameters of `batch` functions, shape (batch, ...)."""
+
+    @abstractmethod
+    def labels(self, x: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        """Clean labels of inputs x (batch, n, d_x) under the functions `tasks` (batch, ...), shape (batch, n)."""
+
+    @abstractmethod
+    def corrupted(self, rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+        """Labels as the demonstrations show them: with label noise."""
+
+    @abstractmethod
+    def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
+        """E[y_q x_q S_xyᵀ] and E[S_xy S_xyᵀ] for N = `shots`, each (d_x, d_x), or a refusal."""
+
+    @property
+    def token_dimension(self) -> int:
+        """D = d_x + 1."""
+        return self.dim + 1
+
+    @cached_property
+    def input_root(self) -> np.ndarray:
+        """Λ^{1/2}, shape (d_x, d_x)."""
+        return square_root(self.covariance)
+
+    def input_quartic(self, matrix: np.ndarray) -> np.ndarray:
+        """E[x xᵀ A x xᵀ] = 2ΛAΛ + tr(AΛ)Λ + (κ - 3) Λ^{1/2} diag(Λ^{1/2} A Λ^{1/2}) Λ^{1/2} for symmetric A.
+
+        The last term, from the fourth cumulant κ - 3 of each u_i, vanishes for Gaussian inputs.
+        """
+        lam, root = self.covariance, self.input_root
+        excess = (root * np.diag(root @ matrix @ root)) @ root
+        return 2 * lam @ matrix @ lam + np.trace(matrix @ lam) * lam + (KURTOSIS[self.inputs] - 3) * excess
+
+    def sample_inputs(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Inputs x, shape (*shape, d_x)."""
+        size = (*shape, self.dim)
+        if self.inputs == "gaussian":
+            raw = rng.standard_normal(size)
+        else:
+            raw = rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), size)
+        return raw @ self.input_root
+
+    def sample_tokens(self, rng: np.random.Generator, tasks: np.ndarray, shots: int) -> np.ndarray:
+        """Tokens [x; y] of the functions `tasks` (batch, ...), shape (batch, shots, D)."""
+        x = self.sample_inputs(rng, (len(tasks), shots))
+        y = self.corrupted(rng, self.labels(x, tasks))
+        return np.concatenate([x, y[..., None]], axis=-1)
+
+    def sample(self, key: Any, batch: int, shots: int) -> Prompt:
+        """A batch of prompts, each with a task of its own.
+
+        Args:
+            key: a jax.random.key (or a whole number); the same key gives the same prompts.
+            batch: number of prompts.
+            shots: demonstrations per prompt.
+
+        Returns: `Prompt` with float64 arrays; Raises: ValueError for a count below one.
+        """
+        batch = _checks.integer("batch", batch, 1, None, "sample at least one prompt")
+        shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
+        rng = generator(key)
+        tasks = self.sample_tasks(rng, batch)
+        tokens = self.sample_tokens(rng, tasks, shots)
+        x_query = self.sample_inputs(rng, (batch,))
+        return Prompt(tokens[..., :-1], tokens[..., -1], x_query, self.labels(x_query[:, None], tasks)[:, 0])
+
+    def require_linear(self, what: str) -> Any:
+        """The task as `LinearRegression`, or a refusal."""
+        cure = "average (predict(...) - y_query)² over task.sample"
+        raise _checks.refuse(f"task for {what}", f"a {type(self).__name__}", "linear regression", cure)
+
+    def require_gaussian_inputs(self, what: str) -> Any:
+        """The task as `LinearRegression` with Gaussian inputs (a Wishart S), whatever its w; or a refusal."""
+        return self.require_linear(what)
+
+    def require_gaussian_tasks(self, what: str) -> Any:
+        """The task as `LinearRegression` with w ~ N(0, Ω), whatever its inputs; or a refusal."""
+        return self.require_linear(what)
+
+    def require_gaussian(self, what: str) -> Any:
+        """The task as `LinearRegression` with Gaussian inputs and Gaussian w, or a refusal."""
+        self.require_gaussian_inputs(what)
+        return self.require_gaussian_tasks(what)
