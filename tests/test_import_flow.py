@@ -18,6 +18,8 @@ ORDER = (
     "trajectory",
     "risk",
     "agreement",
+    "ensemble",
+    "checkpoint",
     "training",
     "support",
     "noise",
