@@ -49,6 +49,13 @@ class CheckpointWarning(UserWarning):
     """A checkpoint was refused and an older one is used, or a resumed run may differ in the last bits."""
 
 
+def saved_steps(directory: str | Path) -> list[int]:
+    """The steps for which `directory` holds something, ascending, whole or not; none if there is no directory."""
+    root = Path(directory)
+    names = [path.name for path in root.iterdir()] if root.is_dir() else []
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
 class Store:
     """The checkpoints of one run.
 
@@ -76,8 +83,7 @@ class Store:
 
     def steps(self) -> list[int]:
         """The steps for which there is something, ascending, whole or not."""
-        names = [path.name for path in self._root.iterdir()] if self._root.is_dir() else []
-        return sorted(int(name) for name in names if name.isdecimal())
+        return saved_steps(self._root)
 
     def border(self, saved: Saved, last: bool) -> None:
         """Count one chunk and save if it is time to."""

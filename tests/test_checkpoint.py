@@ -260,7 +260,8 @@ def launch(place: Path, mode: str) -> subprocess.Popen:
 @pytest.mark.slow  # half a minute: a fresh process for every kill
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """kill -9 at many moments, saving included; the result is that of the run that nobody touched."""
-    assert launch(tmp_path / "whole", "plain").wait(100) == 0
+    with launch(tmp_path / "whole", "plain") as process:
+        assert process.wait(100) == 0
     moments = random.Random(0)
     place, mode, kills = tmp_path / "killed", "save", 0
     for _ in range(12):

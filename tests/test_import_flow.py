@@ -35,6 +35,7 @@ ORDER = (
     "claims",
     "report",
     "figures",
+    "loss_figure",
     "claims.run",  # runs the claims and hands their outcomes to the report and the figures
     "cli",
     "__main__",

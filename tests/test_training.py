@@ -67,10 +67,10 @@ def test_no_excess_where_the_optimum_is_unknown() -> None:
     assert {(record.optimum, record.excess) for record in told} == {(None, None)}
 
 
-def test_a_diverged_member_has_infinite_excess() -> None:
+def test_members_that_diverge_never_stop_the_run() -> None:
     told = []
     result = small(observe=told.append, layers=1, learning_rate=1e12, stop_excess=0.1)
-    assert set(told[-1].excess) == {np.inf}
+    assert min(told[-1].excess) > 1e30
     assert result.losses.shape == (3, 23)
 
 
@@ -82,7 +82,7 @@ def test_a_diverged_member_has_infinite_excess() -> None:
     ],
 )
 def test_early_stop_is_refused_where_the_optimum_is_unknown(task: LinearRegression) -> None:
-    with pytest.raises(ValueError, match="stop_excess.*known"):
+    with pytest.raises(ValueError, match=r"stop_excess.*known"):
         train(task, 0, layers=1, shots=5, stop_excess=0.1)
 
 
