@@ -1,5 +1,7 @@
 """`icl-theory train`: the run directory is complete, survives kill -9 and is never overwritten unasked."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -11,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_cli import command, refused
 
+from icl_theory import cli
 from icl_theory.checkpoint import SEAL
 from icl_theory.loss_figure import loss_curve
+from icl_theory.report import console
 from icl_theory.report.run_directory import metrics_file
 
 FILES = ["checkpoints", "config.json", "loss.pdf", "loss.png", "metrics.jsonl", "weights.npz"]
@@ -22,16 +25,28 @@ QUICK = ("train", "--dim", "3", "--shots", "8", "--steps", "60", "--seeds", "2",
 LONG = ("train", "--layers", "3", "--steps", "1500", "--batch", "128", "--seeds", "3")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in this process, without its compilation cache: a fresh process for each would take minutes."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "use_cache", lambda: None)  # it would change jax's settings for the other tests
+        status = cli.main(arguments)
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The single line of a refusal."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
 
 
 @pytest.fixture(scope="module")
-def done(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A finished run directory and the document of that run."""
     out = tmp_path_factory.mktemp("runs") / "quick"
-    finished = command(cache, *QUICK, "--out", str(out), "--json")
+    finished = command(*QUICK, "--out", str(out), "--json")
     assert finished.returncode == 0, finished.stderr
     return out, json.loads(finished.stdout)
 
@@ -66,43 +81,41 @@ def test_the_run_directory_is_complete(done: tuple[Path, dict[str, Any]]) -> Non
     assert document["diverged"] == []
 
 
-def test_an_existing_run_is_left_alone(cache: Path, done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_an_existing_run_is_left_alone(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     out = Path(shutil.copytree(done[0], tmp_path / "run"))
     place = ("--out", str(out))
-    assert "not empty" in refused(command(cache, *QUICK, *place))
-    other = command(cache, *QUICK, *place, "--resume", "--learning-rate", ".01")
+    assert "not empty" in refused(command(*QUICK, *place))
+    other = command(*QUICK, *place, "--resume", "--learning-rate", ".01")
     assert "learning_rate 0.01 (saved: 0.02)" in refused(other)
-    assert "one of the two" in refused(command(cache, *QUICK, *place, "--resume", "--overwrite"))
+    assert "one of the two" in refused(command(*QUICK, *place, "--resume", "--overwrite"))
     assert_same_files(out, done[0])
     (out / "notes.txt").touch()
-    again = command(cache, *QUICK, *place, "--overwrite")
+    again = command(*QUICK, *place, "--overwrite")
     assert again.returncode == 0, again.stderr
     assert "exact" in again.stdout
     assert_same_files(out, done[0])
     assert (out / "notes.txt").exists()
 
 
-def test_what_cannot_be_resumed_is_refused(cache: Path, done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    assert "without a config.json" in refused(command(cache, *QUICK, "--out", str(tmp_path), "--resume"))
+def test_what_cannot_be_resumed_is_refused(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    assert "without a config.json" in refused(command(*QUICK, "--out", str(tmp_path), "--resume"))
     out = Path(shutil.copytree(done[0], tmp_path / "run"))
     for seal in (out / "checkpoints").glob(f"*/{SEAL}"):
         seal.unlink()
-    broken = command(cache, *QUICK, "--out", str(out), "--resume")
+    broken = command(*QUICK, "--out", str(out), "--resume")
     assert broken.returncode == 2
     assert "half-written" in broken.stderr.splitlines()[-1]
     shutil.rmtree(out / "checkpoints")
-    assert "without checkpoints" in refused(command(cache, *QUICK, "--out", str(out), "--resume"))
+    assert "without checkpoints" in refused(command(*QUICK, "--out", str(out), "--resume"))
 
 
-def test_a_broken_checkpoint_is_one_line_and_the_run_goes_on(
-    cache: Path, done: tuple[Path, dict[str, Any]], tmp_path: Path
-) -> None:
+def test_a_broken_checkpoint_is_one_line_and_the_run_goes_on(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     out = Path(shutil.copytree(done[0], tmp_path / "run"))
     (out / "checkpoints" / "60" / SEAL).write_text("{")
     (out / "weights.npz").unlink()
     with (out / "metrics.jsonl").open("rb+") as file:
         file.truncate(1000)  # a line half-written
-    resumed = command(cache, *QUICK, "--out", str(out), "--resume")
+    resumed = command(*QUICK, "--out", str(out), "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert "icl-theory: the checkpoint of step 60 is refused: seal.json cannot be read; going on from step 54" in (
         resumed.stderr.splitlines()
@@ -110,28 +123,28 @@ def test_a_broken_checkpoint_is_one_line_and_the_run_goes_on(
     assert_same_files(out, done[0])
 
 
-def test_divergence_is_status_1(cache: Path) -> None:
-    wild = command(cache, *QUICK, "--layers", "2", "--learning-rate", "1e12")
+def test_divergence_is_status_1() -> None:
+    wild = command(*QUICK, "--layers", "2", "--learning-rate", "1e12")
     assert wild.returncode == 1
     assert "not sound: training diverged for seeds [0, 1]" in wild.stderr
 
 
-def test_early_stop(cache: Path) -> None:
-    stopped = command(cache, *QUICK, "--steps", "400", "--stop-excess", "0.2", "--json")
+def test_early_stop() -> None:
+    stopped = command(*QUICK, "--steps", "400", "--stop-excess", "0.2", "--json")
     document = json.loads(stopped.stdout)
     assert document["steps_done"] < 400
     assert max(document["excess"]) <= 0.2
 
 
 @pytest.mark.slow  # a fresh process for every kill
-def test_killed_at_random_moments(cache: Path, tmp_path: Path) -> None:
+def test_killed_at_random_moments(tmp_path: Path) -> None:
     """kill -9, again and again: weights, metrics and figure are in the end those of the run that nobody touched."""
     whole, out = tmp_path / "whole", tmp_path / "killed"
-    assert command(cache, *LONG, "--out", str(whole)).returncode == 0
+    assert command(*LONG, "--out", str(whole)).returncode == 0
     moments, kills, mode = np.random.default_rng(0), 0, ()
     for _ in range(40):
         arguments = [sys.executable, "-m", "icl_theory", *LONG, "--out", str(out), *mode]
-        environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
         with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
             assert process.stderr is not None
             process.stderr.readline()  # the device: training begins
@@ -144,7 +157,7 @@ def test_killed_at_random_moments(cache: Path, tmp_path: Path) -> None:
         sealed = any((out / "checkpoints").glob(f"*/{SEAL}"))
         mode = ("--resume",) if sealed else ("--overwrite",)
     assert kills >= 3
-    final = command(cache, *LONG, "--out", str(out), "--resume")
+    final = command(*LONG, "--out", str(out), "--resume")
     assert final.returncode == 0, final.stderr
     assert_same_files(out, whole)
 
