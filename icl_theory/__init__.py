@@ -20,6 +20,7 @@ _HOME = {
     "Trajectory": "trajectory",
     "gradient_descent": "trajectory",
     "implicit_trajectory": "trajectory",
+    "Checkpoints": "checkpoint",
     "TrainResult": "training",
     "gradient_descent_agreement": "agreement",
     "population_risk": "risk",
@@ -49,6 +50,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from icl_theory.agreement import gradient_descent_agreement
     from icl_theory.attention import AttentionWeights, forward, predict
+    from icl_theory.checkpoint import Checkpoints
     from icl_theory.claims.base import Claim, check
     from icl_theory.claims.run import Report, verify
     from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
