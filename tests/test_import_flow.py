@@ -36,6 +36,7 @@ ORDER = (
     "report",
     "figures",
     "loss_figure",
+    "report.train_run",  # trains into a run directory and draws the loss curve there
     "claims.run",  # runs the claims and hands their outcomes to the report and the figures
     "cli",
     "__main__",
