@@ -29,6 +29,7 @@ _HOME = {
     "Trajectory": "trajectory",
     "gradient_descent": "trajectory",
     "implicit_trajectory": "trajectory",
+    "Checkpoints": "checkpoint",
     "TrainResult": "training",
     "gradient_descent_agreement": "agreement",
     "population_risk": "risk",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         ridge_predict,
         ridge_risk,
     )
+    from icl_theory.checkpoint import Checkpoints
     from icl_theory.claims.base import Claim, check
     from icl_theory.claims.run import Report, verify
     from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights

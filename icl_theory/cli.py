@@ -1,4 +1,4 @@
-"""The command `icl-theory`: verify, bounds, explain.
+"""The command `icl-theory`: verify, train, bounds, explain.
 
 Exit status: 0 the run is sound (a printed statement found false is a finding, not a failure); 1 something was
 inconclusive or not finite, a control slipped through or a derivation failed; 2 bad input, with one line that says what
@@ -21,6 +21,7 @@ import tyro
 
 from icl_theory import __version__
 from icl_theory.report.bounds import SweepConfig
+from icl_theory.report.train_run import TrainRunConfig
 
 PROGRAM = "icl-theory"
 DESCRIPTION = (
@@ -48,6 +49,16 @@ class Verify:
 
 
 @dataclass(frozen=True)
+class Train(TrainRunConfig):
+    """Train an ensemble of transformers in context, with checkpoints, and compare it with the exact optimum."""
+
+    out: Out = None
+    overwrite: Overwrite = False
+    resume: Annotated[bool, tyro.conf.arg(help="Go on from the last checkpoint in that directory.")] = False
+    json: Json = False
+
+
+@dataclass(frozen=True)
 class Bounds(SweepConfig):
     """Bounds on the generalization gap against the rank kept, for a trained or constructed model."""
 
@@ -67,6 +78,7 @@ class Explain:
 
 Command = (
     Annotated[Verify, tyro.conf.subcommand("verify")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Bounds, tyro.conf.subcommand("bounds")]
     | Annotated[Explain, tyro.conf.subcommand("explain")]
 )
@@ -82,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = _parse(arguments)
         if command is None:
             return 0
-        status = {Verify: _verify, Bounds: _bounds, Explain: _explain}[type(command)](command)
+        status = {Verify: _verify, Train: _train, Bounds: _bounds, Explain: _explain}[type(command)](command)
         sys.stdout.flush()
         return status
     except ValueError as error:
@@ -129,15 +141,6 @@ def _one_line(message: str) -> str:
     return first.rstrip(".") + cure
 
 
-def _start() -> None:
-    """Streams, the compilation cache, and a word about the device."""
-    from icl_theory.report import console
-
-    console.spell_out()
-    console.use_cache()
-    console.announce()
-
-
 def _verify(command: Verify) -> int:
     from icl_theory import _checks
     from icl_theory.claims import require_known
@@ -147,9 +150,10 @@ def _verify(command: Verify) -> int:
     _checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
     if command.out is not None:
         prepare_directory(command.out, command.overwrite)
-    _start()
-    from icl_theory.claims.run import verify
     from icl_theory.report import console, terminal
+
+    console.start()
+    from icl_theory.claims.run import verify
 
     with console.LiveProgress() as progress:
         report = verify(
@@ -176,15 +180,34 @@ def _verify(command: Verify) -> int:
     return 0 if report.sound else 1
 
 
+def _train(command: Train) -> int:
+    from icl_theory.report import console, run_directory, train_run
+    from icl_theory.report.records import to_json
+
+    train_run.validate(command)
+    settings = train_run.own_fields(command)
+    out = run_directory.prepare(settings, command.out, overwrite=command.overwrite, resume=command.resume)
+    console.start()
+    with console.LiveProgress() as progress, console.warnings_as_remarks():
+        document = train_run.run(command, out, resume=command.resume, progress=progress)
+    if out is not None:
+        console.remark(f"configuration, metrics, checkpoints, loss curve and weights are in {command.out}")
+    if command.json:
+        sys.stdout.write(to_json(document))
+    else:
+        console.show(train_run.table(document))
+    if document["diverged"]:
+        console.remark(f"not sound: training diverged for seeds {document['diverged']}")
+    return 1 if document["diverged"] else 0
+
+
 def _bounds(command: Bounds) -> int:
-    from icl_theory.report import bounds
+    from icl_theory.report import bounds, console, terminal
     from icl_theory.report.records import number, prepare_directory, to_json, write_json
 
     bounds.validate(command)
     out = None if command.out is None else prepare_directory(command.out, command.overwrite)
-    _start()
-    from icl_theory.report import console, terminal
-
+    console.start()
     with console.LiveProgress() as progress:
         document = bounds.run(command, progress)
     if out is not None:

@@ -1,49 +1,28 @@
 """Training ensembles of linear-attention models: seeds in one vmap, steps in one scan, at a cost free of N."""
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
 from icl_theory import _checks
 from icl_theory._numerics import generator
 from icl_theory.attention import AttentionWeights
-from icl_theory.risk import READOUTS, final_implied_weights, quadratic_loss
-from icl_theory.tasks import LinearRegression, assemble_moments
-
-CHUNK_ENTRIES = 2**22
-"""Most random numbers drawn ahead for one compiled chunk of steps (16 MiB in float32)."""
-CHUNKS = 10
-"""Fewest chunks of a run, hence the fewest calls of `progress`."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """What, beside the task and the key, determines a run; every field is a plain number or string."""
-
-    layers: int
-    """L."""
-    shots: int
-    """N, the demonstrations of a training prompt."""
-    steps: int
-    """Optimiser steps."""
-    seeds: int
-    """Ensemble members, each with its own initial weights and its own data."""
-    batch: int
-    """Prompts per step and seed."""
-    learning_rate: float
-    """Adam's step size at the start; it falls to 0 along half a cosine."""
-    init_scale: float
-    """Size a of the initial weights: W_K = W_Q = a O with O orthogonal, W_V of the same size (see `_initial`)."""
-    clip_norm: float
-    """The gradient of one seed is scaled down to this Euclidean norm if it is longer."""
-    readout: str
-    """"minus" or "plus"."""
+from icl_theory.checkpoint import Checkpoints, Saved, Store, fingerprint
+from icl_theory.constructions import one_layer_optimum
+from icl_theory.ensemble import (
+    TrainConfig,
+    checked_config,
+    chunk_length,
+    draw_chunk,
+    initial_optimizer,
+    initial_weights,
+    run_chunk,
+)
+from icl_theory.risk import one_layer_risk
+from icl_theory.tasks import LinearRegression
 
 
 @dataclass(frozen=True)
@@ -53,11 +32,39 @@ class TrainResult:
     weights: AttentionWeights
     """value, key, query, each (seeds, layers, D, D), numpy float32; `weights.member(s)` is one model."""
     losses: np.ndarray
-    """Batch mean of (p - w)ᵀΛ(p - w) before each step, shape (seeds, steps), numpy float32: unbiased, noisy."""
+    """Batch mean of (p - w)ᵀΛ(p - w) before each step, shape (seeds, steps done), numpy float32: unbiased, noisy."""
     config: TrainConfig
     """The settings of the run."""
     diverged: np.ndarray
     """Members whose weights or last loss are not finite, shape (seeds,), bool."""
+
+
+@dataclass(frozen=True)
+class ChunkRecord:
+    """What a run knows after one compiled chunk of steps; losses and optimum in squared label units."""
+
+    step: int
+    """Steps done."""
+    steps: int
+    """Steps of the whole run."""
+    losses: tuple[float, ...]
+    """Mean over the chunk's steps of the batch losses, by seed: unbiased, noisy."""
+    optimum: float | None
+    """Exact risk of the best one-layer model; None where it has no closed form, or the models are deeper."""
+    excess: tuple[float, ...] | None
+    """Exact risk of the weights at `step` over the optimum, minus 1, by seed (+inf if diverged); None as above."""
+
+
+@dataclass
+class _State:
+    """A run at a chunk border."""
+
+    step: int
+    weights: Any
+    optimizer: Any
+    generator: Mapping[str, Any]
+    losses: np.ndarray  # (steps, seeds), filled up to `step`
+    excess: list[np.ndarray]  # one (seeds,) per chunk, if the optimum is known and someone asks
 
 
 def train(
@@ -73,7 +80,10 @@ def train(
     init_scale: float = 0.2,
     clip_norm: float = 1.0,
     readout: str = "minus",
+    stop_excess: float | None = None,
+    checkpoints: Checkpoints | None = None,
     progress: Callable[[int, int, float], None] | None = None,
+    observe: Callable[[ChunkRecord], None] | None = None,
 ) -> TrainResult:
     """Minimise E (p - w)ᵀ Λ (p - w) = E (ŷ - y)² over W_V, W_K, W_Q of every layer, where ŷ = p · x_q.
 
@@ -87,150 +97,149 @@ def train(
         key: a jax.random.key or a whole number; it fixes initial weights and data, the members being independent.
         layers: L. shots: N.
         steps, seeds, batch, learning_rate, init_scale, clip_norm, readout: see `TrainConfig`.
+        stop_excess: stop at the first chunk border where the exact risk of every seed is at most (1 + stop_excess)
+            times the optimum. It makes the chunks shorter, hence the data different from a run without it.
+        checkpoints: save the run at chunk borders and, if `resume` is set, go on from there: the result is
+            bit-identical to that of an uninterrupted run on the same machine with the same versions.
         progress: called as progress(step, steps, mean_loss) after every compiled chunk of steps, with the mean
             loss over seeds and the chunk's steps in squared label units; it does not influence the result.
+        observe: called with the `ChunkRecord` of every chunk, after a resume with those of the chunks before it too.
 
     Returns: `TrainResult`. A member that diverges raises nothing, it is marked in `TrainResult.diverged`.
-    Raises: ValueError for uniform inputs, or a setting out of its range.
+    Raises: ValueError for uniform inputs, a setting out of its range, `stop_excess` where the optimum is not known
+        (several layers, a singular Λ, no signal), or checkpoints that are missing, broken or of another run.
+    Warns: `CheckpointWarning` if a broken checkpoint is passed over.
     Source: Ahn et al. 2023, Section 3 (arXiv:2306.00297v2) for the loss.
     """
     task.require_gaussian("training on S drawn directly")
-    config = _checked(TrainConfig(layers, shots, steps, seeds, batch, learning_rate, init_scale, clip_norm, readout))
+    settings = layers, shots, steps, seeds, batch, learning_rate, init_scale, clip_norm, readout, stop_excess
+    config = checked_config(TrainConfig(*settings))
+    optimum = known_optimum(task, config)
+    length = chunk_length(config, task.dim)
     rng = generator(key)
-    weights = _initial(rng, config, task.token_dimension)
-    state = _start(weights)
+    store = None if checkpoints is None else Store(checkpoints, _setup(task, config, rng), _versions())
+    state = _first_state(task, config, rng)
+    if checkpoints is not None and store is not None and checkpoints.resume:
+        state = _restored(store.latest(), state)
+    tell = observe or (lambda _record: None)
+    for chunk in range(-(-state.step // length)):
+        tell(_record(config, optimum, length, state, chunk))
+    watched = observe is not None or store is not None or stop_excess is not None
+    for _ in _borders(task, config, length, state):
+        if optimum is not None and watched:
+            state.excess.append(_excess(state.weights, task, config, optimum))
+        record = _record(config, optimum, length, state, (state.step - 1) // length)
+        tell(record)
+        if store is not None:
+            store.border(_saved(state), last=_finished(config, state))
+        if progress is not None:
+            progress(state.step, config.steps, float(np.mean(record.losses)))
+    return _result(state, config)
+
+
+def known_optimum(task: LinearRegression, config: TrainConfig) -> float | None:
+    """Exact risk of the best one-layer model where it is the optimum of this run, else None.
+
+    Raises: ValueError if it is None and `stop_excess` is set.
+    """
+    optimum = None
+    if config.layers == 1 and np.linalg.matrix_rank(task.covariance) == task.dim and task.zero_risk > 0:
+        optimum = one_layer_optimum(task, shots=config.shots)[1]
+    if config.stop_excess is not None and not optimum:
+        got = f"{config.stop_excess} for {config.layers} layer{'s' * (config.layers > 1)}"
+        expected = "a run whose optimum is known: one layer, a covariance of full rank, labels that are not all zero"
+        raise _checks.refuse("stop_excess", got, expected, "leave stop_excess out")
+    return optimum or None
+
+
+def _excess(weights: Any, task: LinearRegression, config: TrainConfig, optimum: float) -> np.ndarray:
+    """Exact risk over the optimum, minus 1, shape (seeds,); +inf for a member that is not finite."""
+    weights = jax.tree.map(lambda a: np.asarray(a, dtype=np.float64), weights)
+    # A diverged member overflows here; it is reported as +inf.
+    with np.errstate(over="ignore", invalid="ignore"):
+        risks = [one_layer_risk(weights.member(s), task, config.shots, config.readout) for s in range(config.seeds)]
+    return np.nan_to_num(np.array(risks) / optimum - 1, nan=np.inf, neginf=np.inf)
+
+
+def _record(config: TrainConfig, optimum: float | None, length: int, state: _State, chunk: int) -> ChunkRecord:
+    """What was known after the chunk of that number."""
+    low, high = chunk * length, min((chunk + 1) * length, config.steps)
+    losses = tuple(state.losses[low:high].mean(0, dtype=np.float64).tolist())
+    excess = tuple(state.excess[chunk].tolist()) if state.excess else None
+    return ChunkRecord(high, config.steps, losses, optimum, excess)
+
+
+def _finished(config: TrainConfig, state: _State) -> bool:
+    """All steps are done, or every seed is near enough to the optimum."""
+    near = (
+        config.stop_excess is not None and bool(state.excess) and bool((state.excess[-1] <= config.stop_excess).all())
+    )
+    return near or state.step >= config.steps
+
+
+def _first_state(task: LinearRegression, config: TrainConfig, rng: np.random.Generator) -> _State:
+    weights = initial_weights(rng, config, task.token_dimension)
+    losses = np.full((config.steps, config.seeds), np.nan, np.float32)
+    return _State(0, weights, initial_optimizer(weights), rng.bit_generator.state, losses, [])
+
+
+def _borders(task: LinearRegression, config: TrainConfig, length: int, state: _State) -> Iterator[None]:
+    """Take `state` from chunk border to chunk border until it is finished, stopping at each."""
+    rng = np.random.default_rng()
+    rng.bit_generator.state = state.generator
+    root = task.task_root.astype(np.float32)
     data = np.float32(task.input_root), np.float32(task.covariance), np.float32(task.noise_std), config.shots
     schedule = config.steps, config.learning_rate, config.clip_norm
-    root, length = task.task_root.astype(np.float32), _chunk_length(config, task.dim)
-    losses: list[Any] = []
-    for done in range(0, config.steps, length):
-        draws = _draw(rng, config, length, task.dim, root)
-        weights, state, chunk = _run_chunk(weights, state, draws, data, schedule, readout)
-        losses.append(chunk)
-        # Numpy draws one chunk ahead while XLA works, and no more: the queue would hold every chunk's numbers.
-        jax.block_until_ready(losses[-2:][0])
-        if progress is not None:
-            mean = np.asarray(chunk)[: config.steps - done].mean()
-            progress(min(done + length, config.steps), config.steps, float(mean))
-    return _result(weights, np.concatenate(losses)[: config.steps].T, config)
+    draws = draw_chunk(rng, config, length, task.dim, root)
+    while not _finished(config, state):
+        state.weights, state.optimizer, losses = run_chunk(
+            state.weights, state.optimizer, draws, data, schedule, config.readout
+        )
+        # What a resumed run starts from: the data of this chunk is drawn, that of the next is not.
+        state.generator = rng.bit_generator.state
+        low, state.step = state.step, min(state.step + length, config.steps)
+        if state.step < config.steps:
+            draws = draw_chunk(rng, config, length, task.dim, root)  # one chunk ahead, while XLA works
+        state.losses[low : state.step] = np.asarray(losses)[: state.step - low]
+        yield
 
 
-def _checked(config: TrainConfig) -> TrainConfig:
-    """The settings as plain Python numbers, or a refusal."""
-    counts = ("layers", "shots", "steps", "seeds", "batch")
-    # init_scale: zero weights have a zero gradient.
-    sizes = {"learning_rate": "0.02", "init_scale": "0.2", "clip_norm": "1"}
-    plain: dict[str, Any] = {
-        name: _checks.integer(name, getattr(config, name), 1, None, "use at least one") for name in counts
-    } | {
-        name: _checks.number(name, getattr(config, name), low=0.0, strict=True, cure=f"try {default}")
-        for name, default in sizes.items()
+def _setup(task: LinearRegression, config: TrainConfig, rng: np.random.Generator) -> dict[str, Any]:
+    """Everything that determines the run, as plain values; matrices and the key as fingerprints."""
+    return asdict(config) | {
+        "dim": int(task.dim),
+        "noise_std": float(task.noise_std),
+        "covariance": fingerprint(task.covariance),
+        "task_covariance": fingerprint(task.task_covariance),
+        "key": fingerprint(rng.bit_generator.state),
     }
-    _checks.choice("readout", config.readout, READOUTS)
-    return replace(config, **plain)
 
 
-def _initial(rng: np.random.Generator, config: TrainConfig, dimension: int) -> AttentionWeights:
-    """W_K = W_Q = a O (O random orthogonal), W_V normal with deviation a / √D but its label entry ∓a; float32.
-
-    Independent W_K, W_Q, W_V leave W_KᵀW_Q with directions of the wrong sign; each must then cross a singular
-    matrix, and for an anisotropic Λ most one-layer members stayed at 2.5 times the optimal risk. Here every
-    direction descends from the first step on.
-    """
-    scale, shape = config.init_scale, (config.seeds, config.layers, dimension, dimension)
-    value = scale / math.sqrt(dimension) * rng.standard_normal(shape)
-    value[..., -1, -1] = -scale if config.readout == "minus" else scale
-    key = scale * np.linalg.qr(rng.standard_normal(shape))[0]
-    value, key = value.astype(np.float32), key.astype(np.float32)
-    return AttentionWeights(value, key, key)
+def _versions() -> dict[str, str]:
+    return {"jax": jax.__version__, "numpy": np.__version__, "device": jax.devices()[0].device_kind}
 
 
-def _chunk_length(config: TrainConfig, dim: int) -> int:
-    """Steps per compiled chunk: equal lengths, so that one compilation serves all of them.
-
-    The last chunk may run past `steps`; there the cosine has reached 0 and the surplus steps change nothing.
-    """
-    width = min(dim, config.shots)
-    entries = config.seeds * config.batch * (dim * width + width + dim + 1)
-    chunks = max(CHUNKS, math.ceil(config.steps * entries / CHUNK_ENTRIES))
-    return math.ceil(config.steps / min(chunks, config.steps))
-
-
-def _draw(rng: np.random.Generator, config: TrainConfig, length: int, dim: int, task_root: np.ndarray) -> tuple:
-    """Bartlett factor T, task w, Qᵀε and the χ² rest for a chunk; each with leading axes (length, seeds, batch).
-
-    Drawn by numpy outside the scan: its χ² variates cost a fixed time for any degrees of freedom, where jax's
-    rejection loops inside the scan took longer than the training of one layer and seconds more to compile.
-    """
-    lead, width, shots = (length, config.seeds, config.batch), min(dim, config.shots), config.shots
-    factor = rng.standard_normal((*lead, dim, width), dtype=np.float32)
-    if shots >= dim:
-        index = np.arange(dim)
-        factor *= np.tri(dim, k=-1, dtype=np.float32)
-        factor[..., index, index] = _chi(rng, shots - index, (*lead, dim))
-    w = rng.standard_normal((*lead, dim), dtype=np.float32) @ task_root
-    inside = rng.standard_normal((*lead, width), dtype=np.float32)
-    rest = _chi(rng, np.asarray(shots - width), lead) ** 2 if shots > width else np.zeros(lead, np.float32)
-    return factor, w, inside, rest
+def _saved(state: _State) -> Saved:
+    """The state as a checkpoint holds it."""
+    leaves = jax.tree.leaves((state.weights, state.optimizer))
+    arrays = {f"leaf_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    arrays["losses"] = state.losses[: state.step]
+    if state.excess:
+        arrays["excess"] = np.stack(state.excess)
+    return Saved(state.step, arrays, state.generator)
 
 
-def _chi(rng: np.random.Generator, freedom: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Square roots of χ² variates, float32."""
-    return np.sqrt(rng.chisquare(freedom, size)).astype(np.float32)
+def _restored(saved: Saved, first: _State) -> _State:
+    """The state that was saved, in the shape of the first one of the same run."""
+    leaves, structure = jax.tree.flatten((first.weights, first.optimizer))
+    weights, optimizer = structure.unflatten([saved.arrays[f"leaf_{i}"] for i in range(len(leaves))])
+    first.losses[: saved.step] = saved.arrays["losses"]
+    return _State(saved.step, weights, optimizer, saved.generator, first.losses, list(saved.arrays.get("excess", ())))
 
 
-def _optimizer(steps: Any, learning_rate: Any, clip_norm: Any) -> Any:
-    """Clipped Adam whose step size falls to 0 along half a cosine; the arguments may be traced.
-
-    `optax.cosine_decay_schedule` is the same curve, but it wants the number of steps at compile time.
-    """
-
-    def schedule(count: Any) -> Any:
-        return 0.5 * learning_rate * (1 + jnp.cos(jnp.pi * jnp.minimum(count / steps, 1.0)))
-
-    return optax.chain(
-        optax.clip_by_global_norm(clip_norm), optax.scale_by_adam(), optax.scale_by_learning_rate(schedule)
-    )
-
-
-def _start(weights: Any) -> Any:
-    """The optimiser's state for every seed."""
-    return jax.vmap(_optimizer(1, 1.0, 1.0).init)(weights)
-
-
-def _batch_loss(weights: AttentionWeights, draw: tuple, data: tuple, readout: str) -> Any:
-    """Mean of (p - w)ᵀ Λ (p - w) over the prompts of one step of one seed."""
-    (factor, w, inside, rest), (root, covariance, noise_std, shots) = draw, data
-    moments = assemble_moments(root, noise_std, factor, w, inside, rest, shots, jnp)
-    p = final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), readout)
-    return quadratic_loss(p.T, w, covariance).mean()
-
-
-@jax.jit(static_argnames="readout")
-def _run_chunk(weights: Any, state: Any, draws: tuple, data: tuple, schedule: tuple, readout: str) -> tuple:
-    """A chunk of steps of every seed; settings are traced, so that only shapes and the readout recompile."""
-    update = _optimizer(*schedule).update
-
-    def member(weights: Any, state: Any, draw: tuple) -> tuple:
-        loss, gradient = jax.value_and_grad(_batch_loss)(weights, draw, data, readout)
-        # One prompt can overflow float32 in a deep model (p is of degree (3^L - 1) / 2 in S): such a step is left
-        # out instead of turning the member into NaN for good; the loss that `train` returns still shows it.
-        finite = jnp.isfinite(sum((g**2).sum() for g in jax.tree.leaves(gradient)))
-        gradient = jax.tree.map(lambda g: jnp.where(finite, g, 0.0), gradient)
-        change, state = update(gradient, state)
-        return optax.apply_updates(weights, change), state, loss
-
-    def step(carry: tuple, draw: tuple) -> tuple:
-        weights, state, loss = jax.vmap(member)(carry[0], carry[1], draw)
-        return (weights, state), loss
-
-    (weights, state), losses = jax.lax.scan(step, (weights, state), draws)
-    return weights, state, losses
-
-
-def _result(weights: AttentionWeights, losses: np.ndarray, config: TrainConfig) -> TrainResult:
+def _result(state: _State, config: TrainConfig) -> TrainResult:
     """Everything as numpy, with the members that diverged marked."""
-    weights = jax.tree.map(np.asarray, weights)
+    weights, losses = jax.tree.map(np.asarray, state.weights), state.losses[: state.step].T
     finite = np.isfinite(losses[:, -1])
     for matrix in jax.tree.leaves(weights):
         finite &= np.isfinite(matrix).all(axis=(1, 2, 3))

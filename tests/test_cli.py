@@ -43,12 +43,12 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    heavy = ("jax", "numpy", "scipy", "matplotlib", "rich", "sympy", "flax", "optax")
+    heavy = ("jax", "numpy", "scipy", "matplotlib", "rich", "sympy", "flax", "optax", "orbax")
     code = "import sys\nfrom icl_theory.cli import main\nassert main(['--help']) == 0\n"
     code += f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr.strip() == "[]"
-    for name in ("verify", "bounds", "explain"):
+    for name in ("verify", "train", "bounds", "explain"):
         assert name in done.stdout
 
 
@@ -62,7 +62,7 @@ def test_help_is_quick(cache: Path) -> None:
     assert min(times) < 0.6
 
 
-@pytest.mark.parametrize("name", ["verify", "bounds", "explain"])
+@pytest.mark.parametrize("name", ["verify", "train", "bounds", "explain"])
 def test_every_command_has_help(cache: Path, name: str) -> None:
     done = command(cache, name, "--help")
     assert done.returncode == 0
@@ -91,6 +91,11 @@ def test_version(cache: Path) -> None:
         (("bounds", "--layer", "1"), ("layer: got 1",)),
         (("bounds", "--clip", "nan"), ("clip: got nan",)),
         (("bounds", "--module", "valu"), ("valu", "value")),
+        (("train", "--steps", "0"), ("steps: got 0",)),
+        (("train", "--readout", "both"), ("both", "minus")),
+        (("train", "--layers", "2", "--stop-excess", "0.1"), ("stop_excess", "2 layers", "known")),
+        (("train", "--checkpoint-every", "0"), ("checkpoint_every: got 0",)),
+        (("train", "--resume"), ("resume: got no directory", "--out")),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(cache: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
@@ -99,7 +104,7 @@ def test_bad_input_is_one_line_and_status_2(cache: Path, arguments: tuple[str, .
         assert word in line
 
 
-@pytest.mark.parametrize("name", ["verify", "bounds"])
+@pytest.mark.parametrize("name", ["verify", "train", "bounds"])
 def test_an_out_that_is_a_file_or_in_use_is_refused(cache: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     assert "directory" in refused(command(cache, name, "--out", str(tmp_path / "file")))

@@ -22,6 +22,8 @@ ORDER = (
     "risk",
     "descent",
     "agreement",
+    "ensemble",
+    "checkpoint",
     "training",
     "support",
     "noise",
@@ -37,6 +39,8 @@ ORDER = (
     "claims",
     "report",
     "figures",
+    "loss_figure",
+    "report.train_run",  # trains into a run directory and draws the loss curve there
     "claims.run",  # runs the claims and hands their outcomes to the report and the figures
     "cli",
     "__main__",

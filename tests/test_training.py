@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from icl_theory.constructions import one_layer_optimum
+from icl_theory.ensemble import TrainConfig, draw_chunk, initial_optimizer, initial_weights, run_chunk
 from icl_theory.risk import population_risk
 from icl_theory.tasks import LinearRegression, assemble_moments
-from icl_theory.training import TrainConfig, TrainResult, _draw, _initial, _run_chunk, _start, train
+from icl_theory.training import TrainResult, train
 
 DIM, SHOTS = 5, 20
 
@@ -46,6 +47,43 @@ def test_three_layers_beat_every_one_layer_model() -> None:
     result = train(task, 0, layers=3, shots=SHOTS, seeds=4, steps=500)
     assert (risks(result, task) < 0.25 * one_layer_optimum(task, shots=SHOTS)[1]).all()
     assert not result.diverged.any()
+
+
+def test_early_stop_at_the_first_border_that_is_near_enough() -> None:
+    task, told = LinearRegression(DIM), []
+    result = train(task, 0, layers=1, shots=SHOTS, steps=400, stop_excess=0.05, observe=told.append)
+    optimum = one_layer_optimum(task, shots=SHOTS)[1]
+    assert result.losses.shape == (8, told[-1].step)
+    assert told[-1].step < 200
+    assert [max(record.excess) <= 0.05 for record in told] == [False] * (len(told) - 1) + [True]
+    np.testing.assert_allclose(told[-1].excess, risks(result, task) / optimum - 1, rtol=1e-9, atol=1e-12)
+    assert {record.optimum for record in told} == {optimum}
+    assert told[0].losses == pytest.approx(result.losses[:, : told[0].step].mean(1).tolist(), rel=1e-5)
+
+
+def test_no_excess_where_the_optimum_is_unknown() -> None:
+    told = []
+    small(observe=told.append)
+    assert {(record.optimum, record.excess) for record in told} == {(None, None)}
+
+
+def test_members_that_diverge_never_stop_the_run() -> None:
+    told = []
+    result = small(observe=told.append, layers=1, learning_rate=1e12, stop_excess=0.1)
+    assert min(told[-1].excess) > 1e30
+    assert result.losses.shape == (3, 23)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        LinearRegression(3, np.diag([1.0, 1, 0])),
+        LinearRegression(3, None, np.zeros((3, 3))),
+    ],
+)
+def test_early_stop_is_refused_where_the_optimum_is_unknown(task: LinearRegression) -> None:
+    with pytest.raises(ValueError, match=r"stop_excess.*known"):
+        train(task, 0, layers=1, shots=5, stop_excess=0.1)
 
 
 def test_fewer_shots_than_dimensions() -> None:
@@ -102,13 +140,13 @@ def test_progress_sees_everything_and_changes_nothing() -> None:
 def test_surplus_steps_of_the_last_chunk_change_nothing() -> None:
     """`train` may run a chunk past `steps`; there the learning rate must be exactly 0, not merely small."""
     config = TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
-    start, root = _initial(np.random.default_rng(0), config, 4), np.eye(3, dtype=np.float32)
-    draws = _draw(np.random.default_rng(1), config, 3, 3, root)
+    start, root = initial_weights(np.random.default_rng(0), config, 4), np.eye(3, dtype=np.float32)
+    draws = draw_chunk(np.random.default_rng(1), config, 3, 3, root)
     others = tuple(np.concatenate([x[:1], 2 * x[1:]]) for x in draws)  # differ after the first step
 
     def run(draws: tuple, steps: int) -> np.ndarray:
         data, schedule = (root, root, np.float32(0.2), config.shots), (steps, 0.02, 1.0)
-        return np.asarray(_run_chunk(start, _start(start), draws, data, schedule, "minus")[0].value)
+        return np.asarray(run_chunk(start, initial_optimizer(start), draws, data, schedule, "minus")[0].value)
 
     np.testing.assert_array_equal(run(draws, 1), run(others, 1))
     assert not np.array_equal(start.value, run(draws, 1))
@@ -135,7 +173,7 @@ def test_moments_drawn_for_training_follow_the_law_of_tokens(shots: int) -> None
     a = rng.standard_normal((DIM, DIM))
     task = LinearRegression(DIM, a @ a.T / DIM, np.diag([2.0, 1.0, 1.0, 0.5, 0.0]), noise_std=2.0)
     config = TrainConfig(1, shots, 1, 2, 10_000, 0.1, 0.1, 1.0, "minus")
-    factor, w, inside, rest = _draw(rng, config, 1, DIM, task.task_root.astype(np.float32))
+    factor, w, inside, rest = draw_chunk(rng, config, 1, DIM, task.task_root.astype(np.float32))
     root = task.input_root.astype(np.float32)
     factor, w, inside, rest = (x.reshape(20_000, *x.shape[3:]) for x in (factor, w, inside, rest))
     s = np.asarray(assemble_moments(root, task.noise_std, factor, w, inside, rest, shots, jnp), dtype=np.float64)
@@ -166,6 +204,8 @@ def test_moments_drawn_for_training_follow_the_law_of_tokens(shots: int) -> None
         ({"init_scale": 0.0}, "init_scale"),
         ({"clip_norm": float("nan")}, "clip_norm"),
         ({"readout": "times"}, "readout"),
+        ({"stop_excess": 0.01}, "2 layers, expected a run whose optimum is known"),
+        ({"stop_excess": 0.0, "layers": 1}, "stop_excess"),
         ({"key": "zero"}, "key"),
     ],
 )

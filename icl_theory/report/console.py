@@ -1,10 +1,13 @@
 """Standard output and standard error of a command: results on the one, progress and remarks on the other."""
 
 import codecs
+import contextlib
 import io
 import os
 import sys
 import time
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -16,6 +19,13 @@ PLAIN_WIDTH = 100
 """Columns of an output that is no terminal, unless COLUMNS says otherwise."""
 LINE_SECONDS = 5.0
 """At most one line of progress in this time where no live display is possible."""
+
+
+def start() -> None:
+    """What every long command begins with: streams, the compilation cache, and a word about the device."""
+    spell_out()
+    use_cache()
+    announce()
 
 
 def spell_out() -> None:
@@ -57,6 +67,25 @@ def show(*items: RenderableType) -> None:
 def remark(text: str) -> None:
     """One line on standard error."""
     print(f"icl-theory: {text}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def warnings_as_remarks() -> Iterator[None]:
+    """Warnings of the package, each as one line without a source position."""
+    from icl_theory.checkpoint import CheckpointWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CheckpointWarning)
+        usual = warnings.showwarning
+
+        def show_warning(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, CheckpointWarning):
+                remark(str(message))
+            else:
+                usual(message, category, *place)
+
+        warnings.showwarning = show_warning
+        yield
 
 
 def use_cache() -> None:
