@@ -22,6 +22,7 @@ EXPECTED: dict[str, str] = {
     "upper_bound_repaired": "HOLDS",
     "truncation_norm_key": "FAILS",
     "mlp_relu": "FAILS",
+    "truncation_trap": "FAILS",
     "magnitude_pruning": "FAILS",
     "readout_sign": "FAILS",
     "trained_to_optimum": "HOLDS",

@@ -26,6 +26,7 @@ FOUND = dict.fromkeys(LABELS, Verdict.HOLDS) | {
     "upper_bound_printed": Verdict.FAILS,
     "truncation_norm_key": Verdict.FAILS,
     "mlp_relu": Verdict.FAILS,
+    "truncation_trap": Verdict.FAILS,
     "magnitude_pruning": Verdict.FAILS,
     "readout_sign": Verdict.FAILS,
 }

@@ -49,6 +49,7 @@ LABELS = (
     "condition_number",
     "dropped_layer",
     "truncation_information",
+    "truncation_trap",
     "universality",
     "readout_sign",
     "gradient_descent_construction",
