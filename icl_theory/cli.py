@@ -1,4 +1,4 @@
-"""The command `icl-theory`: verify, train, bounds, explain.
+"""The command `icl-theory`: verify, train, bounds, explain, recheck.
 
 Exit status: 0 the run is sound (a printed statement found false is a finding, not a failure); 1 something was
 inconclusive or not finite, a control slipped through or a derivation failed; 2 bad input, with one line that says what
@@ -76,11 +76,21 @@ class Explain:
     json: Json = False
 
 
+@dataclass(frozen=True)
+class Recheck:
+    """Verify a counterexample from its file alone. Exit status 1 if it does not break the statement after all."""
+
+    file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    """A file from the counterexamples folder that `verify --out` wrote."""
+    json: Json = False
+
+
 Command = (
     Annotated[Verify, tyro.conf.subcommand("verify")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Bounds, tyro.conf.subcommand("bounds")]
     | Annotated[Explain, tyro.conf.subcommand("explain")]
+    | Annotated[Recheck, tyro.conf.subcommand("recheck")]
 )
 
 
@@ -94,7 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = _parse(arguments)
         if command is None:
             return 0
-        status = {Verify: _verify, Train: _train, Bounds: _bounds, Explain: _explain}[type(command)](command)
+        status = {Verify: _verify, Train: _train, Bounds: _bounds, Explain: _explain, Recheck: _recheck}[type(command)](
+            command
+        )
         sys.stdout.flush()
         return status
     except ValueError as error:
@@ -245,3 +257,16 @@ def _explain(command: Explain) -> int:
     text = to_json(terminal.explain_record(claim)) if command.json else terminal.explain_text(claim) + "\n"
     sys.stdout.write(text)
     return 0
+
+
+def _recheck(command: Recheck) -> int:
+    from icl_theory.report.records import plain, read_json, to_json
+
+    document = read_json(command.file)
+    from icl_theory.claims.certificate import recheck
+    from icl_theory.report import console
+
+    console.spell_out()
+    found = recheck(document)
+    sys.stdout.write(to_json(plain(found)) if command.json else f"{found}\n")
+    return 0 if found.confirmed else 1

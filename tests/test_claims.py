@@ -13,9 +13,12 @@ from icl_theory.attention import layer_update, second_moment
 from icl_theory.claims import LABELS, load, load_all
 from icl_theory.claims.base import Assumption, Claim, Control, Evidence, Verdict
 from icl_theory.claims.cases import PROFILES, Case, Workshop
+from icl_theory.claims.certificate import recheck
 from icl_theory.claims.outcome import conclude, examine
 from icl_theory.claims.theorem_2_scalar import simulate
 from icl_theory.claims.truncation_norm_key import integer_counterexample
+from icl_theory.report.records import read_json, write_json
+from icl_theory.truncation import truncate
 
 # What this project has found so far; a change of any of these is news and belongs into the changelog.
 FOUND = dict.fromkeys(LABELS, Verdict.HOLDS) | {
@@ -150,23 +153,62 @@ def test_unknown_claims_are_refused():
     assert [c.label for c in load_all(["theorem_1", "lemma_1"])] == ["lemma_1", "theorem_1"]
 
 
-def test_key_counterexample_by_hand():
-    found = integer_counterexample()
-    value, query = np.array(found["value"]), np.array(found["query"])
-    tokens = np.array(found["tokens"])
-    moment = second_moment(tokens, "sum")
-    for name, expected in (("key", "squared_norm"), ("key_rank_1", "squared_norm_rank_1")):
-        assert (layer_update(value, np.array(found[name]), query, moment) ** 2).sum() == found[expected]
-    assert found["squared_norm_rank_1"] > found["squared_norm"]
+@pytest.mark.parametrize("label", [label for label, verdict in FOUND.items() if verdict == Verdict.FAILS])
+def test_counterexamples_can_be_rechecked_from_their_files(label, workshop, tmp_path):
+    (document,) = examine(load(label), workshop).certificates
+    path = write_json(tmp_path / "counterexample.json", document)
+    found = recheck(read_json(path))
+    assert found.confirmed
+    assert (found.evidence.measured, found.evidence.predicted) == (document["measured"], document["predicted"])
+    assert found.exact is (None if load(label).certificate is None else True)
+    spoilt = read_json(path)
+    # Zero weights make every update zero; the scalar example and the trap do not look at the weights.
+    spoilt["case"]["weights"] = {n: np.zeros_like(m).tolist() for n, m in document["case"]["weights"].items()}
+    if label not in (
+        "theorem_2_scalar",
+        "truncation_trap",
+        "remark_4_printed",
+        "readout_sign",
+        "magnitude_pruning",
+        "mlp_relu",
+        "truncation_norm_key",
+    ):
+        assert not recheck(spoilt).confirmed
 
 
-def test_printed_theorem_1_counterexample_by_hand():
-    certificate = load("theorem_1_printed").certificate
-    assert certificate is not None
-    found, one = certificate(a_case()), np.ones((2, 1, 1))
+def test_recheck_refuses_what_is_no_counterexample(workshop):
+    (document,) = examine(load("upper_bound_printed"), workshop).certificates
+    with pytest.raises(ValueError, match="a document of another kind"):
+        recheck({"claim": "lemma_1"})
+    with pytest.raises(ValueError, match="a defect at 'tokens'"):
+        recheck(document | {"exact": {k: v for k, v in document["exact"].items() if k != "tokens"}})
+    with pytest.raises(ValueError, match="a description with a defect at 'seed'"):
+        recheck(document | {"case": {k: v for k, v in document["case"].items() if k != "seed"}})
+
+
+def test_exact_counterexamples_by_hand():
+    key = integer_counterexample()
+    value, query, tokens = (np.array(key[n]) for n in ("value", "query", "tokens"))
+    norms = [
+        (
+            layer_update(value, truncate(np.array(key["key"]), rank).matrix, query, second_moment(tokens, "sum")) ** 2
+        ).sum()
+        for rank in (2, 1)
+    ]
+    assert norms[1] > norms[0]
+    one = np.ones((2, 1, 1))
     path = implicit_trajectory(AttentionWeights(one, one, one), np.ones((1, 1)))
-    assert path.accumulated[2, 0, 0] == found["W_2"]
-    assert 2 * path.gradient[1, 0, 0] == found["2 G_2"]
+    assert (path.accumulated[2, 0, 0], 2 * path.gradient[1, 0, 0]) == (9, 16)
+
+
+@pytest.mark.parametrize("label", ["theorem_1_printed", "upper_bound_printed", "truncation_norm_key"])
+def test_exact_rechecks_can_say_no(label):
+    claim = load(label)
+    assert claim.certificate is not None
+    assert claim.recheck is not None
+    found = claim.certificate()
+    assert claim.recheck(found)
+    assert not claim.recheck(found | {"query": np.zeros_like(found["query"]).tolist()})
 
 
 def test_scalar_counterexample_against_a_slow_twin():

@@ -84,8 +84,10 @@ class Claim:
     cases: Callable[[Workshop], Sequence[Case]] = lambda workshop: workshop.standard()
     tolerance: float = EXACT_TOLERANCE
     """Relative tolerance for numbers without a standard error."""
-    certificate: Callable[[Case], dict[str, Any]] | None = None
-    """A counterexample smaller than the case itself, where one is known how to find."""
+    certificate: Callable[[], dict[str, Any]] | None = None
+    """A small exact counterexample in whole numbers, where one is known how to find."""
+    recheck: Callable[[dict[str, Any]], bool] | None = None
+    """Whether such a counterexample, read back from a file, does break the statement; in exact arithmetic."""
     proof: Callable[[], bool] | None = None
     """A symbolic derivation, run by the check; True if it simplifies to the statement."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from icl_theory import _checks
 from icl_theory.attention import AttentionWeights, checked
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.information.ladder import Batches, BoundLadder, ladder_of
@@ -34,6 +35,7 @@ PROFILES = {
     "quick": Profile(seeds=4, samples=1024, steps={1: 1000, 3: 2000}, scalar_samples=400_000),
     "full": Profile(seeds=16, samples=2048, steps={1: 2000, 3: 6000}, scalar_samples=4_000_000),
 }
+WEIGHT_NAMES = ("value", "key", "query", "mlp_in", "mlp_out")
 DIM, TRAINING_SHOTS = 5, 20  # d_x and N of the trained models
 LADDER_DEMONSTRATIONS, LADDER_SHOTS, CLIP = 80, 20, 4.0  # N, b and c of every ladder
 PAIRS = 256  # runs in the sandwich of a case's ladder
@@ -85,18 +87,45 @@ class Case:
         return replace(self, weights=weights, name=name, kind=kind or self.kind, ladders={})
 
     def describe(self) -> dict[str, Any]:
-        """Everything needed to build the case again, as plain lists and numbers."""
-        arrays = {n: np.asarray(getattr(self.weights, n)).tolist() for n in ("value", "key", "query")}
+        """Everything needed to build the case again, as plain lists and numbers (`Case.rebuild` reads it)."""
+        present = {name: getattr(self.weights, name) for name in WEIGHT_NAMES}
         return {
-            "case": self.name,
+            "name": self.name,
+            "kind": self.kind,
             "seed": self.seed,
-            "weights": arrays,
-            "demonstrations": self.demonstrations.tolist(),
-            "task_vector": self.task_vector.tolist(),
-            "noise_std": self.task.noise_std,
             "shots": self.shots,
             "samples": self.samples,
+            "task": {
+                "dim": self.task.dim,
+                "covariance": self.task.covariance.tolist(),
+                "task_covariance": self.task.task_covariance.tolist(),
+                "noise_std": self.task.noise_std,
+                "inputs": self.task.inputs,
+            },
+            "task_vector": self.task_vector.tolist(),
+            "weights": {name: np.asarray(m).tolist() for name, m in present.items() if m is not None},
+            "demonstrations": self.demonstrations.tolist(),
         }
+
+    @classmethod
+    def rebuild(cls, description: dict[str, Any]) -> "Case":
+        """The case that `describe` wrote down. Raises: ValueError for anything missing or malformed."""
+        try:
+            return cls(
+                name=str(description["name"]),
+                kind=str(description["kind"]),
+                seed=int(description["seed"]),
+                weights=AttentionWeights.create(**description["weights"]),
+                task=LinearRegression(**description["task"]),
+                task_vector=np.array(description["task_vector"], dtype=np.float64),
+                demonstrations=np.array(description["demonstrations"], dtype=np.float64),
+                shots=int(description["shots"]),
+                samples=int(description["samples"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise _checks.refuse(
+                "case", f"a description with a defect at {error}", "what a counterexample file holds", "write it again"
+            ) from None
 
 
 @lru_cache(maxsize=24)

@@ -7,6 +7,7 @@ from typing import Any
 
 from icl_theory.claims.base import Claim, Evidence, Verdict, check
 from icl_theory.claims.cases import Workshop
+from icl_theory.claims.certificate import certificate
 
 
 def conclude(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
@@ -71,7 +72,6 @@ def examine(claim: Claim, workshop: Workshop, *, z: float = 6.0) -> Outcome:
     failed = [(c, e) for c, e in zip(cases, evidence, strict=True) if e.verdict == Verdict.FAILS]
     if failed:
         case, worst = min(failed, key=lambda pair: pair[1].slack)
-        detail = claim.certificate(case) if claim.certificate is not None else case.describe()
-        certificates.append({"measured": worst.measured, "predicted": worst.predicted, "stderr": worst.stderr} | detail)
+        certificates.append(certificate(claim, case, worst))
     proved = None if claim.proof is None else bool(claim.proof())
     return Outcome(claim, conclude(claim, evidence), evidence, controls, proved, certificates)

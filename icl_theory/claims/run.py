@@ -94,8 +94,7 @@ def _write(out: Path, records: dict[str, Any], outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         for number, certificate in enumerate(outcome.certificates):
             name = outcome.claim.label + (f"_{number}" if number else "")
-            document = {"claim": outcome.claim.label, "statement": outcome.claim.statement} | certificate
-            write_json(out / "counterexamples" / f"{name}.json", document)
+            write_json(out / "counterexamples" / f"{name}.json", certificate)
     figures.bound_versus_rank(records["sweep"], out / "bound_versus_rank")
     write_json(out / "records.json", records)
 

@@ -1,5 +1,7 @@
 """Theorem 1 as printed: its second display sums G_t, not G_j, over the layers j."""
 
+from fractions import Fraction
+
 import numpy as np
 
 from icl_theory.claims.base import Claim, Control, Verdict
@@ -22,19 +24,21 @@ def _summed(case: Case) -> np.ndarray:
     return np.cumsum(implicit_trajectory(case.weights, case.demonstrations).gradient, axis=0)
 
 
-def certificate(case: Case) -> dict:
-    """Two layers of a 1 x 1 model with every weight and token 1: W_2 = 9 against 2 G_2 = 16, in whole numbers."""
-    # G_1 = 1, M = 2, G_2 = 1·2·1·2·1·1·2 = 8, so W_2 = 9 while two copies of G_2 are 16.
-    del case
-    first, m = 1, 2
-    second = m * m * m
-    return {
-        "exact": True,
-        "weights": "all 1, D = 1, L = 2",
-        "tokens": [[1]],
-        "W_2": first + second,
-        "2 G_2": 2 * second,
-    }
+def certificate() -> dict:
+    """Two layers of a 1 x 1 model with every weight and token 1: W_2 = 9 against 2 G_2 = 16."""
+    return {"value": [1, 1], "key": [1, 1], "query": [1, 1], "tokens": [1]}
+
+
+def recheck(found: dict) -> bool:
+    """W_L ≠ L G_L for a model of dimension one, in fractions."""
+    tokens = [Fraction(h) for h in found["tokens"]]
+    moment, w, gradient = sum(h * h for h in tokens) / len(tokens), Fraction(0), Fraction(0)
+    layers = list(zip(found["value"], found["key"], found["query"], strict=True))
+    for value, key, query in layers:
+        m = 1 + w
+        gradient = Fraction(value) * m * moment * m * Fraction(key) * Fraction(query) * m
+        w += gradient
+    return w != len(layers) * gradient
 
 
 CLAIM = Claim(
@@ -52,4 +56,5 @@ CLAIM = Claim(
         Control("corrected sum off by 1 %", {"predict": lambda case: 1.01 * _summed(case)}),
     ),
     certificate=certificate,
+    recheck=recheck,
 )

@@ -78,23 +78,6 @@ def _bound(case: Case) -> Estimate:
     return simulate(case.seed, case.samples)[1]
 
 
-def certificate(case: Case) -> dict:
-    """Everything needed to run the counterexample again, and the intervals found."""
-    gap, bound = simulate(case.seed, case.samples)
-    return {
-        "exact": False,
-        "model": "D = 1, L = 1, all weights 1",
-        "demonstrations": N,
-        "shots": 1,
-        "log_h_squared": f"exponential, scale {SCALE:g}",
-        "loss": f"0 if 0 < log h² - log|w| < {WIDTH:g}, else 1",
-        "seed": case.seed,
-        "samples": case.samples,
-        "gap_interval": gap.interval(6.0),
-        "printed_bound_interval": bound.interval(6.0),
-    }
-
-
 CLAIM = Claim(
     label="theorem_2_scalar",
     source="Y Theorem 2 at D = 1, arXiv:2406.03768v2",
@@ -130,5 +113,4 @@ CLAIM = Claim(
         ),
     ),
     cases=cases,
-    certificate=certificate,
 )

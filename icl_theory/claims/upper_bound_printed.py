@@ -34,20 +34,18 @@ def with_equal_tokens(workshop: Workshop) -> list[Case]:
     return [*workshop.standard(), *equal]
 
 
-def certificate(case: Case) -> dict:
-    """Two equal tokens e_1 and projections on e_1, in whole numbers: ΔW = 2 e_1 e_1ᵀ, so 4 against 2."""
-    del case
-    projection, tokens = np.array([[1, 0], [0, 0]]), np.array([[1, 0], [1, 0]])
-    update = projection @ (tokens.T @ tokens) @ projection.T @ projection
-    bound = sum(int(((projection @ h) ** 2).sum()) ** 2 for h in tokens) * int((projection**2).sum())
-    return {
-        "exact": True,
-        "value = key = query": projection.tolist(),
-        "tokens": tokens.tolist(),
-        "normalization": "sum",
-        "squared_norm": int((update**2).sum()),
-        "upper_bound_printed": bound,
-    }
+def certificate() -> dict:
+    """Two equal tokens e_1 and W_V = W_K = W_Q the projection on e_1: ΔW = 2 e_1 e_1ᵀ, so 4 against 2."""
+    projection = [[1, 0], [0, 0]]
+    return {"value": projection, "key": projection, "query": projection, "tokens": [[1, 0], [1, 0]]}
+
+
+def recheck(found: dict) -> bool:
+    """||ΔW||_F² > UB in the sum convention, in Python's exact integers."""
+    value, key, query, tokens = (np.array(found[n], dtype=object) for n in ("value", "key", "query", "tokens"))
+    update = value @ (tokens.T @ tokens) @ key.T @ query
+    bound = sum(((value @ h) ** 2).sum() * ((key @ h) ** 2).sum() for h in tokens) * (query**2).sum()
+    return bool((update**2).sum() > bound)
 
 
 CLAIM = Claim(
@@ -65,4 +63,5 @@ CLAIM = Claim(
     ),
     cases=with_equal_tokens,
     certificate=certificate,
+    recheck=recheck,
 )

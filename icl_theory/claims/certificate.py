@@ -1,0 +1,82 @@
+"""Counterexamples as files: written when a claim fails, and verified from the file alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from icl_theory import _checks
+from icl_theory.claims import load
+from icl_theory.claims.base import Claim, Evidence, Verdict, check
+from icl_theory.claims.cases import Case
+
+FORMAT = 1
+
+
+def certificate(claim: Claim, case: Case, evidence: Evidence) -> dict[str, Any]:
+    """The document of one counterexample: the numbers seen, the case in full, and a small exact one if there is any."""
+    return {
+        "format": FORMAT,
+        "claim": claim.label,
+        "statement": claim.statement,
+        "relation": claim.relation,
+        "measured": evidence.measured,
+        "predicted": evidence.predicted,
+        "stderr": evidence.stderr,
+        "exact": None if claim.certificate is None else claim.certificate(),
+        "case": case.describe(),
+    }
+
+
+@dataclass(frozen=True)
+class Recheck:
+    """What became of a counterexample."""
+
+    claim: str
+    """Label."""
+    confirmed: bool
+    """The rebuilt case breaks the statement, and so does the small exact one if the file holds it."""
+    evidence: Evidence
+    """The check on the rebuilt case."""
+    exact: bool | None
+    """Whether the exact counterexample breaks the statement; None if there is none."""
+
+    def __str__(self) -> str:
+        e = self.evidence
+        lines = [
+            f"{self.claim}: {'confirmed, the statement fails here' if self.confirmed else 'NOT confirmed'}",
+            f"  {e.case}: {e.verdict.value}, measured {e.measured:.6g} against {e.predicted:.6g}"
+            + (f" (± {e.stderr:.2g})" if e.stderr else ""),
+        ]
+        if self.exact is not None:
+            lines.append(
+                f"  small counterexample in exact arithmetic: {'breaks' if self.exact else 'keeps'} the statement"
+            )
+        return "\n".join(lines)
+
+
+def recheck(document: Any) -> Recheck:
+    """Verify a counterexample from its document alone: nothing recorded is believed but weights, data and seed.
+
+    Args: document: what `certificate` made, read back from a file.
+    Returns: `Recheck`. Raises: ValueError for a document that is not one, or names an unknown claim.
+    """
+    known = isinstance(document, dict) and document.get("format") == FORMAT
+    if not known or not {"claim", "case", "exact"} <= document.keys():
+        raise _checks.refuse(
+            "counterexample",
+            "a document of another kind",
+            f"format {FORMAT} with claim, case and exact",
+            "pass a file from the counterexamples folder of a run",
+        )
+    claim = load(document["claim"])
+    evidence = check(claim, Case.rebuild(document["case"]))
+    exact = None
+    if document["exact"] is not None:
+        if claim.recheck is None:
+            raise _checks.refuse("exact", "a counterexample", "none, since the claim cannot check it", "remove it")
+        try:
+            exact = claim.recheck(document["exact"])
+        except (KeyError, TypeError, IndexError) as error:
+            raise _checks.refuse(
+                "exact", f"a defect at {error}", "whole numbers as written", "write it again"
+            ) from None
+    return Recheck(claim.label, evidence.verdict == Verdict.FAILS and exact is not False, evidence, exact)
