@@ -222,3 +222,21 @@ def test_only_the_first_paragraph_of_a_parser_s_box_is_kept() -> None:
     )
     assert cli._one_line(box) == "bad value for x; see icl-theory verify --help"
     assert cli._one_line("something else") == "something else"
+
+
+def test_recheck_reads_a_counterexample(cache: Path, tmp_path: Path) -> None:
+    done = command(
+        cache, "verify", "--claims", "theorem_2_scalar", "upper_bound_printed", "--out", str(tmp_path / "run")
+    )
+    assert done.returncode == 0, done.stderr
+    file = tmp_path / "run" / "counterexamples" / "theorem_2_scalar.json"
+    done = command(cache, "recheck", str(file))
+    assert done.returncode == 0
+    assert "confirmed, the statement fails here" in done.stdout
+    document = json.loads(file.read_text(encoding="utf-8"))
+    document["claim"] = "lemma_1"  # true of these weights, so this is no counterexample to it
+    file.write_text(json.dumps(document), encoding="utf-8")
+    assert command(cache, "recheck", str(file)).returncode == 1
+    done = command(cache, "recheck", str(tmp_path / "missing.json"))
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
