@@ -158,7 +158,8 @@ def _excess(weights: Any, task: LinearRegression, config: TrainConfig, optimum: 
     # A diverged member overflows here; it is reported as +inf.
     with np.errstate(over="ignore", invalid="ignore"):
         risks = [one_layer_risk(weights.member(s), task, config.shots, config.readout) for s in range(config.seeds)]
-    return np.nan_to_num(np.array(risks) / optimum - 1, nan=np.inf, neginf=np.inf)
+    excess = np.array(risks) / optimum - 1
+    return np.where(np.isfinite(excess), excess, np.inf)  # a member that diverged is never near enough
 
 
 def _record(config: TrainConfig, optimum: float | None, length: int, state: _State, chunk: int) -> ChunkRecord:

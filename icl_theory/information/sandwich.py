@@ -45,8 +45,9 @@ def sandwich(channels: Sequence[Channel], *, block_entries: int = 2**23) -> Sand
     shares = {"upper": np.zeros(count), "lower": np.zeros(count)}
     for start in range(0, count, step):
         rows = slice(start, min(start + step, count))
-        log_p = sum(channel.log_density(rows) for channel in channels)
-        assert isinstance(log_p, np.ndarray)
+        log_p = channels[0].log_density(rows)
+        for channel in channels[1:]:
+            log_p += channel.log_density(rows)
         index = np.arange(rows.start, rows.stop)
         own = log_p[index - start, index]
         for end in ("lower", "upper"):
