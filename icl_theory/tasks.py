@@ -84,7 +84,7 @@ class LinearRegression(Task):
         """y + σ ε."""
         return labels + self.noise_std * rng.standard_normal(labels.shape)
 
-    def require_linear(self, what: str) -> "LinearRegression":  # noqa: ARG002
+    def require_linear(self, what: str) -> "LinearRegression":  # noqa: ARG002  (the base class names it in a refusal)
         """Itself."""
         return self
 
@@ -96,7 +96,7 @@ class LinearRegression(Task):
             )
         return self
 
-    def require_gaussian_tasks(self, what: str) -> "LinearRegression":  # noqa: ARG002
+    def require_gaussian_tasks(self, what: str) -> "LinearRegression":  # noqa: ARG002  (as above)
         """Itself; a subclass with another law of w refuses."""
         return self
 

@@ -54,5 +54,4 @@ CLAIM = Claim(
         Control("rungs off by 1 %", {"predict": lambda case: 1.01 * _numbers(case.ladder())}),
     ),
     cases=lambda workshop: workshop.one_layer,
-    tolerance=1e-9,
 )

@@ -35,7 +35,6 @@ CLAIM = Claim(
     explanation="Gap of the clipped squared error (R = c/2) at N = 80, b = 20 against the bound, on all weights. "
     "A case in which the bound exceeds c says nothing and counts as vacuous.",
     controls=(
-        Control("bound with its sign turned", {"predict": lambda case: _scaled(case, -1.0)}),
         Control("bound / 200", {"predict": lambda case: _scaled(case, 0.005)}),
         Control(
             "population risk instead of the gap, bound / 20",

@@ -1,0 +1,189 @@
+"""The terms of every rung along two noisy layers, the sandwich, the floor and the sweep, each against a slow twin."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from icl_theory import (
+    AttentionWeights,
+    LinearRegression,
+    mutual_information,
+    population_risk,
+    random_weights,
+    rank_sweep,
+)
+from icl_theory.information.channel import covariance_root
+from icl_theory.information.rungs import layer_terms
+from icl_theory.information.simulation import Setting, draw, gaussian_moment_covariance, simulate
+from icl_theory.support import symmetric_coordinates
+from icl_theory.truncation import truncate_weights
+
+TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
+N, SHOTS, RUNS = 24, 6, 12
+
+
+def by_hand(log_p):
+    """Both ends of the sandwich from a K x K table, with loops."""
+    count = len(log_p)
+    upper = lower = 0.0
+    for i in range(count):
+        others = [math.exp(log_p[i][j]) for j in range(count) if j != i]
+        upper += (log_p[i][i] - math.log(sum(others) / (count - 1))) / count
+        lower += (log_p[i][i] - math.log((sum(others) + math.exp(log_p[i][i])) / count)) / count
+    return lower, upper
+
+
+def test_both_ends_from_a_table_of_densities():
+    rng = np.random.default_rng(0)
+    means, scales = rng.standard_normal((5, 1)), rng.uniform(0.5, 2.0, 5)
+    outputs = means + rng.standard_normal((5, 1))
+    ends = mutual_information(outputs, means, (scales**2)[:, None, None])
+    table = [
+        [
+            -0.5 * ((w - m) / s) ** 2 - math.log(s) - 0.5 * math.log(2 * math.pi)
+            for m, s in zip(means[:, 0], scales, strict=True)
+        ]
+        for w in outputs[:, 0]
+    ]
+    assert (ends.lower.value, ends.upper.value) == pytest.approx(by_hand(table), rel=1e-12)
+
+
+def ends_of_table(log_p):
+    own, count, others = np.diag(log_p), len(log_p), log_p.copy()
+    np.fill_diagonal(others, -np.inf)
+    upper = (own - logsumexp(others, axis=1)).mean() + math.log(count - 1)
+    return (own - logsumexp(log_p, axis=1)).mean() + math.log(count), upper
+
+
+def test_standard_errors_against_the_jackknife():
+    """Leaving one pair out takes it from the outputs and from every mixture; either alone is off by 2 % here."""
+    rng, count = np.random.default_rng(2), 400
+    inputs = rng.standard_normal((count, 2))
+    rng.standard_normal(count)
+    outputs = inputs + rng.standard_normal((count, 2))
+    ends = mutual_information(outputs, inputs, np.broadcast_to(np.eye(2), (count, 2, 2)))
+    log_p = -0.5 * ((outputs[:, None] - inputs[None]) ** 2).sum(-1)
+    left_out = [ends_of_table(np.delete(np.delete(log_p, k, 0), k, 1)) for k in range(count)]
+    errors = np.std(left_out, axis=0) * math.sqrt(count - 1)
+    assert ends.upper.stderr == pytest.approx(errors[1], rel=0.006)
+    assert ends.lower.stderr == pytest.approx(errors[0], rel=0.012)
+
+
+def restricted(vectors, basis):
+    return np.asarray(vectors).reshape(-1, 9) @ basis
+
+
+def slow_terms(weights, draws, turn):
+    """Every per-run term of every layer from vectors in R^{D²} and an explicit basis of the support."""
+    spread = gaussian_moment_covariance(TASK.token_covariance(W)) / SHOTS
+    rows, columns = np.triu_indices(3)
+    results = []
+    for run, tokens in enumerate(draws.tokens):
+        m, layers = np.eye(3), []
+        for layer, (value, key, query) in enumerate(zip(weights.value, weights.key, weights.query, strict=True)):
+            a, b = value @ m, m.T @ key.T @ query @ m
+            images = []
+            for i, j in zip(rows, columns, strict=True):
+                unit = np.zeros((3, 3))
+                unit[i, j] = unit[j, i] = 1.0 if i == j else 1 / math.sqrt(2)
+                images.append((a @ unit @ b).ravel())
+            images = np.array(images).T
+            left, values, _ = np.linalg.svd(images, full_matrices=False)
+            basis = left[:, values > 1e-9 * values[0]]
+            gradients = restricted([a @ np.outer(h, h) @ b for h in tokens], basis)
+            g = gradients.mean(axis=0)
+            c = (N - SHOTS) / (SHOTS * (N - 1)) * (gradients - g).T @ (gradients - g) / N
+            mean = restricted(a @ TASK.token_covariance(W) @ b, basis)[0]
+            prior = basis.T @ images @ spread @ images.T @ basis
+            inverse = np.linalg.inv(prior)
+            log_ratio = 0.5 * (np.linalg.slogdet(prior)[1] - np.linalg.slogdet(c)[1])
+            excess = 0.5 * (np.trace(inverse @ c) + (g - mean) @ inverse @ (g - mean) - len(g))
+            update = value @ m @ (tokens.T @ tokens / N) @ m.T @ key.T @ query
+            layers.append(
+                {
+                    "divergence": log_ratio + excess,
+                    "log_volume": np.linalg.slogdet(c)[1],
+                    "isotropic": ((g - mean) ** 2).sum() + np.trace(c),
+                    "isotropic_zero": (g**2).sum() + np.trace(c),
+                    "theorem_2_repaired": (update**2).sum() * (m**2).sum() + np.trace(c),
+                    "log_ratio": log_ratio,
+                }
+            )
+            look = np.zeros((3, 3))
+            look[rows, columns] = look[columns, rows] = draws.looks[run, layer] / np.where(
+                rows == columns, 1, math.sqrt(2)
+            )
+            m = m + a @ turn @ look @ turn.T @ b  # looks are written in the basis of the tokens' subspace
+        results.append(layers)
+    return results
+
+
+@pytest.mark.parametrize(("module", "rank"), [("value", 3), ("value", 2), ("query", 1)])
+def test_terms_of_two_layers_against_dense_vectors(module, rank):
+    loose, eye = random_weights(3, layers=2, dimension=3, scale=0.4), 0.6 * np.eye(3)
+    # Well conditioned, so that the dense twin, which squares nothing away, can be trusted to 1e-8.
+    full = AttentionWeights.create(loose.value + eye, loose.key + eye, loose.query + eye)
+    weights = truncate_weights(full, layer=1, module=module, rank=rank)
+    setting = Setting(weights, TASK, W, N, SHOTS)
+    draws = draw(setting, np.random.default_rng(1), RUNS)
+    runs = simulate(setting, draws)
+    covariance = setting.basis.T @ TASK.token_covariance(W) @ setting.basis
+    reference = symmetric_coordinates(covariance), covariance_root(gaussian_moment_covariance(covariance) / SHOTS)
+    expected = slow_terms(weights, draws, setting.basis)
+    for layer in range(2):
+        got = layer_terms(runs.layers[layer], runs, setting, reference, layer)
+        names = {"divergence", "log_volume"} if layer == 0 else set(got) - {"gaussian"}
+        for name in names:  # the sizes of the first layer are expectations, tested where they are used
+            np.testing.assert_allclose(got[name], [run[layer][name] for run in expected], rtol=1e-8, err_msg=name)
+        invertible = layer == 0 or rank == 3
+        source = "log_ratio" if invertible else "divergence"
+        np.testing.assert_allclose(got["gaussian"], [run[layer][source] for run in expected], rtol=1e-8)
+
+
+def test_the_floor_adds_noise_of_its_variance_on_the_support():
+    weights = truncate_weights(random_weights(3, layers=1, dimension=3), layer=0, module="value", rank=2)
+    setting = Setting(weights, TASK, W, N, SHOTS, floor=0.04)
+    runs = simulate(setting, draw(setting, np.random.default_rng(2), 4000))
+    layer = runs.layers[0]
+    extra = layer.outputs - runs.draws.looks[:, 0] @ layer.maps[0].T
+    covariance = extra.T @ extra / len(extra)
+    np.testing.assert_allclose(covariance, 0.04 * np.eye(5), atol=6 * 0.04 * math.sqrt(2 / len(extra)))
+    np.testing.assert_allclose(layer.support.embed(layer.outputs), runs.accumulated, atol=1e-12)
+
+
+SWEEP = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 64, "key": 3, "task_vector": W}
+
+
+def test_sweep_truncates_compares_and_reports():
+    weights, seen = random_weights(5, layers=1, dimension=3, scale=1.5), []
+    records = rank_sweep(
+        weights, TASK, modules=("value", "query"), progress=lambda done, total: seen.append((done, total)), **SWEEP
+    )
+    assert seen == [(i, 6) for i in range(1, 7)]
+    assert [(r["module"], r["rank"], r["support"]) for r in records] == [
+        (module, rank, [3 * rank - rank * (rank - 1) // 2]) for module in ("value", "query") for rank in (1, 2, 3)
+    ]
+    full = records[2]
+    for record in records:
+        change = record["information"]["gaussian"]["value"] - full["information"]["gaussian"]["value"]
+        assert record["change"]["gaussian"]["value"] == pytest.approx(change, abs=1e-12)
+        assert record["change"]["gap"]["value"] == pytest.approx(
+            record["gap"]["value"] - full["gap"]["value"], abs=1e-12
+        )
+        cut = truncate_weights(weights, layer=0, module=record["module"], rank=record["rank"])
+        assert record["population_risk"]["value"] == population_risk(cut, TASK, shots=SHOTS).value
+    assert records[0]["change"]["gaussian"]["value"] < 0
+    assert [abs(x) < 1e-14 for x in full["change"]["gap"].values()] == [True, True]
+
+
+def test_sweep_refuses_bad_places_before_it_computes():
+    weights = random_weights(5, layers=1, dimension=3)
+    for change, words in (
+        ({"ranks": [4]}, "ranks: got 4"),
+        ({"layers": [1]}, "layers: got 1"),
+        ({"modules": ["mlp"]}, "mlp"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            rank_sweep(weights, TASK, **(SWEEP | change))  # pyright: ignore[reportArgumentType]  (a mixed table)
