@@ -19,7 +19,7 @@ _HOME = {
     "least_squares_risk": "baselines",
     "ridge_predict": "baselines",
     "ridge_risk": "baselines",
-    "AttentionWeights": "attention",
+    "AttentionWeights": "weights",
     "forward": "attention",
     "predict": "attention",
     "InContextTransformer": "transformer",
@@ -60,7 +60,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from icl_theory.agreement import gradient_descent_agreement
-    from icl_theory.attention import AttentionWeights, forward, predict
+    from icl_theory.attention import forward, predict
     from icl_theory.baselines import (
         bayes_risk,
         least_squares_predict,
@@ -93,6 +93,7 @@ if TYPE_CHECKING:
         truncate_weights,
         truncation_curves,
     )
+    from icl_theory.weights import AttentionWeights
 
 
 def __getattr__(name: str) -> Any:

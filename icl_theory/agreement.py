@@ -10,12 +10,12 @@ from scipy.optimize import brentq, least_squares, minimize_scalar
 
 from icl_theory import _checks
 from icl_theory._numerics import float64, generator
-from icl_theory.attention import AttentionWeights, checked
 from icl_theory.constructions import one_layer_optimum
 from icl_theory.descent import gradient_steps, plus_plus_steps
 from icl_theory.estimate import Estimate
 from icl_theory.risk import READOUTS, implied_from_moments, quadratic_loss
 from icl_theory.tasks import LinearRegression
+from icl_theory.weights import AttentionWeights, checked
 
 SCHEMES = ("gd", "preconditioned", "gd++")
 GRID = 241

@@ -6,8 +6,8 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import generator
-from icl_theory.attention import AttentionWeights
 from icl_theory.task_base import Task, square_root
+from icl_theory.weights import AttentionWeights
 
 
 def gradient_descent_weights(

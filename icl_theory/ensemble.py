@@ -10,9 +10,9 @@ import numpy as np
 import optax
 
 from icl_theory import _checks
-from icl_theory.attention import AttentionWeights
 from icl_theory.risk import READOUTS, final_implied_weights, quadratic_loss
 from icl_theory.tasks import assemble_moments
+from icl_theory.weights import AttentionWeights
 
 CHUNK_ENTRIES = 2**22
 """Most random numbers drawn ahead for one compiled chunk of steps (16 MiB in float32)."""

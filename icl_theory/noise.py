@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from icl_theory import _checks
-from icl_theory._numerics import EPS, generator
-from icl_theory.attention import AttentionWeights, checked
-from icl_theory.support import FactorRanks, Support, factor_ranks, span, symmetric_coordinates
+from icl_theory._numerics import EPS, generator, transpose
+from icl_theory.summed_support import ranks_of, support_of
+from icl_theory.support import span, symmetric_coordinates
 from icl_theory.trajectory import implicit_trajectory
+from icl_theory.weights import AttentionWeights, checked
 
 
 def sampling_factor(demonstrations: int, shots: int) -> float:
@@ -20,16 +21,16 @@ def sampling_factor(demonstrations: int, shots: int) -> float:
 
 @dataclass(frozen=True)
 class NoiseCovariance:
-    """C = (N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec Gᵀ] with rank-one gradients g_i = a_i b_iᵀ, unbuilt.
+    """C = (N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec Gᵀ] with gradients g_i = Σ_heads a_i b_iᵀ, unbuilt.
 
     vec stacks rows, as `numpy.ravel` does. Nothing here makes a D² x D² array except `dense`.
     Source: Y Assumption 1 and App. C.4 (arXiv:2406.03768v2); the factored form is new.
     """
 
     left: np.ndarray
-    """a_i = W_V M h_i, shape (N, D)."""
+    """a_i = W_V M h_i, shape (N, D), or (N, heads, D)."""
     right: np.ndarray
-    """b_i = Mᵀ W_Qᵀ W_K M h_i, shape (N, D)."""
+    """b_i = Mᵀ W_Qᵀ W_K M h_i, shape as `left`."""
     shots: int
     """b, the number of demonstrations shown."""
     coordinates: np.ndarray | None = None
@@ -47,7 +48,8 @@ class NoiseCovariance:
     @cached_property
     def _gram(self) -> np.ndarray:
         """Centred Gram matrix of the gradients, ⟨g_i - G, g_j - G⟩, shape (N, N)."""
-        gram = (self.left @ self.left.T) * (self.right @ self.right.T)
+        heads = list(zip(_by_head(self.left), _by_head(self.right), strict=True))
+        gram = np.sum([(a @ c.T) * (b @ d.T) for a, b in heads for c, d in heads], axis=0)
         means = gram.mean(axis=0)
         return gram - means - means[:, None] + means.mean()
 
@@ -62,7 +64,8 @@ class NoiseCovariance:
             return np.zeros(0)
         if self.coordinates is None:
             values = np.linalg.eigvalsh(self._gram)[::-1]
-            scale = float(np.max(np.sum(self.left**2, 1) * np.sum(self.right**2, 1)))
+            sizes = np.linalg.norm(self.left, axis=-1) * np.linalg.norm(self.right, axis=-1)  # of every a_i b_iᵀ
+            scale = float(np.max(sizes.reshape(count, -1).sum(1) ** 2))
             values = values[values > 10 * count * EPS * scale]
         else:
             centred = self.coordinates - self.coordinates.mean(axis=0)
@@ -108,7 +111,7 @@ class NoiseCovariance:
         Raises: ValueError for a negative floor or a dimension below the rank.
         """
         floor = _checks.number("floor", floor, low=0.0, cure="pass a noise variance of 0 or more")
-        full = self.left.shape[1] * self.right.shape[1]
+        full = self.left.shape[-1] * self.right.shape[-1]
         size = full if dimension is None else dimension
         size = _checks.integer("dimension", size, self.rank, full, "a space must contain the support")
         if floor == 0:
@@ -118,7 +121,7 @@ class NoiseCovariance:
 
     def dense(self) -> np.ndarray:
         """C itself, shape (D², D²): for small D and for tests."""
-        gradients = np.einsum("ni,nj->nij", self.left, self.right).reshape(len(self.left), -1)
+        gradients = np.einsum("hni,hnj->nij", _by_head(self.left), _by_head(self.right)).reshape(len(self.left), -1)
         centred = gradients - gradients.mean(axis=0)
         return self.factor / len(self.left) * centred.T @ centred
 
@@ -130,14 +133,21 @@ class NoiseCovariance:
         n = _checks.integer("n", n, 1, None, "draw at least one sample")
         mix = generator(key).standard_normal((n, len(self.left)))
         mix = (mix - mix.mean(axis=1, keepdims=True)) * np.sqrt(self.factor / len(self.left))
-        return self.left.T @ (mix[:, :, None] * self.right)
+        heads = zip(_by_head(self.left), _by_head(self.right), strict=True)
+        return np.sum([left.T @ (mix[:, :, None] * right) for left, right in heads], axis=0)
+
+
+def _by_head(factors: np.ndarray) -> np.ndarray:
+    """(N, D) or (N, heads, D) as (heads, N, D)."""
+    return factors[None] if factors.ndim == 2 else factors.swapaxes(0, 1)
 
 
 def layer_factors(weights: AttentionWeights, layer: int, accumulated: Any) -> tuple[Any, Any]:
-    """A = W_V M and B = Mᵀ W_Kᵀ W_Q M with M = I + `accumulated`, each (..., D, D)."""
+    """A = W_V M and B = Mᵀ W_Kᵀ W_Q M with M = I + `accumulated`, each (..., D, D), or (..., heads, D, D)."""
     m = np.eye(weights.dimension) + accumulated
+    m = m if weights.heads is None else m[..., None, :, :]
     value, key, query = weights.left_factor()[layer], weights.key[layer], weights.query[layer]
-    return value @ m, m.swapaxes(-1, -2) @ (key.T @ query) @ m
+    return value @ m, transpose(m) @ (transpose(key) @ query) @ m
 
 
 def gradient_noise(weights: AttentionWeights, demonstrations: Any, shots: int, *, layer: int = 0) -> NoiseCovariance:
@@ -147,7 +157,7 @@ def gradient_noise(weights: AttentionWeights, demonstrations: Any, shots: int, *
     M = I + W_{t-1} of the noise-free trajectory; exact for the subset mean at fixed M. Mean convention (1/N).
 
     Args:
-        weights: value, key, query, each (L, D, D).
+        weights: value, key, query, each (L, D, D), or (L, heads, D, D).
         demonstrations: tokens, shape (N, D), N ≥ 2.
         shots: b in 1..N (b = N has no noise).
         layer: t - 1, counted from 0.
@@ -162,17 +172,18 @@ def gradient_noise(weights: AttentionWeights, demonstrations: Any, shots: int, *
     count = _checks.integer("number of demonstrations", count, 2, None, "noise needs two demonstrations")
     shots = _checks.integer("shots", shots, 1, count, "show at least one and at most all demonstrations")
     layer = _checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    accumulated: Any = np.zeros((1, 1))
     moved = tokens
     if layer > 0:
-        earlier = AttentionWeights(*(None if a is None else a[:layer] for a in _arrays(weights)))
-        accumulated = implicit_trajectory(earlier, tokens).accumulated[-1]
+        accumulated = implicit_trajectory(weights.first_layers(layer), tokens).accumulated[-1]
         moved = tokens + tokens @ accumulated.T
-    else:
-        accumulated = np.zeros((1, 1))
-    left = moved @ weights.left_factor()[layer].T
-    right = moved @ weights.key[layer].T @ weights.query[layer]
+    # Token by token, never a product of D x D matrices: (N, D), or (heads, N, D).
+    left = moved @ transpose(weights.left_factor()[layer])
+    right = moved @ transpose(weights.key[layer]) @ weights.query[layer]
     if layer > 0:
         right = right + right @ accumulated
+    if weights.heads is not None:
+        left, right = left.swapaxes(0, 1), right.swapaxes(0, 1)
     if dimension * (dimension + 1) // 2 > 4 * count:
         return NoiseCovariance(left, right, shots)
     return NoiseCovariance(left, right, shots, *support_points(*layer_factors(weights, layer, accumulated), tokens))
@@ -181,15 +192,11 @@ def gradient_noise(weights: AttentionWeights, demonstrations: Any, shots: int, *
 def support_points(left: np.ndarray, right: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, Any, float]:
     """Coordinates of A h_i h_iᵀ B on the support, svec(h_i h_iᵀ) if that map is invertible, and its log volume."""
     basis = span(tokens)
-    ranks = factor_ranks(left, right, basis) if basis.shape[1] else FactorRanks(0, 0, 0)
-    if ranks.dimension == 0:
+    ranks = ranks_of(left, right, basis) if basis.shape[1] else None
+    if ranks is None or ranks.dimension == 0:
         return np.zeros((len(tokens), 0)), None, 0.0
-    support, inner = Support.of(left, right, ranks, basis), tokens @ basis
+    support, inner = support_of(left, right, ranks, basis), tokens @ basis
     coordinates, volume = support.coordinates(inner), support.log_volume
     if volume is None:
         return coordinates, None, 0.0
     return coordinates, symmetric_coordinates(inner[:, :, None] * inner[:, None, :]), float(volume)
-
-
-def _arrays(weights: AttentionWeights) -> tuple:
-    return weights.value, weights.key, weights.query, weights.mlp_in, weights.mlp_out

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from icl_theory import _checks
-from icl_theory._numerics import float64, generator
-from icl_theory.attention import AttentionWeights, checked
+from icl_theory._numerics import float64, generator, transpose
 from icl_theory.constructions import preconditioner_risk
 from icl_theory.estimate import Estimate
 from icl_theory.task_base import KURTOSIS, Task
 from icl_theory.tasks import LinearRegression
 from icl_theory.trajectory import implied_weights, trajectory_from_moment
+from icl_theory.weights import AttentionWeights, checked
 
 READOUTS = ("minus", "plus")
 UNIT = "squared error"
@@ -67,55 +67,75 @@ def population_risk(
 
 def _exact_risk(weights: AttentionWeights, task: Task, shots: int, readout: str) -> float:
     """One layer: any weights for linear regression, else those whose readout is P S_xy and nothing more."""
-    v, b = _readout_factors(weights)
-    if isinstance(task, LinearRegression) or v[:-1].any() or b[-1].any():
+    factors = _readout_factors(weights)
+    if isinstance(task, LinearRegression) or any(v[:-1].any() or b[-1].any() for v, b in factors):
         return one_layer_risk(weights, task.require_linear("weights that read S_xx or S_yy"), shots, readout)
     sign = -1.0 if readout == "minus" else 1.0
-    return preconditioner_risk(sign * v[-1] * b[:-1].T, task, shots)
+    return preconditioner_risk(sign * sum(v[-1] * b[:-1].T for v, b in factors), task, shots)
 
 
-def _readout_factors(weights: AttentionWeights) -> tuple[np.ndarray, np.ndarray]:
-    """v = W_V[y, :] (D,) and B = (W_Kᵀ W_Q)[:, x] (D, d_x) with p = ± Bᵀ S v."""
-    return weights.left_factor()[0, -1], (weights.key[0].T @ weights.query[0])[:, :-1]
+def _readout_factors(weights: AttentionWeights) -> list[tuple[np.ndarray, np.ndarray]]:
+    """v = W_V[y, :] (D,) and B = (W_Kᵀ W_Q)[:, x] (D, d_x) of every head: p = ± Σ_heads Bᵀ S v."""
+    explicit = weights.without_mlp().with_heads()
+    products = transpose(explicit.key[0]) @ explicit.query[0]
+    return [(value[-1], product[:, :-1]) for value, product in zip(explicit.value[0], products, strict=True)]
 
 
 def one_layer_risk(weights: AttentionWeights, task: LinearRegression, shots: int, readout: str) -> float:
-    """E pᵀΛp - 2 E pᵀΛw + tr ΛΩ for p = ± Bᵀ S v, with v = W_V[y, :] and B = (W_Kᵀ W_Q)[:, x].
+    """E pᵀΛp - 2 E pᵀΛw + tr ΛΩ for p = ± Σ_heads Bᵀ S v, with v = W_V[y, :] and B = (W_Kᵀ W_Q)[:, x].
 
-    For Gaussian inputs, given w, N S ~ Wishart(Σ_w, N), so with A = B Λ Bᵀ
+    For Gaussian inputs, given w, N S ~ Wishart(Σ_w, N), so that a pair of heads with A = B Λ B'ᵀ has
 
-        E[pᵀΛp | w] = ((N+1)/N) (Σ_w v)ᵀ A (Σ_w v) + (1/N) tr(A Σ_w) vᵀ Σ_w v,      E[p | w] = ± Bᵀ Σ_w v.
+        E[vᵀS A S v' | w] = ((Σ_w v)ᵀ A (Σ_w v') + (1/N) ((Σ_w v)ᵀ Aᵀ (Σ_w v') + tr(A Σ_w) vᵀ Σ_w v')),
 
-    Σ_w v, tr(A Σ_w) and vᵀ Σ_w v are polynomials c0 + c1·w + c2 q in w, with q = wᵀΛw; odd moments of w vanish,
-    E q = tr ΛΩ, and E q² is `task.task_quartic(Λ, Λ)`. Other inputs add `_cumulant_term` / N. Arguments as in
-    `population_risk`, checked.
+    and E[p | w] = ± Σ Bᵀ Σ_w v. Σ_w v, tr(A Σ_w) and vᵀ Σ_w v' are polynomials c0 + c1·w + c2 q in w, with q = wᵀΛw;
+    odd moments of w vanish, E q = tr ΛΩ, and E q² is `task.task_quartic(Λ, Λ)`. Other inputs add `_cumulant_term` / N.
+    Arguments as in `population_risk`, checked.
     """
-    lam, omega, noise = task.covariance, task.task_covariance, task.noise_std**2
-    v, b = _readout_factors(weights)
-    v_x, v_y = v[:-1], v[-1]
-    a = b @ lam @ b.T
-    q1, q2 = np.trace(lam @ omega), task.task_quartic(lam, lam)
-
-    # Σ_w v = u0 + u1 w + u2 q: the label slot of Σ_w v is v_xᵀΛw + v_y (q + σ²).
-    u0 = np.append(lam @ v_x, v_y * noise)
-    u1 = np.vstack([v_y * lam, lam @ v_x])
-    u2 = np.append(np.zeros(task.dim), v_y)
-    mean_square = u0 @ a @ u0 + np.trace(u1.T @ a @ u1 @ omega) + 2 * q1 * (u0 @ a @ u2) + q2 * (u2 @ a @ u2)
-
-    # tr(A Σ_w) = t0 + t1·w + t2 q and vᵀ Σ_w v = s0 + s1·w + s2 q.
-    t0, t1, t2 = np.trace(a[:-1, :-1] @ lam) + a[-1, -1] * noise, 2 * lam @ a[:-1, -1], a[-1, -1]
-    s0, s1, s2 = v_x @ lam @ v_x + v_y**2 * noise, 2 * v_y * lam @ v_x, v_y**2
-    fluctuation = t0 * s0 + (t0 * s2 + t2 * s0) * q1 + t2 * s2 * q2 + t1 @ omega @ s1
-    fluctuation += _cumulant_term(v, a, task)
-
-    cross = np.trace(u1.T @ b @ lam @ omega)
+    lam, omega = task.covariance, task.task_covariance
+    heads = _readout_factors(weights)
+    square = sum(_pair_square(first, second, task, shots) for first in heads for second in heads)
+    cross = sum(np.trace(_moved(v, task)[1].T @ b @ lam @ omega) for v, b in heads)
     sign = -1.0 if readout == "minus" else 1.0
-    square = ((shots + 1) * mean_square + fluctuation) / shots
-    return float(square - 2 * sign * cross + q1)
+    return float(square - 2 * sign * cross + np.trace(lam @ omega))
 
 
-def _cumulant_term(v: np.ndarray, a: np.ndarray, task: LinearRegression) -> float:
-    """(κ - 3) Σ_i E_w (v·f_i)² f_iᵀAf_i: what E (v·h)² hᵀAh has beyond a Gaussian token's; 0 if κ = 3.
+def _moved(v: np.ndarray, task: LinearRegression) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Σ_w v = u0 + u1 w + u2 q; its label slot is v_xᵀΛw + v_y (q + σ²)."""
+    lam = task.covariance
+    u0 = np.append(lam @ v[:-1], v[-1] * task.noise_std**2)
+    return u0, np.vstack([v[-1] * lam, lam @ v[:-1]]), np.append(np.zeros(task.dim), v[-1])
+
+
+def _pair_square(first: tuple, second: tuple, task: LinearRegression, shots: int) -> float:
+    """E[vᵀS A S v'] with A = B Λ B'ᵀ of two heads (v, B) and (v', B')."""
+    (v, b), (other, c) = first, second
+    lam, omega = task.covariance, task.task_covariance
+    a = b @ lam @ c.T
+    q1, q2 = np.trace(lam @ omega), task.task_quartic(lam, lam)
+    u, m = _moved(v, task), _moved(other, task)
+
+    def form(matrix: np.ndarray) -> float:
+        """E[(Σ_w v)ᵀ matrix (Σ_w v')]."""
+        middle = np.trace(u[1].T @ matrix @ m[1] @ omega)
+        return (
+            u[0] @ matrix @ m[0]
+            + middle
+            + q1 * (u[0] @ matrix @ m[2] + u[2] @ matrix @ m[0])
+            + q2 * (u[2] @ matrix @ m[2])
+        )
+
+    # tr(A Σ_w) = t0 + t1·w + t2 q and vᵀ Σ_w v' = s0 + s1·w + s2 q.
+    noise = task.noise_std**2
+    t0, t1, t2 = np.trace(a[:-1, :-1] @ lam) + a[-1, -1] * noise, lam @ (a[:-1, -1] + a[-1, :-1]), a[-1, -1]
+    s0, s2 = v[:-1] @ lam @ other[:-1] + v[-1] * other[-1] * noise, v[-1] * other[-1]
+    s1 = lam @ (v[-1] * other[:-1] + other[-1] * v[:-1])
+    fluctuation = t0 * s0 + (t0 * s2 + t2 * s0) * q1 + t2 * s2 * q2 + t1 @ omega @ s1
+    return form(a) + (form(a.T) + fluctuation + _cumulant_term(v, other, a, task)) / shots
+
+
+def _cumulant_term(v: np.ndarray, other: np.ndarray, a: np.ndarray, task: LinearRegression) -> float:
+    """(κ - 3) Σ_i E_w (v·f_i)(v'·f_i) f_iᵀAf_i: what E (v·h)(v'·h) hᵀAh has beyond Gaussian tokens; 0 if κ = 3.
 
     h = Σ_i u_i f_i + σ ε e_y with f_i = [r_i; z_i], r_i the columns of Λ^{1/2} and z_i = w·r_i; the u_i are
     independent with fourth cumulant κ - 3, and cumulants of independent terms add.
@@ -124,10 +144,12 @@ def _cumulant_term(v: np.ndarray, a: np.ndarray, task: LinearRegression) -> floa
     for r in task.input_root.T:
         second = r @ task.task_covariance @ r  # E z²
         fourth = task.task_quartic(np.outer(r, r), np.outer(r, r))  # E z⁴
-        # v·f = α + v_y z and fᵀAf = β + 2γ z + A_yy z²; odd powers of z have mean 0.
-        alpha, beta, gamma = v[:-1] @ r, r @ a[:-1, :-1] @ r, a[:-1, -1] @ r
-        total += alpha**2 * beta + v[-1] ** 2 * a[-1, -1] * fourth
-        total += second * (alpha**2 * a[-1, -1] + 4 * alpha * v[-1] * gamma + v[-1] ** 2 * beta)
+        # v·f = α + v_y z, v'·f = α' + v'_y z and fᵀAf = β + γ z + A_yy z²; odd powers of z have mean 0.
+        alpha, prime, beta = v[:-1] @ r, other[:-1] @ r, r @ a[:-1, :-1] @ r
+        mixed, both = alpha * other[-1] + prime * v[-1], v[-1] * other[-1]
+        gamma = (a[:-1, -1] + a[-1, :-1]) @ r
+        total += alpha * prime * beta + both * a[-1, -1] * fourth
+        total += second * (alpha * prime * a[-1, -1] + mixed * gamma + both * beta)
     return (KURTOSIS[task.inputs] - 3) * total
 
 
@@ -155,17 +177,23 @@ def final_implied_weights(weights: AttentionWeights, moments: Any, readout: str)
     instructions; the first layer has M = I, and of the last only the label's row is needed. Several times faster
     than the generic trajectory under vmap, which the tests hold it against.
     """
+    weights = weights.without_mlp().with_heads()
+    products = transpose(weights.key) @ weights.query
     identity = jnp.eye(moments.shape[0], dtype=moments.dtype)[:, :, None]
     m = jnp.broadcast_to(identity, moments.shape)
     for t in range(weights.layers - 1):
         own = moments if t == 0 else _product(_product(m, moments), m.swapaxes(0, 1))
-        left = jnp.einsum("ij,jkb->ikb", weights.value[t], own)
-        delta = jnp.einsum("ijb,jk->ikb", left, weights.key[t].T @ weights.query[t])
+        delta = sum(
+            jnp.einsum("ijb,jk->ikb", jnp.einsum("ij,jkb->ikb", value, own), product)
+            for value, product in zip(weights.value[t], products[t], strict=True)
+        )
         m += delta if t == 0 else _product(delta, m)
-    row = jnp.einsum("i,ijb->jb", weights.value[-1, -1], m)  # Mᵀv, then S, M, W_QᵀW_K and Mᵀ from the left
-    row = (m * (moments * row).sum(1)).sum(1)
-    row = weights.query[-1].T @ weights.key[-1] @ row
-    row = (m[-1] + (m * row[:, None]).sum(0))[:-1]
+    total = jnp.zeros(moments.shape[1:], moments.dtype)
+    for value, product in zip(weights.value[-1], products[-1], strict=True):
+        row = jnp.einsum("i,ijb->jb", value[-1], m)  # Mᵀv, then S, M, W_QᵀW_K and Mᵀ from the left
+        row = (m * (moments * row).sum(1)).sum(1)
+        total += product.T @ row
+    row = (m[-1] + (m * total[:, None]).sum(0))[:-1]
     return -row if readout == "minus" else row
 
 

@@ -7,13 +7,13 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import generator
-from icl_theory.attention import AttentionWeights, checked
 from icl_theory.estimate import Estimate
 from icl_theory.information.ladder import Batches, BoundLadder, ladder_of
 from icl_theory.information.simulation import Setting
 from icl_theory.risk import population_risk
 from icl_theory.tasks import LinearRegression
 from icl_theory.truncation import module_rank, truncate_weights
+from icl_theory.weights import AttentionWeights, checked
 
 _PAIRED = ("gap", "population", "gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
 

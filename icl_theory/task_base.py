@@ -23,15 +23,20 @@ class Prompt:
     x: Any
     """Inputs of the demonstrations, shape (batch, shots, d_x)."""
     y: Any
-    """Labels of the demonstrations, shape (batch, shots)."""
+    """Labels of the demonstrations, shape (batch, shots), or (batch, shots, d_y) if they are vectors."""
     x_query: Any
     """Query inputs, shape (batch, d_x)."""
     y_query: Any
-    """Query labels without noise, shape (batch,)."""
+    """Query labels without noise, shape (batch,), or (batch, d_y)."""
 
     def tokens(self) -> np.ndarray:
-        """The demonstrations as tokens h = [x; y], shape (batch, shots, d_x + 1)."""
-        return np.concatenate([self.x, np.asarray(self.y)[..., None]], axis=-1)
+        """The demonstrations as tokens h = [x; y], shape (batch, shots, d_x + d_y)."""
+        return _tokens(self.x, np.asarray(self.y))
+
+
+def _tokens(x: Any, y: np.ndarray) -> np.ndarray:
+    """[x; y] for inputs (batch, n, d_x) and labels (batch, n) or (batch, n, d_y)."""
+    return np.concatenate([x, y[..., None] if y.ndim == 2 else y], axis=-1)
 
 
 def square_root(covariance: np.ndarray) -> np.ndarray:
@@ -54,6 +59,8 @@ class Task(ABC):
     """Λ, shape (d_x, d_x)."""
     inputs: str
     """"gaussian", or "uniform": the u_i are independent and uniform on [-√3, √3]."""
+    outputs: int = 1
+    """d_y; where it is above 1, labels have an axis of that length."""
 
     def _check_inputs(self) -> None:
         dim = _checks.integer("dim", self.dim, 1, None, "use at least one input dimension")
@@ -71,7 +78,7 @@ class Task(ABC):
 
     @abstractmethod
     def labels(self, x: np.ndarray, tasks: np.ndarray) -> np.ndarray:
-        """Clean labels of inputs x (batch, n, d_x) under the functions `tasks` (batch, ...), shape (batch, n)."""
+        """Clean labels of inputs x (batch, n, d_x) under the functions `tasks` (batch, ...), (batch, n[, d_y])."""
 
     @abstractmethod
     def corrupted(self, rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
@@ -79,12 +86,21 @@ class Task(ABC):
 
     @abstractmethod
     def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
-        """E[y_q x_q S_xyᵀ] and E[S_xy S_xyᵀ] for N = `shots`, each (d_x, d_x), or a refusal."""
+        """C = E[Σ_c y_qc x_q s_cᵀ] and M = E[Σ_c s_c s_cᵀ] for N = `shots`, each (d_x, d_x), or a refusal.
+
+        c runs over the outputs; s_c = (1/N) Σ_i (Π y_i)_c x_i with Π the `label_projection`, so that at d_y = 1 they
+        are E[y_q x_q S_xyᵀ] and E[S_xy S_xyᵀ].
+        """
+
+    @property
+    def label_projection(self) -> np.ndarray:
+        """Π, shape (d_y, d_y): the orthogonal projection of labels through which the best one-layer model reads."""
+        return np.eye(self.outputs)
 
     @property
     def token_dimension(self) -> int:
-        """D = d_x + 1."""
-        return self.dim + 1
+        """D = d_x + d_y."""
+        return self.dim + self.outputs
 
     @cached_property
     def input_root(self) -> np.ndarray:
@@ -112,8 +128,7 @@ class Task(ABC):
     def sample_tokens(self, rng: np.random.Generator, tasks: np.ndarray, shots: int) -> np.ndarray:
         """Tokens [x; y] of the functions `tasks` (batch, ...), shape (batch, shots, D)."""
         x = self.sample_inputs(rng, (len(tasks), shots))
-        y = self.corrupted(rng, self.labels(x, tasks))
-        return np.concatenate([x, y[..., None]], axis=-1)
+        return _tokens(x, self.corrupted(rng, self.labels(x, tasks)))
 
     def sample(self, key: Any, batch: int, shots: int) -> Prompt:
         """A batch of prompts, each with a task of its own.
@@ -129,9 +144,15 @@ class Task(ABC):
         shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
         rng = generator(key)
         tasks = self.sample_tasks(rng, batch)
+        return self.sample_prompts(rng, tasks, shots)
+
+    def sample_prompts(self, rng: np.random.Generator, tasks: np.ndarray, shots: int) -> Prompt:
+        """One prompt with a query for each of the functions `tasks` (batch, ...)."""
         tokens = self.sample_tokens(rng, tasks, shots)
-        x_query = self.sample_inputs(rng, (batch,))
-        return Prompt(tokens[..., :-1], tokens[..., -1], x_query, self.labels(x_query[:, None], tasks)[:, 0])
+        x, y = tokens[..., : self.dim], tokens[..., self.dim :]
+        x_query = self.sample_inputs(rng, (len(tasks),))
+        y = y[..., 0] if self.outputs == 1 else y
+        return Prompt(x, y, x_query, self.labels(x_query[:, None], tasks)[:, 0])
 
     def require_linear(self, what: str) -> Any:
         """The task as `LinearRegression`, or a refusal."""

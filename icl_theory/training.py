@@ -9,7 +9,6 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import generator
-from icl_theory.attention import AttentionWeights
 from icl_theory.checkpoint import Checkpoints, Saved, Store, fingerprint
 from icl_theory.constructions import one_layer_optimum
 from icl_theory.ensemble import (
@@ -23,6 +22,7 @@ from icl_theory.ensemble import (
 )
 from icl_theory.risk import one_layer_risk
 from icl_theory.tasks import LinearRegression
+from icl_theory.weights import AttentionWeights
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import float64, transpose
-from icl_theory.attention import NORMALIZATIONS, AttentionWeights, checked, layer_update, second_moment
+from icl_theory.attention import NORMALIZATIONS, layer_update, second_moment
+from icl_theory.weights import AttentionWeights, checked
 
 
 @jax.tree_util.register_dataclass
@@ -96,7 +97,7 @@ def gradient_descent(x: Any, y: Any, *, steps: int, step_size: float, preconditi
 
 
 def implied_weights(accumulated: Any, readout: str = "minus") -> Any:
-    """p with ŷ = p · x_q: the y-x block of W_L with the readout's sign, shape (..., d_x)."""
+    """p with ŷ = p · x_q (one output): the y-x block of W_L with the readout's sign, shape (..., d_x)."""
     _checks.choice("readout", readout, ("minus", "plus"))
     row = accumulated[..., -1, :-1]
     return -row if readout == "minus" else row

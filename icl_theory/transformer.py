@@ -7,18 +7,19 @@ import jax.numpy as jnp
 from flax import nnx
 
 from icl_theory import _checks
-from icl_theory.attention import ACTIVATIONS, KINDS, MASKS, NORMALIZATIONS, AttentionWeights, forward_tokens
+from icl_theory.attention import ACTIVATIONS, KINDS, MASKS, NORMALIZATIONS, predict_batch
+from icl_theory.weights import AttentionWeights
 
 
 class InContextTransformer(nnx.Module):
-    """ŷ = ∓ (label slot of the query after all layers); its parameters are the matrices of an `AttentionWeights`.
+    """ŷ = ∓ (label slots of the query after all layers); its parameters are the matrices of an `AttentionWeights`.
 
-    The module computes in the dtype of its weights and of the prompt (`predict` is the float64 twin). For
-    `icl_theory.train`, which needs the second moment only, no module is needed; use this one for softmax, causal
-    masks, MLPs, or an optimiser of your own with `nnx.Optimizer`.
+    The module computes in the dtype of its weights and of the prompt (`predict` is the float64 twin). Use it with an
+    optimiser and a loop of your own (`nnx.Optimizer`); `icl_theory.train` trains the same models, many at once.
 
     Args:
-        weights: initial value, key, query, each (L, D, D); mlp_in, mlp_out optional.
+        weights: initial value, key, query, each (L, D, D), or (L, heads, D, D); mlp_in, mlp_out optional.
+        tied: all layers share one set of parameters, those of the first layer of `weights`.
         kind, mask, normalization, activation, readout: as in `forward` and `predict`.
 
     Raises: ValueError for an unknown option.
@@ -33,12 +34,13 @@ class InContextTransformer(nnx.Module):
         normalization: str = "mean",
         activation: str = "identity",
         readout: str = "minus",
+        tied: bool = False,
     ) -> None:
-        self.value, self.key, self.query = (
-            nnx.Param(jnp.asarray(m)) for m in (weights.value, weights.key, weights.query)
-        )
-        self.mlp_in = None if weights.mlp_in is None else nnx.Param(jnp.asarray(weights.mlp_in))
-        self.mlp_out = None if weights.mlp_out is None else nnx.Param(jnp.asarray(weights.mlp_out))
+        own = weights.first_layers(1) if tied else weights
+        self.value, self.key, self.query = (nnx.Param(jnp.asarray(m)) for m in (own.value, own.key, own.query))
+        self.mlp_in = None if own.mlp_in is None else nnx.Param(jnp.asarray(own.mlp_in))
+        self.mlp_out = None if own.mlp_out is None else nnx.Param(jnp.asarray(own.mlp_out))
+        self.heads, self.copies = weights.heads, weights.layers if tied else 1
         self.kind = _checks.choice("kind", kind, KINDS)
         self.mask = _checks.choice("mask", mask, MASKS)
         self.normalization = _checks.choice("normalization", normalization, NORMALIZATIONS)
@@ -48,14 +50,12 @@ class InContextTransformer(nnx.Module):
     @property
     def weights(self) -> AttentionWeights:
         """The present weights, for the theory functions."""
-        mlp = (None if m is None else m[...] for m in (self.mlp_in, self.mlp_out))
-        return AttentionWeights(self.value[...], self.key[...], self.query[...], *mlp)
+        mlp_in, mlp_out = (None if m is None else m[...] for m in (self.mlp_in, self.mlp_out))
+        own = AttentionWeights(self.value[...], self.key[...], self.query[...], mlp_in, mlp_out, self.heads)
+        return own.repeated(self.copies)
 
     def __call__(self, x: Any, y: Any, x_query: Any) -> jax.Array:
-        """Predictions (batch,) from x (batch, N, d_x), y (batch, N), x_query (batch, d_x)."""
-        tokens = jnp.concatenate([x, jnp.asarray(y)[..., None]], axis=-1)
-        queries = jnp.concatenate([x_query, jnp.zeros((*jnp.shape(x_query)[:-1], 1), tokens.dtype)], axis=-1)
-        options = self.kind, self.mask, self.normalization, self.activation
-        weights = self.weights
-        label = jax.vmap(lambda t, q: forward_tokens(weights, t, q, *options)[1][-1])(tokens, queries)
-        return -label if self.readout == "minus" else label
+        """Predictions (batch,) from x (batch, N, d_x), y (batch, N), x_query (batch, d_x); y (batch, N, d_y) alike."""
+        return predict_batch(
+            self.weights, x, y, x_query, (self.kind, self.mask, self.normalization, self.activation), self.readout
+        )

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from icl_theory import _checks
-from icl_theory.attention import AttentionWeights, checked
 from icl_theory.constructions import one_layer_optimum, preconditioner_risk
 from icl_theory.task_base import Task, square_root
+from icl_theory.weights import AttentionWeights, checked
 
 MODULES = ("value", "key", "query", "attention", "mlp", "all")
 _MATRICES = {
@@ -50,8 +50,10 @@ def truncate(matrix: Any, rank: int, *, metric: Any = None) -> Truncation:
         return Truncation((u[:, :rank] * values[:rank]) @ vt[:rank], values[:rank], values[rank:])
     size = matrix.shape[1]
     matrix = _checks.array("matrix", matrix, (size, size), "a metric needs a square matrix")
-    root = square_root(_checks.covariance("metric", metric, size))
-    if np.linalg.matrix_rank(root) < size:
+    metric = _checks.covariance("metric", metric, size)
+    root = square_root(metric)
+    # Of the metric itself: an eigenvalue that is zero up to rounding, 1e-16, would be 1e-8 in its root.
+    if np.linalg.matrix_rank(metric, hermitian=True) < size:
         raise _checks.refuse("metric", "a singular matrix", "a positive definite metric", "add a floor to it")
     whitened = truncate(root @ matrix @ root, rank)
     inverse = np.linalg.inv(root)
@@ -124,7 +126,7 @@ def _present(weights: AttentionWeights, module: str) -> tuple[str, ...]:
 
 
 def truncate_weights(weights: AttentionWeights, *, layer: int, module: str, rank: int) -> AttentionWeights:
-    """The weights with one module of one layer replaced by its best rank-r approximation (exact SVD).
+    """The weights with one module of one layer replaced by its best rank-r approximation (exact SVD), head by head.
 
     Args:
         weights: a single model. layer: counted from 0.
@@ -139,7 +141,10 @@ def truncate_weights(weights: AttentionWeights, *, layer: int, module: str, rank
     changes = {}
     for name in _present(weights, module):
         matrices = getattr(weights, name).copy()
-        matrices[layer] = truncate(matrices[layer], rank).matrix
+        if matrices.ndim == 4:
+            matrices[layer] = [truncate(head, rank).matrix for head in matrices[layer]]
+        else:
+            matrices[layer] = truncate(matrices[layer], rank).matrix
         changes[name] = matrices
     return weights.replace(**changes)
 

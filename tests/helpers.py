@@ -74,6 +74,12 @@ def _attention(
     return total / divisor
 
 
+def heads_of(weights: Any, layer: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """W_V, W_K, W_Q of every head of one layer."""
+    matrices = weights.value[layer], weights.key[layer], weights.query[layer]
+    return [matrices] if weights.heads is None else list(zip(*matrices, strict=True))
+
+
 def forward_by_token(
     weights: Any,
     demonstrations: np.ndarray,
@@ -93,14 +99,14 @@ def forward_by_token(
     tokens, count = list(np.array(demonstrations, dtype=float)), len(demonstrations)
     query = np.array(query, dtype=float)
     for t in range(len(weights.value) if layers is None else layers):
-        layer = (weights.value[t], weights.key[t], weights.query[t])
         divisor = float(count) if normalization == "mean" else 1.0
         updates = []
-        for i, token in enumerate(tokens):
-            seen = tokens[: i + 1] if mask == "causal" else tokens
-            rest = [] if mask == "causal" else [query]
-            updates.append(_attention(token, seen, rest, layer, kind, divisor))
-        updates.append(_attention(query, tokens, [query], layer, kind, divisor))
+        for i, token in enumerate([*tokens, query]):
+            causal = mask == "causal" and i < count
+            seen = tokens[: i + 1] if causal else tokens
+            rest = [] if causal else [query]
+            read = [_attention(token, seen, rest, head, kind, divisor) for head in heads_of(weights, t)]
+            updates.append(np.sum(read, axis=0))
         if weights.mlp_in is not None:
             updates = [weights.mlp_in[t] @ u for u in updates]
             updates = [np.maximum(u, 0.0) if activation == "relu" else u for u in updates]
@@ -122,8 +128,8 @@ def gradients(weights: Any, tokens: np.ndarray, layer: int) -> np.ndarray:
     m = accumulated_map(weights, tokens, layer)
     result = []
     for h in tokens:
-        value, key = weights.value[layer] @ m @ h, weights.key[layer] @ m @ h
-        result.append(np.outer(value, key) @ weights.query[layer] @ m)
+        heads = heads_of(weights, layer)
+        result.append(sum(np.outer(value @ m @ h, key @ m @ h) @ query @ m for value, key, query in heads))
     return np.array(result)
 
 

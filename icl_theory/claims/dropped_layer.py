@@ -4,9 +4,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.attention import AttentionWeights
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case, Workshop
+from icl_theory.weights import AttentionWeights
 
 _NAMES = ("gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
 

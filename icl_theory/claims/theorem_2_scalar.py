@@ -5,11 +5,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.attention import AttentionWeights
 from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import Case, Workshop
 from icl_theory.estimate import Estimate
 from icl_theory.tasks import LinearRegression
+from icl_theory.weights import AttentionWeights
 
 N, SCALE, WIDTH = 5, 50.0, 5.0  # demonstrations (b = 1 shown), scale of log h², width of the loss's window
 _CHUNK = 200_000

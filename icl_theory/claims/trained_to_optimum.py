@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from icl_theory.attention import AttentionWeights
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.one_layer_optimum import optimum, risk
 from icl_theory.risk import population_risk
+from icl_theory.weights import AttentionWeights
 
 
 def _untrained(case: Case) -> float:

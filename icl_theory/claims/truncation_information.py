@@ -4,12 +4,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.attention import AttentionWeights
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
 from icl_theory.information.ladder import Batches, divergences
 from icl_theory.information.simulation import Setting
 from icl_theory.truncation import truncate_weights
+from icl_theory.weights import AttentionWeights
 
 _PLANS = (("value", 5), ("value", 2), ("query", 4), ("key", 3), ("attention", 4))
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import generator
-from icl_theory.attention import AttentionWeights, checked
 from icl_theory.estimate import Estimate, generalization_bound
 from icl_theory.information.channel import (
     Channel,
@@ -31,6 +30,7 @@ from icl_theory.information.simulation import (
 from icl_theory.support import symmetric_coordinates
 from icl_theory.tasks import LinearRegression
 from icl_theory.trajectory import implied_weights
+from icl_theory.weights import AttentionWeights, checked
 
 FEWEST_RUNS = 16
 _PATH_PAIRS = 256  # outputs in a path sandwich whose maps depend on the path: a Cholesky factor per pair

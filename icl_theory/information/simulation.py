@@ -11,17 +11,11 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import transpose
-from icl_theory.attention import AttentionWeights
 from icl_theory.noise import layer_factors, sampling_factor
-from icl_theory.support import (
-    FactorRanks,
-    Support,
-    factor_ranks,
-    span,
-    symmetric_coordinates,
-    symmetric_pairs,
-)
+from icl_theory.summed_support import Ranks, SummedSupport, ranks_of, support_of
+from icl_theory.support import Support, span, symmetric_coordinates, symmetric_pairs
 from icl_theory.tasks import LinearRegression
+from icl_theory.weights import AttentionWeights
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class Setting:
 class Layer:
     """One layer of K noisy trajectories."""
 
-    support: Support
+    support: Support | SummedSupport
     """Coordinates of V_t for every trajectory (a stack of one where it does not depend on the path)."""
     maps: np.ndarray
     """P_t with z = P_t svec(X), shape (K or 1, d_t, m)."""
@@ -112,9 +106,9 @@ def gaussian_moment_covariance(covariance: np.ndarray) -> np.ndarray:
     return product * weight * weight[:, None]
 
 
-def _common_ranks(left: np.ndarray, right: np.ndarray, basis: np.ndarray, layer: int) -> FactorRanks:
+def _common_ranks(left: np.ndarray, right: np.ndarray, basis: np.ndarray, layer: int) -> Ranks:
     """Ranks of the pair, which almost surely do not depend on the path; refuse where rounding says otherwise."""
-    probe = {factor_ranks(left[k], right[k], basis) for k in range(0, len(left), max(1, len(left) // 4))}
+    probe = {ranks_of(left[k], right[k], basis) for k in range(0, len(left), max(1, len(left) // 4))}
     if len(probe) > 1:
         raise _checks.refuse(
             f"weights of layer {layer}",
@@ -130,12 +124,22 @@ def _layer(setting: Setting, index: int, accumulated: np.ndarray, look: np.ndarr
     basis, weights = setting.basis, setting.weights
     full_left, full_right = layer_factors(weights, index, accumulated)
     ranks = _common_ranks(full_left, full_right, basis, index)
-    support = Support.of(full_left, full_right, ranks, basis)
+    support = support_of(full_left, full_right, ranks, basis)
     left, right = full_left @ basis, basis.T @ full_right
     m = np.eye(weights.dimension) + accumulated
-    delta = left @ mean @ basis.T @ transpose(m) @ (weights.key[index].T @ weights.query[index])
+    key_query = transpose(weights.key[index]) @ weights.query[index]
+    delta = _images(
+        left, mean, basis.T @ (transpose(m) if weights.heads is None else transpose(m)[:, None]) @ key_query
+    )
     crude = (delta**2).sum((-2, -1)) * (m**2).sum((-2, -1))
-    return support, support.matrix(), crude, left @ look @ right
+    return support, support.matrix(), crude, _images(left, look, right)
+
+
+def _images(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """A X B for stacks (K, ...), summed over the heads where A and B are (K, heads, ...)."""
+    if left.ndim == 3:
+        return left @ middle @ right
+    return (left @ middle[:, None] @ right).sum(1)
 
 
 def draw(setting: Setting, rng: np.random.Generator, count: int) -> Draws:
