@@ -14,6 +14,8 @@ _HOME = {
     "LinearClassification": "teachers",
     "ReLUTeacher": "teachers",
     "SparseLinearRegression": "teachers",
+    "OneHotClassification": "vector_tasks",
+    "VectorRegression": "vector_tasks",
     "bayes_risk": "baselines",
     "least_squares_predict": "baselines",
     "least_squares_risk": "baselines",
@@ -32,6 +34,7 @@ _HOME = {
     "Checkpoints": "checkpoint",
     "TrainResult": "training",
     "gradient_descent_agreement": "agreement",
+    "accuracy": "risk",
     "population_risk": "risk",
     "train": "training",
     "NoiseCovariance": "noise",
@@ -76,7 +79,7 @@ if TYPE_CHECKING:
     from icl_theory.information.ladder import BoundLadder, bound_ladder
     from icl_theory.information.sandwich import Sandwich, mutual_information
     from icl_theory.noise import NoiseCovariance, gradient_noise
-    from icl_theory.risk import population_risk
+    from icl_theory.risk import accuracy, population_risk
     from icl_theory.support import support_dimension
     from icl_theory.sweep import rank_sweep
     from icl_theory.task_base import Prompt, Task
@@ -93,6 +96,7 @@ if TYPE_CHECKING:
         truncate_weights,
         truncation_curves,
     )
+    from icl_theory.vector_tasks import OneHotClassification, VectorRegression
     from icl_theory.weights import AttentionWeights
 
 

@@ -108,7 +108,8 @@ _forward = jax.jit(forward_tokens, static_argnums=(3, 4, 5, 6))
 _predict = jax.jit(predict_batch, static_argnums=(4, 5))
 
 
-def _options(kind: str, mask: str, normalization: str, activation: str) -> tuple[str, str, str, str]:
+def checked_options(kind: str, mask: str, normalization: str, activation: str) -> tuple[str, str, str, str]:
+    """The four options of a forward pass, or a refusal."""
     return (
         _checks.choice("kind", kind, KINDS),
         _checks.choice("mask", mask, MASKS),
@@ -148,7 +149,7 @@ def forward(
     tokens = _checks.array("demonstrations", demonstrations, (None, None), "pass one token per row")
     query = _checks.array("query", query, (tokens.shape[1],), "pass one token of the same dimension")
     weights = checked(weights, tokens.shape[1])
-    return _forward(weights, tokens, query, *_options(kind, mask, normalization, activation))[1]
+    return _forward(weights, tokens, query, *checked_options(kind, mask, normalization, activation))[1]
 
 
 @float64
@@ -183,4 +184,4 @@ def predict(
     y = _checks.array("prompt.y", prompt.y, (batch, shots, None)[: max(2, np.ndim(prompt.y))])
     x_query = _checks.array("prompt.x_query", prompt.x_query, (batch, width))
     weights = checked(weights, width + (1 if y.ndim == 2 else y.shape[2]))
-    return _predict(weights, x, y, x_query, _options(kind, mask, normalization, activation), readout)
+    return _predict(weights, x, y, x_query, checked_options(kind, mask, normalization, activation), readout)

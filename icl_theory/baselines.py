@@ -1,11 +1,13 @@
 """Truths as functions of the number of examples N: least squares, ridge and Bayes, their risks and predictions.
 
-Zero prediction is `task.zero_risk`. Every risk is E (ŷ - y_q)² with a clean query label; x_q, w and the label noise
-are integrated out, and only S_xx is sampled where no closed form is known. Every prediction sees exactly the N
-demonstrations of the prompt, as a model does.
+Zero prediction is `task.zero_risk`. Every risk is E |ŷ - y_q|² with a clean query label. For linear tasks x_q, w and
+the label noise are integrated out, and only S_xx is sampled where no closed form is known; for ReLU teachers and
+classification whole prompts are sampled. Every prediction sees exactly the N demonstrations of the prompt, as a model
+does.
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,11 @@ import numpy as np
 from icl_theory import _checks
 from icl_theory._numerics import EPS, generator, transpose
 from icl_theory.estimate import Estimate
+from icl_theory.sparse_posterior import sparse_bayes_losses
 from icl_theory.task_base import Prompt, Task, square_root
 from icl_theory.tasks import LinearRegression
+from icl_theory.teachers import SparseLinearRegression
+from icl_theory.vector_tasks import VectorRegression
 
 UNIT = "squared error"
 BLOCK_ENTRIES = 2**21
@@ -29,16 +34,21 @@ def least_squares_risk(task: Task, *, shots: int, samples: int = 4096, key: Any 
     For |N - r| ≤ 1 with noise the smallest eigenvalue of S has no inverse mean: +inf, for uniform inputs too.
 
     Args:
-        task: linear regression; any Λ, Ω, σ, w and inputs.
-        shots: N. samples: independent S_xx where no closed form is known. key: a jax.random.key or a whole number.
+        task: any; the formulas are for linear regression with any Λ, Ω, σ, w and inputs.
+        shots: N. samples: independent S_xx, or prompts, where no closed form is known.
+        key: a jax.random.key or a whole number.
 
     Returns: `Estimate` in squared label units, "exact" where a formula above applies, else "unbiased"; a note tells
         where the samples have no variance, so that the standard error is no guide.
-    Raises: ValueError for another task or a count below its minimum.
+    Raises: ValueError for a count below its minimum.
     Source: Hastie et al. 2022, Section 3 (arXiv:1903.08560v5) for the finite-N Wishart moments.
     """
-    linear: LinearRegression = task.require_linear("the least-squares risk")
     shots, samples = _counts(shots, samples)
+    if isinstance(task, VectorRegression):
+        return _times(task.outputs, least_squares_risk(task.row, shots=shots, samples=samples, key=key))
+    if not isinstance(task, LinearRegression):
+        return _sampled_prompts(task, shots, 0.0, np.eye(task.dim), samples, key)
+    linear = task
     rank, noisy = int(np.linalg.matrix_rank(linear.covariance)), linear.noise_std > 0
     if noisy and abs(shots - rank) <= 1:
         return Estimate(math.inf, unit=UNIT, note=f"label noise at N within 1 of the input rank {rank}")
@@ -62,41 +72,60 @@ def ridge_risk(
     tr Λ (B S_xx - I) Ω (B S_xx - I)ᵀ + (σ²/N) tr Λ B S_xx B: only S_xx is sampled.
 
     Args:
-        task: linear regression; any Λ, Ω, σ, w and inputs.
+        task: any; the formula is for linear regression with any Λ, Ω, σ, w and inputs.
         shots: N. penalty: λ > 0, in the mean convention. prior: Π, (d_x, d_x), may be singular; I if None.
-        samples: independent S_xx. key: a jax.random.key or a whole number; equal keys give equal S_xx.
+        samples: independent S_xx, or prompts. key: a jax.random.key or a whole number; equal keys give equal samples.
 
     Returns: `Estimate`, "unbiased", in squared label units.
-    Raises: ValueError for another task, λ ≤ 0 or a count below its minimum.
+    Raises: ValueError for λ ≤ 0 or a count below its minimum.
     """
-    linear: LinearRegression = task.require_linear("the ridge risk")
     shots, samples = _counts(shots, samples)
     penalty = _checks.number("penalty", penalty, low=0.0, strict=True, cure="use least_squares_risk")
-    return _sampled(linear, shots, penalty, _prior_root(prior, linear.dim), samples, key)
+    root = _prior_root(prior, task.dim)
+    if isinstance(task, VectorRegression):
+        return _times(task.outputs, _sampled(task.row, shots, penalty, root, samples, key))
+    if not isinstance(task, LinearRegression):
+        return _sampled_prompts(task, shots, penalty, root, samples, key)
+    return _sampled(task, shots, penalty, root, samples, key)
 
 
 def bayes_risk(task: Task, *, shots: int, samples: int = 4096, key: Any = 0) -> Estimate:
     """E tr(Λ Cov(w | demonstrations)), the least risk of any predictor that sees N demonstrations.
 
-    The posterior mean is ridge with λ = σ²/N and prior Π = Ω; for σ = 0 its limit, so 0 once N reaches the rank of
-    Ω^{1/2} Λ Ω^{1/2}.
+    For w ~ N(0, Ω) the posterior mean is ridge with λ = σ²/N and prior Π = Ω; for σ = 0 its limit, so 0 once N reaches
+    the rank of Ω^{1/2} Λ Ω^{1/2}. For sparse w it is a mixture over the supports (see `sparse_posterior`); for σ = 0
+    it is 0 once N > s, since then only the true support fits.
 
     Args:
-        task: linear regression with w ~ N(0, Ω); any Λ, Ω, σ and inputs.
-        shots: N. samples: independent S_xx. key: a jax.random.key or a whole number; equal keys give equal S_xx.
+        task: linear regression, with one or several outputs; any Λ, Ω, σ, inputs, and w dense or sparse.
+        shots: N. samples: independent S_xx (for sparse w, prompts). key: a jax.random.key or a whole number; equal
+            keys give equal samples.
 
     Returns: `Estimate` in squared label units, "unbiased", or "exact" where it is 0.
-    Raises: ValueError for another task, sparse w (its posterior is a mixture over supports) or a bad count.
+    Raises: ValueError for a task whose posterior mean is not known, too many supports, or a bad count.
     """
-    linear: LinearRegression = task.require_gaussian_tasks("the Bayes risk")
     shots, samples = _counts(shots, samples)
+    if isinstance(task, VectorRegression):
+        return _times(task.outputs, bayes_risk(task.row, shots=shots, samples=samples, key=key))
+    if isinstance(task, SparseLinearRegression):
+        return _sparse_bayes_risk(task, shots, samples, key)
+    linear: LinearRegression = task.require_gaussian_tasks("the Bayes risk")
     if linear.noise_std == 0 and shots >= _common_rank(linear, linear.task_root):
         return Estimate(0.0, unit=UNIT)
     return _sampled(linear, shots, linear.noise_std**2 / shots, linear.task_root, samples, key)
 
 
+def _sparse_bayes_risk(task: SparseLinearRegression, shots: int, samples: int, key: Any) -> Estimate:
+    if task.noise_std == 0:
+        if shots <= task.nonzero or np.linalg.matrix_rank(task.covariance) < task.dim:
+            got = f"no label noise with N = {shots} and s = {task.nonzero}"
+            raise _checks.refuse("task for the Bayes risk", got, "label noise, or N > s and a Λ of full rank", "add it")
+        return Estimate(0.0, unit=UNIT)
+    return _mean(sparse_bayes_losses(task, generator(key), samples, shots, BLOCK_ENTRIES))
+
+
 def least_squares_predict(prompt: Prompt) -> np.ndarray:
-    """w_ls · x_q with w_ls of least norm among the minimisers of Σ (w·x_i - y_i)²; shape (batch,).
+    """w_ls · x_q with w_ls of least norm among the minimisers of Σ |w·x_i - y_i|²; shape (batch,), or (batch, d_y).
 
     Args: prompt: N demonstrations and a query each. Raises: ValueError for wrong shapes or NaN.
     """
@@ -105,7 +134,7 @@ def least_squares_predict(prompt: Prompt) -> np.ndarray:
 
 
 def ridge_predict(prompt: Prompt, penalty: float, *, prior: Any = None) -> np.ndarray:
-    """w_λ · x_q with w_λ = argmin (1/N) Σ (w·x_i - y_i)² + λ wᵀ Π^{-1} w; shape (batch,).
+    """w_λ · x_q with w_λ = argmin (1/N) Σ (w·x_i - y_i)² + λ wᵀ Π^{-1} w; shape (batch,), or (batch, d_y).
 
     λ = σ²/N and Π = Ω give the Bayes prediction of `LinearRegression`.
 
@@ -165,9 +194,29 @@ def _sampled(
         _conditional_risk(task, _input_moments(task, rng, min(size, samples - done), shots), shots, penalty, root)
         for done in range(0, samples, size)
     ]
-    risks = np.concatenate(parts)
-    stderr = float(risks.std(ddof=1) / math.sqrt(samples))
-    return Estimate(float(risks.mean()), stderr, samples, "unbiased", UNIT, note)
+    return _mean(np.concatenate(parts), note)
+
+
+def _mean(values: np.ndarray, note: str = "") -> Estimate:
+    stderr = float(values.std(ddof=1) / math.sqrt(len(values)))
+    return Estimate(float(values.mean()), stderr, len(values), "unbiased", UNIT, note)
+
+
+def _times(factor: float, risk: Estimate) -> Estimate:
+    """The risk of `factor` independent outputs with the same inputs."""
+    return replace(risk, value=factor * risk.value, stderr=factor * risk.stderr)
+
+
+def _sampled_prompts(task: Task, shots: int, penalty: float, root: np.ndarray, samples: int, key: Any) -> Estimate:
+    """Mean of |ŷ - y_q|² over prompts, for tasks that are not linear; drawn in blocks."""
+    rng, errors = generator(key), []
+    size = max(1, BLOCK_ENTRIES // (max(shots, task.dim) * task.token_dimension))
+    for start in range(0, samples, size):
+        prompt = task.sample_prompts(rng, task.sample_tasks(rng, min(size, samples - start)), shots)
+        x, y, x_query = _arrays(prompt)
+        miss = _predictions(x @ root, y, x_query @ root, penalty) - prompt.y_query
+        errors.append((miss.reshape(len(miss), -1) ** 2).sum(1))
+    return _mean(np.concatenate(errors))
 
 
 def _conditional_risk(
@@ -191,7 +240,7 @@ def _arrays(prompt: Prompt) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise _checks.refuse("prompt", type(prompt).__name__, "a Prompt", "use task.sample or Prompt(x, y, ...)")
     x = _checks.array("prompt.x", prompt.x, (None, None, None))
     batch, shots, dim = x.shape
-    y = _checks.array("prompt.y", prompt.y, (batch, shots))
+    y = _checks.array("prompt.y", prompt.y, (batch, shots, None)[: max(2, np.ndim(prompt.y))])
     return x, y, _checks.array("prompt.x_query", prompt.x_query, (batch, dim))
 
 
@@ -201,5 +250,6 @@ def _predictions(x: np.ndarray, y: np.ndarray, x_query: np.ndarray, penalty: flo
     # numpy's convention for the rank, and directions below it carry nothing.
     present = s > s[:, :1] * max(x.shape[1:]) * EPS
     factor = np.divide(s, s**2 + x.shape[1] * penalty, out=np.zeros_like(s), where=present)
-    labels = (transpose(u) @ y[..., None])[..., 0]
-    return np.einsum("bi,bij,bj->b", factor * labels, vt, x_query)
+    labels = transpose(u) @ (y[..., None] if y.ndim == 2 else y)
+    prediction = np.einsum("bic,bij,bj->bc", factor[..., None] * labels, vt, x_query, optimize=True)
+    return prediction[:, 0] if y.ndim == 2 else prediction

@@ -21,7 +21,7 @@ import tyro
 
 from icl_theory import __version__
 from icl_theory.report.bounds import SweepConfig
-from icl_theory.report.train_run import TrainRunConfig
+from icl_theory.report.train_config import TrainRunConfig
 
 PROGRAM = "icl-theory"
 DESCRIPTION = (

@@ -11,14 +11,15 @@ from icl_theory.weights import AttentionWeights
 
 
 def gradient_descent_weights(
-    dim: int, *, layers: int = 1, step_size: float = 1.0, preconditioner: Any = None
+    dim: int, *, layers: int = 1, step_size: float = 1.0, preconditioner: Any = None, label_projection: Any = None
 ) -> AttentionWeights:
-    """W_K = diag(I, 0), W_Q = diag(P, 0), W_V = diag(0, -η): layer t is step t of w ← w - η P ∇(1/2N) Σ (w·x - y)².
+    """W_K = diag(I, 0), W_Q = diag(P, 0), W_V = diag(0, -ηΠ): layer t is step t of w ← w - η P ∇(1/2N) Σ |w·x - y|².
 
     With the minus readout and mean normalisation the prediction after L layers is that of L steps from w = 0.
 
     Args:
         dim: d_x. layers: L. step_size: η. preconditioner: P, shape (d_x, d_x); the identity if None.
+        label_projection: Π, shape (d_y, d_y), through which labels are read; the number 1 if None.
 
     Raises: ValueError. Source: von Oswald et al. 2023, Prop. 1 (arXiv:2212.07677v2).
     """
@@ -27,8 +28,10 @@ def gradient_descent_weights(
     step_size = _checks.number("step_size", step_size, low=-np.inf, cure="pass a finite step size")
     matrix = np.eye(dim) if preconditioner is None else preconditioner
     matrix = _checks.array("preconditioner", matrix, (dim, dim))
-    value, key, query = (np.zeros((layers, dim + 1, dim + 1)) for _ in range(3))
-    value[:, dim, dim] = -step_size
+    labels = np.eye(1) if label_projection is None else label_projection
+    labels = _checks.array("label_projection", labels, (len(labels), len(labels)))
+    value, key, query = (np.zeros((layers, dim + len(labels), dim + len(labels))) for _ in range(3))
+    value[:, dim:, dim:] = -step_size * labels
     key[:, :dim, :dim] = np.eye(dim)
     # w_1 = η P S_xy, and the forward pass gives p = η (K_xᵀ Q_x)ᵀ S_xy: hence the transpose.
     query[:, :dim, :dim] = matrix.T
@@ -49,6 +52,9 @@ def random_weights(key: Any, *, layers: int, dimension: int, scale: float = 0.5)
 def preconditioner_risk(preconditioner: Any, task: Task, shots: int) -> float:
     """E (x_q · P S_xy - y_q)² = E y_q² - 2 tr(P Cᵀ) + tr(Λ P M Pᵀ), C = E[y_q x_q S_xyᵀ], M = E[S_xy S_xyᵀ].
 
+    Labels that are vectors are read through the projection Π of the task, ŷ = Π S_yx Pᵀ x_q, and C and M are sums over
+    the outputs, see `Task.readout_moments`.
+
     Args: preconditioner: P, shape (d_x, d_x). task: with known `readout_moments`. shots: N.
     Returns: the exact risk in squared label units. Raises: ValueError where the moments are not known.
     """
@@ -66,12 +72,13 @@ def one_layer_optimum(task: Task, *, shots: int, rank: int | None = None) -> tup
     Γ = ((N+1)/N) Λ + ((tr Λ + σ²)/N) I, with risk tr Λ - tr(Λ² Γ^{-1}). The excess risk of P is
     ||Λ^{1/2} (P - P*) M^{1/2}||_F², so the best rank-m P comes from the SVD of Λ^{1/2} P* M^{1/2}.
 
-    With m unrestricted no one-layer linear model at all does better: the part of its readout that is even in the
-    labels is uncorrelated with y_q, whose law is symmetric in every task here, and the odd part is some P S_xy.
+    With scalar labels and m unrestricted no one-layer linear model at all does better: the part of its readout that is
+    even in the labels is uncorrelated with y_q, whose law is symmetric in every such task here, and the odd part is
+    some P S_xy. Labels that are vectors are read as ŷ = Π S_yx Pᵀ x_q, see `preconditioner_risk`.
 
     Args:
-        task: linear regression (dense or sparse w, Gaussian or uniform inputs), a ReLU teacher, or classification
-            with isotropic Gaussian inputs. shots: N. rank: m in 0..d_x, None for no constraint.
+        task: linear regression (dense or sparse w, several outputs, Gaussian or uniform inputs), a ReLU teacher, or
+            classification with isotropic Gaussian inputs. shots: N. rank: m in 0..d_x, None for no constraint.
 
     Returns: (weights, risk): one layer in the minus readout and mean normalisation; risk E (ŷ - y)².
     Raises: ValueError for unknown moments, a singular Λ, or a rank out of range.
@@ -91,4 +98,5 @@ def one_layer_optimum(task: Task, *, shots: int, rank: int | None = None) -> tup
         rank = _checks.integer("rank", rank, 0, dim, "choose a rank the preconditioner can have")
         best = np.linalg.solve(left, (u[:, :rank] * s[:rank]) @ vt[:rank]) @ np.linalg.inv(right)
         s = s[:rank]
-    return gradient_descent_weights(dim, preconditioner=best), task.zero_risk - float(s @ s)
+    weights = gradient_descent_weights(dim, preconditioner=best, label_projection=task.label_projection)
+    return weights, task.zero_risk - float(s @ s)

@@ -1,8 +1,9 @@
-"""An ensemble under training: its settings, its first weights, its random numbers, and one compiled chunk of steps."""
+"""An ensemble under training: its settings, its first weights, and one compiled chunk of steps."""
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +11,9 @@ import numpy as np
 import optax
 
 from icl_theory import _checks
+from icl_theory.attention import ACTIVATIONS, KINDS, MASKS, predict_batch
+from icl_theory.data import Draw, Pool, Source, moments_of
 from icl_theory.risk import READOUTS, final_implied_weights, quadratic_loss
-from icl_theory.tasks import assemble_moments
 from icl_theory.weights import AttentionWeights
 
 CHUNK_ENTRIES = 2**22
@@ -20,6 +22,7 @@ CHUNKS = 10
 """Fewest chunks of a run, hence the fewest calls of `progress`."""
 CHUNKS_WITH_STOP = 40
 """Fewest chunks where every border may be the end: a finer grid wastes fewer steps, each border costs about 1 ms."""
+SAMPLINGS = ("auto", "moments", "tokens")
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,35 @@ class TrainConfig:
     """"minus" or "plus"."""
     stop_excess: float | None = None
     """Stop once every seed's exact risk is within this share of the optimum (0.01: 1 %); None: run all steps."""
+    heads: int = 1
+    """Attention heads per layer."""
+    tied: bool = False
+    """Whether all layers share one set of weights."""
+    kind: str = "linear"
+    """"linear" or "softmax" attention."""
+    mask: str = "demonstrations"
+    """"demonstrations" or "causal"."""
+    hidden: int = 0
+    """Width of the MLP behind every attention layer; 0: none."""
+    activation: str = "identity"
+    """Of the MLP, "identity" or "relu"."""
+    sampling: str = "auto"
+    """"moments" (S drawn, x_q integrated out), "tokens" (whole prompts), "auto": moments where the model allows it."""
+    tasks: int | None = None
+    """Tasks of a finite pre-training set, one set per seed; None: fresh prompts for ever."""
+    prompts_per_task: int = 1
+    """Prompts of every task of a finite set."""
+
+    @property
+    def linear_in_moments(self) -> bool:
+        """Whether the model is a function of S, and linear in x_q."""
+        plain = (self.kind, self.mask) == ("linear", "demonstrations")
+        return plain and (self.hidden == 0 or self.activation == "identity")
 
 
 def checked_config(config: TrainConfig) -> TrainConfig:
     """The settings as plain Python numbers, or a refusal."""
-    counts = ("layers", "shots", "steps", "seeds", "batch")
+    counts = ("layers", "shots", "steps", "seeds", "batch", "heads", "prompts_per_task")
     # init_scale: zero weights have a zero gradient.
     sizes = {"learning_rate": "0.02", "init_scale": "0.2", "clip_norm": "1"}
     plain: dict[str, Any] = {
@@ -59,61 +86,66 @@ def checked_config(config: TrainConfig) -> TrainConfig:
         name: _checks.number(name, getattr(config, name), low=0.0, strict=True, cure=f"try {default}")
         for name, default in sizes.items()
     }
-    _checks.choice("readout", config.readout, READOUTS)
+    choices = {"readout": READOUTS, "kind": KINDS, "mask": MASKS, "activation": ACTIVATIONS, "sampling": SAMPLINGS}
+    for name, options in choices.items():
+        _checks.choice(name, getattr(config, name), options)
+    plain["hidden"] = _checks.integer("hidden", config.hidden, 0, None, "use 0 for no MLP")
+    if config.tasks is not None:
+        plain["tasks"] = _checks.integer("tasks", config.tasks, 1, None, "use None for fresh tasks for ever")
+    elif config.prompts_per_task > 1:
+        got = f"{config.prompts_per_task} without a number of tasks"
+        raise _checks.refuse("prompts_per_task", got, "1, or a finite set", "say how many tasks it has")
     if config.stop_excess is not None:
         cure = "try 0.01, or None for all steps"
         plain["stop_excess"] = _checks.number("stop_excess", config.stop_excess, low=0.0, strict=True, cure=cure)
     return replace(config, **plain)
 
 
-def initial_weights(rng: np.random.Generator, config: TrainConfig, dimension: int) -> AttentionWeights:
-    """W_K = W_Q = a O (O random orthogonal), W_V normal with deviation a / √D but its label entry ∓a; float32.
+def _orthogonal(rng: np.random.Generator, lead: tuple[int, ...], rows: int, columns: int) -> np.ndarray:
+    """Random matrices with orthonormal columns, or rows if there are more columns, float32."""
+    q = np.linalg.qr(rng.standard_normal((*lead, max(rows, columns), min(rows, columns))))[0]
+    return (q if rows >= columns else q.swapaxes(-1, -2)).astype(np.float32)
+
+
+def initial_weights(
+    rng: np.random.Generator, config: TrainConfig, dimension: int, outputs: int = 1
+) -> AttentionWeights:
+    """W_K = W_Q = a O (O random orthogonal), W_V normal with deviation a / √D but its label block ∓a I; float32.
 
     Independent W_K, W_Q, W_V leave W_KᵀW_Q with directions of the wrong sign; each must then cross a singular
     matrix, and for an anisotropic Λ most one-layer members stayed at 2.5 times the optimal risk. Here every
-    direction descends from the first step on.
+    direction descends from the first step on. Heads share W_V equally. An MLP starts as W_in with orthonormal rows or
+    columns and W_out = W_inᵀ (twice that for ReLU, which passes half), so that it begins near the identity. Tied
+    layers have one set of matrices.
     """
-    scale, shape = config.init_scale, (config.seeds, config.layers, dimension, dimension)
-    value = scale / math.sqrt(dimension) * rng.standard_normal(shape)
-    value[..., -1, -1] = -scale if config.readout == "minus" else scale
-    key = scale * np.linalg.qr(rng.standard_normal(shape))[0]
-    value, key = value.astype(np.float32), key.astype(np.float32)
-    return AttentionWeights(value, key, key)
+    scale, layers = config.init_scale, 1 if config.tied else config.layers
+    heads = (config.heads,) if config.heads > 1 else ()
+    lead = (config.seeds, layers, *heads)
+    value = scale / math.sqrt(dimension) * rng.standard_normal((*lead, dimension, dimension))
+    label = -scale if config.readout == "minus" else scale
+    value[..., -outputs:, -outputs:] = label * np.eye(outputs)
+    key = np.float32(scale) * _orthogonal(rng, lead, dimension, dimension)
+    mlp_in = mlp_out = None
+    if config.hidden:
+        mlp_in = _orthogonal(rng, lead[:2], config.hidden, dimension)
+        mlp_out = np.ascontiguousarray(mlp_in.swapaxes(-1, -2)) * np.float32(2 if config.activation == "relu" else 1)
+    value = (value / config.heads).astype(np.float32)
+    return AttentionWeights(value, key, key, mlp_in, mlp_out, heads[0] if heads else None)
 
 
-def chunk_length(config: TrainConfig, dim: int) -> int:
-    """Steps per compiled chunk: equal lengths, so that one compilation serves all of them.
+def chunk_length(config: TrainConfig, entries: int) -> int:
+    """Steps per compiled chunk for prompts of so many numbers: equal lengths, so that one compilation serves all.
 
     The last chunk may run past `steps`; there the cosine has reached 0 and the surplus steps change nothing.
     """
-    width = min(dim, config.shots)
-    entries = config.seeds * config.batch * (dim * width + width + dim + 1)
     fewest = CHUNKS if config.stop_excess is None else CHUNKS_WITH_STOP
-    chunks = max(fewest, math.ceil(config.steps * entries / CHUNK_ENTRIES))
+    chunks = max(fewest, math.ceil(config.steps * config.seeds * config.batch * entries / CHUNK_ENTRIES))
     return math.ceil(config.steps / min(chunks, config.steps))
 
 
-def draw_chunk(rng: np.random.Generator, config: TrainConfig, length: int, dim: int, task_root: np.ndarray) -> tuple:
-    """Bartlett factor T, task w, Qᵀε and the χ² rest for a chunk; each with leading axes (length, seeds, batch).
-
-    Drawn by numpy outside the scan: its χ² variates cost a fixed time for any degrees of freedom, where jax's
-    rejection loops inside the scan took longer than the training of one layer and seconds more to compile.
-    """
-    lead, width, shots = (length, config.seeds, config.batch), min(dim, config.shots), config.shots
-    factor = rng.standard_normal((*lead, dim, width), dtype=np.float32)
-    if shots >= dim:
-        index = np.arange(dim)
-        factor *= np.tri(dim, k=-1, dtype=np.float32)
-        factor[..., index, index] = _chi(rng, shots - index, (*lead, dim))
-    w = rng.standard_normal((*lead, dim), dtype=np.float32) @ task_root
-    inside = rng.standard_normal((*lead, width), dtype=np.float32)
-    rest = _chi(rng, np.asarray(shots - width), lead) ** 2 if shots > width else np.zeros(lead, np.float32)
-    return factor, w, inside, rest
-
-
-def _chi(rng: np.random.Generator, freedom: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Square roots of χ² variates, float32."""
-    return np.sqrt(rng.chisquare(freedom, size)).astype(np.float32)
+def draw_chunk(rng: np.random.Generator, config: TrainConfig, length: int, source: Source | Pool) -> Draw:
+    """The data of a chunk, leading axes (length, seeds, batch)."""
+    return source.draw(rng, (length, config.seeds, config.batch))
 
 
 def _optimizer(steps: Any, learning_rate: Any, clip_norm: Any) -> Any:
@@ -131,25 +163,53 @@ def _optimizer(steps: Any, learning_rate: Any, clip_norm: Any) -> Any:
 
 
 def initial_optimizer(weights: Any) -> Any:
-    """The optimiser's state for every seed."""
-    return jax.vmap(_optimizer(1, 1.0, 1.0).init)(weights)
+    """The optimiser's state for every seed: all of it is zero, so only its shapes are asked for."""
+    shapes = jax.eval_shape(jax.vmap(_optimizer(1, 1.0, 1.0).init), weights)
+    return jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
 
 
-def _batch_loss(weights: AttentionWeights, draw: tuple, data: tuple, readout: str) -> Any:
-    """Mean of (p - w)ᵀ Λ (p - w) over the prompts of one step of one seed."""
-    (factor, w, inside, rest), (root, covariance, noise_std, shots) = draw, data
-    moments = assemble_moments(root, noise_std, factor, w, inside, rest, shots, jnp)
-    p = final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), readout)
-    return quadratic_loss(p.T, w, covariance).mean()
+class Model(NamedTuple):
+    """What of a model is known at compile time."""
+
+    kind: str
+    mask: str
+    activation: str
+    readout: str
+    copies: int
+    """How often the weights are applied one after the other: L if tied, else 1."""
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> "Model":
+        """The model of a run."""
+        copies = config.layers if config.tied else 1
+        return cls(config.kind, config.mask, config.activation, config.readout, copies)
 
 
-@jax.jit(static_argnames="readout")
-def run_chunk(weights: Any, state: Any, draws: tuple, data: tuple, schedule: tuple, readout: str) -> tuple:
-    """A chunk of steps of every seed; settings are traced, so that only shapes and the readout recompile."""
+def batch_loss(weights: AttentionWeights, draw: Draw, data: tuple, model: Model) -> Any:
+    """Mean loss over the prompts of one step of one seed.
+
+    (p - w)ᵀ Λ (p - w) where the task w was drawn, (p · x_q - y_q)² where S and a query were, |ŷ - y_q|² for tokens.
+    """
+    root, covariance, noise_std, shots = data
+    weights = weights.repeated(model.copies)
+    if "x" in draw:
+        options = model.kind, model.mask, "mean", model.activation
+        guess = predict_batch(weights, draw["x"], draw["y"], draw["x_query"], options, model.readout)
+        return ((guess - draw["y_query"]) ** 2).reshape(len(guess), -1).sum(-1).mean()
+    moments = moments_of(draw, root, noise_std, shots)
+    p = final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), model.readout).T
+    if "w" in draw:
+        return quadratic_loss(p, draw["w"], covariance).mean()
+    return (((p * draw["x_query"]).sum(-1) - draw["y_query"]) ** 2).mean()
+
+
+@partial(jax.jit, static_argnames="model")
+def run_chunk(weights: Any, state: Any, draws: Draw, data: tuple, schedule: tuple, model: Model) -> tuple:
+    """A chunk of steps of every seed; settings are traced, so that only shapes and the model recompile."""
     update = _optimizer(*schedule).update
 
-    def member(weights: Any, state: Any, draw: tuple) -> tuple:
-        loss, gradient = jax.value_and_grad(_batch_loss)(weights, draw, data, readout)
+    def member(weights: Any, state: Any, draw: Draw) -> tuple:
+        loss, gradient = jax.value_and_grad(batch_loss)(weights, draw, data, model)
         # One prompt can overflow float32 in a deep model (p is of degree (3^L - 1) / 2 in S): such a step is left
         # out instead of turning the member into NaN for good; the loss that `train` returns still shows it.
         finite = jnp.isfinite(sum((g**2).sum() for g in jax.tree.leaves(gradient)))
@@ -157,7 +217,7 @@ def run_chunk(weights: Any, state: Any, draws: tuple, data: tuple, schedule: tup
         change, state = update(gradient, state)
         return optax.apply_updates(weights, change), state, loss
 
-    def step(carry: tuple, draw: tuple) -> tuple:
+    def step(carry: tuple, draw: Draw) -> tuple:
         weights, state, loss = jax.vmap(member)(carry[0], carry[1], draw)
         return (weights, state), loss
 

@@ -17,14 +17,20 @@ BLOCKS = 200
 
 
 def loss_curve(
-    losses: np.ndarray, path_stem: str | Path, *, optimum: float, layers: int, formats: Sequence[str] = ("pdf", "png")
+    losses: np.ndarray,
+    path_stem: str | Path,
+    *,
+    optimum: float | None,
+    layers: int,
+    formats: Sequence[str] = ("pdf", "png"),
 ) -> list[Path]:
     """Loss against steps: every seed thin, their mean thick, the exact one-layer optimum as a line; logarithmic.
 
     Args:
         losses: (seeds, steps), squared label units; steps at which a loss is not finite are left out.
         path_stem: where to write, without the ending; each file is replaced in one step.
-        optimum: exact risk of the best one-layer model, for deeper models a reference and not their optimum.
+        optimum: exact risk of the best one-layer model, for deeper models a reference and not their optimum; None
+            draws no line.
         layers: L, for the legend. formats: "pdf", "png".
 
     Returns: the files written. Raises: ValueError for losses of another shape or an unknown format.
@@ -42,8 +48,9 @@ def loss_curve(
             label = f"each of {len(curves)} seeds" if i == 0 else None
             axis.plot(steps, curve, color="#56B4E9", linewidth=0.6, alpha=0.6, label=label)
         axis.plot(steps, curves.mean(0), color="#0072B2", label="mean over seeds")
-        label = "exact optimum" if layers == 1 else f"one-layer optimum (reference; {layers} layers here)"
-        axis.axhline(optimum, color="black", linestyle="--", linewidth=1, label=label)
+        if optimum is not None:
+            label = "exact optimum" if layers == 1 else f"one-layer optimum (reference; {layers} layers here)"
+            axis.axhline(optimum, color="black", linestyle="--", linewidth=1, label=label)
         axis.set_yscale("log")
         axis.set(xlabel="step", ylabel="loss (squared label units)")
         axis.legend(frameon=False)

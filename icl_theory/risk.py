@@ -1,6 +1,7 @@
-"""Population risk of a linear-attention model: a closed form for one layer, Monte Carlo over S for more."""
+"""Population risk of a model: a closed form where there is one, else Monte Carlo over S or over whole prompts."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -9,11 +10,14 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import float64, generator, transpose
-from icl_theory.constructions import preconditioner_risk
+from icl_theory.attention import checked_options, predict
 from icl_theory.estimate import Estimate
-from icl_theory.task_base import KURTOSIS, Task
+from icl_theory.exact_risk import exact_risk
+from icl_theory.task_base import Prompt, Task
 from icl_theory.tasks import LinearRegression
+from icl_theory.teachers import LinearClassification
 from icl_theory.trajectory import implied_weights, trajectory_from_moment
+from icl_theory.vector_tasks import OneHotClassification
 from icl_theory.weights import AttentionWeights, checked
 
 READOUTS = ("minus", "plus")
@@ -30,127 +34,116 @@ def population_risk(
     samples: int | None = None,
     key: Any = None,
     readout: str = "minus",
+    kind: str = "linear",
+    mask: str = "demonstrations",
+    activation: str = "identity",
 ) -> Estimate:
-    """E (ŷ - y)² = E (p - w)ᵀ Λ (p - w) with ŷ = p · x_q, over tasks w, demonstrations and the query.
+    """E |ŷ - y|² over tasks, demonstrations and the query; for linear attention E (p - w)ᵀ Λ (p - w), ŷ = p · x_q.
 
-    One layer: a closed form in W_V, W_K, W_Q, nothing is sampled (see `one_layer_risk`). More layers: the query
-    is integrated out and S is drawn directly, so the cost per sample is O(L D³) whatever N is. The same key and
-    samples mean the same (S, w) for every model, so that models are compared on common random numbers.
+    Three roads, the first that applies:
+
+    * one linear layer on linear regression, or reading labels as ŷ = Π S_yx Pᵀ x_q on a task that knows its moments:
+      a closed form in W_V, W_K, W_Q, nothing is sampled (see `exact_risk`);
+    * deeper linear models on linear regression with Gaussian inputs: the query is integrated out and S is drawn
+      directly, so the cost per sample is O(L D³) whatever N is;
+    * everything else: whole prompts with a query are sampled.
+
+    The same key and samples mean the same draws for every model, so that models are compared on common random numbers.
 
     Args:
-        weights: a single model, value, key, query each (L, D, D), mean normalisation; an MLP is taken as linear.
-        task: linear regression with any Λ, Ω and σ, dense or sparse w; uniform inputs for one layer. For the other
-            tasks one layer of the form ŷ = x_q · P S_xy (v_x = 0, B_y = 0). y is the query's label without noise.
+        weights: a single model, value, key, query each (L, D, D) or (L, heads, D, D); mean normalisation.
+        task: any. y is the query's label without noise.
         shots: N, the number of demonstrations.
-        samples: independent (S, w) for L > 1, 4096 if None; ignored for one layer, which is exact anyway.
-        key: a jax.random.key or a whole number for L > 1, 0 if None.
-        readout: "minus", ŷ = -(label slot of the query), or "plus".
+        samples: independent draws, 4096 if None; ignored where the risk is exact.
+        key: a jax.random.key or a whole number, 0 if None.
+        readout: "minus", ŷ = -(label slots of the query), or "plus".
+        kind, mask, activation: as in `forward`.
 
-    Returns: `Estimate` in squared label units: "exact" for one layer, else "unbiased" with its standard error.
+    Returns: `Estimate` in squared label units: "exact", or "unbiased" with its standard error.
         Deep models have heavy tails (p is of degree (3^L - 1) / 2 in S): far from a good model the error bar is
         itself noisy. A model that overflows float64 gets +inf, with a note.
-    Raises: ValueError for an ensemble, a task or model beyond the above, a wrong token dimension or a count below
-        its minimum.
-    Source: new; Wishart and Gaussian moments, see `one_layer_risk`.
+    Raises: ValueError for an ensemble, a wrong token dimension, an unknown option or a count below its minimum.
+    Source: new; Wishart and Gaussian moments, see `exact_risk.one_layer_risk`.
     """
     weights = checked(weights, task.token_dimension)
     shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
     samples = 4096 if samples is None else samples
     samples = _checks.integer("samples", samples, 2, None, "a standard error needs two samples")
     _checks.choice("readout", readout, READOUTS)
-    if weights.layers == 1:
-        return Estimate(_exact_risk(weights, task, shots, readout), unit=UNIT)
-    linear: LinearRegression = task.require_gaussian_inputs("the population risk of several layers")
-    losses = _sampled_losses(weights, linear, shots, samples, 0 if key is None else key, readout)
-    return summary(losses)
+    options = checked_options(kind, mask, "mean", activation)
+    key = 0 if key is None else key
+    if linear_in_moments(weights, options):
+        exact = exact_risk(weights, task, shots, readout) if weights.layers == 1 else None
+        if exact is not None:
+            return Estimate(exact, unit=UNIT)
+        if isinstance(task, LinearRegression) and task.inputs == "gaussian":
+            return summary(_sampled_losses(weights, task, shots, samples, key, readout))
+    return summary(token_losses(weights, task, shots, samples, key, options, readout))
 
 
-def _exact_risk(weights: AttentionWeights, task: Task, shots: int, readout: str) -> float:
-    """One layer: any weights for linear regression, else those whose readout is P S_xy and nothing more."""
-    factors = _readout_factors(weights)
-    if isinstance(task, LinearRegression) or any(v[:-1].any() or b[-1].any() for v, b in factors):
-        return one_layer_risk(weights, task.require_linear("weights that read S_xx or S_yy"), shots, readout)
-    sign = -1.0 if readout == "minus" else 1.0
-    return preconditioner_risk(sign * sum(v[-1] * b[:-1].T for v, b in factors), task, shots)
+def linear_in_moments(weights: AttentionWeights, options: tuple[str, str, str, str]) -> bool:
+    """Whether the prediction is a function of S and linear in x_q: linear attention, full mask, no ReLU."""
+    kind, mask, _, activation = options
+    return (kind, mask) == ("linear", "demonstrations") and (weights.mlp_in is None or activation == "identity")
 
 
-def _readout_factors(weights: AttentionWeights) -> list[tuple[np.ndarray, np.ndarray]]:
-    """v = W_V[y, :] (D,) and B = (W_Kᵀ W_Q)[:, x] (D, d_x) of every head: p = ± Σ_heads Bᵀ S v."""
-    explicit = weights.without_mlp().with_heads()
-    products = transpose(explicit.key[0]) @ explicit.query[0]
-    return [(value[-1], product[:, :-1]) for value, product in zip(explicit.value[0], products, strict=True)]
+def token_losses(
+    weights: AttentionWeights,
+    task: Task,
+    shots: int,
+    samples: int,
+    key: Any,
+    options: tuple[str, str, str, str],
+    readout: str,
+) -> np.ndarray:
+    """Independent draws of |ŷ - y_q|² from whole prompts, shape (samples,)."""
+    errors = [
+        ((guess - prompt.y_query) ** 2).reshape(len(guess), -1).sum(1)
+        for guess, prompt in _predictions(weights, task, shots, samples, key, options, readout)
+    ]
+    return np.concatenate(errors)[:samples]
 
 
-def one_layer_risk(weights: AttentionWeights, task: LinearRegression, shots: int, readout: str) -> float:
-    """E pᵀΛp - 2 E pᵀΛw + tr ΛΩ for p = ± Σ_heads Bᵀ S v, with v = W_V[y, :] and B = (W_Kᵀ W_Q)[:, x].
+def _predictions(
+    weights: AttentionWeights, task: Task, shots: int, samples: int, key: Any, options: tuple, readout: str
+) -> Iterator[tuple[np.ndarray, Prompt]]:
+    """Predictions and the prompts they are for, in blocks of equal size (one compilation)."""
+    rng = generator(key)
+    blocks = math.ceil(samples * shots * task.token_dimension / BLOCK_ENTRIES)
+    kind, mask, normalization, activation = options
+    for _ in range(blocks):
+        prompt = task.sample_prompts(rng, task.sample_tasks(rng, math.ceil(samples / blocks)), shots)
+        named = {"kind": kind, "mask": mask, "normalization": normalization, "activation": activation}
+        yield predict(weights, prompt, readout=readout, **named), prompt
 
-    For Gaussian inputs, given w, N S ~ Wishart(Σ_w, N), so that a pair of heads with A = B Λ B'ᵀ has
 
-        E[vᵀS A S v' | w] = ((Σ_w v)ᵀ A (Σ_w v') + (1/N) ((Σ_w v)ᵀ Aᵀ (Σ_w v') + tr(A Σ_w) vᵀ Σ_w v')),
+def accuracy(
+    weights: AttentionWeights,
+    task: LinearClassification | OneHotClassification,
+    *,
+    shots: int,
+    samples: int = 4096,
+    key: Any = 0,
+    readout: str = "minus",
+    kind: str = "linear",
+    mask: str = "demonstrations",
+    activation: str = "identity",
+) -> Estimate:
+    """P(sign ŷ = y_q) for labels ±1, P(argmax ŷ = class) for one-hot labels, over whole prompts.
 
-    and E[p | w] = ± Σ Bᵀ Σ_w v. Σ_w v, tr(A Σ_w) and vᵀ Σ_w v' are polynomials c0 + c1·w + c2 q in w, with q = wᵀΛw;
-    odd moments of w vanish, E q = tr ΛΩ, and E q² is `task.task_quartic(Λ, Λ)`. Other inputs add `_cumulant_term` / N.
-    Arguments as in `population_risk`, checked.
+    Args: as in `population_risk`; the task is a classification.
+    Returns: `Estimate`, "unbiased", unit "accuracy". Raises: ValueError for another task or an option out of range.
     """
-    lam, omega = task.covariance, task.task_covariance
-    heads = _readout_factors(weights)
-    square = sum(_pair_square(first, second, task, shots) for first in heads for second in heads)
-    cross = sum(np.trace(_moved(v, task)[1].T @ b @ lam @ omega) for v, b in heads)
-    sign = -1.0 if readout == "minus" else 1.0
-    return float(square - 2 * sign * cross + np.trace(lam @ omega))
-
-
-def _moved(v: np.ndarray, task: LinearRegression) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Σ_w v = u0 + u1 w + u2 q; its label slot is v_xᵀΛw + v_y (q + σ²)."""
-    lam = task.covariance
-    u0 = np.append(lam @ v[:-1], v[-1] * task.noise_std**2)
-    return u0, np.vstack([v[-1] * lam, lam @ v[:-1]]), np.append(np.zeros(task.dim), v[-1])
-
-
-def _pair_square(first: tuple, second: tuple, task: LinearRegression, shots: int) -> float:
-    """E[vᵀS A S v'] with A = B Λ B'ᵀ of two heads (v, B) and (v', B')."""
-    (v, b), (other, c) = first, second
-    lam, omega = task.covariance, task.task_covariance
-    a = b @ lam @ c.T
-    q1, q2 = np.trace(lam @ omega), task.task_quartic(lam, lam)
-    u, m = _moved(v, task), _moved(other, task)
-
-    def form(matrix: np.ndarray) -> float:
-        """E[(Σ_w v)ᵀ matrix (Σ_w v')]."""
-        middle = np.trace(u[1].T @ matrix @ m[1] @ omega)
-        return (
-            u[0] @ matrix @ m[0]
-            + middle
-            + q1 * (u[0] @ matrix @ m[2] + u[2] @ matrix @ m[0])
-            + q2 * (u[2] @ matrix @ m[2])
-        )
-
-    # tr(A Σ_w) = t0 + t1·w + t2 q and vᵀ Σ_w v' = s0 + s1·w + s2 q.
-    noise = task.noise_std**2
-    t0, t1, t2 = np.trace(a[:-1, :-1] @ lam) + a[-1, -1] * noise, lam @ (a[:-1, -1] + a[-1, :-1]), a[-1, -1]
-    s0, s2 = v[:-1] @ lam @ other[:-1] + v[-1] * other[-1] * noise, v[-1] * other[-1]
-    s1 = lam @ (v[-1] * other[:-1] + other[-1] * v[:-1])
-    fluctuation = t0 * s0 + (t0 * s2 + t2 * s0) * q1 + t2 * s2 * q2 + t1 @ omega @ s1
-    return form(a) + (form(a.T) + fluctuation + _cumulant_term(v, other, a, task)) / shots
-
-
-def _cumulant_term(v: np.ndarray, other: np.ndarray, a: np.ndarray, task: LinearRegression) -> float:
-    """(κ - 3) Σ_i E_w (v·f_i)(v'·f_i) f_iᵀAf_i: what E (v·h)(v'·h) hᵀAh has beyond Gaussian tokens; 0 if κ = 3.
-
-    h = Σ_i u_i f_i + σ ε e_y with f_i = [r_i; z_i], r_i the columns of Λ^{1/2} and z_i = w·r_i; the u_i are
-    independent with fourth cumulant κ - 3, and cumulants of independent terms add.
-    """
-    total = 0.0
-    for r in task.input_root.T:
-        second = r @ task.task_covariance @ r  # E z²
-        fourth = task.task_quartic(np.outer(r, r), np.outer(r, r))  # E z⁴
-        # v·f = α + v_y z, v'·f = α' + v'_y z and fᵀAf = β + γ z + A_yy z²; odd powers of z have mean 0.
-        alpha, prime, beta = v[:-1] @ r, other[:-1] @ r, r @ a[:-1, :-1] @ r
-        mixed, both = alpha * other[-1] + prime * v[-1], v[-1] * other[-1]
-        gamma = (a[:-1, -1] + a[-1, :-1]) @ r
-        total += alpha * prime * beta + both * a[-1, -1] * fourth
-        total += second * (alpha * prime * a[-1, -1] + mixed * gamma + both * beta)
-    return (KURTOSIS[task.inputs] - 3) * total
+    weights = checked(weights, task.token_dimension)
+    if not isinstance(task, LinearClassification | OneHotClassification):
+        cure = "use population_risk"
+        raise _checks.refuse("task for the accuracy", f"a {type(task).__name__}", "a classification", cure)
+    shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
+    samples = _checks.integer("samples", samples, 2, None, "a standard error needs two samples")
+    options = checked_options(kind, mask, "mean", activation)
+    blocks = _predictions(weights, task, shots, samples, key, options, readout)
+    right = np.concatenate([task.correct(guess, prompt.y_query) for guess, prompt in blocks])[:samples]
+    return Estimate(float(right.mean()), float(right.std(ddof=1) / math.sqrt(samples)), samples, "unbiased", "accuracy")
 
 
 def quadratic_loss(p: Any, w: Any, covariance: Any) -> Any:

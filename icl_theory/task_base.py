@@ -93,6 +93,11 @@ class Task(ABC):
         """
 
     @property
+    def knows_moments(self) -> bool:
+        """Whether `readout_moments` has a closed form for these inputs."""
+        return True
+
+    @property
     def label_projection(self) -> np.ndarray:
         """Π, shape (d_y, d_y): the orthogonal projection of labels through which the best one-layer model reads."""
         return np.eye(self.outputs)

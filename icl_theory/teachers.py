@@ -141,12 +141,24 @@ class LinearClassification(Task):
         """E y_q² = 1."""
         return 1.0
 
+    @property
+    def _round_inputs(self) -> bool:
+        return bool(np.array_equal(self.covariance, self.covariance[0, 0] * np.eye(self.dim)))
+
+    @property
+    def knows_moments(self) -> bool:
+        """Gaussian x ~ N(0, λI) only."""
+        return self.inputs == "gaussian" and self._round_inputs
+
+    def correct(self, prediction: np.ndarray, y_query: np.ndarray) -> np.ndarray:
+        """Whether the sign of a prediction (batch,) is the query's label, shape (batch,)."""
+        return np.where(prediction >= 0, 1.0, -1.0) == y_query
+
     def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
         """(1-2q) C and ((N-1)/N) (1-2q)² C + Λ/N with C = (2λ/π) I/d_x, since y² = 1; Gaussian x ~ N(0, λI) only."""
         scale = self.covariance[0, 0]
-        round_inputs = np.array_equal(self.covariance, scale * np.eye(self.dim))
-        if self.inputs != "gaussian" or not round_inputs:
-            got = f"{self.inputs} inputs with Λ {'=' if round_inputs else '≠'} λI"
+        if not self.knows_moments:
+            got = f"{self.inputs} inputs with Λ {'=' if self._round_inputs else '≠'} λI"
             cure = "drop covariance and inputs, or sample"
             raise _checks.refuse("task for the moments of S_xy", got, "Gaussian inputs with Λ = λI", cure)
         kept = 1 - 2 * self.flip_probability

@@ -1,7 +1,7 @@
-"""Training ensembles of linear-attention models: seeds in one vmap, steps in one scan, at a cost free of N."""
+"""Training ensembles of in-context models: seeds in one vmap, steps in one scan; for linear attention free of N."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -9,18 +9,20 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import generator
-from icl_theory.checkpoint import Checkpoints, Saved, Store, fingerprint
+from icl_theory.checkpoint import Checkpoints, Store
 from icl_theory.constructions import one_layer_optimum
+from icl_theory.data import MomentSource, Pool, Source, TokenMomentSource, TokenSource
 from icl_theory.ensemble import (
+    Model,
     TrainConfig,
     checked_config,
     chunk_length,
     draw_chunk,
-    initial_optimizer,
-    initial_weights,
     run_chunk,
 )
-from icl_theory.risk import one_layer_risk
+from icl_theory.exact_risk import one_layer_risk
+from icl_theory.run_state import State, first_state, restored, saved, setup, versions
+from icl_theory.task_base import Task
 from icl_theory.tasks import LinearRegression
 from icl_theory.weights import AttentionWeights
 
@@ -30,9 +32,10 @@ class TrainResult:
     """A trained ensemble."""
 
     weights: AttentionWeights
-    """value, key, query, each (seeds, layers, D, D), numpy float32; `weights.member(s)` is one model."""
+    """value, key, query, each (seeds, layers, D, D), or (seeds, layers, heads, D, D), numpy float32; tied layers are
+    written out; `weights.member(s)` is one model."""
     losses: np.ndarray
-    """Batch mean of (p - w)ᵀΛ(p - w) before each step, shape (seeds, steps done), numpy float32: unbiased, noisy."""
+    """Batch mean of the loss before each step, shape (seeds, steps done), numpy float32: unbiased, noisy."""
     config: TrainConfig
     """The settings of the run."""
     diverged: np.ndarray
@@ -55,20 +58,8 @@ class ChunkRecord:
     """Exact risk of the weights at `step` over the optimum, minus 1, by seed (+inf if diverged); None as above."""
 
 
-@dataclass
-class _State:
-    """A run at a chunk border."""
-
-    step: int
-    weights: Any
-    optimizer: Any
-    generator: Mapping[str, Any]
-    losses: np.ndarray  # (steps, seeds), filled up to `step`
-    excess: list[np.ndarray]  # one (seeds,) per chunk, if the optimum is known and someone asks
-
-
 def train(
-    task: LinearRegression,
+    task: Task,
     key: Any,
     *,
     layers: int,
@@ -81,22 +72,35 @@ def train(
     clip_norm: float = 1.0,
     readout: str = "minus",
     stop_excess: float | None = None,
+    heads: int = 1,
+    tied: bool = False,
+    kind: str = "linear",
+    mask: str = "demonstrations",
+    hidden: int = 0,
+    activation: str = "identity",
+    sampling: str = "auto",
+    tasks: int | None = None,
+    prompts_per_task: int = 1,
     checkpoints: Checkpoints | None = None,
     progress: Callable[[int, int, float], None] | None = None,
     observe: Callable[[ChunkRecord], None] | None = None,
 ) -> TrainResult:
-    """Minimise E (p - w)ᵀ Λ (p - w) = E (ŷ - y)² over W_V, W_K, W_Q of every layer, where ŷ = p · x_q.
+    """Minimise E |ŷ - y_q|² over W_V, W_K, W_Q (and the MLP) of every layer.
 
-    Linear attention over the demonstrations, mean normalisation. Adam, a learning rate falling to 0 along half a
-    cosine, the gradient clipped to `clip_norm`. Every step and every seed draws fresh prompts (no finite training
-    set): S comes from Bartlett's decomposition and x_q is integrated out, so time and memory do not depend on N
-    and the gradient has no noise from the query. float32.
+    Mean normalisation. Adam, a learning rate falling to 0 along half a cosine, the gradient clipped to `clip_norm`;
+    float32. Every step and every seed draws fresh prompts, unless `tasks` makes the pre-training set finite.
+    For linear attention over all demonstrations on linear regression, ŷ = p · x_q and the loss is E (p - w)ᵀ Λ (p - w):
+    x_q is integrated out, so that the gradient has no noise from the query, and for Gaussian inputs S comes from
+    Bartlett's decomposition, so that time and memory do not depend on N. Everything else samples tokens.
 
     Args:
-        task: Gaussian inputs; Λ, Ω and σ may be anything.
+        task: any.
         key: a jax.random.key or a whole number; it fixes initial weights and data, the members being independent.
         layers: L. shots: N.
         steps, seeds, batch, learning_rate, init_scale, clip_norm, readout: see `TrainConfig`.
+        heads, tied, kind, mask, hidden, activation: the model, see `TrainConfig`.
+        sampling: "moments", "tokens", or "auto", see `TrainConfig`; the two agree in distribution.
+        tasks, prompts_per_task: a finite pre-training set for every seed, each prompt with a query of its own.
         stop_excess: stop at the first chunk border where the exact risk of every seed is at most (1 + stop_excess)
             times the optimum. It makes the chunks shorter, hence the data different from a run without it.
         checkpoints: save the run at chunk borders and, if `resume` is set, go on from there: the result is
@@ -106,63 +110,94 @@ def train(
         observe: called with the `ChunkRecord` of every chunk, after a resume with those of the chunks before it too.
 
     Returns: `TrainResult`. A member that diverges raises nothing, it is marked in `TrainResult.diverged`.
-    Raises: ValueError for uniform inputs, a setting out of its range, `stop_excess` where the optimum is not known
-        (several layers, a singular Λ, no signal), or checkpoints that are missing, broken or of another run.
+    Raises: ValueError for a setting out of its range, "moments" for a model or task that has none, `stop_excess`
+        where the optimum is not known (several layers, not linear regression, a singular Λ, no signal), or checkpoints
+        that are missing, broken or of another run.
     Warns: `CheckpointWarning` if a broken checkpoint is passed over.
     Source: Ahn et al. 2023, Section 3 (arXiv:2306.00297v2) for the loss.
     """
-    task.require_gaussian("training on S drawn directly")
     settings = layers, shots, steps, seeds, batch, learning_rate, init_scale, clip_norm, readout, stop_excess
-    config = checked_config(TrainConfig(*settings))
+    model = heads, tied, kind, mask, hidden, activation, sampling, tasks, prompts_per_task
+    config = checked_config(TrainConfig(*settings, *model))
     optimum = known_optimum(task, config)
-    length = chunk_length(config, task.dim)
     rng = generator(key)
-    store = None if checkpoints is None else Store(checkpoints, _setup(task, config, rng), _versions())
-    state = _first_state(task, config, rng)
+    store = None if checkpoints is None else Store(checkpoints, setup(task, config, rng), versions())
+    source = source_of(task, config, rng)
+    length = chunk_length(config, source.entries)
+    state = first_state(task, config, rng)
     if checkpoints is not None and store is not None and checkpoints.resume:
-        state = _restored(store.latest(), state)
+        state = restored(store.latest(), state)
     tell = observe or (lambda _record: None)
     for chunk in range(-(-state.step // length)):
         tell(_record(config, optimum, length, state, chunk))
     watched = observe is not None or store is not None or stop_excess is not None
-    for _ in _borders(task, config, length, state):
+    for _ in _borders(task, config, source, length, state):
         if optimum is not None and watched:
-            state.excess.append(_excess(state.weights, task, config, optimum))
+            state.excess.append(_excess(written_out(state.weights, config), task, config, optimum))
         record = _record(config, optimum, length, state, (state.step - 1) // length)
         tell(record)
         if store is not None:
-            store.border(_saved(state), last=_finished(config, state))
+            store.border(saved(state), last=_finished(config, state))
         if progress is not None:
             progress(state.step, config.steps, float(np.mean(record.losses)))
     return _result(state, config)
 
 
-def known_optimum(task: LinearRegression, config: TrainConfig) -> float | None:
+def known_optimum(task: Task, config: TrainConfig) -> float | None:
     """Exact risk of the best one-layer model where it is the optimum of this run, else None.
 
     Raises: ValueError if it is None and `stop_excess` is set.
     """
     optimum = None
-    if config.layers == 1 and np.linalg.matrix_rank(task.covariance) == task.dim and task.zero_risk > 0:
+    one_layer = config.layers == 1 and config.linear_in_moments and isinstance(task, LinearRegression)
+    if one_layer and np.linalg.matrix_rank(task.covariance) == task.dim and task.zero_risk > 0:
         optimum = one_layer_optimum(task, shots=config.shots)[1]
     if config.stop_excess is not None and not optimum:
         got = f"{config.stop_excess} for {config.layers} layer{'s' * (config.layers > 1)}"
-        expected = "a run whose optimum is known: one layer, a covariance of full rank, labels that are not all zero"
+        expected = (
+            "a run whose optimum is known: one layer of linear attention on linear regression, a covariance of full "
+            "rank, labels that are not all zero"
+        )
         raise _checks.refuse("stop_excess", got, expected, "leave stop_excess out")
     return optimum or None
 
 
-def _excess(weights: Any, task: LinearRegression, config: TrainConfig, optimum: float) -> np.ndarray:
+def source_of(task: Task, config: TrainConfig, rng: np.random.Generator) -> Source | Pool:
+    """Where the prompts come from; a finite set is drawn here. Raises: ValueError for moments that there are not."""
+    possible = config.linear_in_moments and isinstance(task, LinearRegression)
+    if config.sampling == "moments" and not possible:
+        model = f"{config.kind} attention, {config.mask} mask, hidden={config.hidden}, {config.activation}"
+        got, expected = f"'moments' for a {type(task).__name__} and {model}", "linear regression and linear attention"
+        raise _checks.refuse("sampling", got, expected, "use 'auto' or 'tokens'")
+    if config.tasks is not None:
+        linear = config.linear_in_moments and task.outputs == 1 and config.sampling != "tokens"
+        tokens = TokenSource(task, config.shots)
+        return Pool(tokens, rng, config.seeds, config.tasks, config.prompts_per_task, linear)
+    if not possible or config.sampling == "tokens":
+        return TokenSource(task, config.shots)
+    linear_task: LinearRegression = task.require_linear("moments")
+    kind = MomentSource if task.inputs == "gaussian" else TokenMomentSource
+    return kind(linear_task, config.shots)
+
+
+def written_out(weights: AttentionWeights, config: TrainConfig) -> AttentionWeights:
+    """Numpy weights with tied layers written out."""
+    weights = jax.tree.map(np.asarray, weights)
+    return weights.repeated(config.layers) if config.tied else weights
+
+
+def _excess(weights: Any, task: Task, config: TrainConfig, optimum: float) -> np.ndarray:
     """Exact risk over the optimum, minus 1, shape (seeds,); +inf for a member that is not finite."""
     weights = jax.tree.map(lambda a: np.asarray(a, dtype=np.float64), weights)
+    linear: LinearRegression = task.require_linear("the excess over the optimum")
     # A diverged member overflows here; it is reported as +inf.
     with np.errstate(over="ignore", invalid="ignore"):
-        risks = [one_layer_risk(weights.member(s), task, config.shots, config.readout) for s in range(config.seeds)]
+        risks = [one_layer_risk(weights.member(s), linear, config.shots, config.readout) for s in range(config.seeds)]
     excess = np.array(risks) / optimum - 1
     return np.where(np.isfinite(excess), excess, np.inf)  # a member that diverged is never near enough
 
 
-def _record(config: TrainConfig, optimum: float | None, length: int, state: _State, chunk: int) -> ChunkRecord:
+def _record(config: TrainConfig, optimum: float | None, length: int, state: State, chunk: int) -> ChunkRecord:
     """What was known after the chunk of that number."""
     low, high = chunk * length, min((chunk + 1) * length, config.steps)
     losses = tuple(state.losses[low:high].mean(0, dtype=np.float64).tolist())
@@ -170,7 +205,7 @@ def _record(config: TrainConfig, optimum: float | None, length: int, state: _Sta
     return ChunkRecord(high, config.steps, losses, optimum, excess)
 
 
-def _finished(config: TrainConfig, state: _State) -> bool:
+def _finished(config: TrainConfig, state: State) -> bool:
     """All steps are done, or every seed is near enough to the optimum."""
     near = (
         config.stop_excess is not None and bool(state.excess) and bool((state.excess[-1] <= config.stop_excess).all())
@@ -178,70 +213,29 @@ def _finished(config: TrainConfig, state: _State) -> bool:
     return near or state.step >= config.steps
 
 
-def _first_state(task: LinearRegression, config: TrainConfig, rng: np.random.Generator) -> _State:
-    weights = initial_weights(rng, config, task.token_dimension)
-    losses = np.full((config.steps, config.seeds), np.nan, np.float32)
-    return _State(0, weights, initial_optimizer(weights), rng.bit_generator.state, losses, [])
-
-
-def _borders(task: LinearRegression, config: TrainConfig, length: int, state: _State) -> Iterator[None]:
+def _borders(task: Task, config: TrainConfig, source: Source | Pool, length: int, state: State) -> Iterator[None]:
     """Take `state` from chunk border to chunk border until it is finished, stopping at each."""
     rng = np.random.default_rng()
     rng.bit_generator.state = state.generator
-    root = task.task_root.astype(np.float32)
-    data = np.float32(task.input_root), np.float32(task.covariance), np.float32(task.noise_std), config.shots
-    schedule = config.steps, config.learning_rate, config.clip_norm
-    draws = draw_chunk(rng, config, length, task.dim, root)
+    noise = np.float32(getattr(task, "noise_std", 0.0))  # read where S is drawn, hence for linear regression only
+    data = np.float32(task.input_root), np.float32(task.covariance), noise, config.shots
+    schedule, model = (config.steps, config.learning_rate, config.clip_norm), Model.of(config)
+    draws = draw_chunk(rng, config, length, source)
     while not _finished(config, state):
-        state.weights, state.optimizer, losses = run_chunk(
-            state.weights, state.optimizer, draws, data, schedule, config.readout
-        )
+        state.weights, state.optimizer, losses = run_chunk(state.weights, state.optimizer, draws, data, schedule, model)
         # What a resumed run starts from: the data of this chunk is drawn, that of the next is not.
         state.generator = rng.bit_generator.state
         low, state.step = state.step, min(state.step + length, config.steps)
         if state.step < config.steps:
-            draws = draw_chunk(rng, config, length, task.dim, root)  # one chunk ahead, while XLA works
+            draws = draw_chunk(rng, config, length, source)  # one chunk ahead, while XLA works
         state.losses[low : state.step] = np.asarray(losses)[: state.step - low]
         yield
 
 
-def _setup(task: LinearRegression, config: TrainConfig, rng: np.random.Generator) -> dict[str, Any]:
-    """Everything that determines the run, as plain values; matrices and the key as fingerprints."""
-    return asdict(config) | {
-        "dim": int(task.dim),
-        "noise_std": float(task.noise_std),
-        "covariance": fingerprint(task.covariance),
-        "task_covariance": fingerprint(task.task_covariance),
-        "key": fingerprint(rng.bit_generator.state),
-    }
-
-
-def _versions() -> dict[str, str]:
-    return {"jax": jax.__version__, "numpy": np.__version__, "device": jax.devices()[0].device_kind}
-
-
-def _saved(state: _State) -> Saved:
-    """The state as a checkpoint holds it."""
-    leaves = jax.tree.leaves((state.weights, state.optimizer))
-    arrays = {f"leaf_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    arrays["losses"] = state.losses[: state.step]
-    if state.excess:
-        arrays["excess"] = np.stack(state.excess)
-    return Saved(state.step, arrays, state.generator)
-
-
-def _restored(saved: Saved, first: _State) -> _State:
-    """The state that was saved, in the shape of the first one of the same run."""
-    leaves, structure = jax.tree.flatten((first.weights, first.optimizer))
-    weights, optimizer = structure.unflatten([saved.arrays[f"leaf_{i}"] for i in range(len(leaves))])
-    first.losses[: saved.step] = saved.arrays["losses"]
-    return _State(saved.step, weights, optimizer, saved.generator, first.losses, list(saved.arrays.get("excess", ())))
-
-
-def _result(state: _State, config: TrainConfig) -> TrainResult:
+def _result(state: State, config: TrainConfig) -> TrainResult:
     """Everything as numpy, with the members that diverged marked."""
-    weights, losses = jax.tree.map(np.asarray, state.weights), state.losses[: state.step].T
+    weights, losses = written_out(state.weights, config), state.losses[: state.step].T
     finite = np.isfinite(losses[:, -1])
     for matrix in jax.tree.leaves(weights):
-        finite &= np.isfinite(matrix).all(axis=(1, 2, 3))
+        finite &= np.isfinite(matrix.reshape(len(matrix), -1)).all(axis=1)
     return TrainResult(weights, losses, config, ~finite)

@@ -170,7 +170,7 @@ def test_another_layout_is_refused(cut: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_other_versions_are_a_warning(whole: TrainResult, cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("icl_theory.training._versions", lambda: {"jax": "0"})
+    monkeypatch.setattr("icl_theory.training.versions", lambda: {"jax": "0"})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert_same(run(cut, resume=True), whole)

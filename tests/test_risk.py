@@ -12,10 +12,10 @@ import pytest
 
 from icl_theory.attention import AttentionWeights, predict
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
+from icl_theory.exact_risk import one_layer_risk
 from icl_theory.risk import (
     final_implied_weights,
     implied_from_moments,
-    one_layer_risk,
     population_risk,
     summary,
 )
@@ -255,8 +255,6 @@ def test_refusals(task: LinearRegression) -> None:
     ensemble = AttentionWeights(*(np.stack([a, a]) for a in (weights.value, weights.key, weights.query)))
     with pytest.raises(ValueError, match="single model"):
         population_risk(ensemble, task, shots=SHOTS)
-    with pytest.raises(ValueError, match=r"several layers.*gaussian"):
-        population_risk(weights, LinearRegression(DIM, inputs="uniform"), shots=SHOTS)
     with pytest.raises(ValueError, match="token dimension"):
         population_risk(weights, LinearRegression(DIM + 1), shots=SHOTS)
     with pytest.raises(ValueError, match="shots"):

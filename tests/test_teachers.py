@@ -24,7 +24,6 @@ from icl_theory import (
     predict,
     random_weights,
     rank_sweep,
-    train,
 )
 
 LAMBDA = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 0.5]])
@@ -181,11 +180,11 @@ def test_only_the_demonstrations_of_a_classification_are_flipped(rng: np.random.
     assert LinearClassification(2).labels(np.zeros((1, 1, 2)), np.ones((1, 2))) == 1.0
 
 
-def test_a_layer_reading_more_than_the_moment_of_labels_is_refused_for_teachers() -> None:
-    weights = random_weights(1, layers=1, dimension=4)
+def test_a_layer_reading_more_than_the_moment_of_labels_is_sampled_for_teachers() -> None:
+    """Exact where ŷ = x_q · P S_xy; anything more, and anything deeper, comes from whole prompts with an error bar."""
+    step = gradient_descent_weights(3)
     for name in ("relu", "classification"):
-        assert "linear regression" in refusal(population_risk, weights, TASKS[name], shots=SHOTS)
-        step = gradient_descent_weights(3)
+        assert population_risk(step, TASKS[name], shots=SHOTS).direction == "exact"
         for matrix, entry in ((step.value, (0, 3, 0)), (step.query, (0, 3, 0))):  # v_x alone, then B_y alone
             key = np.array(step.key)
             key[0, 3, 3] = 1.0
@@ -193,9 +192,13 @@ def test_a_layer_reading_more_than_the_moment_of_labels_is_refused_for_teachers(
             spoilt[entry] = 1e-9
             name_of = "value" if matrix is step.value else "query"
             changed = step.replace(key=key, **{name_of: spoilt})
-            assert "S_xx or S_yy" in refusal(population_risk, changed, TASKS[name], shots=SHOTS)
-        deep = gradient_descent_weights(3, layers=2)
-        assert "several layers" in refusal(population_risk, deep, TASKS[name], shots=SHOTS)
+            assert population_risk(changed, TASKS[name], shots=SHOTS, samples=64).direction == "unbiased"
+        deep = gradient_descent_weights(3, layers=2, step_size=0.3)
+        risk = population_risk(deep, TASKS[name], shots=SHOTS, samples=20_000)
+        prompt = TASKS[name].sample(5, BATCH, SHOTS)
+        error = (predict(deep, prompt) - prompt.y_query) ** 2
+        stderr = np.hypot(risk.stderr, error.std(ddof=1) / np.sqrt(BATCH))
+        assert abs(risk.value - error.mean()) < 6 * stderr < 0.5 * risk.value
     # Reading P S_xy through any split of P over W_V, W_K, W_Q is covered, in both readouts.
     value, key, query = np.zeros((3, 4, 4))
     value[3, 3], key[:3, :3], query[:3, :3] = 2.0, LAMBDA, OMEGA
@@ -217,12 +220,10 @@ def test_what_needs_gaussian_linear_regression_refuses(name: str) -> None:
     assert "bound ladder" in refusal(bound_ladder, weights, task, **LADDER)
     assert "bound ladder" in refusal(rank_sweep, weights, task, **LADDER)
     assert "agreement" in refusal(gradient_descent_agreement, weights, task, shots=3)
-    assert "training" in refusal(train, task, 0, layers=1, shots=3, steps=1)
-    assert "several layers" in refusal(population_risk, random_weights(1, layers=2, dimension=4), task, shots=3)
 
 
 def test_sparse_tasks_reach_what_depends_on_gaussian_inputs_alone() -> None:
-    """A ladder is about one fixed w; two layers sample w; but training draws Gaussian w and must refuse."""
+    """A ladder is about one fixed w, whatever its law; two layers sample w from its own law."""
     task: Any = TASKS["sparse"]
     w = np.array([1.0, 0.0, -2.0])
     weights = random_weights(1, layers=1, dimension=4)
@@ -231,7 +232,6 @@ def test_sparse_tasks_reach_what_depends_on_gaussian_inputs_alone() -> None:
     sparse_gap, dense_gap = (bound_ladder(weights, t, task_vector=w, **many).gap for t in (task, dense))
     stderr = np.hypot(sparse_gap.stderr, dense_gap.stderr)
     assert abs(sparse_gap.value - dense_gap.value) < 6 * stderr < 0.3
-    assert "w ~ N(0, Ω)" in refusal(train, task, 0, layers=1, shots=3, steps=1)
     deep = random_weights(4, layers=2, dimension=4, scale=0.25)
     sampled = population_risk(deep, task, shots=SHOTS, samples=40_000)
     prompt = task.sample(1, BATCH, SHOTS)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from icl_theory.constructions import one_layer_optimum
-from icl_theory.ensemble import TrainConfig, draw_chunk, initial_optimizer, initial_weights, run_chunk
+from icl_theory.data import MomentSource, moments_of
+from icl_theory.ensemble import Model, TrainConfig, draw_chunk, initial_optimizer, initial_weights, run_chunk
 from icl_theory.risk import population_risk
-from icl_theory.tasks import LinearRegression, assemble_moments
+from icl_theory.tasks import LinearRegression
 from icl_theory.training import TrainResult, train
 
 DIM, SHOTS = 5, 20
@@ -141,12 +142,13 @@ def test_surplus_steps_of_the_last_chunk_change_nothing() -> None:
     """`train` may run a chunk past `steps`; there the learning rate must be exactly 0, not merely small."""
     config = TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
     start, root = initial_weights(np.random.default_rng(0), config, 4), np.eye(3, dtype=np.float32)
-    draws = draw_chunk(np.random.default_rng(1), config, 3, 3, root)
-    others = tuple(np.concatenate([x[:1], 2 * x[1:]]) for x in draws)  # differ after the first step
+    draws = draw_chunk(np.random.default_rng(1), config, 3, MomentSource(LinearRegression(3, noise_std=0.2), 7))
+    others = {name: np.concatenate([x[:1], 2 * x[1:]]) for name, x in draws.items()}  # differ after the first step
 
-    def run(draws: tuple, steps: int) -> np.ndarray:
+    def run(draws: dict, steps: int) -> np.ndarray:
         data, schedule = (root, root, np.float32(0.2), config.shots), (steps, 0.02, 1.0)
-        return np.asarray(run_chunk(start, initial_optimizer(start), draws, data, schedule, "minus")[0].value)
+        state = initial_optimizer(start)
+        return np.asarray(run_chunk(start, state, draws, data, schedule, Model.of(config))[0].value)
 
     np.testing.assert_array_equal(run(draws, 1), run(others, 1))
     assert not np.array_equal(start.value, run(draws, 1))
@@ -172,12 +174,9 @@ def test_moments_drawn_for_training_follow_the_law_of_tokens(shots: int) -> None
     rng = np.random.default_rng(0)
     a = rng.standard_normal((DIM, DIM))
     task = LinearRegression(DIM, a @ a.T / DIM, np.diag([2.0, 1.0, 1.0, 0.5, 0.0]), noise_std=2.0)
-    config = TrainConfig(1, shots, 1, 2, 10_000, 0.1, 0.1, 1.0, "minus")
-    factor, w, inside, rest = draw_chunk(rng, config, 1, DIM, task.task_root.astype(np.float32))
-    root = task.input_root.astype(np.float32)
-    factor, w, inside, rest = (x.reshape(20_000, *x.shape[3:]) for x in (factor, w, inside, rest))
-    s = np.asarray(assemble_moments(root, task.noise_std, factor, w, inside, rest, shots, jnp), dtype=np.float64)
-    w = w.astype(np.float64)
+    draw = MomentSource(task, shots).draw(rng, (20_000,))
+    s = np.asarray(moments_of(draw, np.float32(task.input_root), np.float32(2.0), shots), dtype=np.float64)
+    w = draw["w"].astype(np.float64)
     w_token = task.sample_tasks(rng, 20_000)
     tokens = task.sample_tokens(rng, w_token, shots)
     s_token = np.einsum("bni,bnj->bij", tokens, tokens) / shots
@@ -212,8 +211,3 @@ def test_moments_drawn_for_training_follow_the_law_of_tokens(shots: int) -> None
 def test_refusals(changes: dict, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         small(**changes)
-
-
-def test_uniform_inputs_are_refused() -> None:
-    with pytest.raises(ValueError, match="gaussian"):
-        train(LinearRegression(3, inputs="uniform"), 0, layers=1, shots=5)

@@ -33,7 +33,7 @@ from icl_theory.ensemble import (
     initial_weights,
     run_chunk,
 )
-from icl_theory.risk import one_layer_risk
+from icl_theory.exact_risk import one_layer_risk
 
 EXCESS, TEXTBOOK_BATCH, CAP = 0.01, 2048, 60.0
 CASES = {(10, 10): (160, 48, 0.03), (20, 40): (250, 64, 0.02)}
