@@ -101,6 +101,17 @@ def checked_config(config: TrainConfig) -> TrainConfig:
     return replace(config, **plain)
 
 
+DEEP = 4
+"""Layers up to which the short schedule trains reliably, see experiments/training_reliability.py."""
+
+
+def schedule_for(layers: Any, steps: int | None, learning_rate: float | None) -> tuple[int, float]:
+    """Steps and learning rate, with those that suit the depth where None stands for them."""
+    deep = isinstance(layers, int) and layers > DEEP
+    long, slow = (2000, 0.01) if deep else (1000, 0.02)
+    return long if steps is None else steps, slow if learning_rate is None else learning_rate
+
+
 def _orthogonal(rng: np.random.Generator, lead: tuple[int, ...], rows: int, columns: int) -> np.ndarray:
     """Random matrices with orthonormal columns, or rows if there are more columns, float32."""
     q = np.linalg.qr(rng.standard_normal((*lead, max(rows, columns), min(rows, columns))))[0]
@@ -162,10 +173,12 @@ def _optimizer(steps: Any, learning_rate: Any, clip_norm: Any) -> Any:
     )
 
 
-def initial_optimizer(weights: Any) -> Any:
-    """The optimiser's state for every seed: all of it is zero, so only its shapes are asked for."""
-    shapes = jax.eval_shape(jax.vmap(_optimizer(1, 1.0, 1.0).init), weights)
-    return jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes)
+def initial_optimizer(weights: AttentionWeights) -> Any:
+    """The optimiser's state for every seed, what `_optimizer(...).init` gives under vmap, without tracing it."""
+    count = np.zeros(weights.value.shape[0], np.int32)
+    first, second = (jax.tree.map(np.zeros_like, weights) for _ in range(2))
+    adam = optax.ScaleByAdamState(count=count, mu=first, nu=second)  # pyright: ignore[reportArgumentType]
+    return optax.EmptyState(), adam, optax.ScaleByScheduleState(count=count)  # pyright: ignore[reportArgumentType]
 
 
 class Model(NamedTuple):

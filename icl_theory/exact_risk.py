@@ -103,8 +103,8 @@ def _cumulant_term(v: np.ndarray, other: np.ndarray, a: np.ndarray, task: Linear
     h = Σ_i u_i f_i + σ ε e_y with f_i = [r_i; z_i], r_i the columns of Λ^{1/2} and z_i = w·r_i; the u_i are
     independent with fourth cumulant κ - 3, and cumulants of independent terms add.
     """
-    total = 0.0
-    for r in task.input_root.T:
+    excess, total = KURTOSIS[task.inputs] - 3, 0.0
+    for r in task.input_root.T if excess else ():
         second = r @ task.task_covariance @ r  # E z²
         fourth = task.task_quartic(np.outer(r, r), np.outer(r, r))  # E z⁴
         # v·f = α + v_y z, v'·f = α' + v'_y z and fᵀAf = β + γ z + A_yy z²; odd powers of z have mean 0.
@@ -113,4 +113,4 @@ def _cumulant_term(v: np.ndarray, other: np.ndarray, a: np.ndarray, task: Linear
         gamma = (a[:-1, -1] + a[-1, :-1]) @ r
         total += alpha * prime * beta + both * a[-1, -1] * fourth
         total += second * (alpha * prime * a[-1, -1] + mixed * gamma + both * beta)
-    return (KURTOSIS[task.inputs] - 3) * total
+    return excess * total

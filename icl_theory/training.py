@@ -19,6 +19,7 @@ from icl_theory.ensemble import (
     chunk_length,
     draw_chunk,
     run_chunk,
+    schedule_for,
 )
 from icl_theory.exact_risk import one_layer_risk
 from icl_theory.run_state import State, first_state, restored, saved, setup, versions
@@ -64,10 +65,10 @@ def train(
     *,
     layers: int,
     shots: int,
-    steps: int = 1000,
+    steps: int | None = None,
     seeds: int = 8,
     batch: int = 64,
-    learning_rate: float = 0.02,
+    learning_rate: float | None = None,
     init_scale: float = 0.2,
     clip_norm: float = 1.0,
     readout: str = "minus",
@@ -97,7 +98,8 @@ def train(
         task: any.
         key: a jax.random.key or a whole number; it fixes initial weights and data, the members being independent.
         layers: L. shots: N.
-        steps, seeds, batch, learning_rate, init_scale, clip_norm, readout: see `TrainConfig`.
+        steps, learning_rate: None takes 1000 and 0.02 for up to four layers, 2000 and 0.01 for more.
+        seeds, batch, init_scale, clip_norm, readout: see `TrainConfig`.
         heads, tied, kind, mask, hidden, activation: the model, see `TrainConfig`.
         sampling: "moments", "tokens", or "auto", see `TrainConfig`; the two agree in distribution.
         tasks, prompts_per_task: a finite pre-training set for every seed, each prompt with a query of its own.
@@ -116,6 +118,7 @@ def train(
     Warns: `CheckpointWarning` if a broken checkpoint is passed over.
     Source: Ahn et al. 2023, Section 3 (arXiv:2306.00297v2) for the loss.
     """
+    steps, learning_rate = schedule_for(layers, steps, learning_rate)
     settings = layers, shots, steps, seeds, batch, learning_rate, init_scale, clip_norm, readout, stop_excess
     model = heads, tied, kind, mask, hidden, activation, sampling, tasks, prompts_per_task
     config = checked_config(TrainConfig(*settings, *model))

@@ -7,7 +7,15 @@ import pytest
 
 from icl_theory.constructions import one_layer_optimum
 from icl_theory.data import MomentSource, moments_of
-from icl_theory.ensemble import Model, TrainConfig, draw_chunk, initial_optimizer, initial_weights, run_chunk
+from icl_theory.ensemble import (
+    Model,
+    TrainConfig,
+    _optimizer,
+    draw_chunk,
+    initial_optimizer,
+    initial_weights,
+    run_chunk,
+)
 from icl_theory.risk import population_risk
 from icl_theory.tasks import LinearRegression
 from icl_theory.training import TrainResult, train
@@ -211,3 +219,13 @@ def test_moments_drawn_for_training_follow_the_law_of_tokens(shots: int) -> None
 def test_refusals(changes: dict, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         small(**changes)
+
+
+def test_the_first_state_of_the_optimiser_is_optax_own() -> None:
+    config = TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
+    weights = initial_weights(np.random.default_rng(0), config, 4)
+    expected = jax.vmap(_optimizer(1, 1.0, 1.0).init)(weights)
+    got = initial_optimizer(weights)
+    assert jax.tree.structure(got) == jax.tree.structure(expected)
+    jax.tree.map(np.testing.assert_array_equal, got, jax.tree.map(np.asarray, expected))
+    assert jax.tree.map(lambda a: a.dtype, got) == jax.tree.map(lambda a: np.dtype(a.dtype), expected)

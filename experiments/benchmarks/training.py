@@ -23,7 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from icl_theory import AttentionWeights, LinearRegression, one_layer_optimum, train
+from icl_theory.data import MomentSource
 from icl_theory.ensemble import (
+    Model,
     TrainConfig,
     _optimizer,
     checked_config,
@@ -163,14 +165,14 @@ def compile_seconds(task: LinearRegression, config: TrainConfig) -> float:
     """Tracing and compiling one chunk, the least of three."""
     rng = np.random.default_rng(0)
     weights = initial_weights(rng, config, task.token_dimension)
-    root = task.task_root.astype(np.float32)
-    draws = draw_chunk(rng, config, chunk_length(config, task.dim), task.dim, root)
+    source = MomentSource(task, config.shots)
+    draws = draw_chunk(rng, config, chunk_length(config, source.entries), source)
     data = np.float32(task.input_root), np.float32(task.covariance), np.float32(0), config.shots
     schedule = config.steps, config.learning_rate, config.clip_norm
-    state, times = initial_optimizer(weights), []
+    model, state, times = Model.of(config), initial_optimizer(weights), []
     for _ in range(3):
         jax.clear_caches()
-        times.append(seconds(lambda: run_chunk.lower(weights, state, draws, data, schedule, "minus").compile()))
+        times.append(seconds(lambda: run_chunk.lower(weights, state, draws, data, schedule, model).compile()))
     return min(times)
 
 

@@ -50,14 +50,14 @@ class TrainRunConfig:
     """Tasks of a finite pre-training set; fresh tasks for ever if left out."""
     prompts_per_task: int = 1
     """Prompts of every task of a finite pre-training set."""
-    steps: int = 1000
-    """Optimiser steps."""
+    steps: int | None = None
+    """Optimiser steps; 1000 if left out, 2000 for more than four layers."""
     seeds: int = 8
     """Models of the ensemble, each with its own initial weights and data."""
     batch: int = 64
     """Prompts per step and model."""
-    learning_rate: float = 0.02
-    """Adam's step size at the start; it falls to 0 along half a cosine."""
+    learning_rate: float | None = None
+    """Adam's step size at the start, falling to 0 along half a cosine; 0.02 if left out, 0.01 above four layers."""
     init_scale: float = 0.2
     """Size of the initial weights."""
     clip_norm: float = 1.0

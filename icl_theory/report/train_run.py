@@ -74,13 +74,15 @@ def validate(config: TrainRunConfig) -> tuple["Task", "TrainConfig", float | Non
     """
     from icl_theory import _checks
     from icl_theory.constructions import one_layer_optimum
-    from icl_theory.ensemble import TrainConfig, checked_config
+    from icl_theory.ensemble import TrainConfig, checked_config, schedule_for
     from icl_theory.training import known_optimum
 
     _checks.integer("seed", config.seed, 0, 2**31 - 1, "pass a whole number")
     _checks.integer("checkpoint_every", config.checkpoint_every, 1, None, "save after every chunk")
     task = make_task(config)
-    settings = checked_config(TrainConfig(**{field.name: getattr(config, field.name) for field in fields(TrainConfig)}))
+    own = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
+    own["steps"], own["learning_rate"] = schedule_for(config.layers, config.steps, config.learning_rate)
+    settings = checked_config(TrainConfig(**own))
     known_optimum(task, settings)  # refuses a stop_excess that nothing could be compared with
     reference = one_layer_optimum(task, shots=config.shots)[1] if task.knows_moments else None
     return task, settings, reference
