@@ -22,6 +22,8 @@ from icl_theory.weights import AttentionWeights, checked
 
 READOUTS = ("minus", "plus")
 UNIT = "squared error"
+FEW_LAYERS = 6
+"""Layers up to which the gradient may keep everything: time before memory."""
 BLOCK_ENTRIES = 2**21
 """Most entries that the stack of second moments of one Monte Carlo block may have (16 MiB in float64)."""
 
@@ -163,6 +165,16 @@ def _product(a: Any, b: Any) -> Any:
     return (a[:, :, None] * b[None]).sum(1)
 
 
+def _next_map(m: Any, moments: Any, values: Any, products: Any, first: bool) -> Any:
+    """M after one more layer, (I + ΔW) M, for stacks (D, D, batch); `first` says that M is the identity."""
+    own = moments if first else _product(_product(m, moments), m.swapaxes(0, 1))
+    delta = sum(
+        jnp.einsum("ijb,jk->ikb", jnp.einsum("ij,jkb->ikb", value, own), product)
+        for value, product in zip(values, products, strict=True)
+    )
+    return m + (delta if first else _product(delta, m))
+
+
 def final_implied_weights(weights: AttentionWeights, moments: Any, readout: str) -> Any:
     """p after the last layer, shape (d_x, batch), from stacks S (D, D, batch); the twin of `trajectory_from_moment`.
 
@@ -172,15 +184,11 @@ def final_implied_weights(weights: AttentionWeights, moments: Any, readout: str)
     """
     weights = weights.without_mlp().with_heads()
     products = transpose(weights.key) @ weights.query
-    identity = jnp.eye(moments.shape[0], dtype=moments.dtype)[:, :, None]
-    m = jnp.broadcast_to(identity, moments.shape)
+    m = jnp.broadcast_to(jnp.eye(moments.shape[0], dtype=moments.dtype)[:, :, None], moments.shape)
+    # A deep model's gradient keeps M only and computes the inside of a layer again: 1.4 instead of 2 GiB at 12 layers.
+    step = jax.checkpoint(_next_map, static_argnums=4) if weights.layers > FEW_LAYERS else _next_map
     for t in range(weights.layers - 1):
-        own = moments if t == 0 else _product(_product(m, moments), m.swapaxes(0, 1))
-        delta = sum(
-            jnp.einsum("ijb,jk->ikb", jnp.einsum("ij,jkb->ikb", value, own), product)
-            for value, product in zip(weights.value[t], products[t], strict=True)
-        )
-        m += delta if t == 0 else _product(delta, m)
+        m = step(m, moments, weights.value[t], products[t], t == 0)
     total = jnp.zeros(moments.shape[1:], moments.dtype)
     for value, product in zip(weights.value[-1], products[-1], strict=True):
         row = jnp.einsum("i,ijb->jb", value[-1], m)  # Mᵀv, then S, M, W_QᵀW_K and Mᵀ from the left

@@ -46,7 +46,7 @@ def losses_and_gradients(source: Any, task: Task, config: TrainConfig, batches: 
         (LINEAR, {"heads": 2, "tied": True, "layers": 2}),
         (LINEAR, {"hidden": 5}),
         (UNIFORM, {}),
-        (SPARSE, {"layers": 2}),
+        (SPARSE, {}),
     ],
     ids=["one", "two", "heads-tied", "mlp", "uniform", "sparse"],
 )
