@@ -74,23 +74,26 @@ def validate(config: TrainRunConfig) -> tuple["Task", "TrainConfig", float | Non
     """
     from icl_theory import _checks
     from icl_theory.constructions import one_layer_optimum
-    from icl_theory.ensemble import TrainConfig, checked_config, schedule_for
+    from icl_theory.ensemble import TrainConfig, checked_config
     from icl_theory.training import known_optimum
 
     _checks.integer("seed", config.seed, 0, 2**31 - 1, "pass a whole number")
     _checks.integer("checkpoint_every", config.checkpoint_every, 1, None, "save after every chunk")
     task = make_task(config)
-    own = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
-    own["steps"], own["learning_rate"] = schedule_for(config.layers, config.steps, config.learning_rate)
-    settings = checked_config(TrainConfig(**own))
+    own = own_fields(config)
+    settings = checked_config(TrainConfig(**{field.name: own[field.name] for field in fields(TrainConfig)}))
     known_optimum(task, settings)  # refuses a stop_excess that nothing could be compared with
     reference = one_layer_optimum(task, shots=config.shots)[1] if task.knows_moments else None
     return task, settings, reference
 
 
 def own_fields(config: TrainRunConfig) -> dict[str, Any]:
-    """The configuration without the options of the command."""
-    return {field.name: getattr(config, field.name) for field in fields(TrainRunConfig)}
+    """The configuration without the options of the command, the schedule written out."""
+    from icl_theory.ensemble import schedule_for
+
+    own = {field.name: getattr(config, field.name) for field in fields(TrainRunConfig)}
+    own["steps"], own["learning_rate"] = schedule_for(config.layers, config.steps, config.learning_rate)
+    return own
 
 
 def _line(record: "ChunkRecord") -> dict[str, Any]:
@@ -124,7 +127,7 @@ def _write_result(out: Path, result: "TrainResult", reference: float | None) -> 
 
 
 def _outcome(task: "Task", result: "TrainResult", reference: float | None) -> dict[str, Any]:
-    """Steps done, the optimum, and by seed population risk (None if diverged), its excess, accuracy where it is one."""
+    """Steps done, the optimum, and by seed population risk (None if diverged), excess, last losses, accuracy if any."""
     import numpy as np
 
     from icl_theory.risk import accuracy, population_risk
@@ -145,13 +148,17 @@ def _outcome(task: "Task", result: "TrainResult", reference: float | None) -> di
         "one_layer_optimum": reference,
         "population_risk": risks,
         "excess": excess,
+        "last_loss": result.losses[:, -math.ceil(result.losses.shape[1] / 10) :].mean(1, dtype=np.float64),
         "diverged": np.flatnonzero(result.diverged).tolist(),
     }
     return outcome | ({"accuracy": each(accuracy)} if hasattr(task, "correct") else {})
 
 
 def table(document: dict[str, Any]) -> "Table":
-    """Risk of every model beside the one-layer optimum, and the accuracy where the task is a classification."""
+    """Loss and risk of every model beside the one-layer optimum, and the accuracy where the task is a classification.
+
+    On a finite pre-training set the loss is that of the set, and the risk lies above it.
+    """
     from rich import box
     from rich.table import Table
 
@@ -161,13 +168,15 @@ def table(document: dict[str, Any]) -> "Table":
     reference = number(document["one_layer_optimum"]) if known else math.nan
     title = (f"one-layer optimum {reference:.4g}, " if known else "") + f"{document['steps_done']} steps"
     last = ("accuracy",) if "accuracy" in document else ()
-    result = Table("seed", "population risk", "over the one-layer optimum", *last, box=box.SIMPLE, title=title)
+    columns = "seed", "loss, last tenth", "population risk", "over the one-layer optimum", *last
+    result = Table(*columns, box=box.SIMPLE, title=title)
     for seed, risk in enumerate(document["population_risk"]):
         if risk is None:
-            result.add_row(str(seed), "diverged", "")
+            result.add_row(str(seed), "", "diverged", "")
             continue
         value, error = number(risk["value"]), number(risk["stderr"])
         share = f"{value / reference - 1:+.2%}" if known else "not known"
         right = [f"{number(document[name][seed]['value']):.3f}" for name in last]
-        result.add_row(str(seed), f"{value:.5g}" + (f" +- {error:.1g}" if error else " exact"), share, *right)
+        loss = f"{number(document['last_loss'][seed]):.4g}"
+        result.add_row(str(seed), loss, f"{value:.5g}" + (f" +- {error:.1g}" if error else " exact"), share, *right)
     return result
