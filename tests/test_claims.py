@@ -32,6 +32,12 @@ FOUND = dict.fromkeys(LABELS, Verdict.HOLDS) | {
     "truncation_trap": Verdict.FAILS,
     "magnitude_pruning": Verdict.FAILS,
     "readout_sign": Verdict.FAILS,
+    "causal_order": Verdict.FAILS,
+    "remark_3": Verdict.FAILS,
+    "noise_training": Verdict.FAILS,
+    "remark_5_steadiness": Verdict.FAILS,
+    "algorithm_1": Verdict.FAILS,
+    "shots_and_collapse": Verdict.FAILS,
 }
 
 
