@@ -31,7 +31,7 @@ def _labels_reversed(case: Case) -> np.ndarray:
 
 
 def _cases(workshop: Workshop) -> list[Case]:
-    return [*workshop.one_layer, *(first_layers(case, 2) for case in workshop.three_layers), *workshop.three_layers]
+    return [*workshop.one_layer, *(first_layers(case, 2) for case in workshop.three_layers)]
 
 
 def certificate() -> dict:
@@ -71,7 +71,7 @@ CLAIM = Claim(
     measure=measure,
     predict=predict,
     explanation="Demonstrations are reversed. At one layer the query still sees them all unchanged (a control that "
-    "holds); from the second layer on what it sees depends on who came first.",
+    "holds); with two layers what it sees depends on who came first.",
     controls=(
         Control("one layer", {"cases": lambda workshop: workshop.one_layer}, Verdict.HOLDS),
         Control(

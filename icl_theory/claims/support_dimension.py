@@ -62,10 +62,9 @@ def _exact_rank(matrix: np.ndarray) -> int:
 
 def _factors_of_ranks(rng: np.random.Generator, size: int, left: int, right: int, overlap: int) -> tuple:
     """Whole-number A and B of given ranks, `overlap` the dimension that A's row space shares with B's column space."""
-    frame = np.tril(rng.integers(-2, 3, (size, size)), -1) + np.eye(size, dtype=np.int64)  # determinant 1
-    outer, inner = rng.integers(-3, 4, (2, size, size)) * (1 - np.eye(size, dtype=np.int64)) + 7 * np.eye(
-        size, dtype=np.int64
-    )
+    below, above = np.tril(rng.integers(-2, 3, (2, 3, size, size)), -1)
+    one = np.eye(size, dtype=np.int64)
+    outer, frame, inner = (below + one) @ (above.swapaxes(1, 2) + one)  # three matrices of determinant 1
     start = left - overlap
     return outer[:, :left] @ frame[:, :left].T, frame[:, start : start + right] @ inner[:right]
 

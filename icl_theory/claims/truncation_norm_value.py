@@ -49,8 +49,8 @@ def rotation(name: str) -> sp.Matrix:
 
 def excess(kept: sp.Matrix, dropped: sp.Matrix) -> sp.Expr:
     """||kept + dropped||_F² - ||kept||_F² - ||dropped||_F², simplified."""
-    size = [sum((entry**2 for entry in matrix), sp.Integer(0)) for matrix in (kept + dropped, kept, dropped)]
-    return sp.simplify(size[0] - size[1] - size[2])
+    whole = kept + dropped
+    return sp.simplify((whole.T * whole - kept.T * kept - dropped.T * dropped).trace())
 
 
 def proof() -> bool:
