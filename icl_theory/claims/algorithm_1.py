@@ -11,7 +11,7 @@ from icl_theory.constructions import one_layer_optimum
 from icl_theory.estimate import Estimate
 from icl_theory.search import search_clipping_rate
 
-_GAIN, _PROMPTS, _TOP = 0.01, 4096, 2
+_GAIN, _PROMPTS, _TOP = 0.01, 2048, 2
 
 
 @lru_cache(maxsize=64)
@@ -55,7 +55,7 @@ CLAIM = Claim(
     measure=gain,
     predict=lambda case: _GAIN,
     explanation="W_V, W_K and W_Q of the deepest of the two layers with the largest condition numbers, every rank "
-    "tried on 4096 validation prompts, the chosen one reported on 4096 others. Models trained on ever fresh prompts "
+    "tried on 2048 validation prompts, the chosen one reported on 2048 others. Models trained on ever fresh prompts "
     "are near their optimum, where truncation has nothing to repair. A spoilt singular direction is found and removed, "
     "and little harm is done either way (controls that hold).",
     controls=(
@@ -67,7 +67,7 @@ CLAIM = Claim(
         Control("at most 5 % lost", {"predict": lambda case: -0.05}, Verdict.HOLDS),
         Control(
             "half of the risk gained, direction spoilt",
-            {"cases": spoilt, "measure": lambda case: gain(case, "value"), "predict": lambda case: 0.9},
+            {"cases": spoilt, "measure": lambda case: gain(case, "value"), "predict": lambda case: 0.5},
         ),
     ),
     cases=trained,

@@ -11,14 +11,14 @@ from icl_theory.claims.cases import TRAINING_SHOTS, Case, Workshop
 from icl_theory.estimate import Estimate
 from icl_theory.truncation import truncate_weights
 
-_MARGIN, _VALIDATION = 0.01, 1024
+_MARGIN, _VALIDATION = 0.01, 512
 
 
 @lru_cache(maxsize=64)
 def relative_rise(case: Case) -> Estimate:
     """(risk clipped - risk) / risk on test prompts, for the clipping that does best on validation prompts.
 
-    Every layer, module and rate of Y that D = 6 allows is tried on 1024 prompts; 4096 others are reported on.
+    Every layer, module and rate of Y that D = 6 allows is tried on 512 prompts; 2048 others are reported on.
     """
     models = [
         truncate_weights(case.weights, layer=layer, module=module, rank=rank)

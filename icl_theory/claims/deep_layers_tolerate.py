@@ -41,7 +41,7 @@ CLAIM = Claim(
     printed="new",
     relation="at most",
     measure=measure,
-    explanation="Geometric mean of the squared error over 4096 common prompts, for each trained three-layer model; "
+    explanation="Geometric mean of the squared error over 2048 common prompts, for each trained three-layer model; "
     "the record shows the module and rate that speak most against it.",
     controls=(
         Control("layers exchanged", {"measure": lambda case: measure(case, 0, case.layers - 1)}),

@@ -12,7 +12,7 @@ from icl_theory.claims.cases import Case
 from icl_theory.estimate import Estimate
 from icl_theory.risk import final_implied_weights, quadratic_loss
 
-PROMPTS = 4096
+PROMPTS = 2048
 RATES = {0.1: 5, 0.5: 3, 0.75: 1}
 """Clipping rates of Y and the ranks they mean at D = 6; 0.9 and above would leave nothing."""
 MODULES = ("value", "key", "query", "attention")

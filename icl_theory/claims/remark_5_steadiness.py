@@ -10,7 +10,7 @@ from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import TRAINING_SHOTS, Case
 from icl_theory.estimate import Estimate
 
-_EDITS, _SIZE, _PROMPTS = 24, 0.01, 512
+_EDITS, _SIZE, _PROMPTS = 16, 0.01, 512
 
 
 def _edited(case: Case, name: str, layer: int, direction: np.ndarray) -> AttentionWeights:
@@ -49,7 +49,7 @@ CLAIM = Claim(
     printed="new",
     relation="at most",
     measure=measure,
-    explanation="24 random edits of each matrix of the trained three-layer models, the same in both layers; root mean "
+    explanation="16 random edits of each matrix of the trained three-layer models, the same in both layers; root mean "
     "square change of the prediction over 512 prompts. For W_V it is so (a control that holds), for W_K it is not.",
     controls=(
         Control("W_V only", {"measure": lambda case: measure(case, ("value",))}, Verdict.HOLDS),

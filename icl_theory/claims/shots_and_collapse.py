@@ -26,7 +26,7 @@ CLAIM = Claim(
     relation="at least",
     measure=lambda case: collapse(case, MANY),
     predict=lambda case: collapse(case, FEW),
-    explanation="Mean log ratio of squared errors over 4096 prompts, for each trained three-layer model. The errors of "
+    explanation="Mean log ratio of squared errors over 2048 prompts, for each trained three-layer model. The errors of "
     "the clipped model fall with more shots, and faster than those of the untouched one. One-layer models, whose "
     "clipped error has a floor, do collapse further (a control that holds).",
     controls=(
