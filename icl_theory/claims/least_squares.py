@@ -10,7 +10,7 @@ from icl_theory.claims.cases import TRAINING_SHOTS, Case
 from icl_theory.estimate import Estimate
 from icl_theory.risk import quadratic_loss
 
-_MARGIN, _PROMPTS = 0.02, 8192
+_MARGIN, _PROMPTS = 0.03, 8192
 
 
 @lru_cache(maxsize=256)
