@@ -10,11 +10,16 @@ from helpers import assert_close, assert_mean, forward_by_token
 
 from icl_theory import (
     AttentionWeights,
+    LinearRegression,
+    Prompt,
     forward,
+    gradient_descent_weights,
     implicit_trajectory,
     one_layer_optimum,
     population_risk,
+    predict,
     truncate_weights,
+    truncation_curves,
 )
 from icl_theory.claims import (
     algorithm_1,
@@ -24,10 +29,12 @@ from icl_theory.claims import (
     lemma_6,
     noise_training,
     prompts,
+    readout_sign,
     remark_2,
     remark_3,
     remark_4_printed,
     small_channels,
+    truncation_trap,
     wishart_moment,
 )
 from icl_theory.claims.cases import PROFILES, TRAINING_SHOTS, Profile, Workshop, demonstration_sets
@@ -218,6 +225,26 @@ def test_exact_bound_of_remark_4_against_floats():
     assert float(norm) == pytest.approx((g**2).mean())
     assert math.log(bound) / 2 == pytest.approx(math.log((g**2 + c).mean()) - np.log(c).mean())
     assert not remark_4_printed.recheck(found | {"shrink": 1})
+
+
+def test_exact_truncation_trap_against_the_curves():
+    found = truncation_trap.certificate()
+    task = LinearRegression(2, np.diag([float(v) for v in found["variances"]]))
+    curves = truncation_curves(task, found["shots"])
+    # γ = (21 λ + 5)/20, so 4 and 1 have risks 5 - 16 · 20/89 and 5 - 20/26, and the second is the one kept.
+    assert curves.best[1] == pytest.approx(5 - 320 / 89)
+    assert curves.plain[1] == pytest.approx(5 - 20 / 26)
+    assert truncation_trap.recheck(found)
+
+
+def test_exact_readout_counterexample_against_the_weights():
+    """The plus readout of two layers of step h on one token x = √s, y = x is -h s (2 - h s) times the query."""
+    (step, seconds), weights = readout_sign.certificate().values(), gradient_descent_weights(1, layers=2, step_size=1.0)
+    assert step == 1
+    for s in seconds:
+        x = np.full((1, 1, 1), np.sqrt(s))
+        prompt = Prompt(x, x[..., 0], np.ones((1, 1)), np.zeros(1))
+        assert predict(weights, prompt, readout="plus")[0] == pytest.approx(-s * (2 - s), abs=1e-12)
 
 
 def test_noise_before_and_after_training_are_told_apart():
