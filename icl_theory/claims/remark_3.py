@@ -8,7 +8,7 @@ from icl_theory.claims.cases import CLIP, LADDER_SHOTS, Case, demonstration_sets
 from icl_theory.estimate import Estimate
 from icl_theory.information.losses import population_loss
 
-MARGIN = 0.25
+MARGIN = 0.15
 
 
 def subset_risk(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
@@ -53,5 +53,5 @@ CLAIM = Claim(
             {"measure": _noisy_against_few, "cases": lambda workshop: workshop.one_layer},
         ),
     ),
-    cases=lambda workshop: [*workshop.one_layer, *workshop.three_layers],
+    cases=lambda workshop: [*workshop.one_layer, *workshop.random(3), *workshop.trained_cases(3)],
 )
