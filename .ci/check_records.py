@@ -25,6 +25,12 @@ EXPECTED: dict[str, str] = {
     "truncation_trap": "FAILS",
     "magnitude_pruning": "FAILS",
     "readout_sign": "FAILS",
+    "causal_order": "FAILS",
+    "remark_3": "FAILS",
+    "noise_training": "FAILS",
+    "remark_5_steadiness": "FAILS",
+    "algorithm_1": "FAILS",
+    "shots_and_collapse": "FAILS",
     "trained_to_optimum": "HOLDS",
 }
 """label → verdict for the statements whose verdict is known beforehand, the printed false ones above all."""

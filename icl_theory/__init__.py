@@ -52,6 +52,9 @@ _HOME = {
     "truncation_curves": "truncation",
     "truncate_weights": "truncation",
     "rank_sweep": "sweep",
+    "ClippingSearch": "search",
+    "LayerSearch": "search",
+    "search_clipping_rate": "search",
     "Claim": "claims.base",
     "check": "claims.base",
     "Report": "claims.run",
@@ -80,6 +83,7 @@ if TYPE_CHECKING:
     from icl_theory.information.sandwich import Sandwich, mutual_information
     from icl_theory.noise import NoiseCovariance, gradient_noise
     from icl_theory.risk import accuracy, population_risk
+    from icl_theory.search import ClippingSearch, LayerSearch, search_clipping_rate
     from icl_theory.support import support_dimension
     from icl_theory.sweep import rank_sweep
     from icl_theory.task_base import Prompt, Task

@@ -125,13 +125,16 @@ def _present(weights: AttentionWeights, module: str) -> tuple[str, ...]:
     return names
 
 
-def truncate_weights(weights: AttentionWeights, *, layer: int, module: str, rank: int) -> AttentionWeights:
+def truncate_weights(
+    weights: AttentionWeights, *, layer: int, module: str, rank: int, metric: Any = None
+) -> AttentionWeights:
     """The weights with one module of one layer replaced by its best rank-r approximation (exact SVD), head by head.
 
     Args:
         weights: a single model. layer: counted from 0.
         module: "value", "key", "query", "attention" (all three), "mlp" or "all".
         rank: r, from 0 to the smallest side of the module's matrices.
+        metric: as in `truncate`, (D, D), for the square matrices.
 
     Returns: a copy in float64. Raises: ValueError for anything out of range.
     Source: Y Algorithm 1 and Section 2 (arXiv:2406.03768v2).
@@ -142,9 +145,9 @@ def truncate_weights(weights: AttentionWeights, *, layer: int, module: str, rank
     for name in _present(weights, module):
         matrices = getattr(weights, name).copy()
         if matrices.ndim == 4:
-            matrices[layer] = [truncate(head, rank).matrix for head in matrices[layer]]
+            matrices[layer] = [truncate(head, rank, metric=metric).matrix for head in matrices[layer]]
         else:
-            matrices[layer] = truncate(matrices[layer], rank).matrix
+            matrices[layer] = truncate(matrices[layer], rank, metric=metric).matrix
         changes[name] = matrices
     return weights.replace(**changes)
 
@@ -157,3 +160,13 @@ def condition_number(matrix: Any) -> float:
     values = np.linalg.svd(_checks.array("matrix", matrix, (None, None)), compute_uv=False)
     singular = values[-1] <= max(np.shape(matrix)) * np.finfo(float).eps * values[0]
     return float("inf") if singular else float(values[0] / values[-1])
+
+
+def module_condition_number(weights: AttentionWeights, layer: int, module: str) -> float:
+    """The largest κ₂ of the module's matrices in one layer.
+
+    Args: weights: a single model. layer: counted from 0. module: as in `truncate_weights`. Raises: ValueError.
+    Source: Y Section 3.4 and Algorithm 1 (arXiv:2406.03768v2); the largest of several matrices: our reading.
+    """
+    layer = _checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    return max(condition_number(getattr(weights, name)[layer]) for name in _present(weights, module))

@@ -135,6 +135,11 @@ def _batches(case: Case, floor: float) -> Batches:
     return Batches(setting, case.seed, case.samples)
 
 
+def demonstration_sets(case: Case) -> np.ndarray:
+    """The demonstrations behind every run of the case's ladder without a floor, shape (samples, 80, D)."""
+    return np.concatenate([draws.tokens for draws in _batches(case, 0.0)])
+
+
 class Workshop:
     """Makes the cases of one run; trains its ensembles once, on the spot, when a claim first asks for them."""
 

@@ -22,14 +22,15 @@ def cases(workshop: Workshop) -> list[Case]:
     return result
 
 
-def _query(case: Case) -> np.ndarray:
+def query_input(case: Case) -> np.ndarray:
+    """A query input, the same at every call."""
     return np.random.default_rng(case.seed + 1).standard_normal(DIM)
 
 
 def measure(case: Case, **options: str) -> np.ndarray:
     """The transformer's prediction."""
     tokens = case.demonstrations[None]
-    prompt = Prompt(tokens[..., :-1], tokens[..., -1], _query(case)[None], np.zeros(1))
+    prompt = Prompt(tokens[..., :-1], tokens[..., -1], query_input(case)[None], np.zeros(1))
     return predict_labels(case.weights, prompt, **options)
 
 
@@ -38,7 +39,7 @@ def predict(case: Case, *, factor: float = 1.0, fewer: int = 0) -> float:
     step, matrix = -case.weights.value[0, -1, -1], case.weights.query[0, :-1, :-1].T
     x, y = case.demonstrations[:, :-1], case.demonstrations[:, -1]
     path = gradient_descent(x, y, steps=case.layers - fewer, step_size=float(factor * step), preconditioner=matrix)
-    return float(path[-1] @ _query(case))
+    return float(path[-1] @ query_input(case))
 
 
 def proof() -> bool:

@@ -29,6 +29,28 @@ def weight_growth(case: Case) -> np.ndarray:
     return np.array([(prune(m, share) ** 2).sum() / (m**2).sum() for m in matrices for share in (0.1, 0.25, 0.5, 0.75)])
 
 
+def certificate() -> dict:
+    """Tokens e_1, e_2: (2, -1) times W_Q's column (1, 2) is 0, and 2 once the -1 is pruned."""
+    return {
+        "value": [[2, -1], [0, 0]],
+        "key": [[1, 0], [0, 1]],
+        "query": [[1, 0], [2, 0]],
+        "tokens": [[1, 0], [0, 1]],
+        "kept": 1,
+    }
+
+
+def recheck(found: dict) -> bool:
+    """||ΔW||_F² grows when only the largest entries of W_V are kept, in exact whole numbers (sum convention)."""
+    value, key, query, tokens = (np.array(found[n], dtype=object) for n in ("value", "key", "query", "tokens"))
+    sizes = sorted((abs(entry) for entry in value.ravel()), reverse=True)
+    if sizes[found["kept"] - 1] == sizes[found["kept"]]:
+        return False  # a tie: pruning by magnitude would not know which to cut
+    kept = np.array([[e if abs(e) >= sizes[found["kept"] - 1] else 0 for e in row] for row in value], dtype=object)
+    before, after = (((v @ (tokens.T @ tokens) @ key.T @ query) ** 2).sum() for v in (value, kept))
+    return bool(after > before)
+
+
 CLAIM = Claim(
     label="magnitude_pruning",
     source="Y Remark 6 (pruning), arXiv:2406.03768v2, read as a statement on the implicit update",
@@ -43,4 +65,6 @@ CLAIM = Claim(
         Control("norm of the weights", {"measure": weight_growth}, Verdict.HOLDS),
         Control("norm of the weights, halved at least", {"measure": weight_growth, "predict": lambda case: 0.5}),
     ),
+    certificate=certificate,
+    recheck=recheck,
 )

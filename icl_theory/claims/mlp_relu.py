@@ -1,5 +1,7 @@
 """App. A.3 with ReLU: the linear form is off by a measured amount, never by nothing."""
 
+import numpy as np
+
 from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import Case
 from icl_theory.claims.mlp_linear import measure, predict, relu_error
@@ -7,6 +9,19 @@ from icl_theory.claims.mlp_linear import measure, predict, relu_error
 
 def _linear_error(case: Case) -> float:
     return float(abs(measure(case) - predict(case)).max())
+
+
+def certificate() -> dict:
+    """An MLP of one hidden unit and an attention output of -1: ReLU makes nothing of it."""
+    return {"inner": [[1]], "outer": [[1]], "update": [-1]}
+
+
+def recheck(found: dict) -> bool:
+    """|W_out relu(W_in a) - W_out W_in a|² exceeds (1 %)² of |W_out W_in a|², in exact whole numbers."""
+    inner, outer, update = (np.array(found[name], dtype=object) for name in ("inner", "outer", "update"))
+    linear = outer @ inner @ update
+    relu = outer @ np.array([max(entry, 0) for entry in inner @ update], dtype=object)
+    return bool(10_000 * ((relu - linear) ** 2).sum() > (linear**2).sum() > 0)
 
 
 CLAIM = Claim(
@@ -23,4 +38,6 @@ CLAIM = Claim(
         Control("no activation", {"measure": _linear_error}, Verdict.HOLDS),
         Control("error below 1e-6", {"predict": lambda case: 1e-6}),
     ),
+    certificate=certificate,
+    recheck=recheck,
 )

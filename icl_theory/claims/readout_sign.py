@@ -1,5 +1,7 @@
 """Readout sign: the plus readout of Y cannot make several layers several steps of gradient descent."""
 
+import sympy as sp
+
 from icl_theory.agreement import gradient_descent_agreement
 from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import DIM, TRAINING_SHOTS, Case, Workshop
@@ -39,6 +41,24 @@ def _longer(case: Case) -> Case:
     return case.with_weights(case.weights.replace(value=value), "last step 1 % longer")
 
 
+def certificate() -> dict:
+    """d_x = 1, two layers of step 1 and two prompts with S_xx = 1 and 2, labels y = x."""
+    return {"step": 1, "second": [1, 2]}
+
+
+def recheck(found: dict) -> bool:
+    """No step size e makes two plain steps equal to the plus readout on both prompts, by exact algebra.
+
+    With S_xy = S_xx = s two steps of size e reach w = e s (2 - e s); the weights of step size h read -h s (2 - h s).
+    """
+    e, h = sp.Symbol("e"), sp.Rational(found["step"])
+    conditions = [sp.expand(e * s * (2 - e * s) + h * s * (2 - h * s)) for s in map(sp.Integer, found["second"])]
+    common = conditions[0]
+    for condition in conditions[1:]:
+        common = sp.gcd(common, condition)
+    return not sp.Poly(common, e).degree() > 0
+
+
 CLAIM = Claim(
     label="readout_sign",
     source="new; Y Section 3.1 reads plus the label slot, arXiv:2406.03768v2",
@@ -56,4 +76,6 @@ CLAIM = Claim(
         Control("minus readout, last step 1 % longer", {"measure": lambda case: distance(_longer(case), "minus")}),
     ),
     cases=_cases,
+    certificate=certificate,
+    recheck=recheck,
 )

@@ -3,7 +3,8 @@
 import itertools
 
 import numpy as np
-import sympy as sp
+from sympy import QQ
+from sympy.polys.matrices import DomainMatrix
 
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case, Workshop
@@ -53,22 +54,35 @@ def _with_plus(case: Case) -> float:
     return float(ranks.left * ranks.right - ranks.overlap * (ranks.overlap + 1) // 2)
 
 
-def proof(largest: int = 4) -> bool:
-    """Exact rank over the rationals, for every pair of ranks of integer factors up to D = 4."""
+def _exact_rank(matrix: np.ndarray) -> int:
+    """Rank of a whole-number matrix over the rationals."""
+    rows = [[QQ(int(entry)) for entry in row] for row in matrix]
+    return int(DomainMatrix(rows, matrix.shape, QQ).rank())
+
+
+def _factors_of_ranks(rng: np.random.Generator, size: int, left: int, right: int, overlap: int) -> tuple:
+    """Whole-number A and B of given ranks, `overlap` the dimension that A's row space shares with B's column space."""
+    below, above = np.tril(rng.integers(-2, 3, (2, 3, size, size)), -1)
+    one = np.eye(size, dtype=np.int64)
+    outer, frame, inner = (below + one) @ (above.swapaxes(1, 2) + one)  # three matrices of determinant 1
+    start = left - overlap
+    return outer[:, :left] @ frame[:, :left].T, frame[:, start : start + right] @ inner[:right]
+
+
+def proof(largest: int = 6) -> bool:
+    """Exact rank over the rationals for every pair of ranks and every overlap k, with whole-number factors up to D."""
     rng = np.random.default_rng(0)
     for size in range(1, largest + 1):
-        for r_left, r_right in itertools.product(range(1, size + 1), repeat=2):
-            left = sp.Matrix(rng.integers(-5, 6, (size, r_left))) * sp.Matrix(rng.integers(-5, 6, (r_left, size)))
-            right = sp.Matrix(rng.integers(-5, 6, (size, r_right))) * sp.Matrix(rng.integers(-5, 6, (r_right, size)))
-            images = []
-            for i, j in itertools.combinations_with_replacement(range(size), 2):
-                unit = sp.zeros(size)
-                unit[i, j] = unit[j, i] = 1
-                images.append(list(left * unit * right))
-            a, b = left.rank(), right.rank()
-            k = a + b - sp.Matrix.vstack(left, right.T).rank()
-            if sp.Matrix(images).rank() != a * b - k * (k - 1) // 2:
-                return False
+        rows, columns = np.triu_indices(size)
+        for a, b in itertools.product(range(1, size + 1), repeat=2):
+            for k in range(max(0, a + b - size), min(a, b) + 1):
+                left, right = _factors_of_ranks(rng, size, a, b, k)
+                images = left[:, rows].T[:, :, None] * right[columns][:, None, :]
+                images = images + left[:, columns].T[:, :, None] * right[rows][:, None, :]
+                stack = np.hstack([left.T, right])
+                ranks = [_exact_rank(m) for m in (left, right, stack, images.reshape(len(rows), -1))]
+                if ranks != [a, b, a + b - k, a * b - k * (k - 1) // 2]:
+                    return False
     return True
 
 

@@ -1,9 +1,18 @@
 """Norms under truncation of W_Q: the same Pythagorean identity, from the right."""
 
 import numpy as np
+import sympy as sp
 
 from icl_theory.claims.base import Claim, Control
-from icl_theory.claims.truncation_norm_value import parts, rows_zeroed, whole
+from icl_theory.claims.truncation_norm_value import excess, parts, rotation, rows_zeroed, whole
+
+
+def proof() -> bool:
+    """D = 2 with symbols: any matrix X times W_Q = U diag(s, t) Vᵀ, cut to U diag(s, 0) Vᵀ."""
+    s, t = sp.symbols("s t", positive=True)
+    left, right, x = rotation("p"), rotation("q"), sp.Matrix(2, 2, sp.symbols("x:4"))
+    return excess(x * left * sp.diag(s, 0) * right.T, x * left * sp.diag(0, t) * right.T) == 0
+
 
 CLAIM = Claim(
     label="truncation_norm_query",
@@ -13,6 +22,7 @@ CLAIM = Claim(
     relation="equal",
     measure=lambda case: np.add(*parts(case, "query")),
     predict=whole,
+    proof=proof,
     explanation="Every rank of the first layer's W_Q. The right singular spaces of the kept and dropped part are "
     "orthogonal, and W_Q multiplies ΔW from the right.",
     controls=(

@@ -1,6 +1,7 @@
 """Norms under truncation of W_V: a Pythagorean identity, so the norm of a single layer's ΔW never grows."""
 
 import numpy as np
+import sympy as sp
 
 from icl_theory.attention import layer_update, second_moment
 from icl_theory.claims.base import Claim, Control
@@ -39,6 +40,26 @@ def rows_zeroed(case: Case, module: str) -> float:
     return float((kept**2).sum() + ((update(case) - kept) ** 2).sum())
 
 
+def rotation(name: str) -> sp.Matrix:
+    """A general rotation of the plane with rational entries: cosine (1 - t²)/(1 + t²), sine 2t/(1 + t²)."""
+    t = sp.Symbol(name, real=True)
+    cosine, sine = (1 - t**2) / (1 + t**2), 2 * t / (1 + t**2)
+    return sp.Matrix([[cosine, -sine], [sine, cosine]])
+
+
+def excess(kept: sp.Matrix, dropped: sp.Matrix) -> sp.Expr:
+    """||kept + dropped||_F² - ||kept||_F² - ||dropped||_F², simplified."""
+    whole = kept + dropped
+    return sp.simplify((whole.T * whole - kept.T * kept - dropped.T * dropped).trace())
+
+
+def proof() -> bool:
+    """D = 2 with symbols: W_V = U diag(s, t) Vᵀ cut to U diag(s, 0) Vᵀ, times any matrix X from the right."""
+    s, t = sp.symbols("s t", positive=True)
+    left, right, x = rotation("p"), rotation("q"), sp.Matrix(2, 2, sp.symbols("x:4"))
+    return excess(left * sp.diag(s, 0) * right.T * x, left * sp.diag(0, t) * right.T * x) == 0
+
+
 CLAIM = Claim(
     label="truncation_norm_value",
     source="Y Examples 1 to 3, App. A.6, arXiv:2406.03768v2; as an identity new",
@@ -47,6 +68,7 @@ CLAIM = Claim(
     relation="equal",
     measure=lambda case: np.add(*parts(case, "value")),
     predict=whole,
+    proof=proof,
     explanation="Every rank of the first layer's W_V. The left singular spaces of the kept and dropped part are "
     "orthogonal, and W_V multiplies ΔW from the left; stronger than the paper's triangle inequality.",
     controls=(

@@ -1,6 +1,7 @@
 """The truncation trap: the optimum's largest singular values belong to the directions that matter least."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -33,6 +34,24 @@ def _isotropic(workshop: Workshop) -> list[Case]:
     return workshop.constructed(1)[1:]
 
 
+def certificate() -> dict:
+    """Two inputs of variance 4 and 1, twenty noise-free demonstrations, rank 1."""
+    return {"variances": [4, 1], "noise": 0, "shots": 20}
+
+
+def recheck(found: dict) -> bool:
+    """The direction with the largest singular value 1/γ_i is not the one whose loss λ_i²/γ_i is largest, in fractions.
+
+    γ_i = ((N+1)/N) λ_i + (Σ λ + σ²)/N; keeping direction i alone has risk Σ λ - λ_i²/γ_i.
+    """
+    variances, shots = [Fraction(v) for v in found["variances"]], Fraction(found["shots"])
+    total = sum(variances, Fraction(0))
+    gammas = [((shots + 1) * v + total + Fraction(found["noise"])) / shots for v in variances]
+    risks = [total - v * v / g for v, g in zip(variances, gammas, strict=True)]
+    kept = min(range(len(gammas)), key=lambda i: gammas[i])
+    return len(set(gammas)) == len(gammas) and 1000 * risks[kept] > 1001 * min(risks)
+
+
 CLAIM = Claim(
     label="truncation_trap",
     source="new; on Y Section 2 and Algorithm 1, arXiv:2406.03768v2, applied to the exact optimum",
@@ -52,4 +71,6 @@ CLAIM = Claim(
         ),
     ),
     cases=cases,
+    certificate=certificate,
+    recheck=recheck,
 )

@@ -1,0 +1,131 @@
+"""The campaign of experiments/false_alarms.py: counting by hand, going on after a break, and a small real one."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from scipy.stats import beta
+
+from icl_theory.claims import LABELS, load_all
+from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.outcome import examine
+
+PATH = Path(__file__).parent.parent / "experiments" / "false_alarms.py"
+SPEC = importlib.util.spec_from_file_location("false_alarms", PATH)
+assert SPEC is not None
+assert SPEC.loader is not None
+false_alarms = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(false_alarms)
+
+
+def row(seed, verdict="HOLDS", cases=None, controls=(), **changes):
+    found = {"seed": seed, "claim": "c", "relation": "equal", "verdict": verdict, "statistical": False, "proved": None}
+    return found | {"cases": cases or {verdict: 1}, "controls": [list(c) for c in controls]} | changes
+
+
+def test_errors_counted_by_hand():
+    good, slipped = ("spoilt", "FAILS", "FAILS"), ("spoilt", "HOLDS", "FAILS")
+    rows = [
+        row(3, cases={"HOLDS": 3, "FAILS": 1}, verdict="FAILS", controls=[slipped]),
+        row(1, cases={"HOLDS": 4}, controls=[good, ("sound", "HOLDS", "HOLDS"), ("no case", "OUTSIDE", "FAILS")]),
+        row(2, cases={"HOLDS": 3, "INCONCLUSIVE": 1}, controls=[good, ("sound", "FAILS", "HOLDS")], proved=False),
+    ]
+    found = false_alarms.tally(rows)
+    assert found["verdict"] == "HOLDS"
+    assert (found["false_alarms"]["errors"], found["false_alarms"]["runs"]) == (2, 14)
+    assert (found["misses"]["errors"], found["misses"]["runs"]) == (1, 3)
+    assert (found["undecided"]["errors"], found["undecided"]["runs"]) == (1, 17)
+    assert (found["unproved"], found["seeds"]) == (1, 3)
+    assert found["verdicts"] == {"FAILS": 1, "HOLDS": 2}
+
+
+def test_a_false_statement_is_missed_when_it_holds():
+    found = false_alarms.tally([row(0, "FAILS", {"FAILS": 1, "HOLDS": 9}), row(1, "HOLDS"), row(2, "FAILS")])
+    assert (found["misses"]["errors"], found["misses"]["runs"]) == (1, 3)
+    assert found["false_alarms"]["interval"] is None
+
+
+def test_nothing_is_counted_where_the_reference_did_not_decide():
+    found = false_alarms.tally([row(0, "INCONCLUSIVE"), row(1, "FAILS")])
+    assert (found["false_alarms"]["runs"], found["misses"]["runs"]) == (0, 0)
+    assert found["undecided"]["errors"] == 1
+
+
+def test_totals_keep_exact_and_statistical_claims_apart():
+    lines = [row(0), row(1, "FAILS"), row(0, claim="s", statistical=True)]
+    totals = false_alarms.summary(lines)["totals"]
+    assert (totals["exact"]["false_alarms"]["errors"], totals["exact"]["false_alarms"]["runs"]) == (1, 2)
+    assert (totals["statistical"]["claims"], totals["statistical"]["false_alarms"]["errors"]) == (1, 0)
+    assert "all exact" in false_alarms.table(false_alarms.summary(lines))
+
+
+@pytest.mark.parametrize(("errors", "runs"), [(0, 1000), (1, 200), (7, 7), (3, 40)])
+def test_clopper_pearson_against_beta_quantiles(errors, runs):
+    found = false_alarms.rate(errors, runs)
+    low = beta.ppf(0.025, errors, runs - errors + 1) if errors else 0.0
+    high = beta.ppf(0.975, errors + 1, runs - errors) if errors < runs else 1.0
+    assert found["interval"] == pytest.approx([low, high], abs=1e-12)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Two claims that need no model, and the number of times each was examined."""
+    calls = []
+
+    def counting(claim, workshop):
+        calls.append((workshop.seed, claim.label))
+        return examine(claim, workshop)
+
+    monkeypatch.setattr(false_alarms, "examine", counting)
+    controls = (Control("spoilt", {"predict": lambda case: 2.0}),)
+    claims = [
+        Claim(
+            name, "s", "s", "new", "equal", lambda c: 1.0, lambda c: 1.0, controls=controls, cases=lambda w: w.random(1)
+        )
+        for name in ("first", "second")
+    ]
+    return calls, claims
+
+
+def test_a_campaign_goes_on_where_it_stopped(tmp_path, counted):
+    calls, claims = counted
+    path, options = tmp_path / "deeper" / "campaign.jsonl", {"profile": "quick", "untrained": True}
+    first = false_alarms.campaign(path, claims, range(2), **options)
+    assert calls == [(0, "first"), (0, "second"), (1, "first"), (1, "second")]
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[:-20], encoding="utf-8")  # broken off in the middle of the last line
+    calls.clear()
+    again = false_alarms.campaign(path, claims, range(3), **options)
+    assert calls == [(1, "second"), (2, "first"), (2, "second")]
+    assert again[:4] == first
+    assert [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]] == again
+    assert false_alarms.summary(again)["claims"][0]["false_alarms"]["runs"] == 12
+
+
+def test_another_campaign_is_not_mixed_in(tmp_path, counted):
+    _, claims = counted
+    path = tmp_path / "campaign.jsonl"
+    false_alarms.campaign(path, claims, range(1), profile="quick", untrained=True)
+    with pytest.raises(ValueError, match="choose another --out"):
+        false_alarms.campaign(path, claims, range(1), profile="quick", untrained=False)
+    path.write_text("no json\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="expected JSON lines"):
+        false_alarms.campaign(path, claims, range(1), profile="quick", untrained=True)
+
+
+def test_untrained_workshops_train_nothing():
+    workshop = false_alarms.Untrained(false_alarms.PROFILES["quick"], 0)
+    assert {case.kind for case in workshop.standard()} == {"random", "constructed", "truncated"}
+    assert workshop.trained == {}
+
+
+@pytest.mark.slow
+def test_no_false_alarm_and_no_miss_of_the_exact_claims(tmp_path):
+    """Three seeds of every claim that needs no training; 20 seeds and more are for the script."""
+    claims = load_all(LABELS)
+    lines = false_alarms.campaign(tmp_path / "c.jsonl", claims, range(100, 103), profile="quick", untrained=True)
+    exact = false_alarms.summary(lines)["totals"]["exact"]
+    assert exact["claims"] > 40
+    assert exact["false_alarms"]["runs"] > 1000
+    assert (exact["false_alarms"]["errors"], exact["misses"]["errors"], exact["undecided"]["errors"]) == (0, 0, 0)
