@@ -33,6 +33,7 @@ ORDER = (
     "information.simulation",
     "information.sandwich",
     "information.ksg",
+    "information.known_channels",
     "information.calibration",
     "information.membership",
     "information.supersample",

@@ -31,6 +31,10 @@ DESCENT = gradient_descent_weights(3, step_size=0.7)
 LN2 = math.log(2)
 
 
+def options_with(changes: dict[str, Any]) -> dict[str, Any]:
+    return OPTIONS | changes
+
+
 def test_bit_information_against_entropies():
     laws = np.random.default_rng(0).dirichlet(np.ones(5), (40, 2))
     expected = [entropy(p.mean(axis=0)) - (entropy(p[0]) + entropy(p[1])) / 2 for p in laws]
@@ -142,9 +146,9 @@ CASES = [
 @pytest.mark.parametrize(("weights", "task", "changes"), CASES)
 def test_the_guarantee_holds_for_every_supersample_and_pair(weights, task, changes):
     """Exact on both sides: E_U[(-1)^{U_i} Δ_i | z̃] ≤ c sqrt(2 I(A_i; U_i | z̃)); and the chain of data processing."""
-    result = supersample_bounds(weights, task, **OPTIONS | changes)
+    result = supersample_bounds(weights, task, **options_with(changes))
     assert result.enumerated
-    assert result.selections == 2 ** (OPTIONS | changes)["demonstrations"]
+    assert result.selections == 2 ** options_with(changes)["demonstrations"]
     gaps = np.abs(result.pointwise["gap"])
     smaller = np.zeros_like(gaps)
     for name in RUNGS[1:]:
@@ -162,7 +166,7 @@ def test_the_guarantee_holds_for_every_supersample_and_pair(weights, task, chang
 
 def test_half_the_range_is_not_the_constant():
     """R = c/2, right for one loss, is wrong for the difference of two: pairs of gap 1 and information log 2 show it."""
-    result = supersample_bounds(DESCENT, CLASSES, **OPTIONS | {"demonstrations": 1, "supersamples": 200})
+    result = supersample_bounds(DESCENT, CLASSES, **options_with({"demonstrations": 1, "supersamples": 200}))
     gaps, nats = result.pointwise["gap"], result.pointwise["loss_difference_cmi"]
     assert (gaps > 0.5 * np.sqrt(2 * nats) + 1e-12).any()
 
@@ -186,7 +190,7 @@ def test_one_demonstration_in_closed_form():
 def test_everything_scales_with_the_loss():
     """y → t y, c → t² c and one gradient step: predictions scale by t, so bounds and gap by t², nats not at all."""
     w, scale = np.array([0.3, -1.0, 0.5]), 3.0
-    options = OPTIONS | {"loss": "clipped"}
+    options = options_with({"loss": "clipped"})
     small = supersample_bounds(DESCENT, REGRESSION, **options, clip=2.0, task_vector=w)
     scaled = LinearRegression(3, noise_std=0.5 * scale)
     large = supersample_bounds(DESCENT, scaled, **options, clip=2.0 * scale**2, task_vector=scale * w)
@@ -199,7 +203,7 @@ def test_everything_scales_with_the_loss():
 def test_the_gap_is_that_of_fresh_demonstrations():
     """Another road: fresh prompts, population loss in closed form; no supersample anywhere."""
     w, count = np.array([0.3, -1.0, 0.5]), 3000
-    options = OPTIONS | {"loss": "clipped", "supersamples": 400}
+    options = options_with({"loss": "clipped", "supersamples": 400})
     result = supersample_bounds(DESCENT, REGRESSION, **options, clip=2.0, task_vector=w)
     tokens = REGRESSION.sample_tokens(np.random.default_rng(0), np.repeat(w[None], count, axis=0), 6)
     p = np.stack([implied_weights(implicit_trajectory(DESCENT, t).accumulated[-1]) for t in tokens[:600]])
@@ -212,7 +216,7 @@ def test_the_gap_is_that_of_fresh_demonstrations():
 
 def test_drawn_selections_give_a_larger_information():
     weights = gradient_descent_weights(3, layers=2, step_size=0.5)
-    options = OPTIONS | {"demonstrations": 8, "supersamples": 100}
+    options = options_with({"demonstrations": 8, "supersamples": 100})
     exact = supersample_bounds(weights, CLASSES, **options)
     drawn = supersample_bounds(weights, CLASSES, **options, draws=32)
     assert not drawn.enumerated
@@ -233,7 +237,7 @@ def test_more_demonstrations_than_can_be_enumerated():
 
 def test_continuous_losses_tell_the_selection():
     """Honest emptiness: log 2 per bit and a bound of 1.18 c; rounded at random the same gap has a bound below c."""
-    options = OPTIONS | {"loss": "clipped", "clip": 50.0}
+    options = options_with({"loss": "clipped", "clip": 50.0})
     plain = supersample_bounds(DESCENT, REGRESSION, **options, levels=None)
     for name in RUNGS:
         assert plain.information[name].value == pytest.approx(LN2, rel=1e-12)
@@ -255,7 +259,9 @@ def test_a_model_that_ignores_its_demonstrations_tells_nothing():
 
 
 def test_standard_errors_match_repetitions():
-    results = [supersample_bounds(DESCENT, CLASSES, **OPTIONS | {"key": k}, task_vector=np.ones(3)) for k in range(60)]
+    results = [
+        supersample_bounds(DESCENT, CLASSES, **options_with({"key": k}), task_vector=np.ones(3)) for k in range(60)
+    ]
     for pick in (lambda r: r.gap, *((lambda r, n=n: r.rungs[n]) for n in RUNGS[:3])):
         spread = np.std([pick(r).value for r in results], ddof=1)
         assert 0.7 < np.mean([pick(r).stderr for r in results]) / spread < 1.4
@@ -264,7 +270,7 @@ def test_standard_errors_match_repetitions():
 def test_blocks_and_keys(monkeypatch):
     first = supersample_bounds(DESCENT, CLASSES, **OPTIONS)
     assert supersample_bounds(DESCENT, CLASSES, **OPTIONS).rungs == first.rungs
-    assert supersample_bounds(DESCENT, CLASSES, **OPTIONS | {"key": 4}).rungs != first.rungs
+    assert supersample_bounds(DESCENT, CLASSES, **options_with({"key": 4})).rungs != first.rungs
     monkeypatch.setattr("icl_theory.information.supersample._BLOCK_ENTRIES", 7 * 64 * 24)
     parts = supersample_bounds(DESCENT, CLASSES, **OPTIONS)
     assert len(parts.pointwise["gap"]) == 24
@@ -285,7 +291,7 @@ def test_blocks_and_keys(monkeypatch):
     ],
 )
 def test_bad_input_is_refused(changes, words):
-    assert words in refusal(supersample_bounds, DESCENT, CLASSES, **OPTIONS | changes)
+    assert words in refusal(supersample_bounds, DESCENT, CLASSES, **options_with(changes))
 
 
 def test_unfit_weights_are_refused():

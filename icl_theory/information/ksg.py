@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.special import digamma
 
 from icl_theory import _checks
@@ -13,14 +13,14 @@ LARGEST_DIMENSION = 3
 
 
 def ksg_terms(x: np.ndarray, y: np.ndarray, neighbours: int) -> np.ndarray:
-    """ψ(k) + ψ(K) - ψ(n_x + 1) - ψ(n_y + 1) of every pair, shape (K,); a result of -inf means ties."""
+    """ψ(k) + ψ(K) - ψ(n_x + 1) - ψ(n_y + 1) of every pair, shape (K,)."""
     joint = np.concatenate([x, y], axis=1)
-    radius = cKDTree(joint).query(joint, neighbours + 1, p=np.inf)[0][:, -1]
+    radius = KDTree(joint).query(joint, neighbours + 1, p=np.inf)[0][:, -1]
     if not (radius > 0).all():
         raise _checks.refuse("x, y", "repeated pairs", "draws of a continuous law", "remove the repetitions")
     inside = np.nextafter(radius, 0.0)  # strictly nearer than the k-th neighbour
     counts = [
-        cKDTree(part).query_ball_point(part, inside, p=np.inf, return_length=True) for part in (x, y)
+        KDTree(part).query_ball_point(part, inside, p=np.inf, return_length=True) for part in (x, y)
     ]  # the point itself is counted: n + 1
     return digamma(neighbours) + digamma(len(x)) - digamma(counts[0]) - digamma(counts[1])
 
@@ -40,7 +40,7 @@ def ksg_mutual_information(x: Any, y: Any, *, neighbours: int = 3) -> Estimate:
     Returns: `Estimate` in nats, direction "biased". Its standard error is the spread of the K local terms, as if they
         were independent; it knows nothing of the bias.
     Raises: ValueError for more than three dimensions, repeated pairs, wrong shapes, NaN or k out of range.
-    Source: Kraskov, Stögbauer, Grassberger 2004, Eq. 8 (arXiv:cond-mat/0305641v1).
+    Source: Kraskov, Stögbauer, Grassberger 2004, Eq. 8 (arXiv:cond-mat/0305641).
     """
     parts = []
     for name, value in (("x", x), ("y", y)):

@@ -21,7 +21,7 @@ def bit_information(laws: np.ndarray) -> np.ndarray:
 
 
 def atom_information(values: np.ndarray, bits: np.ndarray) -> float:
-    """I(A; U) of equally likely runs: values A (M,), equal numbers being one symbol, and bits U (M,), half of them 1."""
+    """I(A; U) of equally likely runs: values A (M,), equal ones being one symbol, and bits U (M,), half of them 1."""
     symbols, index = np.unique(values, return_inverse=True)
     counts = [np.bincount(index[bits == bit], minlength=len(symbols)) for bit in (False, True)]
     return float(bit_information(2 * np.array(counts) / len(bits)))
