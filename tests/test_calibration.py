@@ -15,9 +15,11 @@ from scipy.stats import binom, norm
 from icl_theory import LinearRegression, ksg_mutual_information, mutual_information, random_weights
 from icl_theory.estimate import generalization_bound
 from icl_theory.information.calibration import _Table, calibrate, calibration_table, informative_limits
+from icl_theory.information.channel import SharedChannel
 from icl_theory.information.known_channels import (
     FAMILIES,
     LAWS,
+    KnownChannel,
     known_channels,
     scalar_information,
     variance_information,
@@ -174,6 +176,25 @@ def test_bias_and_coverage(name, dimension, nats):
     assert record.coverage_interval()[0] <= record.coverage <= record.coverage_interval()[1]
     assert record.coverage <= min(record.lower_coverage, record.upper_coverage)
     assert (record.flag_missing, record.flag_false) == (0.0, 0.0)
+
+
+def test_coverage_on_the_channel_of_a_layer():
+    """200 sandwiches at K = 64 of a real noisy gradient against large ones: I has no closed form there."""
+    setting = Setting(random_weights(0, layers=1, dimension=2, scale=2.0), LinearRegression(1), np.ones(1), 24, 6)
+
+    def pairs(generator, count):
+        draws = draw(setting, generator, count)
+        layer = simulate(setting, draws).layers[0]
+        means = draws.moments @ layer.maps[0].T
+        channel = SharedChannel.of(layer.outputs[:, None], means, layer.maps @ draws.noise_root)
+        return means, layer.outputs, channel.log_density(slice(0, count))
+
+    large = [sandwich([_Table(pairs(rng(seed), 1500)[2])]) for seed in range(4)]
+    low, high = (float(np.mean([getattr(ends, end).value for ends in large])) for end in ("lower", "upper"))
+    assert high - low < 0.02
+    record = calibrate(KnownChannel("layer", 1, (low + high) / 2, pairs), pairs=64, repetitions=200, key=0)
+    assert round(record.coverage * 200) >= binom.ppf(1e-6, 200, 0.92)
+    assert record.upper_error_ratio == pytest.approx(1.0, abs=0.25)
 
 
 def test_coverage_can_fail():

@@ -3,6 +3,14 @@
 import numpy as np
 
 
+def selections(demonstrations: int, count: int | None, rng: np.random.Generator) -> np.ndarray:
+    """All 2^N selections U (M, N) if `count` is None, else so many, drawn with their complements: each U_i balanced."""
+    if count is None:
+        return (np.arange(2**demonstrations)[:, None] >> np.arange(demonstrations)) % 2 == 1
+    half = rng.random((count // 2, demonstrations)) < 0.5
+    return np.concatenate([half, ~half])
+
+
 def bit_information(laws: np.ndarray) -> np.ndarray:
     """I(A; U) = Σ_a m(a) [t artanh t + ½ log(1 - t²)] in nats, m = (p_0 + p_1)/2, t = (p_0 - p_1)/(p_0 + p_1).
 

@@ -21,6 +21,7 @@ from icl_theory.information.membership import (
     dithered,
     information_and_influence,
     pair_laws,
+    selections,
 )
 from icl_theory.risk import final_implied_weights
 from icl_theory.task_base import Task
@@ -65,14 +66,6 @@ def _compiled(weights: AttentionWeights, moments: Any, readout: str) -> Any:
 @float64
 def _implied(weights: AttentionWeights, moments: Any, readout: str) -> Any:
     return _compiled(weights, jnp.asarray(moments), readout)
-
-
-def selections(demonstrations: int, count: int | None, rng: np.random.Generator) -> np.ndarray:
-    """All 2^N selections U (M, N) if `count` is None, else so many, drawn with their complements: each U_i balanced."""
-    if count is None:
-        return (np.arange(2**demonstrations)[:, None] >> np.arange(demonstrations)) % 2 == 1
-    half = rng.random((count // 2, demonstrations)) < 0.5
-    return np.concatenate([half, ~half])
 
 
 def predictions(weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, readout: str) -> np.ndarray:
@@ -232,16 +225,16 @@ def supersample_bounds(
     count = 2**demonstrations if draws is None else draws
     entries = count * max(task.token_dimension**2, 2 * demonstrations * (levels or 1))
     size = max(1, min(supersamples, _BLOCK_ENTRIES // entries))
+    tokens = task.sample_tokens(rng, np.repeat(vector[None], supersamples, axis=0), 2 * demonstrations)
+    pairs = tokens.reshape(supersamples, demonstrations, 2, -1)
+    # Shared by all: both tokens of a pair have one law, so the loss's law is the same for every selection.
+    bits = selections(demonstrations, draws, rng)
     blocks: list[dict[str, np.ndarray]] = []
     for start in range(0, supersamples, size):
-        # Every block draws its full size, so that one compilation serves all; the surplus is not used.
-        tokens = task.sample_tokens(rng, np.repeat(vector[None], size, axis=0), 2 * demonstrations)
-        pairs = tokens.reshape(size, demonstrations, 2, -1)
-        # Shared by the block: both tokens of a pair have one law, so the loss's law is the same for every selection.
-        bits = selections(demonstrations, draws, rng)
-        made = predictions(weights, pairs, bits, readout)
-        kept = slice(0, supersamples - start)
-        blocks.append(_block(made[kept], pairs[kept, ..., -1], bits, (loss, clip, levels)))
+        part = pairs[start : start + size]
+        # The last block is filled up by repetition, so that one compilation serves all.
+        made = predictions(weights, np.resize(part, (size, *part.shape[1:])), bits, readout)
+        blocks.append(_block(made[: len(part)], part[..., -1], bits, (loss, clip, levels)))
     collected = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     return _summary(collected, count, clip, draws is None)
 
