@@ -212,11 +212,22 @@ def test_far_above_log_k_only_the_upper_end_says_something():
     assert record.upper_bias.value > 20
 
 
-def test_a_flag_that_should_be_up_is_counted():
-    """I a little above log K: the lower end stays more than a nat below its cap, and the flag stays down at times."""
-    record = calibrate(FAMILIES["gaussian"](64, 4.4), pairs=64, repetitions=60, key=3)
-    assert record.flag_missing == pytest.approx(1 - record.saturated)
-    assert 0 < record.flag_missing < 1
+@pytest.mark.parametrize(("name", "dimension"), [("gaussian", 1), ("gaussian", 64), ("exponential", 64), ("looks", 16)])
+@pytest.mark.parametrize("pairs", [32, 256])
+def test_the_flag_is_up_wherever_log_k_is_passed(name, dimension, pairs):
+    record = calibrate(FAMILIES[name](dimension, 1.001 * math.log(pairs)), pairs=pairs, repetitions=20, key=3)
+    assert (record.saturated, record.flag_missing) == (1.0, 0.0)
+
+
+def test_wrong_flags_are_counted(monkeypatch):
+    """A margin of one nat misses channels above log K, one of four nats calls out channels far below."""
+    monkeypatch.setattr("icl_theory.information.sandwich.SATURATION_MARGIN", 1.0)
+    above = calibrate(FAMILIES["gaussian"](64, 4.4), pairs=64, repetitions=60, key=3)
+    assert above.flag_missing == pytest.approx(1 - above.saturated)
+    assert 0 < above.flag_missing < 1
+    monkeypatch.setattr("icl_theory.information.sandwich.SATURATION_MARGIN", 4.0)
+    below = calibrate(FAMILIES["gaussian"](4, 1.0), pairs=64, repetitions=60, key=3)
+    assert below.flag_false == below.saturated > 0.5
 
 
 def test_the_table():
