@@ -129,6 +129,9 @@ def test_inverse_wishart_draws_against_scipy():
         [stats.multivariate_normal(m, r @ r.T).logpdf(w) for m, r in zip(means, roots, strict=True)] for w in outputs
     ]
     np.testing.assert_allclose(log_p, expected, rtol=1e-9)
+    precisions = [np.linalg.inv(channel.draw(rng(seed), 200)[0][:, 2:].reshape(-1, 2, 2)) for seed in range(30)]
+    squares = (np.concatenate(precisions) ** 2).sum(axis=1)  # diagonal of Σ⁻¹ = root⁻ᵀ root⁻¹, of mean ν
+    error = squares.std(axis=0) / math.sqrt(len(squares))
     spread = math.expm1(0.5)  # (d/2) log(1 + 1/κ) = ½
     own, total = [], []
     for seed in range(30):
@@ -136,6 +139,7 @@ def test_inverse_wishart_draws_against_scipy():
         own.append(np.diagonal(log_p))
         total.append(outputs)
     freedom = next(f for f in np.linspace(1.01, 60, 400_000) if variance_information(2, f) < 0.5)
+    assert (np.abs(squares.mean(axis=0) - freedom) < 6 * error).all()
     law = stats.multivariate_t(shape=np.eye(2) * (1 + spread) / (freedom - 1), df=freedom - 1)
     terms = np.concatenate(own) - law.logpdf(np.concatenate(total))
     assert abs(terms.mean() - 1.0) < 6 * terms.std() / math.sqrt(len(terms))
@@ -245,6 +249,8 @@ def test_the_table():
     assert calibration_table(channels[3:4], pairs=32, repetitions=4, key=8)[0].row() != alone.row()
     limits = informative_limits(records)
     assert limits["gaussian", 4, 32] < 20.0
+    half = replace(records[0], width=0.6 * records[0].channel.information)
+    assert (half.informative(), half.informative(0.61)) == (False, True)
     row = records[-1].row()
     assert {"family", "dimension", "information", "coverage", "lower_bias", "upper_bias_stderr", "ksg_bias"} <= set(row)
     assert all(isinstance(v, str | int | float | bool | None) for v in row.values())

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import gradients, refusal
-from scipy.stats import binom, multivariate_normal
+from scipy.stats import beta, binom, kstest, lognorm, multivariate_normal
 
 from icl_theory import LinearRegression, gradient_noise, normality_audit, random_weights
 from icl_theory.normality import (
+    _henze_zirkler_moments,
+    _subset_means,
     henze_zirkler,
     mahalanobis_quantiles,
     mardia,
@@ -81,10 +83,10 @@ def rejections(draw, repetitions, level):
     return [sum(test[k].p_value < level for test in tests) for k in range(3)], tests
 
 
-@pytest.mark.parametrize(("count", "dimension"), [(200, 1), (200, 3), (300, 10)])
+@pytest.mark.parametrize(("count", "dimension"), [(150, 1), (150, 3), (200, 8)])
 def test_null_rejection_rates(count, dimension):
     """Gaussian samples: a nominal 5 % must be between 2.5 % and 8 %, up to binomial fluctuation at 1e-6."""
-    rng, repetitions = np.random.default_rng(dimension), 300
+    rng, repetitions = np.random.default_rng(dimension), 1200
     found, tests = rejections(lambda: rng.standard_normal((count, dimension)), repetitions, 0.05)
     for rejected in found:
         assert binom.ppf(1e-6, repetitions, 0.025) <= rejected <= binom.isf(1e-6, repetitions, 0.08)
@@ -101,6 +103,24 @@ def test_null_rejection_rates_with_many_repetitions(count, dimension):
     found, _ = rejections(lambda: rng.standard_normal((count, dimension)), repetitions, 0.05)
     for rejected in found:
         assert 0.02 < rejected / repetitions < 0.09
+
+
+def test_p_value_of_henze_and_zirkler_is_that_of_a_lognormal_law():
+    distance = normality_tests(np.random.default_rng(3).laplace(size=(60, 2)))[2]
+    mean, variance = _henze_zirkler_moments(60, 2)
+    shape = math.sqrt(math.log(1 + variance / mean**2))
+    law = lognorm(s=shape, scale=mean / math.sqrt(1 + variance / mean**2))
+    assert (law.mean(), law.var()) == pytest.approx((mean, variance))
+    assert distance.p_value == pytest.approx(law.sf(distance.value), rel=1e-9)
+
+
+def test_subsets_are_drawn_without_replacement():
+    points = whitened(np.random.default_rng(4).exponential(size=(12, 3)))
+    for shots in (1, 5, 11):
+        means = _subset_means(points, shots, 4000, np.random.default_rng(shots))
+        factor = (12 - shots) / (shots * 11)
+        np.testing.assert_allclose(means.T @ means / 4000, factor * np.eye(3), atol=0.25 * factor)
+    assert len(np.unique(_subset_means(points, 11, 500, np.random.default_rng(0)).round(9), axis=0)) == 12
 
 
 def test_power_against_heavy_tails_and_skewness():
@@ -147,6 +167,9 @@ def test_audit_of_subset_means():
         assert record.distances.shape == record.quantiles.shape == (600,)
         assert (np.diff(record.distances) >= 0).all()
         assert record.distances.mean() == pytest.approx(6.0)
+        law = beta(6 / 2, (600 - 6 - 1) / 2, scale=599)
+        assert record.distance == pytest.approx(kstest(record.distances, law.cdf).statistic, rel=1e-9)
+        np.testing.assert_allclose(law.cdf(record.quantiles), (np.arange(600) + 0.5) / 600, rtol=1e-9)
         # the sample's kurtosis is that of the population of subsets; its spread from the distances themselves
         error = (record.distances**2).std() / math.sqrt(600)
         assert abs(record.kurtosis.value - record.exact_kurtosis * 599 / 601) < 6 * error
@@ -157,9 +180,12 @@ def test_audit_of_subset_means():
 
 
 def test_audited_points_are_the_gradients():
-    """The definition: gradients written out, D² numbers each, restricted to their span; at layer 1 and 2."""
+    """The definition: gradients written out, D² numbers each, restricted to their span; at layer 1 and 2.
+
+    Truncated, so that the map of the second layer, first layer included, does not drop out.
+    """
     for layer in (0, 1):
-        model = weights(layers=2)
+        model = truncate_weights(weights(layers=2), layer=layer, module="value", rank=1)
         record = normality_audit(model, TOKENS, shots=(3,), samples=100, key=0, layer=layer)[0]
         rows = gradients(model, TOKENS, layer).reshape(40, -1)
         assert record.dimension == gradient_noise(model, TOKENS, 3, layer=layer).rank

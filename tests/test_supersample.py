@@ -22,7 +22,7 @@ from icl_theory import (
 )
 from icl_theory.information.losses import empirical_loss, population_loss
 from icl_theory.information.membership import bit_information, difference_laws, dithered, pair_laws, selections
-from icl_theory.information.supersample import RUNGS, _block, predictions
+from icl_theory.information.supersample import RUNGS, _block, predictions, shares
 from icl_theory.trajectory import implied_weights
 
 REGRESSION, CLASSES = LinearRegression(3, noise_std=0.5), LinearClassification(3, flip_probability=0.1)
@@ -71,6 +71,21 @@ def test_laws_of_pairs_and_differences():
     np.testing.assert_allclose(difference, by_hand, rtol=1e-14)
 
 
+def test_selections_are_balanced_and_all_there():
+    every = selections(4, None, np.random.default_rng(0))
+    assert sorted(map(tuple, every)) == list(itertools.product((False, True), repeat=4))
+    drawn = selections(7, 30, np.random.default_rng(0))
+    assert drawn.shape == (30, 7)
+    assert drawn.sum(axis=0).tolist() == [15] * 7
+    assert len(set(map(tuple, drawn))) > 20
+
+
+def test_losses_in_units_of_their_range():
+    hats, labels = np.array([0.0, 0.0, -1.0, 2.0]), np.array([1.0, -1.0, -0.1, 0.0])
+    assert shares(hats, labels, "zero_one", 1.0).tolist() == [0, 1, 0, 0]
+    np.testing.assert_allclose(shares(hats, labels, "clipped", 2.0), [0.5, 0.5, 0.405, 1.0])
+
+
 def twin(weights, pairs, loss, clip, levels):
     """Every selection in a loop, token by token; every rounding outcome in a table of probabilities."""
     count = len(pairs)
@@ -96,7 +111,10 @@ def twin(weights, pairs, loss, clip, levels):
             for (a, p), (b, q) in itertools.product(laws[0].items(), laws[1].items()):
                 tables["evaluated_cmi"][i][(a, b), u] += p * q / 2**count
                 tables["loss_difference_cmi"][i][b - a, u] += p * q / 2**count
-    return gaps, {name: [information(t) for t in table] for name, table in tables.items()}
+    steps = range(1 - levels, levels)
+    tables_of_delta = tables["loss_difference_cmi"]
+    law = [[sum(2 * t[k, u] for t in tables_of_delta) / count for k in steps] for u in (0, 1)]
+    return gaps, {name: [information(t) for t in table] for name, table in tables.items()}, law
 
 
 def information(table):
@@ -117,14 +135,14 @@ def test_every_selection_against_a_slow_twin(loss, levels, layers):
     vectors = np.repeat(task.sample_tasks(rng, 1), 2, axis=0)
     pairs = task.sample_tokens(rng, vectors, 8).reshape(2, 4, 2, 4)
     bits = selections(4, None, rng)
-    assert sorted(map(tuple, bits)) == list(itertools.product((False, True), repeat=4))
     made = predictions(weights, pairs, bits, "minus")
     found = _block(made, pairs[..., -1], bits, (loss, 2.0, levels))
     for s in range(2):
-        gaps, nats = twin(weights, pairs[s], loss, 2.0, levels)
+        gaps, nats, law = twin(weights, pairs[s], loss, 2.0, levels)
         np.testing.assert_allclose(found["gap"][s], gaps, atol=1e-12)
         for name, values in nats.items():
             np.testing.assert_allclose(found[name][s], values, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(found["laws"][s], law, atol=1e-12)
 
 
 CASES = [
@@ -256,6 +274,16 @@ def test_a_model_that_ignores_its_demonstrations_tells_nothing():
         result = supersample_bounds(weights, REGRESSION, **OPTIONS, loss=loss)
         assert all(rung.value == 0.0 for rung in result.rungs.values())
         assert abs(result.gap.value) < 1e-15
+
+
+def test_a_linear_mlp_multiplies_the_values():
+    mlp = np.random.default_rng(1).standard_normal((2, 1, 4, 4))
+    plain = random_weights(0, layers=1, dimension=4)
+    with_mlp = plain.replace(mlp_in=mlp[0], mlp_out=mlp[1])
+    folded = plain.replace(value=mlp[1] @ mlp[0] @ plain.value)
+    results = [supersample_bounds(m, REGRESSION, **OPTIONS, loss="clipped") for m in (with_mlp, folded, plain)]
+    np.testing.assert_allclose(results[0].pointwise["gap"], results[1].pointwise["gap"], atol=1e-12)
+    assert results[0].gap != results[2].gap
 
 
 def test_standard_errors_match_repetitions():
