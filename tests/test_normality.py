@@ -195,6 +195,9 @@ def test_audited_points_are_the_gradients():
 def test_weights_drop_out_where_they_are_invertible_and_only_there():
     one, other = (normality_audit(weights(seed=s), TOKENS, **AUDIT)[1] for s in (3, 4))
     assert one.henze_zirkler.value == pytest.approx(other.henze_zirkler.value, rel=1e-9)
+    graded = weights().replace(value=np.diag([1.0, 1e-6, 1e-10])[None])
+    steep = normality_audit(graded, TOKENS, **AUDIT)[1]  # no digit is lost to the condition number
+    assert steep.henze_zirkler.value == pytest.approx(one.henze_zirkler.value, rel=1e-10)
     cut = truncate_weights(weights(), layer=0, module="value", rank=1)
     third = normality_audit(cut, TOKENS, **AUDIT)[1]
     assert third.dimension == 3
