@@ -30,7 +30,7 @@ def enumerated(points: np.ndarray, shots: int) -> float:
     return float(((z**2).sum(axis=1) ** 2).mean())
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=512)
 def measure(case: Case) -> np.ndarray:
     """Kurtosis at every b of SHOTS, by enumeration."""
     points = readout_gradients(case)
@@ -59,7 +59,7 @@ CLAIM = Claim(
     source="new; finite-population fourth moments, for Y Assumption 1, arXiv:2406.03768v2",
     statement="Mardia's kurtosis of the mean of b of N gradients is "
     "[p_1 Q + p_2 (g - 7Q) + p_3 (12Q - 2g) + p_4 (g - 6Q)] / (b⁴ φ²): "
-    "above d(d+2) by an excess that falls like 1/b for b far below N, and the same for b and N-b.",
+    "its excess over d(d+2) falls like 1/b for b far below N, and is the same for b and N-b.",
     printed="new",
     relation="equal",
     measure=measure,

@@ -11,7 +11,7 @@ from icl_theory.information.supersample import SupersampleBounds, supersample_bo
 _DEMONSTRATIONS, _SUPERSAMPLES = 6, 16
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=512)
 def bounds(case: Case, loss: str) -> SupersampleBounds:
     """All 2⁶ selections of 16 supersamples of the case's task."""
     return supersample_bounds(
