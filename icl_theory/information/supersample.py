@@ -114,6 +114,22 @@ def _block(prediction: np.ndarray, labels: np.ndarray, bits: np.ndarray, options
     return result | {"laws": differences.mean(axis=1)}
 
 
+def _collect(
+    weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, options: tuple, readout: str
+) -> dict[str, np.ndarray]:
+    """`_block` for all supersamples (S, N, 2, D), in blocks of bounded memory."""
+    count, _, dimension = pairs.shape[1:]
+    entries = len(bits) * max(dimension**2, 2 * count * (options[-1] or 1))
+    size = max(1, min(len(pairs), _BLOCK_ENTRIES // entries))
+    blocks: list[dict[str, np.ndarray]] = []
+    for start in range(0, len(pairs), size):
+        part = pairs[start : start + size]
+        # The last block is filled up by repetition, so that one compilation serves all.
+        made = predictions(weights, np.resize(part, (size, *part.shape[1:])), bits, readout)
+        blocks.append(_block(made[: len(part)], part[..., -1], bits, options))
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
 def _mean(values: np.ndarray, direction: Any, unit: str, note: str = "") -> Estimate:
     """Mean over supersamples (S,) or (S, N) with the standard error over supersamples."""
     per_sample = values.reshape(len(values), -1).mean(axis=1)
@@ -210,7 +226,7 @@ def supersample_bounds(
     and Durisi 2022 (arXiv:2210.06422), Wang and Mao 2023 (arXiv:2302.02432v3); rounding at random: new.
     """
     weights = checked(weights, task.token_dimension)
-    weights = AttentionWeights(weights.left_factor(), weights.key, weights.query)
+    weights = weights.replace(value=weights.left_factor(), mlp_in=None, mlp_out=None)
     demonstrations = _checks.integer("demonstrations", demonstrations, 1, None, "show at least one")
     supersamples = _checks.integer("supersamples", supersamples, 2, None, "a standard error needs two")
     _checks.choice("loss", loss, LOSSES)
@@ -222,21 +238,12 @@ def supersample_bounds(
     rng = generator(key)
     vector = _task_vector(task, task_vector, rng)
     draws = _draws(demonstrations, draws)
-    count = 2**demonstrations if draws is None else draws
-    entries = count * max(task.token_dimension**2, 2 * demonstrations * (levels or 1))
-    size = max(1, min(supersamples, _BLOCK_ENTRIES // entries))
     tokens = task.sample_tokens(rng, np.repeat(vector[None], supersamples, axis=0), 2 * demonstrations)
     pairs = tokens.reshape(supersamples, demonstrations, 2, -1)
     # Shared by all: both tokens of a pair have one law, so the loss's law is the same for every selection.
     bits = selections(demonstrations, draws, rng)
-    blocks: list[dict[str, np.ndarray]] = []
-    for start in range(0, supersamples, size):
-        part = pairs[start : start + size]
-        # The last block is filled up by repetition, so that one compilation serves all.
-        made = predictions(weights, np.resize(part, (size, *part.shape[1:])), bits, readout)
-        blocks.append(_block(made[: len(part)], part[..., -1], bits, (loss, clip, levels)))
-    collected = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    return _summary(collected, count, clip, draws is None)
+    collected = _collect(weights, pairs, bits, (loss, clip, levels), readout)
+    return _summary(collected, len(bits), clip, draws is None)
 
 
 def _task_vector(task: Task, given: Any, rng: np.random.Generator) -> np.ndarray:
