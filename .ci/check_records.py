@@ -13,6 +13,7 @@ from typing import Any
 EXPECTED: dict[str, str] = {
     "theorem_1_printed": "FAILS",
     "theorem_1": "HOLDS",
+    "noise_gaussianity": "FAILS",
     "theorem_2_printed": "VACUOUS",
     "theorem_2_scalar": "FAILS",
     "theorem_2_repaired": "HOLDS",

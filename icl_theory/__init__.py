@@ -40,9 +40,16 @@ _HOME = {
     "NoiseCovariance": "noise",
     "gradient_noise": "noise",
     "support_dimension": "support",
+    "NormalityRecord": "normality",
+    "normality_audit": "normality",
     "Estimate": "estimate",
     "Sandwich": "information.sandwich",
     "mutual_information": "information.sandwich",
+    "ksg_mutual_information": "information.ksg",
+    "CalibrationRecord": "information.calibration",
+    "calibration_table": "information.calibration",
+    "SupersampleBounds": "information.supersample",
+    "supersample_bounds": "information.supersample",
     "BoundLadder": "information.ladder",
     "bound_ladder": "information.ladder",
     "Truncation": "truncation",
@@ -79,9 +86,13 @@ if TYPE_CHECKING:
     from icl_theory.claims.run import Report, verify
     from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
     from icl_theory.estimate import Estimate
+    from icl_theory.information.calibration import CalibrationRecord, calibration_table
+    from icl_theory.information.ksg import ksg_mutual_information
     from icl_theory.information.ladder import BoundLadder, bound_ladder
     from icl_theory.information.sandwich import Sandwich, mutual_information
+    from icl_theory.information.supersample import SupersampleBounds, supersample_bounds
     from icl_theory.noise import NoiseCovariance, gradient_noise
+    from icl_theory.normality import NormalityRecord, normality_audit
     from icl_theory.risk import accuracy, population_risk
     from icl_theory.search import ClippingSearch, LayerSearch, search_clipping_rate
     from icl_theory.support import support_dimension

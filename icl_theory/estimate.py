@@ -6,7 +6,7 @@ from typing import Literal
 
 from icl_theory import _checks
 
-Direction = Literal["exact", "unbiased", "lower", "upper"]
+Direction = Literal["exact", "unbiased", "lower", "upper", "biased"]
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,15 @@ class Estimate:
     samples: int = 0
     """Number of independent Monte Carlo samples; 0 for an exact value."""
     direction: Direction = "exact"
-    """"exact", "unbiased", or (in expectation) a "lower" or "upper" bound of the quantity named."""
+    """"exact", "unbiased", (in expectation) a "lower" or "upper" bound of the quantity named, or "biased": either side,
+    by an amount nobody knows, so never part of a bound."""
     unit: str = "nats"
     """Unit of the value: "nats", "loss", "squared error", ..."""
     note: str = ""
     """Why the value is what it is, for instance why a bound is infinite."""
 
     def __str__(self) -> str:
-        sign = {"exact": "=", "unbiased": "≈", "lower": "≥", "upper": "≤"}[self.direction]
+        sign = {"exact": "=", "unbiased": "≈", "lower": "≥", "upper": "≤", "biased": "≈ (biased)"}[self.direction]
         error = f" ± {self.stderr:.2g}" if self.stderr > 0 else ""
         return f"{sign} {self.value:.4g}{error} {self.unit}" + (f" ({self.note})" if self.note else "")
 
@@ -40,16 +41,17 @@ def generalization_bound(information: Estimate, *, range_constant: float, demons
     """gap ≤ sqrt(2 R² I(W; H_s) / N) for an R-sub-Gaussian loss (Xu and Raginsky 2017; Y Lemma 2).
 
     Args:
-        information: I in nats; a "lower" bound is refused, because the result would not be a bound.
+        information: I in nats; a "lower" bound or a "biased" estimate is refused, as the result would not be a bound.
         range_constant: R; a loss in [0, c] is R = c/2 sub-Gaussian (Hoeffding).
         demonstrations: N.
 
     Returns: an `Estimate` of direction "upper" in units of the loss (delta-method standard error).
-    Raises: ValueError for a lower bound, a negative information, or constants out of range.
+    Raises: ValueError for a lower bound, a biased estimate, a negative information, or constants out of range.
     """
-    if information.direction == "lower":
+    if information.direction in ("lower", "biased"):
+        got = "a lower bound" if information.direction == "lower" else "a biased estimate"
         raise _checks.refuse(
-            "information", "a lower bound", "an exact value or an upper bound", "use the upper end of the sandwich"
+            "information", got, "an exact value or an upper bound", "use the upper end of the sandwich"
         )
     if math.isnan(information.value):
         raise _checks.refuse("information", "NaN", "a number of nats", "look at how it was estimated")

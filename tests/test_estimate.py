@@ -21,6 +21,7 @@ def test_an_estimate_shows_its_side() -> None:
     assert str(Estimate(2.0, 0.1, 10, "unbiased", "loss")) == "≈ 2 ± 0.1 loss"
     assert str(Estimate(2.0, direction="lower")) == "≥ 2 nats"
     assert str(Estimate(math.inf, direction="upper", note="singular")) == "≤ inf nats (singular)"
+    assert str(Estimate(2.0, direction="biased", note="KSG")) == "≈ (biased) 2 nats (KSG)"
     assert Estimate(2.0, 0.1).interval(6.0) == pytest.approx((1.4, 2.6))
     assert Estimate(2.0, 0.1).interval() == pytest.approx((1.804, 2.196))
 
@@ -59,6 +60,7 @@ def test_rounding_below_zero_is_forgiven(direction: str) -> None:
 
 def test_bound_refuses() -> None:
     assert "lower bound" in refusal(bound, Estimate(1.0, direction="lower"))
+    assert "biased estimate" in refusal(bound, Estimate(1.0, direction="biased"))
     assert "NaN" in refusal(bound, Estimate(math.nan))
     assert "at least 0" in refusal(bound, Estimate(-1.0, 0.01))
     assert "at least 0" in refusal(bound, Estimate(-1e-9))

@@ -1,0 +1,55 @@
+"""How far from Gaussian the noise of b out of N demonstrations is, against b: tests, exact kurtosis, Q-Q data.
+
+python experiments/noise_gaussianity.py --out runs/noise_gaussianity
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from icl_theory import LinearRegression, normality_audit, random_weights
+from icl_theory.report.records import prepare_directory, write_json
+from icl_theory.truncation import truncate_weights
+
+DIM, SEED, SAMPLES = 5, 0, 1000
+SHOTS = {80: (1, 2, 5, 10, 20, 40, 60, 75, 79), 800: (1, 5, 20, 80, 400, 720, 799)}
+RANKS = (6, 1)  # of W_V: d_S = 21 and 6
+
+
+def main() -> int:
+    """Print the table and write `records.json`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/noise_gaussianity"), help="run directory")
+    parser.add_argument("--overwrite", action="store_true", help="replace the records of an earlier run")
+    arguments = parser.parse_args()
+    try:
+        out = prepare_directory(arguments.out, arguments.overwrite)
+    except ValueError as error:
+        parser.error(str(error))
+    heads = ("N", "b", "d", "exact kurtosis / d(d+2) - 1", "distance", "p skewness", "p kurtosis", "p Henze-Zirkler")
+    table, records = Table(*heads, title=f"{SAMPLES} subsets each"), []
+    task, rng = LinearRegression(DIM, noise_std=0.5), np.random.default_rng(SEED)
+    weights = random_weights(SEED, layers=1, dimension=DIM + 1)
+    vector = task.sample_tasks(rng, 1)
+    for count, shots in SHOTS.items():
+        tokens = task.sample_tokens(rng, vector, count)[0]
+        for rank in RANKS:
+            model = truncate_weights(weights, layer=0, module="value", rank=rank)
+            for record in normality_audit(model, tokens, shots=shots, samples=SAMPLES, key=SEED):
+                tests = (record.skewness, record.kurtosis, record.henze_zirkler)
+                sizes = map(str, (count, record.shots, record.dimension))
+                table.add_row(
+                    *sizes, f"{record.excess:+.4f}", f"{record.distance:.3f}", *(f"{t.p_value:.2g}" for t in tests)
+                )
+                records.append(vars(record) | {"value_rank": rank})
+    Console(width=130).print(table)
+    print(write_json(out / "records.json", {"seed": SEED, "records": records}), file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Bounds for the deterministic forward pass of trained and constructed models, beside the measured gap; a minute.
+
+python experiments/supersample_bounds.py --out runs/supersample_bounds
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from icl_theory import (
+    AttentionWeights,
+    LinearClassification,
+    LinearRegression,
+    Task,
+    gradient_descent_weights,
+    one_layer_optimum,
+    supersample_bounds,
+    train,
+)
+from icl_theory.information.supersample import RUNGS
+from icl_theory.report.records import prepare_directory, write_json
+
+DIM, SEED, SUPERSAMPLES, CLIP = 5, 0, 200, 4.0
+DEMONSTRATIONS = (5, 10, 20, 40)
+TRAINING_SHOTS, STEPS = 20, {1: 1000, 3: 2000}
+REGRESSION, CLASSES = LinearRegression(DIM, noise_std=0.5), LinearClassification(DIM, flip_probability=0.1)
+
+
+def models() -> Iterator[tuple[str, AttentionWeights, Task, dict[str, Any]]]:
+    """Name, weights, task and the loss with its rounding."""
+    clipped = {"loss": "clipped", "clip": CLIP}
+    for layers, steps in STEPS.items():
+        result = train(REGRESSION, SEED, layers=layers, shots=TRAINING_SHOTS, steps=steps, seeds=1)
+        for levels in (2, 8, None):
+            yield f"trained, L={layers}", result.weights.member(0), REGRESSION, clipped | {"levels": levels}
+    optimum = one_layer_optimum(CLASSES, shots=TRAINING_SHOTS)[0]
+    yield "optimum, classes", optimum, CLASSES, {"loss": "zero_one"}
+    yield "descent, L=3, classes", gradient_descent_weights(DIM, layers=3, step_size=0.5), CLASSES, {"loss": "zero_one"}
+
+
+def main() -> int:
+    """Print the table and write `records.json`; 1 if a bound lies below its gap by six standard errors."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/supersample_bounds"), help="run directory")
+    parser.add_argument("--overwrite", action="store_true", help="replace the records of an earlier run")
+    arguments = parser.parse_args()
+    try:
+        out = prepare_directory(arguments.out, arguments.overwrite)
+    except ValueError as error:
+        parser.error(str(error))
+    title = f"{SUPERSAMPLES} supersamples; bounds of 1 (0-1 loss) and {CLIP:g} (clipped) say nothing"
+    table, records, sound = Table("model", "levels", "N", "gap", *RUNGS, title=title), [], True
+    for name, weights, task, options in models():
+        for count in DEMONSTRATIONS:
+            result = supersample_bounds(
+                weights, task, demonstrations=count, supersamples=SUPERSAMPLES, key=SEED, **options
+            )
+            bounds = [result.rungs[rung] for rung in RUNGS]
+            sound = sound and all(b.value + 6 * (b.stderr + result.gap.stderr) >= result.gap.value for b in bounds)
+            levels = str(options.get("levels", 2))
+            table.add_row(name, levels, str(count), *(f"{e.value:.3f} ± {e.stderr:.1g}" for e in (result.gap, *bounds)))
+            plain = {"gap": result.gap, "rungs": result.rungs, "information": result.information}
+            records.append({"model": name, "levels": levels, "demonstrations": count} | plain)
+    Console(width=140).print(table)
+    print(write_json(out / "records.json", {"seed": SEED, "records": records}), file=sys.stderr)
+    return 0 if sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""I(A; U) for a fair bit U: which of the two tokens of a supersample pair was shown."""
+
+import numpy as np
+
+
+def selections(demonstrations: int, count: int | None, rng: np.random.Generator) -> np.ndarray:
+    """All 2^N selections U (M, N) if `count` is None, else so many, drawn with their complements: each U_i balanced."""
+    if count is None:
+        return (np.arange(2**demonstrations)[:, None] >> np.arange(demonstrations)) % 2 == 1
+    half = rng.random((count // 2, demonstrations)) < 0.5
+    return np.concatenate([half, ~half])
+
+
+def bit_information(laws: np.ndarray) -> np.ndarray:
+    """I(A; U) = Σ_a m(a) [t artanh t + ½ log(1 - t²)] in nats, m = (p_0 + p_1)/2, t = (p_0 - p_1)/(p_0 + p_1).
+
+    It is the Jensen-Shannon divergence of p_0 = P(A | U = 0) and p_1 = P(A | U = 1), in a form without cancellation:
+    every term is at least 0, also after rounding, and one with |t| = 1 is m log 2. laws: p_0 and p_1, shape
+    (..., 2, symbols). Returns: shape (...). Jointly convex in the laws, so that estimated laws, unbiased for the true
+    ones, give too large a value in expectation, never too small a one.
+    """
+    total = laws.sum(axis=-2)
+    difference = laws[..., 0, :] - laws[..., 1, :]
+    t = difference / np.where(total > 0, total, 1.0)
+    mixed = np.abs(t) < 1
+    inner = np.where(mixed, t, 0.0)
+    terms = np.where(mixed, inner * np.arctanh(inner) + 0.5 * np.log1p(-(inner**2)), np.log(2.0))
+    return (total / 2 * terms).sum(axis=-1)
+
+
+def atom_information(values: np.ndarray, bits: np.ndarray) -> float:
+    """I(A; U) of equally likely runs: values A (M,), equal ones being one symbol, and bits U (M,), half of them 1."""
+    symbols, index = np.unique(values, return_inverse=True)
+    counts = [np.bincount(index[bits == bit], minlength=len(symbols)) for bit in (False, True)]
+    return float(bit_information(2 * np.array(counts) / len(bits)))
+
+
+def dithered(shares: np.ndarray, levels: int) -> np.ndarray:
+    """Law of ℓ rounded at random to one of the levels k/(q-1) so that its mean stays ℓ; (...) → (..., q).
+
+    shares: ℓ in [0, 1]. A value that is a level is left alone, so that a 0-1 loss is kept as it is.
+    """
+    position = shares * (levels - 1)
+    lower = np.minimum(np.floor(position), levels - 2).astype(np.int64)
+    law = np.zeros((*shares.shape, levels))
+    np.put_along_axis(law, lower[..., None], (1 - (position - lower))[..., None], axis=-1)
+    np.put_along_axis(law, lower[..., None] + 1, (position - lower)[..., None], axis=-1)
+    return law
+
+
+def pair_laws(first: np.ndarray, second: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """P(ℓ_0, ℓ_1 | U = 0) and P(ℓ_0, ℓ_1 | U = 1) over equally likely runs, the two rounded independently.
+
+    first, second: laws of ℓ_0 and ℓ_1 in every run, (S, M, N, q); bits U (M, N), each index balanced over the runs.
+    Returns: shape (S, N, 2, q, q).
+    """
+    left, right = np.moveaxis(first, 1, -1), np.moveaxis(second, 1, 2)
+    half = len(bits) / 2
+    laws = [(left * (bits == bit).T[:, None, :]) @ right / half for bit in (False, True)]
+    return np.stack(laws, axis=2)
+
+
+def difference_laws(pairs: np.ndarray) -> np.ndarray:
+    """Law of ℓ_1 - ℓ_0 from that of the pair: sums along the diagonals, (..., q, q) → (..., 2q - 1)."""
+    levels = pairs.shape[-1]
+    diagonals = range(1 - levels, levels)
+    return np.stack([np.trace(pairs, offset=k, axis1=-2, axis2=-1) for k in diagonals], axis=-1)
+
+
+def information_and_influence(laws: np.ndarray) -> tuple[float, np.ndarray]:
+    """I(A; U) of the mean law over independent samples (S, 2, symbols), and each sample's share of it, shape (S,).
+
+    The shares ½ Σ_u Σ_a p^s_u(a) log(p_u(a) / m(a)) have mean I, and their spread is the delta-method standard error.
+    """
+    mean = laws.mean(axis=0)
+    middle = mean.mean(axis=0)
+    ratio = np.log(np.where(mean > 0, mean, 1.0) / np.where(middle > 0, middle, 1.0))
+    # A symbol that has probability 0 in the mean has it in every sample: its logarithm is never used.
+    return float(bit_information(mean)), 0.5 * (laws * ratio).sum(axis=(-2, -1))

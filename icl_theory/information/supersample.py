@@ -1,0 +1,262 @@
+"""Bounds for the deterministic forward pass, where I(W; H_s) is infinite: the conditional information of selections.
+
+A supersample has N pairs of tokens; a fair bit U_i per pair selects the demonstration shown, the other token tests.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from icl_theory import _checks
+from icl_theory._numerics import float64, generator
+from icl_theory.attention import AttentionWeights, checked
+from icl_theory.estimate import Estimate, generalization_bound
+from icl_theory.information.membership import (
+    atom_information,
+    bit_information,
+    difference_laws,
+    dithered,
+    information_and_influence,
+    pair_laws,
+    selections,
+)
+from icl_theory.risk import final_implied_weights
+from icl_theory.task_base import Task
+
+LOSSES = ("zero_one", "clipped")
+RUNGS = ("loss_difference_mi", "loss_difference_cmi", "evaluated_cmi", "f_cmi")
+LARGEST_ENUMERATION = 12  # N up to which all 2^N selections are run
+_DRAWS = 512  # selections per supersample beyond that
+_BLOCK_ENTRIES = 2**22  # numbers in the largest array of one block of supersamples (32 MiB)
+_MOST_LEVELS = 64
+
+
+@dataclass(frozen=True)
+class SupersampleBounds:
+    """Bounds on the gap E[L_μ(W) - L_{H_s}(W)] of a model that shows all N demonstrations, and the gap itself."""
+
+    rungs: dict[str, Estimate]
+    """Bound on the gap by name, in order of the information, in units of the loss."""
+    information: dict[str, Estimate]
+    """Information about one bit U_i, mean over the pairs, in nats: at most log 2."""
+    gap: Estimate
+    """Unseen minus seen loss, in units of the loss."""
+    population: Estimate
+    """Loss on unseen tokens."""
+    training: Estimate
+    """Loss on the demonstrations shown."""
+    trivial: float
+    """c, the range of the loss: a bound above it says nothing."""
+    selections: int
+    """Selections run per supersample."""
+    enumerated: bool
+    """Whether these are all 2^N, so that everything given a supersample is exact."""
+    pointwise: dict[str, np.ndarray] = field(repr=False)
+    """Per supersample and pair, shape (supersamples, N): "gap" in units of the loss, and the nats of each rung."""
+
+
+@jax.jit(static_argnames="readout")
+def _compiled(weights: AttentionWeights, moments: Any, readout: str) -> Any:
+    return final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), readout).T
+
+
+@float64
+def _implied(weights: AttentionWeights, moments: Any, readout: str) -> Any:
+    return _compiled(weights, jnp.asarray(moments), readout)
+
+
+def predictions(weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, readout: str) -> np.ndarray:
+    """ŷ at every token of the supersamples (S, N, 2, D) after showing each selection (M, N); (S, M, N, 2)."""
+    size, count, _, dimension = pairs.shape
+    squares = pairs[..., :, None] * pairs[..., None, :]
+    change = (squares[:, :, 1] - squares[:, :, 0]).reshape(size, count, -1)
+    moments = squares[:, :, 0].sum(axis=1).reshape(size, 1, -1) + bits.astype(np.float64) @ change
+    implied = _implied(weights, moments.reshape(-1, dimension, dimension) / count, readout)
+    if not np.isfinite(implied).all():
+        got, cure = "a model that overflows on some selections", "use weights of a smaller scale or fewer layers"
+        raise _checks.refuse("weights", got, "finite predictions", cure)
+    return np.einsum("smd,sntd->smnt", implied.reshape(size, len(bits), -1), pairs[..., :-1])
+
+
+def shares(prediction: np.ndarray, labels: np.ndarray, loss: str, clip: float) -> np.ndarray:
+    """The loss divided by its range c, in [0, 1]: 1[sign ŷ ≠ sign y] (sign 0 = 1), or min((ŷ - y)², c) / c."""
+    if loss == "zero_one":
+        return ((prediction >= 0) != (labels >= 0)).astype(np.float64)
+    return np.minimum((prediction - labels) ** 2, clip) / clip
+
+
+def _atoms(values: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """I(A_i; U_i) of values (S, M, N) by equality of floating-point numbers, shape (S, N)."""
+    return np.array([[atom_information(run[:, i], bits[:, i]) for i in range(run.shape[1])] for run in values])
+
+
+def _block(prediction: np.ndarray, labels: np.ndarray, bits: np.ndarray, options: tuple) -> dict[str, np.ndarray]:
+    """Everything about one block of supersamples, losses divided by c; arrays with a leading axis S."""
+    loss, clip, levels = options
+    share = shares(prediction, labels[:, None], loss, clip)
+    delta = share[..., 1] - share[..., 0]
+    seen = np.where(bits, share[..., 1], share[..., 0]).mean(axis=1)
+    result = {"gap": np.where(bits, -delta, delta).mean(axis=1), "training": seen}
+    hard = prediction >= 0 if loss == "zero_one" else prediction
+    result["f_cmi"] = _atoms(hard[..., 0] + 1j * hard[..., 1], bits)
+    if levels is None:
+        result["evaluated_cmi"] = _atoms(share[..., 0] + 1j * share[..., 1], bits)
+        result["loss_difference_cmi"] = _atoms(delta, bits)
+        return result
+    law = dithered(share, levels)
+    pairs = pair_laws(law[..., 0, :], law[..., 1, :], bits)
+    differences = difference_laws(pairs)
+    result["evaluated_cmi"] = bit_information(pairs.reshape(*pairs.shape[:3], -1))
+    result["loss_difference_cmi"] = bit_information(differences)
+    return result | {"laws": differences.mean(axis=1)}
+
+
+def _collect(
+    weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, options: tuple, readout: str
+) -> dict[str, np.ndarray]:
+    """`_block` for all supersamples (S, N, 2, D), in blocks of bounded memory."""
+    count, _, dimension = pairs.shape[1:]
+    entries = len(bits) * max(dimension**2, 2 * count * (options[-1] or 1))
+    size = max(1, min(len(pairs), _BLOCK_ENTRIES // entries))
+    blocks: list[dict[str, np.ndarray]] = []
+    for start in range(0, len(pairs), size):
+        part = pairs[start : start + size]
+        # The last block is filled up by repetition, so that one compilation serves all.
+        made = predictions(weights, np.resize(part, (size, *part.shape[1:])), bits, readout)
+        blocks.append(_block(made[: len(part)], part[..., -1], bits, options))
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _mean(values: np.ndarray, direction: Any, unit: str, note: str = "") -> Estimate:
+    """Mean over supersamples (S,) or (S, N) with the standard error over supersamples."""
+    per_sample = values.reshape(len(values), -1).mean(axis=1)
+    error = float(per_sample.std(ddof=1) / np.sqrt(len(values)))
+    return Estimate(float(per_sample.mean()), error, len(values), direction, unit, note)
+
+
+def _marginal(collected: dict[str, np.ndarray], conditional: Estimate) -> Estimate:
+    """I(Δ_i; U_i) without the supersample, from the law of Δ_i averaged over supersamples and pairs."""
+    if "laws" not in collected:
+        return replace(conditional, note="continuous losses: bounded by the conditional information")
+    value, influence = information_and_influence(collected["laws"])
+    error = float(influence.std(ddof=1) / np.sqrt(len(influence)))
+    return Estimate(value, error, len(influence), "upper", note="plug-in")
+
+
+def _summary(collected: dict[str, np.ndarray], count: int, clip: float, enumerated: bool) -> SupersampleBounds:
+    information, rungs = {}, {}
+    for name in RUNGS[1:]:
+        note = "" if enumerated else "plug-in over drawn selections"
+        information[name] = _mean(collected[name], "unbiased" if enumerated else "upper", "nats", note)
+        if enumerated:
+            rungs[name] = _mean(clip * np.sqrt(2 * collected[name]), "upper", "loss")
+        else:
+            # The plug-in is an upper bound of the information in expectation, its square root need not be.
+            rungs[name] = generalization_bound(information[name], range_constant=clip, demonstrations=1)
+    information[RUNGS[0]] = _marginal(collected, information[RUNGS[1]])
+    rungs[RUNGS[0]] = generalization_bound(information[RUNGS[0]], range_constant=clip, demonstrations=1)
+    gap, training = clip * collected["gap"], clip * collected["training"]
+    return SupersampleBounds(
+        {name: rungs[name] for name in RUNGS},
+        {name: information[name] for name in RUNGS},
+        _mean(gap, "unbiased", "loss"),
+        _mean(training + gap, "unbiased", "loss"),
+        _mean(training, "unbiased", "loss"),
+        clip,
+        count,
+        enumerated,
+        {"gap": gap} | {name: collected[name] for name in RUNGS[1:]},
+    )
+
+
+def supersample_bounds(
+    weights: AttentionWeights,
+    task: Task,
+    *,
+    demonstrations: int,
+    supersamples: int,
+    key: Any,
+    loss: str = "zero_one",
+    clip: float = 4.0,
+    levels: int | None = 2,
+    draws: int | None = None,
+    task_vector: Any = None,
+    readout: str = "minus",
+) -> SupersampleBounds:
+    """gap ≤ (c/N) Σ_i E_z̃ sqrt(2 I(A_i; U_i | Z̃ = z̃)) for a loss in [0, c] and the forward pass of all N tokens.
+
+    Z̃ has N pairs of tokens of one fixed task, U ∈ {0, 1}^N is uniform, the model is shown (z̃_{i,U_i})_i and tested on
+    the others; ℓ_{i,u} is its loss at z̃_{i,u}. What is observed about the pair, A_i, names the bound:
+
+    * `f_cmi`: both predictions (their signs for the 0-1 loss);
+    * `evaluated_cmi`: both losses (ℓ_{i,0}, ℓ_{i,1});
+    * `loss_difference_cmi`: Δ_i = ℓ_{i,1} - ℓ_{i,0};
+    * `loss_difference_mi`: I(Δ_i; U_i) without conditioning, the least information; the bound c sqrt(2 I(Δ_i; U_i)) is
+      often the smallest too, but need not be, since its root is taken of a mean.
+
+    Constant: gap = (1/N) Σ E[(-1)^{U_i} Δ_i]. Were U_i independent of Δ_i, (-1)^{U_i} Δ_i would have mean 0 and
+    E exp(λ (-1)^{U_i} Δ_i) = E cosh(λ Δ_i) ≤ exp(λ² c² / 2), so R = c, not c/2; Donsker and Varadhan's inequality
+    turns that into E[(-1)^{U_i} Δ_i] ≤ sqrt(2 c² I), given z̃ or not. The rest is data processing.
+
+    A *continuous* loss of a deterministic model tells U from the value alone: I = log 2 and the bound c sqrt(2 log 2)
+    exceeds c (`levels=None` shows it). A quantised loss is another loss with another gap; but a loss rounded *at
+    random* to `levels` values with its mean kept has the same gap in expectation and less information, so the bounds
+    on it are bounds on the gap of the loss asked for. That is the default. All these bounds need the model to be run
+    on supersamples, which measures the gap as well: they explain it, they do not replace the measurement.
+
+    Up to N = 12 all 2^N selections are run, and what is conditional on a supersample is exact; intervals are over
+    supersamples. Beyond, `draws` of them: the plug-in information is too large in expectation (joint convexity), and
+    the square root is then taken of the mean, which can only raise the bound.
+
+    Args:
+        weights: a single linear-attention model, each matrix (L, D, D); an MLP is taken as linear.
+        task: any task; its tokens are drawn with label noise. task_vector: its parameters, drawn from `key` if None.
+        demonstrations: N ≥ 1. supersamples: at least 2. key: a jax.random.key or a whole number.
+        loss: "zero_one", 1[sign ŷ ≠ sign y] with c = 1, or "clipped", min((ŷ - y)², c) with c = `clip` > 0.
+        levels: 2 to 64 values that the clipped loss is rounded to, None for none; the 0-1 loss has two anyway.
+        draws: even number of selections per supersample; all 2^N up to N = 12, else 512, if None.
+        readout: "minus" or "plus".
+
+    Returns: `SupersampleBounds`; information in nats, bounds and gap in units of the loss.
+    Raises: ValueError for anything out of range, or for a model that overflows.
+    Source: Steinke and Zakynthinou 2020 (arXiv:2001.09122), Harutyunyan et al. 2021 (arXiv:2110.01584), Hellström
+    and Durisi 2022 (arXiv:2210.06422), Wang and Mao 2023 (arXiv:2302.02432v3); rounding at random: new.
+    """
+    weights = checked(weights, task.token_dimension)
+    weights = weights.replace(value=weights.left_factor(), mlp_in=None, mlp_out=None)
+    demonstrations = _checks.integer("demonstrations", demonstrations, 1, None, "show at least one")
+    supersamples = _checks.integer("supersamples", supersamples, 2, None, "a standard error needs two")
+    _checks.choice("loss", loss, LOSSES)
+    clip = _checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
+    clip, levels = (1.0, 2) if loss == "zero_one" else (clip, levels)
+    if levels is not None:
+        levels = _checks.integer("levels", levels, 2, _MOST_LEVELS, "round to a few values, or pass None")
+    _checks.choice("readout", readout, ("minus", "plus"))
+    rng = generator(key)
+    vector = _task_vector(task, task_vector, rng)
+    draws = _draws(demonstrations, draws)
+    tokens = task.sample_tokens(rng, np.repeat(vector[None], supersamples, axis=0), 2 * demonstrations)
+    pairs = tokens.reshape(supersamples, demonstrations, 2, -1)
+    # Shared by all: both tokens of a pair have one law, so the loss's law is the same for every selection.
+    bits = selections(demonstrations, draws, rng)
+    collected = _collect(weights, pairs, bits, (loss, clip, levels), readout)
+    return _summary(collected, len(bits), clip, draws is None)
+
+
+def _task_vector(task: Task, given: Any, rng: np.random.Generator) -> np.ndarray:
+    """The task's parameters, drawn if not given (and drawn anyway, so that the tokens do not depend on it)."""
+    drawn = task.sample_tasks(rng, 1)[0]
+    return drawn if given is None else _checks.array("task_vector", given, drawn.shape)
+
+
+def _draws(demonstrations: int, draws: int | None) -> int | None:
+    """The number of selections to draw, or None for all of them."""
+    if draws is None:
+        return None if demonstrations <= LARGEST_ENUMERATION else _DRAWS
+    draws = _checks.integer("draws", draws, 4, None, "draw a few hundred selections")
+    if draws % 2:
+        raise _checks.refuse("draws", str(draws), "an even number", "each selection comes with its complement")
+    return draws

@@ -1,0 +1,328 @@
+"""Supersample bounds: information of a fair bit, every selection against a slow twin, and the guarantee itself."""
+
+import itertools
+import math
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_same_mean, forward_by_token, refusal
+from scipy.stats import entropy
+
+from icl_theory import (
+    LinearClassification,
+    LinearRegression,
+    ReLUTeacher,
+    gradient_descent_weights,
+    implicit_trajectory,
+    one_layer_optimum,
+    random_weights,
+    supersample_bounds,
+)
+from icl_theory.information.losses import empirical_loss, population_loss
+from icl_theory.information.membership import bit_information, difference_laws, dithered, pair_laws, selections
+from icl_theory.information.supersample import RUNGS, _block, predictions, shares
+from icl_theory.trajectory import implied_weights
+
+REGRESSION, CLASSES = LinearRegression(3, noise_std=0.5), LinearClassification(3, flip_probability=0.1)
+OPTIONS: dict[str, Any] = {"demonstrations": 6, "supersamples": 24, "key": 3}
+DESCENT = gradient_descent_weights(3, step_size=0.7)
+LN2 = math.log(2)
+
+
+def options_with(changes: dict[str, Any]) -> dict[str, Any]:
+    return OPTIONS | changes
+
+
+def test_bit_information_against_entropies():
+    laws = np.random.default_rng(0).dirichlet(np.ones(5), (40, 2))
+    expected = [entropy(p.mean(axis=0)) - (entropy(p[0]) + entropy(p[1])) / 2 for p in laws]
+    np.testing.assert_allclose(bit_information(laws), expected, atol=1e-14)
+
+
+def test_bit_information_at_its_ends_and_near_zero():
+    assert bit_information(np.eye(2)) == pytest.approx(LN2, rel=1e-15)
+    assert bit_information(np.array([[0.25, 0.75, 0.0]] * 2)) == 0.0
+    for t in (1e-9, 1e-5):  # ½ t² + t⁴/12, where a difference of entropies has no digits left
+        laws = np.array([[1 + t, 1 - t], [1 - t, 1 + t]]) / 2
+        assert bit_information(laws) == pytest.approx(t**2 / 2, rel=1e-7)
+
+
+def test_rounding_at_random_keeps_the_mean():
+    share = np.random.default_rng(1).random((7, 3))
+    for levels in (2, 5, 64):
+        law = dithered(share, levels)
+        np.testing.assert_allclose(law.sum(-1), 1.0, rtol=1e-14)
+        np.testing.assert_allclose(law @ np.linspace(0, 1, levels), share, rtol=1e-13)
+        assert ((law > 0).sum(-1) <= 2).all()
+    assert dithered(np.array([0.0, 0.5, 1.0]), 3).tolist() == np.eye(3).tolist()
+
+
+def test_laws_of_pairs_and_differences():
+    rng = np.random.default_rng(2)
+    first, second = rng.dirichlet(np.ones(3), (2, 1, 4, 2))
+    bits = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=bool)
+    pairs = pair_laws(first, second, bits)
+    by_hand = (np.outer(first[0, 2, 1], second[0, 2, 1]) + np.outer(first[0, 0, 1], second[0, 0, 1])) / 2
+    np.testing.assert_allclose(pairs[0, 1, 0], by_hand, rtol=1e-14)
+    difference = difference_laws(pairs)[0, 1, 0]
+    by_hand = [sum(by_hand[i, j] for i in range(3) for j in range(3) if j - i == k) for k in range(-2, 3)]
+    np.testing.assert_allclose(difference, by_hand, rtol=1e-14)
+
+
+def test_selections_are_balanced_and_all_there():
+    every = selections(4, None, np.random.default_rng(0))
+    assert sorted(map(tuple, every)) == list(itertools.product((False, True), repeat=4))
+    drawn = selections(7, 30, np.random.default_rng(0))
+    assert drawn.shape == (30, 7)
+    assert drawn.sum(axis=0).tolist() == [15] * 7
+    assert len(set(map(tuple, drawn))) > 20
+
+
+def test_losses_in_units_of_their_range():
+    hats, labels = np.array([0.0, 0.0, -1.0, 2.0]), np.array([1.0, -1.0, -0.1, 0.0])
+    assert shares(hats, labels, "zero_one", 1.0).tolist() == [0, 1, 0, 0]
+    np.testing.assert_allclose(shares(hats, labels, "clipped", 2.0), [0.5, 0.5, 0.405, 1.0])
+
+
+def twin(weights, pairs, loss, clip, levels):
+    """Every selection in a loop, token by token; every rounding outcome in a table of probabilities."""
+    count = len(pairs)
+    tables: dict = {name: [defaultdict(float) for _ in range(count)] for name in RUNGS[1:]}
+    gaps = np.zeros(count)
+    for bits in itertools.product((0, 1), repeat=count):
+        shown = np.array([pairs[i, u] for i, u in enumerate(bits)])
+        for i, u in enumerate(bits):
+            hats, laws, means = [], [], []
+            for token in pairs[i]:
+                query = np.append(token[:-1], 0.0)
+                hat = -forward_by_token(weights, shown, query)[1][-1]
+                value = min((hat - token[-1]) ** 2, clip) / clip
+                if loss == "zero_one":
+                    value = float((hat >= 0) != (token[-1] >= 0))
+                position = value * (levels - 1)
+                low = min(math.floor(position), levels - 2)
+                laws.append({low: 1 - (position - low), low + 1: position - low})
+                hats.append(hat >= 0 if loss == "zero_one" else round(hat, 9))
+                means.append(value)
+            gaps[i] += (means[1 - u] - means[u]) / 2**count
+            tables["f_cmi"][i][tuple(hats), u] += 2.0**-count
+            for (a, p), (b, q) in itertools.product(laws[0].items(), laws[1].items()):
+                tables["evaluated_cmi"][i][(a, b), u] += p * q / 2**count
+                tables["loss_difference_cmi"][i][b - a, u] += p * q / 2**count
+    steps = range(1 - levels, levels)
+    tables_of_delta = tables["loss_difference_cmi"]
+    law = [[sum(2 * t[k, u] for t in tables_of_delta) / count for k in steps] for u in (0, 1)]
+    return gaps, {name: [information(t) for t in table] for name, table in tables.items()}, law
+
+
+def information(table):
+    """I(A; U) = Σ p(a, u) log(p(a, u) / (p(a) p(u))), p(u) = ½."""
+    marginal: dict = defaultdict(float)
+    for (symbol, _), p in table.items():
+        marginal[symbol] += p
+    return sum(p * math.log(p / (marginal[symbol] / 2)) for (symbol, _), p in table.items() if p > 0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "levels", "layers"), [("zero_one", 2, 1), ("clipped", 2, 1), ("clipped", 4, 2), ("zero_one", 2, 2)]
+)
+def test_every_selection_against_a_slow_twin(loss, levels, layers):
+    task = CLASSES if loss == "zero_one" else REGRESSION
+    weights = random_weights(layers, layers=layers, dimension=4, scale=1.2)
+    rng = np.random.default_rng(5)
+    vectors = np.repeat(task.sample_tasks(rng, 1), 2, axis=0)
+    pairs = task.sample_tokens(rng, vectors, 8).reshape(2, 4, 2, 4)
+    bits = selections(4, None, rng)
+    made = predictions(weights, pairs, bits, "minus")
+    found = _block(made, pairs[..., -1], bits, (loss, 2.0, levels))
+    for s in range(2):
+        gaps, nats, law = twin(weights, pairs[s], loss, 2.0, levels)
+        np.testing.assert_allclose(found["gap"][s], gaps, atol=1e-12)
+        for name, values in nats.items():
+            np.testing.assert_allclose(found[name][s], values, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(found["laws"][s], law, atol=1e-12)
+
+
+CASES = [
+    (gradient_descent_weights(3, step_size=0.7), CLASSES, {}),
+    (gradient_descent_weights(3, layers=2, step_size=1.5), CLASSES, {"demonstrations": 3}),
+    (gradient_descent_weights(3, layers=3, step_size=0.4), LinearClassification(3), {"demonstrations": 8}),
+    (random_weights(1, layers=1, dimension=4, scale=2.0), CLASSES, {}),
+    (random_weights(2, layers=3, dimension=4, scale=0.7), REGRESSION, {}),
+    (one_layer_optimum(REGRESSION, shots=6)[0], REGRESSION, {"loss": "clipped"}),
+    (one_layer_optimum(REGRESSION, shots=6)[0], REGRESSION, {"loss": "clipped", "levels": 7, "clip": 0.3}),
+    (one_layer_optimum(REGRESSION, shots=6)[0], REGRESSION, {"loss": "clipped", "levels": None}),
+    (random_weights(4, layers=2, dimension=4, scale=1.0), REGRESSION, {"loss": "clipped", "readout": "plus"}),
+    (gradient_descent_weights(3, layers=2, step_size=0.5), ReLUTeacher(3, 4), {"loss": "clipped"}),
+    (gradient_descent_weights(3, step_size=1.0), LinearRegression(3, inputs="uniform"), {"loss": "clipped"}),
+    (gradient_descent_weights(3, step_size=1.0), CLASSES, {"demonstrations": 1}),
+]
+
+
+@pytest.mark.parametrize(("weights", "task", "changes"), CASES)
+def test_the_guarantee_holds_for_every_supersample_and_pair(weights, task, changes):
+    """Exact on both sides: E_U[(-1)^{U_i} Δ_i | z̃] ≤ c sqrt(2 I(A_i; U_i | z̃)); and the chain of data processing."""
+    result = supersample_bounds(weights, task, **options_with(changes))
+    assert result.enumerated
+    assert result.selections == 2 ** options_with(changes)["demonstrations"]
+    gaps = np.abs(result.pointwise["gap"])
+    smaller = np.zeros_like(gaps)
+    for name in RUNGS[1:]:
+        nats = result.pointwise[name]
+        assert (nats >= smaller - 1e-12).all()
+        assert (nats <= LN2 * (1 + 1e-12)).all()
+        assert (gaps <= result.trivial * np.sqrt(2 * nats) + 1e-12).all()
+        smaller = nats
+    # The marginal information is a plug-in over supersamples, too large in expectation.
+    assert result.information[RUNGS[0]].value <= result.information[RUNGS[1]].value + 1e-12
+    for rung in result.rungs.values():
+        assert rung.direction == "upper"
+        assert rung.value >= result.gap.value - 1e-12
+
+
+def test_half_the_range_is_not_the_constant():
+    """R = c/2, right for one loss, is wrong for the difference of two: pairs of gap 1 and information log 2 show it."""
+    result = supersample_bounds(DESCENT, CLASSES, **options_with({"demonstrations": 1, "supersamples": 200}))
+    gaps, nats = result.pointwise["gap"], result.pointwise["loss_difference_cmi"]
+    assert (gaps > 0.5 * np.sqrt(2 * nats) + 1e-12).any()
+
+
+def test_one_demonstration_in_closed_form():
+    """d = 1, N = 1: the token shown is always right, the other wrong iff exactly one label of the two was flipped."""
+    flip, count = 0.2, 4000
+    rate = 2 * flip * (1 - flip)
+    task = LinearClassification(1, flip_probability=flip)
+    result = supersample_bounds(gradient_descent_weights(1), task, demonstrations=1, supersamples=count, key=1)
+    error = 6 * math.sqrt(rate * (1 - rate) / count)
+    assert result.training.value == 0.0
+    assert abs(result.gap.value - rate) < error
+    assert result.information["loss_difference_cmi"].value == pytest.approx(result.gap.value * LN2)
+    assert result.rungs["loss_difference_cmi"].value == pytest.approx(result.gap.value * math.sqrt(2 * LN2))
+    # Unconditionally 0 is the one symbol that does not tell U: I = rate log 2, and the root outside makes it larger.
+    assert result.rungs["loss_difference_mi"].value == pytest.approx(math.sqrt(2 * result.gap.value * LN2))
+    assert result.gap.stderr == pytest.approx(math.sqrt(rate * (1 - rate) / count), rel=0.1)
+
+
+def test_everything_scales_with_the_loss():
+    """y → t y, c → t² c and one gradient step: predictions scale by t, so bounds and gap by t², nats not at all."""
+    w, scale = np.array([0.3, -1.0, 0.5]), 3.0
+    options = options_with({"loss": "clipped"})
+    small = supersample_bounds(DESCENT, REGRESSION, **options, clip=2.0, task_vector=w)
+    scaled = LinearRegression(3, noise_std=0.5 * scale)
+    large = supersample_bounds(DESCENT, scaled, **options, clip=2.0 * scale**2, task_vector=scale * w)
+    assert large.gap.value == pytest.approx(scale**2 * small.gap.value, rel=1e-10)
+    for name in RUNGS:
+        assert large.rungs[name].value == pytest.approx(scale**2 * small.rungs[name].value, rel=1e-9)
+        assert large.information[name].value == pytest.approx(small.information[name].value, rel=1e-9)
+
+
+def test_the_gap_is_that_of_fresh_demonstrations():
+    """Another road: fresh prompts, population loss in closed form; no supersample anywhere."""
+    w, count = np.array([0.3, -1.0, 0.5]), 3000
+    options = options_with({"loss": "clipped", "supersamples": 400})
+    result = supersample_bounds(DESCENT, REGRESSION, **options, clip=2.0, task_vector=w)
+    tokens = REGRESSION.sample_tokens(np.random.default_rng(0), np.repeat(w[None], count, axis=0), 6)
+    p = np.stack([implied_weights(implicit_trajectory(DESCENT, t).accumulated[-1]) for t in tokens[:600]])
+    population, empirical = population_loss(p, REGRESSION, w, 2.0), empirical_loss(p, tokens[:600], 2.0)
+    assert_same_mean(result.pointwise["gap"].mean(axis=1), population - empirical)
+    for estimate, values in ((result.population, population), (result.training, empirical)):
+        error = math.hypot(estimate.stderr, values.std() / math.sqrt(len(values)))
+        assert abs(estimate.value - values.mean()) < 6 * error
+
+
+def test_drawn_selections_give_a_larger_information():
+    weights = gradient_descent_weights(3, layers=2, step_size=0.5)
+    options = options_with({"demonstrations": 8, "supersamples": 100})
+    exact = supersample_bounds(weights, CLASSES, **options)
+    drawn = supersample_bounds(weights, CLASSES, **options, draws=32)
+    assert not drawn.enumerated
+    # The same tokens (the same key, one block): only the selections differ.
+    for name in RUNGS[1:]:
+        excess = drawn.pointwise[name].mean(axis=1) - exact.pointwise[name].mean(axis=1)
+        assert excess.mean() > 6 * excess.std(ddof=1) / 10
+        assert drawn.rungs[name].value >= exact.rungs[name].value
+        assert (exact.information[name].direction, drawn.information[name].direction) == ("unbiased", "upper")
+    assert abs(drawn.gap.value - exact.gap.value) < 6 * math.hypot(drawn.gap.stderr, exact.gap.stderr)
+
+
+def test_more_demonstrations_than_can_be_enumerated():
+    result = supersample_bounds(DESCENT, CLASSES, demonstrations=20, supersamples=20, key=0)
+    assert (result.enumerated, result.selections) == (False, 512)
+    assert result.gap.value < result.rungs["loss_difference_mi"].value < result.trivial
+
+
+def test_continuous_losses_tell_the_selection():
+    """Honest emptiness: log 2 per bit and a bound of 1.18 c; rounded at random the same gap has a bound below c."""
+    options = options_with({"loss": "clipped", "clip": 50.0})
+    plain = supersample_bounds(DESCENT, REGRESSION, **options, levels=None)
+    for name in RUNGS:
+        assert plain.information[name].value == pytest.approx(LN2, rel=1e-12)
+        assert plain.rungs[name].value == pytest.approx(50.0 * math.sqrt(2 * LN2))
+        assert plain.rungs[name].value > plain.trivial
+    rounded = supersample_bounds(DESCENT, REGRESSION, **options, levels=2)
+    assert rounded.gap == plain.gap
+    assert rounded.gap.value < rounded.rungs["loss_difference_cmi"].value < 0.5 * rounded.trivial
+    fine = supersample_bounds(DESCENT, REGRESSION, **options, levels=16)
+    assert fine.rungs["loss_difference_cmi"].value > rounded.rungs["loss_difference_cmi"].value
+
+
+def test_a_model_that_ignores_its_demonstrations_tells_nothing():
+    weights = random_weights(0, layers=1, dimension=4, scale=0.0)
+    for loss in ("zero_one", "clipped"):
+        result = supersample_bounds(weights, REGRESSION, **OPTIONS, loss=loss)
+        assert all(rung.value == 0.0 for rung in result.rungs.values())
+        assert abs(result.gap.value) < 1e-15
+
+
+def test_a_linear_mlp_multiplies_the_values():
+    mlp = np.random.default_rng(1).standard_normal((2, 1, 4, 4))
+    plain = random_weights(0, layers=1, dimension=4)
+    with_mlp = plain.replace(mlp_in=mlp[0], mlp_out=mlp[1])
+    folded = plain.replace(value=mlp[1] @ mlp[0] @ plain.value)
+    results = [supersample_bounds(m, REGRESSION, **OPTIONS, loss="clipped") for m in (with_mlp, folded, plain)]
+    np.testing.assert_allclose(results[0].pointwise["gap"], results[1].pointwise["gap"], atol=1e-12)
+    assert results[0].gap != results[2].gap
+
+
+def test_standard_errors_match_repetitions():
+    results = [
+        supersample_bounds(DESCENT, CLASSES, **options_with({"key": k}), task_vector=np.ones(3)) for k in range(60)
+    ]
+    for pick in (lambda r: r.gap, *((lambda r, n=n: r.rungs[n]) for n in RUNGS[:3])):
+        spread = np.std([pick(r).value for r in results], ddof=1)
+        assert 0.7 < np.mean([pick(r).stderr for r in results]) / spread < 1.4
+
+
+def test_blocks_and_keys(monkeypatch):
+    first = supersample_bounds(DESCENT, CLASSES, **OPTIONS)
+    assert supersample_bounds(DESCENT, CLASSES, **OPTIONS).rungs == first.rungs
+    assert supersample_bounds(DESCENT, CLASSES, **options_with({"key": 4})).rungs != first.rungs
+    monkeypatch.setattr("icl_theory.information.supersample._BLOCK_ENTRIES", 7 * 64 * 24)
+    parts = supersample_bounds(DESCENT, CLASSES, **OPTIONS)
+    np.testing.assert_array_equal(parts.pointwise["gap"], first.pointwise["gap"])
+    assert parts.rungs == first.rungs
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"demonstrations": 0}, "demonstrations: got 0"),
+        ({"supersamples": 1}, "supersamples: got 1"),
+        ({"loss": "hinge"}, "loss: got 'hinge'"),
+        ({"loss": "clipped", "clip": -1.0}, "clip: got -1.0"),
+        ({"loss": "clipped", "levels": 1}, "levels: got 1"),
+        ({"draws": 7}, "draws: got 7, expected an even number"),
+        ({"task_vector": np.ones(2)}, "task_vector: got shape"),
+        ({"readout": "times"}, "readout: got 'times'"),
+    ],
+)
+def test_bad_input_is_refused(changes, words):
+    assert words in refusal(supersample_bounds, DESCENT, CLASSES, **options_with(changes))
+
+
+def test_unfit_weights_are_refused():
+    assert "token dimension" in refusal(supersample_bounds, gradient_descent_weights(4), CLASSES, **OPTIONS)
+    wild = random_weights(0, layers=6, dimension=4, scale=1e30)
+    assert "overflows" in refusal(supersample_bounds, wild, CLASSES, **OPTIONS)
