@@ -23,6 +23,7 @@ RUNG_STYLES: dict[str, tuple[str, str, str, Any]] = {
     "individual_sample": ("individual-sample bound", "#56B4E9", "P", (0, (3, 1, 1, 1))),
     "mutual_information": ("mutual information, upper to lower end", "#0072B2", "o", "-"),
     "path_information": ("path information", "#0072B2", "p", (0, (5, 1))),
+    "path_gaussian": ("Gaussian prior on the path", "#44AA99", "h", (0, (2, 1))),
     "gaussian": ("Gaussian prior", "#009E73", "s", "-"),
     "isotropic": ("isotropic prior at the mean", "#E69F00", "^", "--"),
     "isotropic_zero": ("isotropic prior at 0", "#D55E00", "v", "-."),

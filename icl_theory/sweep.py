@@ -15,7 +15,7 @@ from icl_theory.risk import population_risk
 from icl_theory.tasks import LinearRegression
 from icl_theory.truncation import module_rank, truncate_weights
 
-_PAIRED = ("gap", "population", "gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
+_PAIRED = ("gap", "population", "path_gaussian", "gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
 
 
 def _members(weights: AttentionWeights) -> list[AttentionWeights]:

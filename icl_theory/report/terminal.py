@@ -28,7 +28,10 @@ COLOURS = {
 NARROW = 100
 """Below this width the small columns are folded into one."""
 _HEADS = {
+    "individual_sample": "indiv.\nsample",
     "mutual_information": "mut.\ninfo.",
+    "path_information": "path\ninfo.",
+    "path_gaussian": "path\nGauss",
     "gaussian": "Gauss",
     "isotropic": "iso.\nmean",
     "isotropic_zero": "iso.\nzero",
