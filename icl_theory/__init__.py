@@ -42,6 +42,8 @@ _HOME = {
     "mutual_information": "information.sandwich",
     "BoundLadder": "information.ladder",
     "bound_ladder": "information.ladder",
+    "SharedSubsets": "subsets",
+    "shared_subsets": "subsets",
     "Truncation": "truncation",
     "condition_number": "truncation",
     "TruncationCurves": "truncation",
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
     from icl_theory.information.sandwich import Sandwich, mutual_information
     from icl_theory.noise import NoiseCovariance, gradient_noise
     from icl_theory.risk import population_risk
+    from icl_theory.subsets import SharedSubsets, shared_subsets
     from icl_theory.support import support_dimension
     from icl_theory.sweep import rank_sweep
     from icl_theory.task_base import Prompt, Task

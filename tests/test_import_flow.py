@@ -37,6 +37,7 @@ ORDER = (
     "information.ends",
     "information.rungs",
     "information.ladder",
+    "subsets",
     "truncation",
     "sweep",
     "search",
