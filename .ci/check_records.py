@@ -25,6 +25,9 @@ EXPECTED: dict[str, str] = {
     "truncation_trap": "FAILS",
     "magnitude_pruning": "FAILS",
     "readout_sign": "FAILS",
+    "fresh_noise": "FAILS",
+    "lemma_3_growth": "FAILS",
+    "truncation_isotropic": "FAILS",
     "trained_to_optimum": "HOLDS",
 }
 """label → verdict for the statements whose verdict is known beforehand, the printed false ones above all."""

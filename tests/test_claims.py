@@ -32,6 +32,9 @@ FOUND = dict.fromkeys(LABELS, Verdict.HOLDS) | {
     "truncation_trap": Verdict.FAILS,
     "magnitude_pruning": Verdict.FAILS,
     "readout_sign": Verdict.FAILS,
+    "fresh_noise": Verdict.FAILS,
+    "lemma_3_growth": Verdict.FAILS,
+    "truncation_isotropic": Verdict.FAILS,
 }
 
 
