@@ -37,6 +37,8 @@ _HOME = {
     "NoiseCovariance": "noise",
     "gradient_noise": "noise",
     "support_dimension": "support",
+    "TruncationNoise": "noise_curve",
+    "truncation_noise": "noise_curve",
     "Estimate": "estimate",
     "Sandwich": "information.sandwich",
     "mutual_information": "information.sandwich",
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     from icl_theory.information.ladder import BoundLadder, bound_ladder
     from icl_theory.information.sandwich import Sandwich, mutual_information
     from icl_theory.noise import NoiseCovariance, gradient_noise
+    from icl_theory.noise_curve import TruncationNoise, truncation_noise
     from icl_theory.risk import population_risk
     from icl_theory.subsets import SharedSubsets, shared_subsets
     from icl_theory.support import support_dimension

@@ -27,6 +27,7 @@ ORDER = (
     "training",
     "support",
     "noise",
+    "noise_curve",
     "information.losses",
     "information.channel",
     "information.large_sample",
