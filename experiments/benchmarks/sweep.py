@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from icl_theory import LinearRegression, bound_ladder, rank_sweep, random_weights, truncate_weights
+from icl_theory import LinearRegression, bound_ladder, random_weights, rank_sweep, truncate_weights
 from icl_theory.information.rungs import RUNGS
 
 SEEDS, LAYERS, MODULES, DIMENSION = 16, 3, ("value", "key", "query"), 6
