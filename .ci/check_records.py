@@ -32,6 +32,9 @@ EXPECTED: dict[str, str] = {
     "remark_5_steadiness": "FAILS",
     "algorithm_1": "FAILS",
     "shots_and_collapse": "FAILS",
+    "fresh_noise": "FAILS",
+    "lemma_3_growth": "FAILS",
+    "truncation_isotropic": "FAILS",
     "trained_to_optimum": "HOLDS",
 }
 """label → verdict for the statements whose verdict is known beforehand, the printed false ones above all."""

@@ -8,9 +8,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from icl_theory.report.bounds import SweepConfig, run
+from icl_theory.report.bounds import SweepConfig, prepare, run
 from icl_theory.report.console import LiveProgress
-from icl_theory.report.records import prepare_directory, write_json
+from icl_theory.report.records import write_bytes, write_json
+from icl_theory.report.sweep_table import sweep_csv
 
 CONFIG = SweepConfig(
     model="trained",
@@ -31,17 +32,19 @@ CONFIG = SweepConfig(
 
 
 def main() -> int:
-    """Write `records.json` of the run described by CONFIG."""
+    """Write `records.json` and `records.csv` of the run described by CONFIG."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/bound_versus_rank"), help="run directory")
     parser.add_argument("--overwrite", action="store_true", help="replace the records of an earlier run")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run in that directory")
     arguments = parser.parse_args()
     try:
-        out = prepare_directory(arguments.out, arguments.overwrite)
+        out = prepare(CONFIG, arguments.out, overwrite=arguments.overwrite, resume=arguments.resume)
+        with LiveProgress() as progress:
+            document = run(CONFIG, progress, out=out, resume=arguments.resume)
     except ValueError as error:
         parser.error(str(error))
-    with LiveProgress() as progress:
-        document = run(CONFIG, progress)
+    write_bytes(out / "records.csv", sweep_csv(document["sweep"]).encode("utf-8"))
     print(write_json(out / "records.json", document), file=sys.stderr)
     return 1 if document["diverged"] else 0
 

@@ -42,6 +42,8 @@ _HOME = {
     "support_dimension": "support",
     "NormalityRecord": "normality",
     "normality_audit": "normality",
+    "TruncationNoise": "noise_curve",
+    "truncation_noise": "noise_curve",
     "Estimate": "estimate",
     "Sandwich": "information.sandwich",
     "mutual_information": "information.sandwich",
@@ -52,6 +54,8 @@ _HOME = {
     "supersample_bounds": "information.supersample",
     "BoundLadder": "information.ladder",
     "bound_ladder": "information.ladder",
+    "SharedSubsets": "subsets",
+    "shared_subsets": "subsets",
     "Truncation": "truncation",
     "condition_number": "truncation",
     "TruncationCurves": "truncation",
@@ -92,9 +96,11 @@ if TYPE_CHECKING:
     from icl_theory.information.sandwich import Sandwich, mutual_information
     from icl_theory.information.supersample import SupersampleBounds, supersample_bounds
     from icl_theory.noise import NoiseCovariance, gradient_noise
+    from icl_theory.noise_curve import TruncationNoise, truncation_noise
     from icl_theory.normality import NormalityRecord, normality_audit
     from icl_theory.risk import accuracy, population_risk
     from icl_theory.search import ClippingSearch, LayerSearch, search_clipping_rate
+    from icl_theory.subsets import SharedSubsets, shared_subsets
     from icl_theory.support import support_dimension
     from icl_theory.sweep import rank_sweep
     from icl_theory.task_base import Prompt, Task

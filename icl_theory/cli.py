@@ -64,6 +64,7 @@ class Bounds(SweepConfig):
 
     out: Out = None
     overwrite: Overwrite = False
+    resume: Annotated[bool, tyro.conf.arg(help="Go on with an interrupted sweep in that directory.")] = False
     json: Json = False
 
 
@@ -214,20 +215,22 @@ def _train(command: Train) -> int:
 
 
 def _bounds(command: Bounds) -> int:
+    from icl_theory import _checks
     from icl_theory.report import bounds, console, terminal
-    from icl_theory.report.records import number, prepare_directory, to_json, write_json
+    from icl_theory.report.records import number, to_json
 
     bounds.validate(command)
-    out = None if command.out is None else prepare_directory(command.out, command.overwrite)
+    if command.resume and command.out is None:
+        raise _checks.refuse("resume", "no directory", "the directory of a sweep", "name it with --out")
+    out = None
+    if command.out is not None:
+        out = bounds.prepare(command, command.out, overwrite=command.overwrite, resume=command.resume)
     console.start()
     with console.LiveProgress() as progress:
-        document = bounds.run(command, progress)
+        document = bounds.run(command, progress, out=out, resume=command.resume)
     if out is not None:
-        from icl_theory.figures import bound_versus_rank
-
-        bound_versus_rank(document["sweep"], out / "bound_versus_rank")
-        write_json(out / "records.json", document)  # last: it says that the rest is there
-        console.remark(f"records and figure are in {command.out}")
+        bounds.write_results(document, out)
+        console.remark(f"records and figures are in {command.out}")
     if command.json:
         sys.stdout.write(to_json(document))
     else:

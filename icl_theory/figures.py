@@ -1,55 +1,23 @@
 """Figures from records: reads numbers, averages them over seeds, draws. Computes and samples nothing else."""
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from icl_theory import _checks
-from icl_theory.report.records import number, write_bytes
-from icl_theory.report.series import Series, estimate_at, lower_end_bound, over_ranks, require_sweep
+from icl_theory.figure_style import RISK_STYLES, Z, curve, save, style
+from icl_theory.report.records import number
+from icl_theory.report.series import Series, distinct_rungs, estimate_at, lower_end_bound, over_ranks, require_sweep
 
-# Okabe and Ito's colours, told apart by colour-blind readers; markers and dashes carry the same distinction in grey.
-RUNG_STYLES: dict[str, tuple[str, str, str, Any]] = {
-    "individual_sample": ("individual-sample bound", "#56B4E9", "P", (0, (3, 1, 1, 1))),
-    "mutual_information": ("mutual information, upper to lower end", "#0072B2", "o", "-"),
-    "path_information": ("path information", "#0072B2", "p", (0, (5, 1))),
-    "gaussian": ("Gaussian prior", "#009E73", "s", "-"),
-    "isotropic": ("isotropic prior at the mean", "#E69F00", "^", "--"),
-    "isotropic_zero": ("isotropic prior at 0", "#D55E00", "v", "-."),
-    "theorem_2_repaired": ("Theorem 2, repaired", "#CC79A7", "D", (0, (4, 1, 1, 1, 1, 1))),
-    "theorem_2_printed": ("Theorem 2 as printed", "#666666", "x", ":"),
-}
-RISK_STYLES: dict[str, tuple[str, str, str, Any]] = {
-    "population_risk": ("risk over tasks", "#222222", "o", "-"),
-    "clipped_risk": ("clipped risk of the fixed task", "#888888", "s", "--"),
-}
 ROWS_PER_FIGURE = 4
 """(layer, module) pairs in one figure; more of them go into further files."""
-Z = 1.96
-"""Error bars show this many standard errors."""
-_SETTINGS: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8.5,
-    "axes.linewidth": 0.7,
-    **{f"axes.spines.{side}": False for side in ("top", "right")},
-    **{f"{part}.labelsize": 7.5 for part in ("xtick", "ytick")},
-    "legend.fontsize": 7.5,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 4.5,
-    "pdf.fonttype": 42,
-    "savefig.facecolor": "white",
-}
+LARGE_SPAN = 50
+"""Risks that differ by more than this factor are drawn on a logarithmic axis."""
 
 
 def bound_versus_rank(
@@ -70,8 +38,6 @@ def bound_versus_rank(
     Raises: ValueError for no records, records without a key that is drawn, or an unknown format.
     """
     require_sweep(records)
-    for name in formats:
-        _checks.choice("formats", name, ("pdf", "png"))
     groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for record in records:
         groups.setdefault((record["layer"], record["module"]), []).append(record)
@@ -80,21 +46,9 @@ def bound_versus_rank(
     for page, start in enumerate(range(0, len(rows), ROWS_PER_FIGURE), 1):
         stem = Path(path_stem)
         stem = stem if page == 1 else stem.with_name(f"{stem.name}-{page}")
-        with matplotlib.rc_context(_SETTINGS):
-            figure = _figure(rows[start : start + ROWS_PER_FIGURE])
-            files += [write_bytes(stem.with_name(f"{stem.name}.{name}"), _bytes(figure, name)) for name in formats]
+        page_rows = rows[start : start + ROWS_PER_FIGURE]
+        files += save(lambda page_rows=page_rows: _figure(page_rows), stem, formats)
     return files
-
-
-def _bytes(figure: Figure, name: str) -> bytes:
-    """The figure in one format, without a date or the name of the software."""
-    buffer = io.BytesIO()
-    if name == "pdf":
-        FigureCanvasPdf(figure).print_pdf(buffer, metadata=dict.fromkeys(("Creator", "Producer", "CreationDate")))
-    else:
-        figure.set_dpi(200)
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def _figure(rows: list[tuple[tuple[int, str], list[dict[str, Any]]]]) -> Figure:
@@ -125,31 +79,21 @@ def _figure(rows: list[tuple[tuple[int, str], list[dict[str, Any]]]]) -> Figure:
     return figure
 
 
-def _style(name: str) -> tuple[str, str, str, Any]:
-    return RUNG_STYLES.get(name, (name.replace("_", " "), "#000000", ".", "-"))
-
-
 def _size(name: str) -> dict[str, float]:
-    """The tightest rung stands behind the others, with larger markers: it often coincides with the next one."""
+    """Rungs that often coincide with the next one stand behind it, with larger markers."""
     return {"markersize": 6.5, "zorder": 1.5} if name == "mutual_information" else {"zorder": 2.5}
-
-
-def _line(axis: Axes, series: Series, label: str, colour: str, marker: str, dashes: Any, **more: Any) -> None:
-    """A line through the finite means with their error bars."""
-    ranks, mean, error = series
-    mean = np.where(np.isfinite(mean), mean, np.nan)
-    axis.errorbar(ranks, mean, Z * error, label=label, color=colour, marker=marker, linestyle=dashes, capsize=2, **more)
 
 
 def _gap_panel(axis: Axes, records: list[dict[str, Any]], place: str) -> None:
     """The measured gap under every bound, on a logarithmic axis."""
     trivial = number(records[0]["trivial"])
-    for name in records[0]["rungs"]:
-        label, colour, marker, dashes = _style(name)
+    tightest = next(iter(distinct_rungs(records)))
+    for name in distinct_rungs(records):
+        label, colour, marker, dashes = style(name)
         series = over_ranks(records, estimate_at("rungs", name))
         if np.isfinite(series[1]).any():
-            _line(axis, series, label, colour, marker, dashes, **_size(name))
-        if name == "mutual_information":
+            curve(axis, series, label, colour, marker, dashes, **_size(name))
+        if name == tightest:
             _band(axis, over_ranks(records, lower_end_bound), series, colour)
     axis.axhline(trivial, color="black", linestyle=":", linewidth=1)
     ranks, mean, error = over_ranks(records, estimate_at("gap"))
@@ -175,13 +119,13 @@ def _band(axis: Axes, lower: Series, upper: Series, colour: str) -> None:
 
 def _information_panel(axis: Axes, records: list[dict[str, Any]], layer: int) -> None:
     """What the two tightest rungs say about the information, beside the dimension of the support."""
-    label, colour, marker, dashes = _style("mutual_information")
+    label, colour, marker, dashes = style("mutual_information")
     upper = over_ranks(records, estimate_at("sandwich", "upper"))
     _band(axis, over_ranks(records, estimate_at("sandwich", "lower")), upper, colour)
-    _line(axis, upper, label, colour, marker, dashes, **_size("mutual_information"))
+    curve(axis, upper, label, colour, marker, dashes, **_size("mutual_information"))
     if "gaussian" in records[0]["information"]:
-        label, colour, marker, dashes = _style("gaussian")
-        _line(axis, over_ranks(records, estimate_at("information", "gaussian")), label, colour, marker, dashes)
+        label, colour, marker, dashes = style("gaussian")
+        curve(axis, over_ranks(records, estimate_at("information", "gaussian")), label, colour, marker, dashes)
     ranks, dimension, _ = over_ranks(records, lambda record: (record["support"][layer], 0.0))
     right = axis.twinx()
     right.plot(ranks, dimension, color="#666666", marker="_", markersize=8, linestyle=(0, (1, 1.5)), linewidth=1)
@@ -195,9 +139,15 @@ def _information_panel(axis: Axes, records: list[dict[str, Any]], layer: int) ->
 
 def _risk_panel(axis: Axes, records: list[dict[str, Any]]) -> None:
     """What truncation costs: the risk over tasks, and the clipped loss of the fixed task of the bounds."""
+    means = []
     for name, (label, colour, marker, dashes) in RISK_STYLES.items():
-        _line(axis, over_ranks(records, estimate_at(name)), label, colour, marker, dashes)
-    axis.set_ylim(0, None)
+        series = over_ranks(records, estimate_at(name))
+        curve(axis, series, label, colour, marker, dashes)
+        means += list(series[1][np.isfinite(series[1])])
+    if means and max(means) > LARGE_SPAN * min(means) > 0:
+        axis.set_yscale("log")
+    else:
+        axis.set_ylim(0, None)
     axis.set(title="risk", ylabel="squared error")
 
 
@@ -214,8 +164,8 @@ def _rank_axis(axis: Axes, records: list[dict[str, Any]]) -> None:
 def _legend(figure: Figure, records: list[dict[str, Any]]) -> None:
     """One legend for all panels, with the bounds that are infinite, and why."""
     handles = [Line2D([], [], color="black", marker="*", markersize=7, label="measured gap")]
-    for name in records[0]["rungs"]:
-        label, colour, marker, dashes = _style(name)
+    for name in distinct_rungs(records):
+        label, colour, marker, dashes = style(name)
         infinite = [r for r in records if not math.isfinite(number(r["rungs"][name]["value"]))]
         if len(infinite) == len(records):
             continue
@@ -243,5 +193,5 @@ def _remarks(records: list[dict[str, Any]]) -> str:
         if all(not math.isfinite(number(entry["value"])) for entry in entries):
             reason = entries[0].get("note", "").split(", since")[0].split("; ")[0]
             reason = reason.replace("C_t", "$C_t$").replace("d_S", "$d_S$")
-            lines.append(f"{_style(name)[0]} = +∞" + (f": {reason}" if reason else ""))
+            lines.append(f"{style(name)[0]} = +∞" + (f": {reason}" if reason else ""))
     return "\n".join(lines)

@@ -4,13 +4,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from icl_theory import _checks
-from icl_theory.figures import _SETTINGS, _bytes
-from icl_theory.report.records import write_bytes
+from icl_theory.figure_style import save
 
 BLOCKS = 200
 """Points of a curve at most; each is the mean of a block of steps."""
@@ -38,24 +36,24 @@ def loss_curve(
     losses = np.asarray(losses)
     if losses.ndim != 2 or not losses.size:
         raise _checks.refuse("losses", f"shape {losses.shape}", "shape (seeds, steps)", "pass TrainResult.losses")
-    for name in formats:
-        _checks.choice("formats", name, ("pdf", "png"))
+    return save(lambda: _curves(losses, optimum, layers), path_stem, formats)
+
+
+def _curves(losses: np.ndarray, optimum: float | None, layers: int) -> Figure:
     steps, curves = _blocks(losses)
-    with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(5.0, 3.2), layout="constrained")
-        axis = figure.add_subplot()
-        for i, curve in enumerate(curves):
-            label = f"each of {len(curves)} seeds" if i == 0 else None
-            axis.plot(steps, curve, color="#56B4E9", linewidth=0.6, alpha=0.6, label=label)
-        axis.plot(steps, curves.mean(0), color="#0072B2", label="mean over seeds")
-        if optimum is not None:
-            label = "exact optimum" if layers == 1 else f"one-layer optimum (reference; {layers} layers here)"
-            axis.axhline(optimum, color="black", linestyle="--", linewidth=1, label=label)
-        axis.set_yscale("log")
-        axis.set(xlabel="step", ylabel="loss (squared label units)")
-        axis.legend(frameon=False)
-        stem = Path(path_stem)
-        return [write_bytes(stem.with_name(f"{stem.name}.{name}"), _bytes(figure, name)) for name in formats]
+    figure = Figure(figsize=(5.0, 3.2), layout="constrained")
+    axis = figure.add_subplot()
+    for i, curve in enumerate(curves):
+        label = f"each of {len(curves)} seeds" if i == 0 else None
+        axis.plot(steps, curve, color="#56B4E9", linewidth=0.6, alpha=0.6, label=label)
+    axis.plot(steps, curves.mean(0), color="#0072B2", label="mean over seeds")
+    if optimum is not None:
+        label = "exact optimum" if layers == 1 else f"one-layer optimum (reference; {layers} layers here)"
+        axis.axhline(optimum, color="black", linestyle="--", linewidth=1, label=label)
+    axis.set_yscale("log")
+    axis.set(xlabel="step", ylabel="loss (squared label units)")
+    axis.legend(frameon=False)
+    return figure
 
 
 def _blocks(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """Bound versus rank: the ladder, the gap and the risk before and after truncation of one module of one layer."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -9,13 +9,14 @@ from icl_theory import _checks
 from icl_theory._numerics import generator
 from icl_theory.estimate import Estimate
 from icl_theory.information.ladder import Batches, BoundLadder, ladder_of
+from icl_theory.information.large_sample import look_information
 from icl_theory.information.simulation import Setting
 from icl_theory.risk import population_risk
 from icl_theory.tasks import LinearRegression
-from icl_theory.truncation import module_rank, truncate_weights
+from icl_theory.truncation import module_rank, rank_of_rate, truncate_weights
 from icl_theory.weights import AttentionWeights, checked
 
-_PAIRED = ("gap", "population", "gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
+_PAIRED = ("gap", "population", "path_gaussian", "gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
 
 
 def _members(weights: AttentionWeights) -> list[AttentionWeights]:
@@ -28,18 +29,36 @@ def _plain(estimate: Estimate) -> dict[str, Any]:
     return plain | ({"note": estimate.note} if estimate.note else {})
 
 
-def _differences(after: BoundLadder, before: BoundLadder) -> dict[str, dict[str, float]]:
-    """Paired differences after - before; both ran on the same draws, so most of the sampling noise cancels."""
+def _difference(value: float, stderr: float) -> dict[str, Any]:
+    return {"value": value, "stderr": stderr, "interval": list(Estimate(value, stderr).interval())}
+
+
+def _differences(after: "_Entry", before: "_Entry") -> dict[str, dict[str, Any]]:
+    """Differences after - before with their 95 % intervals, in nats for rungs.
+
+    Both ladders ran on the same draws, so most of the sampling noise cancels. The risks' errors are added as if they
+    were independent, which is too wide: they share their draws as well.
+    """
     result = {}
     for name in _PAIRED:
-        if name in after.terms and name in before.terms:
-            change = after.terms[name] - before.terms[name]
+        if name in after.ladder.terms and name in before.ladder.terms:
+            change = after.ladder.terms[name] - before.ladder.terms[name]
             stderr = float(change.std(ddof=1) / np.sqrt(len(change)))
-            result[name] = {"value": float(change.mean()), "stderr": stderr}
+            result[name] = _difference(float(change.mean()), stderr)
+    stderr = float(np.hypot(after.risk.stderr, before.risk.stderr))
+    result["population_risk"] = _difference(after.risk.value - before.risk.value, stderr)
     return result
 
 
-def _record(ladder: BoundLadder, before: BoundLadder, risk: Estimate) -> dict[str, Any]:
+class _Entry(NamedTuple):
+    """What is computed for one set of weights."""
+
+    ladder: BoundLadder
+    risk: Estimate
+
+
+def _record(entry: _Entry, before: _Entry, setting: Setting) -> dict[str, Any]:
+    ladder, risk = entry
     return {
         "support": list(ladder.support),
         "gap": _plain(ladder.gap),
@@ -53,23 +72,33 @@ def _record(ladder: BoundLadder, before: BoundLadder, risk: Estimate) -> dict[st
             "saturated": ladder.sandwich.saturated,
         },
         "trivial": ladder.trivial,
-        "change": _differences(ladder, before),
+        "large_sample": sum(look_information(d, setting.demonstrations, setting.shots) for d in ladder.support),
+        "change": _differences(entry, before),
     }
 
 
 def _plan(
-    weights: AttentionWeights, layers: Iterable[int] | None, modules: Sequence[str], ranks: Iterable[int] | None
+    weights: AttentionWeights,
+    layers: Iterable[int] | None,
+    modules: Sequence[str],
+    ranks: list[int] | None,
+    rates: list[float] | None,
 ) -> list[tuple[int, str, int]]:
     """Every (layer, module, rank) asked for, validated before anything is computed."""
+    if ranks is not None and rates is not None:
+        raise _checks.refuse("rates", "also ranks", "one of the two", "drop one of them")
     chosen = range(weights.layers) if layers is None else layers
     plan = []
     for layer in chosen:
         layer = _checks.integer("layers", layer, 0, weights.layers - 1, "layers are counted from 0")
         for module in modules:
             top = module_rank(weights, module)
-            for rank in range(1, top + 1) if ranks is None else ranks:
+            kept = list(range(1, top + 1)) if ranks is None else ranks
+            if rates is not None:
+                kept = [rank_of_rate(rate, top, top) for rate in rates]
+            for rank in kept:
                 plan.append((layer, module, _checks.integer("ranks", rank, 0, top, "a rank is at most the side")))
-    return plan
+    return list(dict.fromkeys(plan))
 
 
 def rank_sweep(
@@ -84,11 +113,14 @@ def rank_sweep(
     layers: Iterable[int] | None = None,
     modules: Sequence[str] = ("value",),
     ranks: Iterable[int] | None = None,
+    rates: Iterable[float] | None = None,
     task_vector: Any = None,
     floor: float = 0.0,
     pairs: int | None = None,
     readout: str = "minus",
     progress: Callable[[int, int], None] | None = None,
+    finished: Iterable[dict[str, Any]] = (),
+    keep: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
     """The bound ladder, the gap and the population risk for every (seed, layer, module, rank).
 
@@ -99,35 +131,58 @@ def rank_sweep(
         weights: a single model or an ensemble with a leading seeds axis, as `train` returns it.
         task, demonstrations, shots, clip, samples, key, task_vector, floor, pairs, readout: as in `bound_ladder`.
         layers: counted from 0; all if None. modules: "value", "key", "query", "attention", "mlp" or "all".
-        ranks: every rank from 1 to full if None; 0 (removing the module) only if asked for.
+        ranks: every rank from 1 to full if None; 0 (removing the module) only if asked for. Named twice, done once.
+        rates: clipping rates ξ = 1 - r/side instead of ranks, rounded to a lower rank; rank 0 is refused.
         progress: called with (done, total) after every entry.
+        finished: entries of an earlier, interrupted call with equal arguments, taken over as they are.
+        keep: called with every new entry as soon as it is finished.
 
     Returns: one dictionary per entry, of plain numbers; `support` is d_S by layer, information is in nats.
     Raises: ValueError for anything out of range.
     """
     task.require_gaussian_inputs("the bound ladder")
     models = _members(weights)
-    ranks = None if ranks is None else list(ranks)
-    plan = _plan(checked(models[0]), layers, modules, ranks)
+    plan = _plan(
+        checked(models[0]),
+        layers,
+        modules,
+        None if ranks is None else list(ranks),
+        None if rates is None else list(rates),
+    )
     shots = _checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
     rng = generator(key)
     drawn = task.sample_tasks(rng, 1)[0]
     vector = drawn if task_vector is None else _checks.array("task_vector", task_vector, (task.dim,))
     seed = int(rng.integers(2**62))
+    known = {_place(record): record for record in finished}
     records: list[dict[str, Any]] = []
     batches: Batches | None = None
+
+    def entry(setting: Setting, batches: Batches) -> _Entry:
+        options = {"shots": shots, "samples": samples, "key": seed % 2**31, "readout": readout}
+        risk = population_risk(setting.weights, task, **options)
+        return _Entry(ladder_of(setting, batches, clip, pairs, readout), risk)
+
     for index, model in enumerate(models):
         full = Setting(checked(model, task.token_dimension), task, vector, demonstrations, shots, floor)
         batches = batches or Batches(full, seed, samples)
-        before = ladder_of(full, batches, clip, pairs, readout)
+        before: _Entry | None = None
         for layer, module, rank in plan:
-            cut = truncate_weights(full.weights, layer=layer, module=module, rank=rank)
-            setting = Setting(cut, task, vector, demonstrations, shots, floor)
-            ladder = ladder_of(setting, batches, clip, pairs, readout)
-            risk = population_risk(cut, task, shots=shots, samples=samples, key=seed % 2**31, readout=readout)
-            place = {"seed": index, "layer": layer, "module": module, "rank": rank}
-            place |= {"demonstrations": demonstrations, "shots": shots}
-            records.append(place | _record(ladder, before, risk))
+            if (index, layer, module, rank) in known:
+                records.append(known[index, layer, module, rank])
+            else:
+                before = before or entry(full, batches)
+                cut = truncate_weights(full.weights, layer=layer, module=module, rank=rank)
+                setting = Setting(cut, task, vector, demonstrations, shots, floor)
+                place = {"seed": index, "layer": layer, "module": module, "rank": rank}
+                place |= {"rate": 1 - rank / module_rank(cut, module), "demonstrations": demonstrations, "shots": shots}
+                records.append(place | _record(entry(setting, batches), before, setting))
+                if keep is not None:
+                    keep(records[-1])
             if progress is not None:
                 progress(len(records), len(plan) * len(models))
     return records
+
+
+def _place(record: dict[str, Any]) -> tuple[int, int, str, int]:
+    return record["seed"], record["layer"], record["module"], record["rank"]

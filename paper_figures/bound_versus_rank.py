@@ -1,4 +1,4 @@
-"""The bound-versus-rank figure, as PDF and PNG, from the records of a run.
+"""Bound versus rank and the other figures of a sweep, as PDF and PNG, from the records of a run.
 
     python paper_figures/bound_versus_rank.py runs/bound_versus_rank/records.json [--out DIRECTORY]
 
@@ -9,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from icl_theory.figures import bound_versus_rank
 from icl_theory.report.records import read_json
+from icl_theory.sweep_figures import sweep_figures
 
 OUTPUT = Path(__file__).parent / "output"
 
@@ -19,12 +19,12 @@ def main() -> int:
     """Draw and name the files written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("records", type=Path, help="records.json of a run")
-    parser.add_argument("--out", type=Path, default=OUTPUT, help="where the figure goes (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=OUTPUT, help="where the figures go (default: %(default)s)")
     arguments = parser.parse_args()
     try:
         document = read_json(arguments.records)
         sweep = document.get("sweep", []) if isinstance(document, dict) else []
-        files = bound_versus_rank(sweep, arguments.out / "bound_versus_rank")
+        files = sweep_figures(sweep, arguments.out)
     except ValueError as error:
         parser.error(str(error))
     for path in files:

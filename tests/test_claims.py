@@ -39,6 +39,9 @@ FOUND = dict.fromkeys(LABELS, Verdict.HOLDS) | {
     "remark_5_steadiness": Verdict.FAILS,
     "algorithm_1": Verdict.FAILS,
     "shots_and_collapse": Verdict.FAILS,
+    "fresh_noise": Verdict.FAILS,
+    "lemma_3_growth": Verdict.FAILS,
+    "truncation_isotropic": Verdict.FAILS,
 }
 
 

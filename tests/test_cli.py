@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from icl_theory import __version__, cli
+from icl_theory.report import bounds
 
 ONE_LINE = "icl-theory: error: "
 
@@ -145,14 +147,40 @@ def test_bounds_writes_records_and_figure_and_never_twice(cache: Path, tmp_path:
     done = command(cache, *arguments)
     assert done.returncode == 0, done.stderr
     assert "d_S" in done.stdout
-    names = ["bound_versus_rank.pdf", "bound_versus_rank.png", "records.json"]
-    assert sorted(path.name for path in out.iterdir()) == names
+    figures = ("bound_versus_gap", "bound_versus_rank", "information_versus_support", "tightness")
+    names = {f"{name}.{kind}" for name in figures for kind in ("pdf", "png")}
+    names |= {"records.json", "records.csv", "entries.jsonl", "weights.npz"}
+    assert {path.name for path in out.iterdir()} == names
     before = (out / "records.json").read_bytes()
     refused(command(cache, *arguments))
     assert (out / "records.json").read_bytes() == before
     assert command(cache, *arguments, "--overwrite").returncode == 0
     again = json.loads((out / "records.json").read_bytes())
     assert again["sweep"] == json.loads(before)["sweep"]  # the same seed gives the same numbers
+
+
+def test_an_interrupted_sweep_goes_on(cache: Path, tmp_path: Path) -> None:
+    """Killed in the middle, resumed, and compared with a run that nobody disturbed; other settings are refused."""
+    arguments = ("bounds", "--model", "random", "--seeds", "3", "--samples", "1500", "--out", str(tmp_path / "run"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "icl_theory", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "XDG_CACHE_HOME": str(cache)},
+    )
+    journal = tmp_path / "run" / "entries.jsonl"
+    while not journal.is_file() or journal.read_bytes().count(b"\n") < 4:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "run" / "records.json").exists()
+    assert "seed 1 (saved: 0)" in refused(command(cache, *arguments, "--seed", "1", "--resume"))
+    assert command(cache, *arguments, "--resume").returncode == 0
+    resumed = json.loads((tmp_path / "run" / "records.json").read_bytes())["sweep"]
+    assert [record["rank"] for record in resumed] == [1, 2, 3, 4, 5, 6] * 3
+    assert resumed == bounds.run(bounds.SweepConfig(model="random", seeds=3, samples=1500))["sweep"]
+    refused(command(cache, "bounds", "--out", str(tmp_path / "nowhere"), "--resume"))
 
 
 def test_compiled_programs_are_kept_in_the_cache_directory(tmp_path: Path) -> None:

@@ -35,24 +35,33 @@ ORDER = (
     "summed_support",
     "noise",
     "normality",
+    "noise_curve",
     "information.losses",
     "information.channel",
+    "information.large_sample",
     "information.simulation",
+    "information.path",
     "information.sandwich",
     "information.ksg",
     "information.known_channels",
     "information.calibration",
     "information.membership",
     "information.supersample",
+    "information.individual",
+    "information.ends",
     "information.rungs",
     "information.ladder",
+    "subsets",
     "truncation",
     "sweep",
     "search",
     "claims",
     "report",
-    "figures",
+    "figure_style",
     "loss_figure",
+    "figures",
+    "sweep_figures",
+    "report.bounds",  # trains, sweeps and draws
     "report.train_run",  # trains into a run directory and draws the loss curve there
     "claims.run",  # runs the claims and hands their outcomes to the report and the figures
     "cli",
@@ -153,14 +162,14 @@ def test_the_package_stands_alone(path: Path) -> None:
     assert not tops & set(outside)
 
 
-def test_figures_compute_nothing() -> None:
-    path = PACKAGE / "figures.py"
-    if path.exists():
-        own = {name for name in imports(path.read_text(encoding="utf-8")) if name.startswith("icl_theory")}
-        allowed = ("icl_theory._checks", "icl_theory.report")
-        assert all(name.startswith(allowed) for name in own), own
-        tops = {name.split(".")[0] for name in imports(path.read_text(encoding="utf-8"))}
-        assert not tops & {"jax", "jaxlib", "flax", "optax", "scipy", "sympy"}
+@pytest.mark.parametrize("name", ["figure_style", "figures", "sweep_figures", "loss_figure"])
+def test_figures_compute_nothing(name: str) -> None:
+    found = imports((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    allowed = ("icl_theory._checks", "icl_theory.report", "icl_theory.figure_style", "icl_theory.figures")
+    own = {module for module in found if module.startswith("icl_theory")}
+    assert all(module.startswith(allowed) for module in own), own
+    tops = {module.split(".")[0] for module in found}
+    assert not tops & {"jax", "jaxlib", "flax", "optax", "scipy", "sympy"}
 
 
 def test_the_order_is_enforced() -> None:

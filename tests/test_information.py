@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy as sp
 from scipy.stats import multivariate_normal
 
 from icl_theory import AttentionWeights, Estimate, LinearRegression, bound_ladder, mutual_information, random_weights
@@ -67,6 +68,14 @@ def test_sandwich_does_not_depend_on_the_blocks():
     assert whole.lower.stderr == pytest.approx(blocks.lower.stderr, rel=1e-12)
 
 
+def fractions_log_density(vector, root):
+    """log N(v; 0, F Fᵀ) with determinant and inverse in rational arithmetic, so that no direction is too small."""
+    exact = sp.Matrix(root.tolist()).applyfunc(sp.Rational)
+    covariance, v = exact * exact.T, sp.Matrix(vector.tolist()).applyfunc(sp.Rational)
+    form = (v.T * covariance.inv() * v)[0]
+    return -0.5 * float(form) - 0.5 * math.log(covariance.det()) - len(vector) / 2 * math.log(2 * math.pi)
+
+
 def test_log_densities_against_scipy():
     rng = np.random.default_rng(1)
     count, dim = 5, 3
@@ -90,6 +99,15 @@ def test_log_densities_against_scipy():
         for i in range(count)
     ]
     np.testing.assert_allclose(path, expected, rtol=1e-11)
+    # Two directions of noise in three, and a floor far below them: products of the roots would lose it.
+    thin = roots[:, :, :2] * np.array([1.0, 1e-3])
+    square = np.broadcast_to(np.eye(3), (count, 3, 3))
+    path = PathChannel(outputs, square, means, thin, 1e-14).log_density(slice(0, count))
+    mixed = [
+        [fractions_log_density(outputs[i] - means[j], np.hstack([thin[j], 1e-7 * np.eye(3)])) for j in range(count)]
+        for i in range(count)
+    ]
+    np.testing.assert_allclose(path, mixed, rtol=1e-5)
 
 
 def test_whitening_keeps_small_directions():

@@ -23,7 +23,7 @@ def _draws(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return tokens, rng.standard_normal((_RUNS, case.layers, LADDER_DEMONSTRATIONS))
 
 
-def _spread(case: Case, shots: int) -> np.ndarray:
+def spread(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
     """Cov(svec h hᵀ) / b, the covariance of the prior in symmetric coordinates."""
     return gaussian_moment_covariance(case.task.token_covariance(case.task_vector)) / shots
 
@@ -33,10 +33,10 @@ def free(case: Case, *, layers: int, shots: int = LADDER_SHOTS) -> np.ndarray:
     features = np.stack([symmetric_coordinates(t[:, :, None] * t[:, None, :]) for t in _draws(case)[0]])
     factor = sampling_factor(LADDER_DEMONSTRATIONS, shots)
     volumes = [np.linalg.slogdet(factor * np.cov(f.T, bias=True))[1] for f in features]
-    return layers / 2 * (np.linalg.slogdet(_spread(case, shots))[1] - np.array(volumes))
+    return layers / 2 * (np.linalg.slogdet(spread(case, shots))[1] - np.array(volumes))
 
 
-def _images(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def images(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """vec(A E B) for every orthonormal symmetric basis matrix E, shape (D², D(D+1)/2)."""
     rows, columns, weight = symmetric_pairs(len(left))
     direct = left[:, rows][:, None] * right[columns].T[None]
@@ -51,7 +51,7 @@ def dense(case: Case, dimension: int = 21) -> tuple[np.ndarray, float]:
     The gradient of every demonstration is written out in full and singular values are taken; nothing of the ladder
     is used, and the noisy trajectory is followed through all layers.
     """
-    root = covariance_root(_spread(case, LADDER_SHOTS))
+    root = covariance_root(spread(case, LADDER_SHOTS))
     scale = np.sqrt(sampling_factor(LADDER_DEMONSTRATIONS, LADDER_SHOTS) / LADDER_DEMONSTRATIONS)
     totals, worst = np.zeros(_RUNS), 0.0
     for run, (tokens, mixes) in enumerate(zip(*_draws(case), strict=True)):
@@ -60,7 +60,7 @@ def dense(case: Case, dimension: int = 21) -> tuple[np.ndarray, float]:
             left, right = layer_factors(case.weights, layer, accumulated)
             gradients = np.einsum("ni,nj->nij", tokens @ left.T, tokens @ right).reshape(len(tokens), -1)
             noise = scale * (gradients - gradients.mean(axis=0))
-            for sign, matrix in ((1.0, _images(left, right) @ root), (-1.0, noise)):
+            for sign, matrix in ((1.0, images(left, right) @ root), (-1.0, noise)):
                 values = np.linalg.svd(matrix, compute_uv=False)[:dimension]
                 totals[run] += sign * np.log(values).sum()
                 worst = max(worst, float(values[0] / values[-1]))

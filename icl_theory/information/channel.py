@@ -75,7 +75,7 @@ class Channel(Protocol):
         ...
 
 
-def _pooled_frame(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pooled_frame(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centre (d,) and matrix T (d, d) with T (w - centre) of unit pooled covariance; T = I for too few outputs."""
     flat = outputs.reshape(-1, outputs.shape[-1])
     centre, width = flat.mean(axis=0), outputs.shape[-1]
@@ -106,7 +106,7 @@ class SharedChannel:
     def of(cls, outputs: np.ndarray, means: np.ndarray, roots: np.ndarray) -> "SharedChannel":
         """From outputs (K, looks, d), means (K, d) and roots F_j (K, d, m) of the covariances F_j F_jᵀ."""
         looks, width = outputs.shape[1:]
-        centre, frame = _pooled_frame(outputs)
+        centre, frame = pooled_frame(outputs)
         inner, means = (outputs - centre) @ frame.T, (means - centre) @ frame.T
         white, log_volume = whitening(frame @ roots)
         precision = transpose(white) @ white
@@ -151,9 +151,35 @@ class PathChannel:
     def log_density(self, rows: slice) -> np.ndarray:
         """log N(z_i; P_i m_j, P_i C_j P_iᵀ + ε² I), shape (len(rows), K)."""
         result = np.empty((len(self.outputs[rows]), self.samples))
-        width = self.outputs.shape[1]
+        covariances = self.roots @ transpose(self.roots)
+        stacked = self.roots.transpose(0, 2, 1).reshape(-1, self.roots.shape[1]) / np.sqrt(self.samples)
+        frame = np.asarray(np.linalg.qr(stacked, mode="r")).T
         for line, (z, p) in enumerate(zip(self.outputs[rows], self.maps[rows], strict=True)):
-            inverse, log_volume = whitening(with_floor(p @ self.roots, self.floor))
-            white = np.einsum("jab,jb->ja", inverse, z - self.means @ p.T)
-            result[line] = -0.5 * ((white**2).sum(-1) + log_volume + width * LOG_2PI)
+            # Every covariance is well conditioned beside the mean of all of them, however graded the maps are.
+            white, log_volume = whitening(with_floor(p @ frame, self.floor))
+            pulled, offset = white @ p, (z - self.means @ p.T) @ white.T
+            noise = pulled @ covariances @ pulled.T + self.floor * (white @ white.T)
+            form, volume = _forms(noise, offset) or self._slow_forms(p, white, offset)
+            result[line] = -0.5 * (form + volume + log_volume + len(z) * LOG_2PI)
         return result
+
+    def _slow_forms(self, map_: np.ndarray, white: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same from the roots, where the product of the roots has lost the small directions."""
+        inverse, log_volume = whitening(white @ with_floor(map_ @ self.roots, self.floor))
+        return (np.einsum("jab,jb->ja", inverse, offset) ** 2).sum(-1), log_volume
+
+
+def _forms(covariances: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """vᵀ C⁻¹ v and log det C of a stack, by Cholesky and substitution over the stack; None where pivots are lost."""
+    try:
+        lower = np.linalg.cholesky(covariances)
+    except np.linalg.LinAlgError:
+        return None
+    pivots = np.diagonal(lower, axis1=1, axis2=2)
+    if pivots.size and pivots.min() ** 2 < SMALLEST_PIVOT * pivots.max() ** 2:
+        return None
+    solved = np.empty_like(vectors)
+    for i in range(vectors.shape[-1]):
+        known = np.einsum("ka,ka->k", lower[:, i, :i], solved[:, :i])
+        solved[:, i] = (vectors[:, i] - known) / lower[:, i, i]
+    return (solved**2).sum(-1), 2 * np.log(pivots).sum(-1)

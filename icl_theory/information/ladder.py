@@ -9,16 +9,12 @@ import numpy as np
 from icl_theory import _checks
 from icl_theory._numerics import generator
 from icl_theory.estimate import Estimate, generalization_bound
-from icl_theory.information.channel import (
-    Channel,
-    PathChannel,
-    SharedChannel,
-    covariance_root,
-    with_floor,
-)
+from icl_theory.information.channel import covariance_root
+from icl_theory.information.ends import ends
 from icl_theory.information.losses import empirical_loss, population_loss
+from icl_theory.information.path import path_divergence
 from icl_theory.information.rungs import RUNGS, Collected, layer_terms, mean_estimate, rung_information
-from icl_theory.information.sandwich import Sandwich, sandwich
+from icl_theory.information.sandwich import Sandwich
 from icl_theory.information.simulation import (
     Draws,
     Runs,
@@ -33,7 +29,6 @@ from icl_theory.trajectory import implied_weights
 from icl_theory.weights import AttentionWeights, checked
 
 FEWEST_RUNS = 16
-_PATH_PAIRS = 256  # outputs in a path sandwich whose maps depend on the path: a Cholesky factor per pair
 _CHUNK_ENTRIES = 2**25  # entries of all C_X held at once (256 MiB)
 
 
@@ -44,7 +39,7 @@ class BoundLadder:
     rungs: dict[str, Estimate]
     """Bound on the gap by rung name, tightest first, in units of the loss; +inf with the reason as note."""
     information: dict[str, Estimate]
-    """What each rung says about I(W_{1:L}; H_s), in nats."""
+    """Nats: the first rung of Σ_i I(W; h_i), the second of I(W_L; H_s), the others of I(W_{1:L}; H_s)."""
     gap: Estimate
     """Measured gap of the clipped squared error."""
     population: Estimate
@@ -57,38 +52,6 @@ class BoundLadder:
     """c, the range of the loss: a bound above it says nothing."""
     terms: dict[str, np.ndarray] = field(repr=False)
     """Per-sample terms, shape (samples,): equal keys give common random numbers, so paired differences are sharp."""
-
-
-def _channels(runs: Runs, setting: Setting, pairs: int | None) -> list[Channel]:
-    """The path as independent looks at S: shared coordinates where a map is fixed or invertible, else path by path."""
-    channels: list[Channel] = []
-    free = [i for i, x in enumerate(runs.layers) if x.cancels]
-    rest = [i for i, x in enumerate(runs.layers) if not x.cancels and x.dimension > 0]
-    fixed = [i for i in rest if len(runs.layers[i].maps) == 1]
-    moving = [i for i in rest if len(runs.layers[i].maps) > 1]
-    cap = _PATH_PAIRS if moving else 4096
-    kept = slice(0, min(len(runs.draws.moments), cap if pairs is None else pairs))
-    if free:
-        channels.append(
-            SharedChannel.of(runs.draws.looks[kept][:, free], runs.draws.moments[kept], runs.draws.noise_root[kept])
-        )
-    for index in fixed:
-        layer = runs.layers[index]
-        root = with_floor(layer.maps @ runs.draws.noise_root[kept], setting.floor)
-        means = runs.draws.moments[kept] @ layer.maps[0].T
-        channels.append(SharedChannel.of(layer.outputs[kept][:, None], means, root))
-    for index in moving:
-        layer = runs.layers[index]
-        channels.append(
-            PathChannel(
-                layer.outputs[kept],
-                layer.maps[kept],
-                runs.draws.moments[kept],
-                runs.draws.noise_root[kept],
-                setting.floor,
-            )
-        )
-    return channels
 
 
 def _singular(runs: Runs, setting: Setting) -> str:
@@ -148,18 +111,12 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None, *, w
             result.dimensions = [layer.dimension for layer in runs.layers]
             result.reason = _singular(runs, setting)
             if with_sandwich:
-                result.sandwich = _ends(runs, setting, pairs, result.reason)
+                result.sandwich, result.individual = ends(runs, setting, pairs, result.reason)
         if not result.reason:
             result.add([layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)])
+            result.path.append(path_divergence(runs, setting, reference))
         result.outputs.append((runs.accumulated, draws.tokens))
     return result
-
-
-def _ends(runs: Runs, setting: Setting, pairs: int | None, reason: str) -> Sandwich:
-    if reason:
-        return Sandwich.infinite(reason)
-    channels = _channels(runs, setting, pairs)
-    return sandwich(channels) if channels else Sandwich(Estimate(0.0), Estimate(0.0), False)
 
 
 def bound_ladder(
@@ -180,9 +137,13 @@ def bound_ladder(
 
     H_s are N tokens of the task w; W = W_L of the trajectory W_t = W_{t-1} + G_t + (C_t + ε² Π_t)^{1/2} n_t with fresh
     noise in every layer, Π_t the projection on the support V_t. The loss is min((ŷ - y)², c) of the query readout.
-    The rungs, each an upper bound on I(W_{1:L}; H_s), with d_t = dim V_t:
+    The rungs with d_t = dim V_t, the first an upper bound on Σ_i I(W; h_i), the others on I(W_{1:L}; H_s):
 
-    * `mutual_information`: upper end of the sandwich (path sandwich for L > 1);
+    * `individual_sample`: (1/N) Σ_i sqrt(2 R² I(W; h_i)), by nested Monte Carlo where the pairs resolve it, otherwise
+      from Σ_i I(W; h_i) ≤ I(W; H_s) (see `individual_information`);
+    * `mutual_information`: of W_L alone; at L > 1 the value of `path_information`, by data processing;
+    * `path_information`: upper end of the sandwich, of W_{1:L};
+    * `path_gaussian`: a Gaussian prior on the path, which learns S from the layers before (see `path_divergence`);
     * `gaussian`: E KL(N(G_t, C_t) || N(m_t, K_t)), the prior being the push-forward of N(Σ_w, Cov(h hᵀ)/b);
     * `isotropic`: ½ Σ {d_t log(E[||G_t - g̃_t||² + tr C_t]/d_t) - E log det_V C_t} with g̃_t = A_t Σ_w B_t;
     * `isotropic_zero`: the same with g̃_t = 0;
@@ -200,7 +161,11 @@ def bound_ladder(
 
     Returns: `BoundLadder`; information in nats, bounds and gap in units of the loss.
     Raises: ValueError for anything out of range or inputs that are not Gaussian.
-    Source: Y Theorem 2, Lemmas 2, 3 and 6 (arXiv:2406.03768v2) as repaired; gaussian rung and support: new.
+    Proved: individual_sample ≤ mutual_information ≤ path_information as quantities (the estimates within their errors);
+    path_gaussian ≤ gaussian for invertible weights, equal at L = 1; gaussian ≤ isotropic ≤ isotropic_zero ≤
+    theorem_2_repaired at L = 1. With few pairs the sandwich's upper end may exceed `path_gaussian`.
+    Source: Y Theorem 2, Lemmas 2, 3 and 6 (arXiv:2406.03768v2) as repaired; Bu, Zou and Veeravalli 2020; Gaussian
+    rungs and support: new.
     """
     task.require_gaussian_inputs("the bound ladder")
     weights = checked(weights, task.token_dimension)

@@ -1,6 +1,7 @@
 """Every rung of the ladder as information in nats, from the per-sample terms of simulated runs."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,18 @@ from icl_theory.information.sandwich import Sandwich
 from icl_theory.information.simulation import Layer, Runs, Setting
 
 RUNGS = (
+    "individual_sample",
     "mutual_information",
+    "path_information",
+    "path_gaussian",
     "gaussian",
     "isotropic",
     "isotropic_zero",
     "theorem_2_repaired",
     "theorem_2_printed",
 )
+"""Tightest first; `bound_ladder` says which comparisons are exact."""
+_ISOTROPIC = ("isotropic", "isotropic_zero", "theorem_2_repaired")
 
 
 Reference = tuple[np.ndarray, np.ndarray]  # mean and covariance root of the prior, in symmetric coordinates
@@ -116,6 +122,8 @@ class Collected:
         self.dimensions: list[int] = []
         self.reason = ""
         self.sandwich = Sandwich.infinite("")
+        self.individual = Estimate(math.inf, direction="upper")
+        self.path: list[np.ndarray] = []
         self.outputs: list[tuple[np.ndarray, np.ndarray]] = []
         self._terms: list[list[dict[str, np.ndarray]]] = []
 
@@ -134,16 +142,26 @@ def rung_information(collected: Collected) -> tuple[dict, dict]:
     printed = (
         "its hypothesis C_t ≻ 0 on all D² coordinates never holds for D ≥ 2, since rank C_t ≤ min(N-1, D(D+1)/2) < D²"
     )
-    information, terms = {"mutual_information": collected.sandwich.upper}, {}
+    upper, several = collected.sandwich.upper, len(collected.dimensions) > 1
+    last = replace(upper, note="I(W_L; H_s) ≤ I(W_{1:L}; H_s)") if several and not collected.reason else upper
+    information = {
+        "individual_sample": collected.individual,
+        "mutual_information": last,
+        "path_information": upper,
+    }
+    terms: dict[str, np.ndarray] = {}
     if collected.reason:
-        information |= {n: Estimate(math.inf, direction="upper", note=collected.reason) for n in RUNGS[1:-1]}
+        infinite = Estimate(math.inf, direction="upper", note=collected.reason)
+        information |= dict.fromkeys(("path_gaussian", "gaussian", *_ISOTROPIC), infinite)
     else:
         merged = collected.merged()
         samples = len(merged[0]["gaussian"])
-        terms["divergence"] = sum((layer["divergence"] for layer in merged), np.zeros(samples))
-        terms["gaussian"] = sum((layer["gaussian"] for layer in merged), np.zeros(samples))
-        information["gaussian"] = mean_estimate(terms["gaussian"], "upper", "nats")
-        for name in RUNGS[2:-1]:
+        terms["path_gaussian"] = np.concatenate(collected.path)
+        for name in ("divergence", "gaussian"):
+            terms[name] = sum((layer[name] for layer in merged), np.zeros(samples))
+        for name in ("path_gaussian", "gaussian"):
+            information[name] = mean_estimate(terms[name], "upper", "nats")
+        for name in _ISOTROPIC:
             value, terms[name] = _isotropic_information(merged, collected.dimensions, name)
             error = float(terms[name].std(ddof=1) / np.sqrt(samples))
             information[name] = Estimate(value, error, samples, "upper")

@@ -3,9 +3,11 @@
 Importing this file is quick: nothing heavy is loaded before `run`.
 """
 
+import io
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class SweepConfig:
     """Which weights to truncate, one at a time."""
     ranks: tuple[int, ...] = ()
     """Ranks to keep; every rank from 1 to full if none is named."""
+    rates: tuple[float, ...] = ()
+    """Clipping rates 1 - rank/side instead of ranks, for instance 0 0.1 0.5 0.75; one that keeps nothing is refused."""
     layer: tuple[int, ...] = ()
     """Layers to truncate, counted from 0; all if none is named."""
     samples: int = 512
@@ -55,13 +59,21 @@ class SweepConfig:
     """Seed of everything random."""
 
 
-def run(config: SweepConfig, progress: Progress | None = None) -> dict[str, Any]:
+def run(
+    config: SweepConfig, progress: Progress | None = None, *, out: Path | None = None, resume: bool = False
+) -> dict[str, Any]:
     """The document of a run: format, environment, configuration, members that diverged, the sweep, seconds.
 
-    Args: config: see `SweepConfig`. progress: called with (what, done, total).
-    Returns: a plain dictionary, ready for `write_json`. Raises: ValueError for anything out of range, before training.
+    Args:
+        config: see `SweepConfig`. progress: called with (what, done, total).
+        out: directory for `weights.npz` and for `entries.jsonl`, the entries finished so far; None keeps nothing.
+        resume: go on with the weights and the entries in `out`; what is missing is made.
+
+    Returns: a plain dictionary, ready for `write_json`; a resumed run gives the sweep of an uninterrupted one.
+    Raises: ValueError for anything out of range, before training, and for a resume under other settings.
     """
     from icl_theory.report.records import environment, plain
+    from icl_theory.report.sweep_journal import SweepJournal
     from icl_theory.sweep import rank_sweep
     from icl_theory.tasks import LinearRegression
 
@@ -69,7 +81,9 @@ def run(config: SweepConfig, progress: Progress | None = None) -> dict[str, Any]
     validate(config)
     tell = progress or (lambda _text, _done, _total: None)
     task = LinearRegression(config.dim, noise_std=config.noise_std)
-    weights, diverged = _weights(config, task, tell)
+    own = _own(config)
+    journal = None if out is None else SweepJournal(out / "entries.jsonl", own, resume=resume)
+    weights, diverged = _kept_weights(config, task, tell, out, resume)
     sweep = rank_sweep(
         weights,
         task,
@@ -81,10 +95,12 @@ def run(config: SweepConfig, progress: Progress | None = None) -> dict[str, Any]
         layers=config.layer or None,
         modules=config.module,
         ranks=config.ranks or None,
+        rates=config.rates or None,
         floor=config.floor,
         progress=lambda done, total: tell("bound versus rank", done, total),
+        finished=journal.finished if journal else (),
+        keep=journal.add if journal else None,
     )
-    own = {field.name: asdict(config)[field.name] for field in fields(SweepConfig)}
     document = {
         "format": FORMAT,
         "environment": environment(),
@@ -96,9 +112,15 @@ def run(config: SweepConfig, progress: Progress | None = None) -> dict[str, Any]
     return plain(document)
 
 
+def _own(config: SweepConfig) -> dict[str, Any]:
+    """The configuration without the options of the command."""
+    return {field.name: asdict(config)[field.name] for field in fields(SweepConfig)}
+
+
 def validate(config: SweepConfig) -> None:
     """Refuse before minutes of training what would be refused after it. Raises: ValueError."""
     from icl_theory import _checks
+    from icl_theory.truncation import rank_of_rate
 
     _checks.integer("dim", config.dim, 1, None, "use at least one input dimension")
     _checks.integer("layers", config.layers, 1, 1 if config.model == "optimum" else None, "the optimum has one layer")
@@ -113,10 +135,71 @@ def validate(config: SweepConfig) -> None:
     _checks.number("floor", config.floor, low=0.0, cure="pass a noise variance of 0 or more")
     for rank in config.ranks:
         _checks.integer("ranks", rank, 0, config.dim + 1, f"the matrices are {config.dim + 1} x {config.dim + 1}")
+    if config.ranks and config.rates:
+        raise _checks.refuse("rates", "also ranks", "one of the two", "drop one of them")
+    for rate in config.rates:
+        rank_of_rate(rate, config.dim + 1, config.dim + 1)
     for layer in config.layer:
         _checks.integer("layer", layer, 0, config.layers - 1, "layers are counted from 0")
     for module in config.module:
         _checks.choice("module", module, ("value", "key", "query", "attention", "all"))
+
+
+def _kept_weights(
+    config: SweepConfig, task: "LinearRegression", tell: Progress, out: Path | None, resume: bool
+) -> tuple["AttentionWeights", list[int]]:
+    """`_weights`, read back from `out` if an earlier part of the run has left them there, otherwise made and left."""
+    import numpy as np
+
+    from icl_theory.attention import AttentionWeights
+    from icl_theory.report.records import write_bytes
+
+    path = None if out is None else out / "weights.npz"
+    if path is not None and resume and path.is_file():
+        with np.load(path) as saved:
+            return AttentionWeights(saved["value"], saved["key"], saved["query"]), saved["diverged"].tolist()
+    weights, diverged = _weights(config, task, tell)
+    if path is not None:
+        buffer = io.BytesIO()
+        lost = np.array(diverged, dtype=np.int64)
+        np.savez(buffer, value=weights.value, key=weights.key, query=weights.query, diverged=lost)
+        write_bytes(path, buffer.getvalue())
+    return weights, diverged
+
+
+def write_results(document: dict[str, Any], out: Path) -> None:
+    """Figures, `records.csv` and, last, `records.json`, which says that the rest is there."""
+    from icl_theory.report.records import write_bytes, write_json
+    from icl_theory.report.sweep_table import sweep_csv
+    from icl_theory.sweep_figures import sweep_figures
+
+    sweep_figures(document["sweep"], out)
+    write_bytes(out / "records.csv", sweep_csv(document["sweep"]).encode("utf-8"))
+    write_json(out / "records.json", document)
+
+
+def prepare(config: SweepConfig, out: str | Path, *, overwrite: bool, resume: bool) -> Path:
+    """The run directory: new, emptied of an earlier run's entries and weights, or as it was left.
+
+    Raises: ValueError for a directory in use, for a resume of what is no run or of one under other settings, or for
+    both options at once.
+    """
+    from icl_theory import _checks
+    from icl_theory.report.records import prepare_directory
+    from icl_theory.report.sweep_journal import SweepJournal
+
+    if resume and overwrite:
+        raise _checks.refuse("resume", "also overwrite", "one of the two", "drop one of them")
+    if resume and not (Path(out) / "entries.jsonl").is_file():
+        got = f"{str(out)!r} without an entries.jsonl"
+        raise _checks.refuse("resume", got, "the directory of a sweep", "start it without --resume")
+    path = prepare_directory(out, overwrite or resume)
+    if resume:
+        SweepJournal(path / "entries.jsonl", _own(config), resume=True)  # refuses other settings
+    else:
+        for name in ("entries.jsonl", "weights.npz"):
+            (path / name).unlink(missing_ok=True)
+    return path
 
 
 def _weights(config: SweepConfig, task: "LinearRegression", tell: Progress) -> tuple["AttentionWeights", list[int]]:

@@ -19,6 +19,9 @@ SWEEP_KEYS = (
 """What a record of `rank_sweep` holds, as far as tables and figures read it."""
 
 
+_WELL_KNOWN = ("mutual_information", "gaussian")
+
+
 def require_sweep(records: Sequence[dict[str, Any]]) -> None:
     """Raises: ValueError for no records, or one that lacks something that tables and figures read."""
     if not records:
@@ -26,6 +29,23 @@ def require_sweep(records: Sequence[dict[str, Any]]) -> None:
     missing = sorted({key for record in records for key in SWEEP_KEYS if key not in record})
     if missing:
         raise _checks.refuse("records", "one without " + ", ".join(missing), "those of rank_sweep", "make them again")
+
+
+def distinct_rungs(records: Sequence[dict[str, Any]]) -> list[str]:
+    """Names of the rungs in their order, one for neighbours whose bounds are equal in every record.
+
+    With one layer, for instance, a prior on the path is a prior on the layer; the better known name stays.
+    """
+    names: list[str] = []
+    last: list[float] = [math.nan]
+    for name in records[0]["rungs"]:
+        values = [number(record["rungs"][name]["value"]) for record in records]
+        if not np.allclose(values, last, rtol=1e-9, atol=0.0):
+            names.append(name)
+        elif name in _WELL_KNOWN:
+            names[-1] = name
+        last = values
+    return names
 
 
 def over_ranks(records: Sequence[dict[str, Any]], pick: Callable[[dict[str, Any]], tuple[float, float]]) -> Series:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from icl_theory.report.records import number
-from icl_theory.report.series import estimate_at, over_ranks, require_sweep
+from icl_theory.report.series import distinct_rungs, estimate_at, over_ranks, require_sweep
 
 if TYPE_CHECKING:
     from icl_theory.claims.base import Claim
@@ -28,7 +28,10 @@ COLOURS = {
 NARROW = 100
 """Below this width the small columns are folded into one."""
 _HEADS = {
+    "individual_sample": "indiv.\nsample",
     "mutual_information": "mut.\ninfo.",
+    "path_information": "path\ninfo.",
+    "path_gaussian": "path\nGauss",
     "gaussian": "Gauss",
     "isotropic": "iso.\nmean",
     "isotropic_zero": "iso.\nzero",
@@ -169,11 +172,11 @@ def summary(records: dict[str, Any]) -> str:
 def sweep_table(records: Sequence[dict[str, Any]]) -> Table:
     """Means over seeds of a rank sweep, one row per (layer, module, rank): d_S, gap, bounds on it, risks.
 
-    Bounds and gap are in units of the loss; ± is one standard error. A layer's index follows its module where there
-    are several. Raises: ValueError for unusable records.
+    Bounds and gap are in units of the loss; ± is one standard error; of equal neighbours one is shown. A layer's
+    index follows its module where there are several. Raises: ValueError for unusable records.
     """
     require_sweep(records)
-    names = list(records[0]["rungs"])
+    names = distinct_rungs(records)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     for name in ("module", "rank", "d_S"):
         table.add_column(name, no_wrap=True)

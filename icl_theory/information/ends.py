@@ -1,0 +1,54 @@
+"""The sandwich of one batch of runs: which channels the path consists of, and both ends of the information."""
+
+from icl_theory.estimate import Estimate
+from icl_theory.information.channel import Channel, PathChannel, SharedChannel, with_floor
+from icl_theory.information.individual import individual_information
+from icl_theory.information.sandwich import Sandwich, sandwich
+from icl_theory.information.simulation import Runs, Setting
+
+_PATH_PAIRS = 256  # outputs in a path sandwich whose maps depend on the path: a Cholesky factor per pair
+_PAIRS = 4096
+
+
+def ends(runs: Runs, setting: Setting, pairs: int | None, reason: str) -> tuple[Sandwich, Estimate]:
+    """Both ends of I(W_{1:L}; H_s), and Σ_i I(W; h_i) from above; infinite with the reason where there is one."""
+    if reason:
+        found = Sandwich.infinite(reason)
+        return found, found.upper
+    channels = path_channels(runs, setting, pairs)
+    if not channels:
+        return Sandwich(Estimate(0.0), Estimate(0.0), False), Estimate(0.0)
+    found = sandwich(channels)
+    return found, individual_information(runs, setting, channels, found.upper, channels[0].samples)
+
+
+def path_channels(runs: Runs, setting: Setting, pairs: int | None) -> list[Channel]:
+    """The path as independent looks at S: shared coordinates where a map is fixed or invertible, else path by path."""
+    channels: list[Channel] = []
+    free = [i for i, x in enumerate(runs.layers) if x.cancels]
+    rest = [i for i, x in enumerate(runs.layers) if not x.cancels and x.dimension > 0]
+    fixed = [i for i in rest if len(runs.layers[i].maps) == 1]
+    moving = [i for i in rest if len(runs.layers[i].maps) > 1]
+    cap = _PATH_PAIRS if moving else _PAIRS
+    kept = slice(0, min(len(runs.draws.moments), cap if pairs is None else pairs))
+    if free:
+        channels.append(
+            SharedChannel.of(runs.draws.looks[kept][:, free], runs.draws.moments[kept], runs.draws.noise_root[kept])
+        )
+    for index in fixed:
+        layer = runs.layers[index]
+        root = with_floor(layer.maps @ runs.draws.noise_root[kept], setting.floor)
+        means = runs.draws.moments[kept] @ layer.maps[0].T
+        channels.append(SharedChannel.of(layer.outputs[kept][:, None], means, root))
+    for index in moving:
+        layer = runs.layers[index]
+        channels.append(
+            PathChannel(
+                layer.outputs[kept],
+                layer.maps[kept],
+                runs.draws.moments[kept],
+                runs.draws.noise_root[kept],
+                setting.floor,
+            )
+        )
+    return channels

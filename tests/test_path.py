@@ -1,0 +1,130 @@
+"""The Gaussian prior on the path: conditioning written out in full, the closed form, and the order of the rungs."""
+
+import math
+
+import numpy as np
+import pytest
+
+from icl_theory import AttentionWeights, LinearRegression, bound_ladder, random_weights
+from icl_theory.information.channel import covariance_root
+from icl_theory.information.large_sample import fourth_moment, look_correction, look_information
+from icl_theory.information.path import path_divergence
+from icl_theory.information.simulation import Setting, draw, gaussian_moment_covariance, simulate
+from icl_theory.support import symmetric_coordinates
+from icl_theory.truncation import truncate_weights
+
+TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
+N, SHOTS = 24, 6
+
+
+def prepared(weights, floor=0.0, runs=6):
+    setting = Setting(weights, TASK, W, N, SHOTS, floor)
+    inner = setting.basis.T @ setting.covariance @ setting.basis
+    reference = symmetric_coordinates(inner), covariance_root(gaussian_moment_covariance(inner) / SHOTS)
+    return setting, simulate(setting, draw(setting, np.random.default_rng(1), runs)), reference
+
+
+def conditioned(setting, runs, reference):
+    """KL of every run and layer to the prior's conditional, from the joint covariance of all looks written out."""
+    mean, root = reference
+    width, layers = len(mean), len(runs.layers)
+    gamma = SHOTS * root @ root.T
+    joint = np.kron(np.ones((layers, layers)), gamma / N) + np.kron(np.eye(layers), (1 / SHOTS - 1 / N) * gamma)
+    values = np.zeros((layers, len(runs.accumulated)))
+    for run in range(values.shape[1]):
+        observe, seen = np.zeros((0, layers * width)), np.zeros(0)
+        extra = np.zeros(0)
+        for index, layer in enumerate(runs.layers):
+            p = layer.maps[run if len(layer.maps) > 1 else 0]
+            here = np.zeros((len(p), layers * width))
+            here[:, index * width : (index + 1) * width] = p
+            before = observe @ joint @ observe.T + np.diag(extra)
+            cross = here @ joint @ observe.T
+            gain = cross @ np.linalg.inv(before) if len(seen) else np.zeros((len(p), 0))
+            expected = p @ mean + gain @ (seen - observe @ np.tile(mean, layers))
+            prior = here @ joint @ here.T + setting.floor * np.eye(len(p)) - gain @ cross.T
+            noise = runs.draws.noise_root[run]
+            covariance = p @ noise @ noise.T @ p.T + setting.floor * np.eye(len(p))
+            offset = p @ runs.draws.moments[run] - expected
+            inverse = np.linalg.inv(prior)
+            log_ratio = np.linalg.slogdet(prior)[1] - np.linalg.slogdet(covariance)[1]
+            excess = np.trace(inverse @ covariance) + offset @ inverse @ offset - len(p)
+            moving = any(len(x.maps) > 1 and not x.cancels for x in runs.layers[: index + 1])
+            values[index, run] = 0.5 * (log_ratio + (excess if moving else 0.0))
+            observe, seen = np.vstack([observe, here]), np.r_[seen, layer.outputs[run]]
+            extra = np.r_[extra, np.full(len(p), setting.floor)]
+    return values.sum(axis=0)
+
+
+@pytest.mark.parametrize(
+    ("cuts", "floor"), [((), 0.0), (((0, 2),), 0.0), (((1, 2),), 0.0), (((1, 1), (2, 2)), 0.0), (((1, 2),), 0.05)]
+)
+def test_filter_against_conditioning_in_full(cuts, floor):
+    loose, eye = random_weights(3, layers=3, dimension=3, scale=0.3), 0.6 * np.eye(3)
+    weights = AttentionWeights.create(loose.value + eye, loose.key + eye, loose.query + eye)
+    for layer, rank in cuts:
+        weights = truncate_weights(weights, layer=layer, module="value", rank=rank)
+    setting, runs, reference = prepared(weights, floor)
+    np.testing.assert_allclose(
+        path_divergence(runs, setting, reference), conditioned(setting, runs, reference), rtol=1e-8
+    )
+
+
+@pytest.mark.parametrize("layers", [1, 2, 5])
+def test_closed_form_with_invertible_weights(layers):
+    """L of the curvature terms and one logarithm: half of log det of the joint prior, which is a Kronecker product."""
+    setting, runs, reference = prepared(random_weights(1, layers=layers, dimension=3, scale=0.4), runs=30)
+    (_, root), noise = reference, runs.draws.noise_root
+    expected_noise = (1 - SHOTS / N) * root @ root.T
+    volumes = np.linalg.slogdet(noise @ np.swapaxes(noise, 1, 2))[1]
+    closed = look_information(6, N, SHOTS, layers) + layers / 2 * (np.linalg.slogdet(expected_noise)[1] - volumes)
+    np.testing.assert_allclose(path_divergence(runs, setting, reference), closed, rtol=1e-9)
+
+
+def test_path_prior_is_tighter_than_one_prior_per_layer():
+    options = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 200, "key": 5, "task_vector": W}
+    for layers in (1, 3):
+        found = bound_ladder(random_weights(2, layers=layers, dimension=3, scale=0.4), TASK, **options).information
+        saved = layers * look_information(6, N, SHOTS) - look_information(6, N, SHOTS, layers)
+        assert found["gaussian"].value - found["path_gaussian"].value == pytest.approx(saved, abs=1e-9)
+        assert (saved > 1e-3) == (layers > 1)
+    two = truncate_weights(random_weights(2, layers=2, dimension=3, scale=0.4), layer=1, module="query", rank=2)
+    ladder = bound_ladder(two, TASK, **options)
+    apart = ladder.terms["gaussian"] - ladder.terms["path_gaussian"]
+    assert apart.mean() > 6 * apart.std() / math.sqrt(len(apart)) / 2
+
+
+def test_path_and_last_output_are_told_apart():
+    options = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 64, "key": 5, "task_vector": W}
+    one = bound_ladder(random_weights(2, layers=1, dimension=3), TASK, **options).information
+    two = bound_ladder(random_weights(2, layers=2, dimension=3, scale=0.5), TASK, **options).information
+    assert one["path_information"] == one["mutual_information"]
+    assert two["path_information"].value == two["mutual_information"].value
+    assert "I(W_L; H_s) ≤ I(W_{1:L}; H_s)" in two["mutual_information"].note
+    assert two["path_information"].note == ""
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_fourth_moment_against_isserlis(width):
+    """Against E|z|⁴ = Σ_ab E z_a² z_b² by Gauss-Hermite quadrature, exact for polynomials of degree eight."""
+    x, weight = np.polynomial.hermite_e.hermegauss(6)
+    weight = weight / weight.sum()
+    points = np.stack(np.meshgrid(*[x] * width, indexing="ij"), -1).reshape(-1, width)
+    mass = np.prod(np.stack(np.meshgrid(*[weight] * width, indexing="ij"), -1).reshape(-1, width), axis=1)
+    z = symmetric_coordinates(points[:, :, None] * points[:, None, :] - np.eye(width)) / math.sqrt(2)
+    assert fourth_moment(width) == pytest.approx(mass @ (z**2).sum(1) ** 2, rel=1e-12)
+
+
+def test_the_correction_is_the_first_order_of_the_curvature():
+    """½ [log det E C - E log det C] at large N, with a control variate of known mean: tr Δ - ½ tr Δ²."""
+    rng, width, count, runs = np.random.default_rng(3), 2, 1200, 600
+    h = rng.standard_normal((runs, count, width))
+    z = symmetric_coordinates(h[..., :, None] * h[..., None, :] - np.eye(width)) / math.sqrt(2)
+    centred = z - z.mean(axis=1, keepdims=True)
+    delta = np.swapaxes(centred, 1, 2) @ centred / (count - 1) - np.eye(3)
+    trace, square = np.trace(delta, axis1=1, axis2=2), (delta**2).sum((1, 2))
+    rest = np.linalg.slogdet(np.eye(3) + delta)[1] - trace + 0.5 * square
+    first = 0.25 * square
+    predicted = look_correction(width, count)
+    assert abs(first.mean() - predicted) < 6 * first.std() / math.sqrt(runs) + 3 * predicted / count
+    assert abs(rest.mean()) < 0.2 * predicted
