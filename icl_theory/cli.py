@@ -43,6 +43,8 @@ class Verify:
     """How many seeds and samples, and how long to train: about a minute, or much longer."""
     seed: int = 0
     """Seed of everything random; the same seed gives the same cases."""
+    compare: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """records.json of an earlier run: say which verdicts and controls have changed. The exit status does not change."""
     out: Out = None
     overwrite: Overwrite = False
     json: Json = False
@@ -155,11 +157,13 @@ def _one_line(message: str) -> str:
 
 def _verify(command: Verify) -> int:
     from icl_theory import _checks
-    from icl_theory.claims import require_known
+    from icl_theory.claims import all_labels, require_known
+    from icl_theory.report.compare import compare, comparison_lines, read_run
     from icl_theory.report.records import prepare_directory, to_json
 
-    require_known(command.claims)  # before anything heavy is loaded
+    require_known(command.claims or all_labels())  # before anything heavy is loaded
     _checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
+    earlier = None if command.compare is None else read_run(command.compare)
     if command.out is not None:
         prepare_directory(command.out, command.overwrite)
     from icl_theory.report import console, terminal
@@ -176,14 +180,18 @@ def _verify(command: Verify) -> int:
             overwrite=command.overwrite,
             progress=progress,
         )
+    found = None if earlier is None else compare(earlier, report.records, None if command.claims else all_labels())
     if command.json:
-        sys.stdout.write(to_json(report.records))
+        sys.stdout.write(to_json(report.records if found is None else report.records | {"comparison": found}))
     else:
         records = report.records if console.shows_greek() else terminal.ascii_records(report.records)
         sweep = [terminal.sweep_table(records["sweep"]), ""] if records["sweep"] else []
         console.show(terminal.claims_table(records, console.output().width), "", *sweep, terminal.summary(records))
+        if found is not None:
+            console.show("", *comparison_lines(found))
     if command.out is not None:
-        console.remark(f"records, counterexamples and figure are in {command.out}")
+        page = os.path.join(command.out, "report.html")
+        console.remark(f"the report is {page}; records, counterexamples and figure lie beside it")
     for claim in report.records["claims"]:
         if not claim["sound"]:
             slipped = [control["name"] for control in claim["controls"] if not control["caught"]]
@@ -243,14 +251,16 @@ def _bounds(command: Bounds) -> int:
 
 
 def _explain(command: Explain) -> int:
-    from icl_theory.claims import LABELS, load, require_known
+    from icl_theory.claims import all_labels, load, package_of, require_known
     from icl_theory.report import console, terminal
     from icl_theory.report.records import to_json
 
     console.spell_out()
     if command.claim is None:
-        listing = "\n".join(("Claims (`icl-theory explain LABEL` says more):", *(f"  {label}" for label in LABELS)))
-        sys.stdout.write(to_json({"claims": LABELS}) if command.json else listing + "\n")
+        origin = {label: package_of(label) for label in all_labels()}
+        lines = [f"  {label}" if package is None else f"  {label}  ({package})" for label, package in origin.items()]
+        listing = "\n".join(("Claims (`icl-theory explain LABEL` says more):", *lines))
+        sys.stdout.write(to_json({"claims": list(origin)}) if command.json else listing + "\n")
         return 0
     require_known([command.claim])
     claim = load(command.claim)
