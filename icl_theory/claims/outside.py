@@ -50,6 +50,11 @@ def claims() -> dict[str, OutsideClaim]:
     return found
 
 
+def told(error: Exception) -> str:
+    """An exception in a line."""
+    return f"{type(error).__name__} ({' '.join(str(error).split())})"
+
+
 def _package(point: EntryPoint) -> str:
     return "an unnamed distribution" if point.dist is None else f"{point.dist.name} {point.dist.version}"
 
@@ -69,7 +74,7 @@ def _claims_of(point: EntryPoint, package: str) -> list[Any]:
         elif callable(value):
             value = value()
     except Exception as error:  # whatever a foreign module does wrong must be told, not passed on
-        raise _refusal(package, f"{type(error).__name__} ({error}) from {point.value!r}", expected) from error
+        raise _refusal(package, f"{told(error)} from {point.value!r}", expected) from error
     return list(value) if isinstance(value, list | tuple) else [value]
 
 

@@ -11,6 +11,7 @@ from icl_theory import _checks, figures
 from icl_theory.claims import load_all, package_of
 from icl_theory.claims.base import Claim
 from icl_theory.claims.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, PROFILES, Workshop
+from icl_theory.claims.outside import told
 from icl_theory.claims.outcome import Outcome, examine
 from icl_theory.claims.recording import counterexample_file, record
 from icl_theory.report.page import page
@@ -62,7 +63,7 @@ def _examine(claim: Claim, workshop: Workshop) -> Outcome:
         package = package_of(claim.label)
         if package is None:
             raise
-        got, where = f"{type(error).__name__} ({error})", f"claim {claim.label!r} of the installed package {package}"
+        got, where = told(error), f"claim {claim.label!r} of the installed package {package}"
         raise _checks.refuse(where, got, "evidence", "repair or uninstall that package") from error
 
 

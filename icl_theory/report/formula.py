@@ -49,6 +49,8 @@ class Token:
     """Content of the subscript, without `_` and braces."""
     sup: str = ""
     """Content of the superscript; ² has become 2, ᵀ has become T, ' has become ′."""
+    raised_first: bool = False
+    """Whether the superscript was written before the subscript."""
     math: bool = False
     """Whether it belongs to a formula."""
 
@@ -64,7 +66,8 @@ def _with_scripts(token: Token, source: str, start: int) -> Token:
         name = found.lastgroup or ""
         if getattr(token, name):
             break
-        token = replace(token, raw=token.raw + found[0], **{name: _script(found[0])})
+        first = token.raised_first or (name == "sup" and not token.sub)
+        token = replace(token, raw=token.raw + found[0], raised_first=first, **{name: _script(found[0])})
         start = found.end()
     return token
 
@@ -152,7 +155,7 @@ def _trimmed(items: Sequence[Token], first: int, last: int) -> tuple[int, int]:
     """A run without the spaces, dashes and reference numbers ("Theorem 2") at its ends."""
     while first < last and (items[first].kind == "space" or items[first].raw in (*"/,;:",)):
         first += 1
-    if first and items[first].kind == "number" and last - first > 1 and items[first + 1].kind == "space":
+    if 0 < first < last - 1 and items[first].kind == "number" and items[first + 1].kind == "space":
         before = _neighbour(items, first, -1)
         first += 2 * (before.kind == "word" and before.text[0].isupper())
     while first < last and (items[last - 1].kind == "space" or items[last - 1].raw in (*"-/,;:", "..")):

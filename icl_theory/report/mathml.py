@@ -142,9 +142,9 @@ def _is_fraction(nodes: Sequence[_Node], i: int) -> bool:
     """operand / operand, with neither a factor in front of the first nor one right behind the second."""
     if i + 2 >= len(nodes) or nodes[i + 1].token.raw != "/" or not (nodes[i].operand and nodes[i + 2].operand):
         return False
-    if not all(map(_plain_bracket, (nodes[i], nodes[i + 2]))):
+    if not all(_plain_bracket(node) and not _holds_fraction(node) for node in (nodes[i], nodes[i + 2])):
         return False
-    alone = i == 0 or nodes[i - 1].operator
+    alone = i == 0 or (nodes[i - 1].operator and nodes[i - 1].token.raw != "/")
     behind = nodes[i + 3] if i + 3 < len(nodes) else None
     ended = behind is None or behind.spaced or behind.operator
     return alone and ended and not (behind is not None and behind.token.raw == "/")
@@ -156,6 +156,11 @@ def _plain_bracket(node: _Node) -> bool:
         return True
     assert node.close is not None
     return node.token.text == "(" and not node.close.sub and not node.close.sup and len(node.inner) > 1
+
+
+def _holds_fraction(node: _Node) -> bool:
+    """Brackets around a fraction and nothing else."""
+    return node.inner is not None and len(node.inner) == 3 and _is_fraction(node.inner, 0)
 
 
 def _bare(node: _Node) -> Markup:
@@ -171,7 +176,7 @@ def _node(nodes: Sequence[_Node], i: int, fractions: bool) -> Markup:
     assert node.close is not None
     inner = _row(node.inner, fractions)
     attached = i > 0 and not node.spaced and not nodes[i - 1].operator
-    if fractions and not attached and len(node.inner) == 3 and _plain_bracket(node) and _is_fraction(node.inner, 0):
+    if fractions and not attached and _plain_bracket(node) and _holds_fraction(node):
         return Markup(inner.replace("<mfrac>", '<mfrac class="bracketed">', 1))
     stretchy = "true" if "<mfrac" in inner or "<msqrt>" in inner else "false"
     first = tag("mo", node.token.text, form="prefix", stretchy=stretchy)
@@ -222,15 +227,21 @@ def _bar_form(nodes: Sequence[_Node], i: int) -> str:
 
 
 def _scripts(base: Markup, token: Token | None) -> Markup:
-    """The base with its scripts; primes are raised by themselves and stand beside it."""
+    """The base with its scripts, in the order written; primes are raised by themselves and stand beside it."""
     if token is None:
         return base
     rest = token.sup.lstrip("′")
     primes = token.sup[: len(token.sup) - len(rest)]
+    sub, sup = (_script(content) if content else None for content in (token.sub, rest))
+    if sub and sup and not primes and not token.raised_first:
+        return tag("msubsup", base, sub, sup)
+    if sub and not token.raised_first:
+        base = tag("msub", base, sub)
     if primes:
         base = tag("mrow", base, tag("mo", primes, form="postfix", lspace="0", rspace="0"))
-    sub, sup = (_script(content) if content else None for content in (token.sub, rest))
-    return tag("msubsup" if sub and sup else "msub" if sub else "msup", base, sub, sup) if sub or sup else base
+    if sup:
+        base = tag("msup", base, sup)
+    return tag("msub", base, sub) if sub and token.raised_first else base
 
 
 def _script(content: str) -> Markup:
