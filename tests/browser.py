@@ -5,10 +5,9 @@ The protocol is the Chrome DevTools Protocol. Only what the tests of the page ne
 
 import json
 import os
+import select
 import shutil
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ FLAGS = (
     *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-default-apps", "--disable-extensions", "--hide-scrollbars", "--force-color-profile=srgb"),
 )
-REASON = "no Chromium on the path (Debian: apt-get install chromium), so the page was not opened in a browser"
-SECONDS = 30.0
+REASON = "NOT CHECKED in a browser: no Chromium on the path (Debian: apt-get install chromium)"
+SECONDS = 60.0
 
 
 def find_browser() -> str | None:
@@ -35,20 +34,15 @@ class Browser:
         to_browser, self._out = os.pipe()
         self._in, from_browser = os.pipe()
 
-        def place() -> None:  # the browser reads commands from 3 and writes answers to 4
-            spare = [os.dup(fd) for fd in (to_browser, from_browser)]
-            os.dup2(spare[0], 3)
-            os.dup2(spare[1], 4)
-            for fd in (3, 4):
-                os.set_inheritable(fd, True)
-
+        # The browser reads commands from 3 and writes answers to 4. A shell puts them there, since code between fork
+        # and exec is not safe beside the threads of jax.
+        script = f'exec "$@" 3<&{to_browser} 4>&{from_browser}'
         self._process = subprocess.Popen(
-            [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            ["bash", "-c", script, "browser", program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=place,
-            close_fds=False,
+            pass_fds=(to_browser, from_browser),
         )
         os.close(to_browser)
         os.close(from_browser)
@@ -87,6 +81,8 @@ class Browser:
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
+            if not select.select([self._in], [], [], SECONDS)[0]:
+                raise RuntimeError(f"the browser said nothing for {SECONDS:.0f} seconds")
             chunk = os.read(self._in, 1 << 20)
             if not chunk:
                 raise RuntimeError("the browser has gone")
@@ -96,14 +92,6 @@ class Browser:
         if "id" not in message:
             self.events.append(message)
         return message
-
-    def wait(self, found: Callable[[], bool], what: str) -> None:
-        """Wait until `found` is true. Raises: TimeoutError."""
-        end = time.monotonic() + SECONDS
-        while not found():
-            if time.monotonic() > end:
-                raise TimeoutError(what)
-            self.evaluate("new Promise(requestAnimationFrame)")
 
     def open(self, address: str) -> None:
         """Go there and wait until it has loaded; earlier events are forgotten."""

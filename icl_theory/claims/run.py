@@ -11,8 +11,8 @@ from icl_theory import _checks, figures
 from icl_theory.claims import load_all, package_of
 from icl_theory.claims.base import Claim
 from icl_theory.claims.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, PROFILES, Workshop
-from icl_theory.claims.outside import told
 from icl_theory.claims.outcome import Outcome, examine
+from icl_theory.claims.outside import told
 from icl_theory.claims.recording import counterexample_file, record
 from icl_theory.report.page import page
 from icl_theory.report.records import environment, plain, prepare_directory, write_bytes, write_json

@@ -63,7 +63,8 @@ def _even_ticks(low: float, high: float) -> list[tuple[float, str]]:
     count = range(math.ceil(low / step), math.floor(high / step) + 1)
     decimals = max(0, -math.floor(math.log10(step)))
     if max(abs(low), abs(high)) >= 1e5 or decimals > 5:
-        return [(k * step, spelled(k * step, 2)) for k in count]
+        digits = 1 + math.floor(math.log10(max(abs(low), abs(high)))) + decimals
+        return [(k * step, spelled(k * step, max(2, digits))) for k in count]
     return [(k * step, f"{k * step:.{decimals}f}".replace("-", "−")) for k in count]
 
 

@@ -14,7 +14,7 @@ VERDICT_SIGNS = {
     "HOLDS": ("✓", "holds"),
     "FAILS": ("✗", "fails"),
     "VACUOUS": ("∅", "vacuous"),
-    "OUTSIDE": ("○", "outside its assumptions"),
+    "OUTSIDE": ("○", "outside"),
     "INCONCLUSIVE": ("?", "inconclusive"),
     "NONFINITE": ("!", "not finite"),
 }
