@@ -1,8 +1,9 @@
 """The command `icl-theory`: verify, train, bounds, explain, recheck.
 
 Exit status: 0 the run is sound (a printed statement found false is a finding, not a failure); 1 something was
-inconclusive or not finite, a control slipped through or a derivation failed; 2 bad input, with one line that says what
-was got, what was expected and the cure; 130 interrupted. With --json, standard output holds one JSON document.
+inconclusive or not finite, a control slipped through or a derivation failed; 2 bad input or a package of claims that
+cannot be used, with one line that says what was got, what was expected and the cure; 130 interrupted. With --json,
+standard output holds one JSON document.
 
 Only what is needed to read the command line is imported here, so that --help answers at once.
 """
