@@ -181,7 +181,7 @@ def main(arguments: list[str]) -> int:
         counts = {v: sum(claim["verdict"] == v for claim in records["claims"]) for v in VERDICTS}
         found = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
         controls = sum(len(claim["controls"]) for claim in records["claims"])
-        print(f"{len(records['claims'])} claims ({found}), {controls} controls caught, figures, report and table in place")
+        print(f"{len(records['claims'])} claims ({found}), {controls} controls caught; figures, report and table there")
     return 1 if problems else 0
 
 

@@ -159,15 +159,15 @@ def _one_line(message: str) -> str:
 def _verify(command: Verify) -> int:
     from icl_theory import _checks
     from icl_theory.claims import all_labels, require_known
-    from icl_theory.report.compare import compare, comparison_lines, read_run
-    from icl_theory.report.records import prepare_directory, to_json
+    from icl_theory.report.compare import compare, read_run
+    from icl_theory.report.records import prepare_directory
 
     require_known(command.claims or all_labels())  # before anything heavy is loaded
     _checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
     earlier = None if command.compare is None else read_run(command.compare)
     if command.out is not None:
         prepare_directory(command.out, command.overwrite)
-    from icl_theory.report import console, terminal
+    from icl_theory.report import console, verify_output
 
     console.start()
     from icl_theory.claims.run import verify
@@ -181,23 +181,10 @@ def _verify(command: Verify) -> int:
             overwrite=command.overwrite,
             progress=progress,
         )
-    found = None if earlier is None else compare(earlier, report.records, None if command.claims else all_labels())
-    if command.json:
-        sys.stdout.write(to_json(report.records if found is None else report.records | {"comparison": found}))
-    else:
-        records = report.records if console.shows_greek() else terminal.ascii_records(report.records)
-        sweep = [terminal.sweep_table(records["sweep"]), ""] if records["sweep"] else []
-        console.show(terminal.claims_table(records, console.output().width), "", *sweep, terminal.summary(records))
-        if found is not None:
-            console.show("", *comparison_lines(found))
-    if command.out is not None:
-        page = os.path.join(command.out, "report.html")
-        console.remark(f"the report is {page}; records, counterexamples and figure lie beside it")
-    for claim in report.records["claims"]:
-        if not claim["sound"]:
-            slipped = [control["name"] for control in claim["controls"] if not control["caught"]]
-            reason = f"controls not caught: {', '.join(slipped)}" if slipped else claim["verdict"]
-            console.remark(f"not sound: {claim['label']}: {'derivation false' if claim['proved'] is False else reason}")
+    known = None if command.claims else all_labels()
+    changes = None if earlier is None else compare(earlier, report.records, known)
+    verify_output.show(report.records, changes, as_json=command.json)
+    verify_output.remarks(report.records, command.out)
     return 0 if report.sound else 1
 
 

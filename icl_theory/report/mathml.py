@@ -116,7 +116,7 @@ def _row(nodes: Sequence[_Node], fractions: bool) -> Markup:
     i = 0
     while i < len(nodes):
         node = nodes[i]
-        if i and node.spaced and _needs_space(nodes[i - 1], node):
+        if i and node.spaced and not (node.operator or nodes[i - 1].operator):
             parts.append(_THIN)
         if node.token.raw == "sqrt" and i + 1 < len(nodes) and _is_argument(nodes[i + 1]):
             parts.append(_scripts(tag("msqrt", _row(nodes[i + 1].inner or (), fractions)), nodes[i + 1].close))
@@ -132,10 +132,6 @@ def _row(nodes: Sequence[_Node], fractions: bool) -> Markup:
 
 def _is_argument(node: _Node) -> bool:
     return node.inner is not None and node.token.text == "(" and not node.spaced
-
-
-def _needs_space(before: _Node, node: _Node) -> bool:
-    return not before.operator and not node.operator
 
 
 def _is_fraction(nodes: Sequence[_Node], i: int) -> bool:
