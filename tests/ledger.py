@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory import AttentionWeights, Estimate, LinearRegression
+from icl_theory.claims import load
 from icl_theory.claims.base import Assumption, Claim, Control, Verdict
 from icl_theory.claims.cases import PROFILES, Case, Workshop
 from icl_theory.claims.outcome import examine
@@ -77,7 +78,15 @@ CLAIMS = (
         recheck=lambda found: found["scale"] == 2,
         proof=None,
     ),
-    replace(EQUAL, label="sampled", relation="at least", measure=estimate(5.0, 0.1), predict=lambda c: 1.0, proof=None),
+    replace(
+        EQUAL,
+        label="sampled",
+        statement=load("theorem_2_repaired").statement,
+        relation="at least",
+        measure=estimate(5.0, 0.1),
+        predict=lambda case: 1.0,
+        proof=None,
+    ),
     replace(
         EQUAL, label="undecided", relation="at most", measure=estimate(1.0, 0.5), predict=lambda c: 2.0, proof=None
     ),

@@ -74,7 +74,7 @@ def test_no_console_message_no_request_and_no_script_of_others(opened: Browser, 
     assert opened.evaluate("window.hurt") is None
 
 
-@pytest.mark.parametrize("width", [320, 375, 768, 1200])
+@pytest.mark.parametrize("width", [320, 375, 768, 1000, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_wider_than_the_window(browser: Browser, address: str, width: int, scheme: str) -> None:
     browser.resize(width, 800, mobile=width < 500)
@@ -158,6 +158,16 @@ def test_on_paper_nothing_is_cut_and_the_buttons_are_gone(opened: Browser) -> No
     assert opened.evaluate(STICKING_OUT) == []
     assert opened.evaluate("getComputedStyle(document.querySelector('.filters')).display") == "none"
     assert opened.evaluate("getComputedStyle(document.querySelector('details')).display") == "none"
+
+
+def test_a_long_formula_scrolls_within_its_line(browser: Browser, address: str) -> None:
+    browser.media()
+    browser.resize(375, 800, mobile=True)
+    browser.open(address)
+    inside, outside = browser.evaluate(
+        "(({scrollWidth, clientWidth}) => [scrollWidth, clientWidth])(document.querySelector('.statement .wide'))"
+    )
+    assert inside > outside > 200
 
 
 def test_formulas_are_laid_out_as_formulas(opened: Browser) -> None:

@@ -43,11 +43,10 @@ def in_line(element: ElementTree.Element) -> str:
 
 def bare(text: str) -> str:
     """Without spaces, marks of layout, and the difference between a sign and its typographic form."""
-    text = (
-        unicodedata.normalize("NFKC", text).replace("-", "−").replace("'", "′").replace("\N{REPLACEMENT CHARACTER}", "")
-    )
+    text = unicodedata.normalize("NFKD", text).replace("-", "−").replace("'", "′").replace("ˆ", "\u0302")
+    dropped = "_^{}`\N{REPLACEMENT CHARACTER}\N{WORD JOINER}"
     return "".join(
-        c for c in text if not c.isspace() and c not in "_^{}`" and unicodedata.category(c) not in ("Cc", "Cs", "Cn")
+        c for c in text if not c.isspace() and c not in dropped and unicodedata.category(c) not in ("Cc", "Cs", "Cn")
     )
 
 
@@ -120,7 +119,7 @@ def test_structure(text: str, expected: str) -> None:
     assert shape(text) == expected
 
 
-@pytest.mark.parametrize("text", ["D(D+1)/2", "2 R / N x", "a / b / c", "x_q (a+b)/c", "f(x)/g(y)"])
+@pytest.mark.parametrize("text", ["D(D+1)/2", "2 R / N x", "a / b / c", "x_q (a+b)/c", "f(x)/g(y)", "1/(a+b)c"])
 def test_a_slash_that_leaves_a_doubt_stays(text: str) -> None:
     assert "<mfrac>" not in shape(text)
 
@@ -150,6 +149,41 @@ def test_words_and_numbers_alone_stay_words(text: str) -> None:
 def test_a_formula_ends_where_the_words_begin() -> None:
     runs = ["".join(t.raw for t in run) for formula, run in segments("In W x = b a change of b, as a rule") if formula]
     assert runs == ["W x = b", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("k = dim(row space A ∩ column space B)", ["k = dim(", "A ∩", "B)"]),
+        ("as in Theorem 2 W_t = 0", ["W_t = 0"]),
+        ("at most 2 R² in all", ["2 R²"]),
+        ("gap ≤ UB, where UB is printed", ["≤ UB"]),
+        ("rank W_V, but every rank of it", ["rank W_V"]),
+        ("any c ≠ 0 - and no more", ["c ≠ 0"]),
+        ("I(W; H_s), then N, b", ["I(W; H_s)", "N", "b"]),
+        ("a factor bN and ΔW's norm", ["bN", "ΔW"]),
+    ],
+)
+def test_where_formulas_begin_and_end(text: str, expected: list[str]) -> None:
+    assert ["".join(token.raw for token in run) for formula, run in segments(text) if formula] == expected
+
+
+LONG = load("theorem_2_repaired").statement
+
+
+def test_a_long_formula_can_be_broken_and_scrolled() -> None:
+    markup = sentence(LONG, display=True)
+    assert markup.count('class="wide"') == 1
+    assert "<wbr>" in sentence("W_t = W_1 + W_2 + W_3 + W_4 + W_5 + W_6 + W_7 + W_8 = Σ_j G_j + Σ_j H_j")
+    assert "<wbr>" not in sentence("ΔW = W_V S W_Kᵀ W_Q")
+    assert re.search(r"</math>,</span>", markup)  # the comma goes with its formula
+    assert "symmetric\N{WORD JOINER}<math>" in sentence("dim {A X B : X symmetric} = A")
+
+
+def test_bars_open_and_close() -> None:
+    forms = re.findall(r'form="(\w+)" stretchy="false">\|', sentence("||a|| ||b + |c|||² p || q"))
+    assert forms[:4] == ["prefix", "postfix", "prefix", "prefix"]
+    assert re.findall(r'form="(\w+)" stretchy="false">\|', sentence("(P || Q)")) == ["infix"]
 
 
 def test_text_is_escaped_and_markup_is_not() -> None:

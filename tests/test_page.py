@@ -151,6 +151,8 @@ def test_a_sheet_says_all_that_the_record_says(read: Reader) -> None:
     ):
         assert re.sub(r"\s", "", words) in re.sub(r"\s", "", whole), words
     assert "broken in 6 of 6 cases" in article(read, "outside")
+    marked = [text for _, text in read.all("b", class_="broken")]
+    assert marked == ["broken in 6 of 6 cases", "Run along with the check, and FALSE."]
     assert "None, so that nothing shows" in article(read, "not_finite")
     assert "and FALSE" in article(read, "not_finite")
     assert "from foreign 1.0" in article(read, "not_finite")

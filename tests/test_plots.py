@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ledger import document
 
 from icl_theory.report.plots import HEIGHT, LEFT, RIGHT, WIDTH, evidence_figures
-from icl_theory.report.scales import Axis, fitted, residual_axis, signed_axis, spelled
+from icl_theory.report.scales import Axis, fitted, residual_axis, signed_axis, spelled, typeset
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,19 @@ from icl_theory.report.scales import Axis, fitted, residual_axis, signed_axis, s
 )
 def test_numbers_are_spelt_as_one_prints_them(value: float, text: str) -> None:
     assert spelled(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("25/25 cases, worst 6e-16", "25/25 cases, worst 6×10⁻¹⁶"),
+        ("-1.28 != -0.147 (±8e-05)", "−1.28 ≠ −0.147 (±8×10⁻⁵)"),
+        ("bound +inf; sub-Gaussian, one-1, 1.0e+20", "bound +∞; sub-Gaussian, one-1, 1.0×10²⁰"),
+        ("N - 1 ≥ d_t and e-mail", "N - 1 ≥ d_t and e-mail"),
+    ],
+)
+def test_numbers_within_a_line_are_typeset(text: str, expected: str) -> None:
+    assert typeset(text) == expected
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

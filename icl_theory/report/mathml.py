@@ -16,6 +16,7 @@ WIDE = 27
 """A formula of more signs than this cannot be broken on a phone and gets a line, and a scroll bar, of its own."""
 _WIDE_END = "</math></span>"
 _THIN = Markup('<mspace width="0.17em"></mspace>')
+_ACCENTS = str.maketrans("\u0302\u0303\u0304", "ˆ˜¯")  # combining marks have no width to be centred by
 _UPRIGHT = set("ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ∂∇∞½√")
 
 
@@ -48,7 +49,8 @@ def sentence(text: str, *, display: bool = False) -> Markup:
     parts: list[Markup] = []
     for formula, run in segments(text):
         if formula:
-            parts += _formula(run, display)
+            joint = bool(parts) and parts[-1][-1:].isalnum()  # no line may be broken where the source has no space
+            parts += [Markup("\N{WORD JOINER}")] * joint + _formula(run, display)
             continue
         words = joined(*map(_text, run, [*run[1:], None]))
         if parts and parts[-1].endswith(_WIDE_END) and words[:1] in {",", ".", ";", ":"}:
@@ -80,7 +82,7 @@ def _formula(run: Sequence[Token], display: bool) -> list[Markup]:
 
 def _chunk(nodes: Sequence[_Node], display: bool) -> Markup:
     made = tag("math", _row(nodes, display))
-    return tag("span", made, class_="wide", tabindex="0") if sum(map(_length, nodes)) > WIDE else made
+    return tag("span", made, class_="wide") if sum(map(_length, nodes)) > WIDE else made
 
 
 def _length(node: _Node) -> int:
@@ -210,7 +212,8 @@ def _identifier(letter: str, nodes: Sequence[_Node], i: int) -> Markup:
     base, *accents = unicodedata.normalize("NFD", letter)
     if not accents:
         return tag("mi", letter)
-    return tag("mover", tag("mi", base), tag("mo", "".join(accents), stretchy="false"), accent="true")
+    above = "".join(accents).translate(_ACCENTS)
+    return tag("mover", tag("mi", base), tag("mo", above, stretchy="false"), accent="true")
 
 
 def _bar_form(nodes: Sequence[_Node], i: int) -> str:

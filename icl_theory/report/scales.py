@@ -1,6 +1,7 @@
 """Axes and numbers of the page's plots: where a value lies between 0 and 1, which ticks to print, how to spell them."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -23,6 +24,12 @@ def spelled(value: float, digits: int = 3) -> str:
         return f"{value:.{max(digits - 1 - exponent, 0)}f}".replace("-", "−")
     mantissa, power = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa}×10{str(int(power)).translate(_SUPERSCRIPTS)}".replace("-", "−")
+
+
+def typeset(text: str) -> str:
+    """Numbers in a line of plain text as one prints them: 6e-16 becomes 6×10⁻¹⁶, -0.5 gets a minus sign."""
+    text = re.sub(r"(?<=\d)e([+-]\d+)", lambda found: f"×10{str(int(found[1])).translate(_SUPERSCRIPTS)}", text)
+    return re.sub(r"(?<![\w-])-(?=\d)", "−", text).replace("+inf", "+∞").replace(" != ", " ≠ ")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from icl_theory.report.markup import Markup, joined, tag
 from icl_theory.report.mathml import sentence
 from icl_theory.report.plots import evidence_figures
 from icl_theory.report.records import number
-from icl_theory.report.scales import spelled
+from icl_theory.report.scales import spelled, typeset
 from icl_theory.report.terminal import RELATION_IN_WORDS, evidence_text
 
 VERDICT_SIGNS = {
@@ -39,7 +39,7 @@ def verdict_badge(verdict: str) -> Markup:
 
 def finding(claim: dict[str, Any]) -> Markup:
     """The evidence in a line, as in the terminal, with the signs that a page can show."""
-    return sentence(evidence_text(claim).replace(" != ", " ≠ ").replace("+inf", "+∞"))
+    return sentence(typeset(evidence_text(claim)))
 
 
 def proof_words(claim: dict[str, Any]) -> str:
