@@ -5,8 +5,10 @@
 Exit 0: sound; 1: one line on stderr for everything that is not. Needs nothing but the standard library.
 """
 
+import csv
 import json
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ EXPECTED: dict[str, str] = {
 """label → verdict for the statements whose verdict is known beforehand, the printed false ones above all."""
 
 SMALLEST_NUMBER_OF_CLAIMS = 20
+LARGEST_PAGE = 2_000_000  # bytes
 UNSOUND = ("INCONCLUSIVE", "NONFINITE")
 VERDICTS = ("HOLDS", "FAILS", "OUTSIDE", "VACUOUS", *UNSOUND)
 
@@ -91,6 +94,76 @@ def figure_problems(folder: Path) -> list[str]:
     return problems + [f"{stem}: only one of PDF and PNG" for stem in sorted(alone)]
 
 
+class Page(HTMLParser):
+    """What the report says of the claims, read without a browser: verdict by label, rows of the ledger, addresses."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.verdicts: dict[str, str] = {}
+        self.rows: list[str] = []
+        self.outside: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keeps what matters of one element."""
+        found = {name: value or "" for name, value in attrs}
+        if tag == "article":
+            self.verdicts[found.get("id", "")] = found.get("data-verdict", "")
+        if tag == "tr" and "data-verdict" in found:
+            self.rows.append(found["data-verdict"])
+        if tag in ("img", "link", "iframe", "object", "embed") or "src" in found or ":" in found.get("href", ""):
+            self.outside.append(f"<{tag}>")
+
+
+def page_problems(folder: Path, records: dict[str, Any]) -> list[str]:
+    """The report: there, not too large, alone, and of the same opinion as the records."""
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    page, expected = Page(text), {claim["label"]: claim["verdict"] for claim in records["claims"]}
+    problems = [f"report.html: asks for something outside: {tag}" for tag in page.outside]
+    if len(text.encode("utf-8")) > LARGEST_PAGE:
+        problems.append(f"report.html: got {len(text)} characters, expected at most {LARGEST_PAGE} bytes")
+    if page.verdicts != expected or list(page.verdicts) != list(expected):
+        problems.append("report.html: its claims and verdicts are not those of records.json")
+    if page.rows != list(expected.values()):
+        problems.append("report.html: its ledger is not that of records.json")
+    return problems
+
+
+def table_problems(folder: Path, records: dict[str, Any]) -> list[str]:
+    """records.csv: well formed, one row per claim, the same numbers."""
+    with (folder / "records.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    if [row["label"] for row in rows] != [claim["label"] for claim in records["claims"]]:
+        return ["records.csv: its labels are not those of records.json"]
+    problems = []
+    for row, claim in zip(rows, records["claims"], strict=True):
+        caught = sum(control["caught"] for control in claim["controls"])
+        same = (
+            row["verdict"] == claim["verdict"]
+            and row["statement"] == claim["statement"]
+            and int(row["cases"]) == len(claim["evidence"])
+            and (int(row["controls"]), int(row["controls_caught"])) == (len(claim["controls"]), caught)
+            and float(row["seconds"]) == claim["seconds"]
+        )
+        if not same or None in row or None in row.values():
+            problems.append(f"records.csv: {claim['label']} does not agree with records.json")
+    return problems
+
+
+def counterexample_problems(folder: Path, records: dict[str, Any]) -> list[str]:
+    """Every counterexample of the records is a file with the same content, and there is no other."""
+    kept = {found["file"]: found for claim in records["claims"] for found in claim["counterexamples"]}
+    there = {path.relative_to(folder).as_posix() for path in (folder / "counterexamples").glob("*.json")}
+    problems = [f"{name}: in the records or in the folder, not in both" for name in sorted(there ^ set(kept))]
+    for name in sorted(there & set(kept)):
+        if json.loads((folder / name).read_text(encoding="utf-8")) != kept[name]["document"]:
+            problems.append(f"{name}: not what the records say")
+        if kept[name]["exact_confirmed"] is False:
+            problems.append(f"{name}: its exact part does not break the statement")
+    return problems
+
+
 def reject_nonfinite(text: str) -> float:
     """NaN and Infinity are no JSON; strict readers refuse the file."""
     raise ValueError(f"the number {text}, which is not JSON")
@@ -106,17 +179,19 @@ def main(arguments: list[str]) -> int:
         text = (folder / "records.json").read_text(encoding="utf-8")
         records = json.loads(text, parse_constant=reject_nonfinite)
         problems = record_problems(records) + figure_problems(folder)
+        for check in (page_problems, table_problems, counterexample_problems):
+            problems += check(folder, records)
     except (OSError, ValueError) as error:
-        problems = [f"records.json: {error}"]
+        problems = [f"a file of the run: {error}"]
     except (KeyError, TypeError, AttributeError) as error:
-        problems = [f"records.json: not of the expected form ({type(error).__name__}: {error})"]
+        problems = [f"a file of the run: not of the expected form ({type(error).__name__}: {error})"]
     for problem in problems:
         print(problem, file=sys.stderr)
     if not problems:
         counts = {v: sum(claim["verdict"] == v for claim in records["claims"]) for v in VERDICTS}
         found = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
         controls = sum(len(claim["controls"]) for claim in records["claims"])
-        print(f"{len(records['claims'])} claims ({found}), {controls} controls caught, figures in place")
+        print(f"{len(records['claims'])} claims ({found}), {controls} controls caught; figures, report and table there")
     return 1 if problems else 0
 
 

@@ -1,8 +1,9 @@
 """The command `icl-theory`: verify, train, bounds, explain, recheck.
 
 Exit status: 0 the run is sound (a printed statement found false is a finding, not a failure); 1 something was
-inconclusive or not finite, a control slipped through or a derivation failed; 2 bad input, with one line that says what
-was got, what was expected and the cure; 130 interrupted. With --json, standard output holds one JSON document.
+inconclusive or not finite, a control slipped through or a derivation failed; 2 bad input or a package of claims that
+cannot be used, with one line that says what was got, what was expected and the cure; 130 interrupted. With --json,
+standard output holds one JSON document.
 
 Only what is needed to read the command line is imported here, so that --help answers at once.
 """
@@ -43,6 +44,8 @@ class Verify:
     """How many seeds and samples, and how long to train: about a minute, or much longer."""
     seed: int = 0
     """Seed of everything random; the same seed gives the same cases."""
+    compare: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """records.json of an earlier run: say which verdicts and controls have changed. The exit status does not change."""
     out: Out = None
     overwrite: Overwrite = False
     json: Json = False
@@ -156,14 +159,16 @@ def _one_line(message: str) -> str:
 
 def _verify(command: Verify) -> int:
     from icl_theory import _checks
-    from icl_theory.claims import require_known
-    from icl_theory.report.records import prepare_directory, to_json
+    from icl_theory.claims import all_labels, require_known
+    from icl_theory.report.compare import compare, read_run
+    from icl_theory.report.records import prepare_directory
 
-    require_known(command.claims)  # before anything heavy is loaded
+    require_known(command.claims or all_labels())  # before anything heavy is loaded
     _checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
+    earlier = None if command.compare is None else read_run(command.compare)
     if command.out is not None:
         prepare_directory(command.out, command.overwrite)
-    from icl_theory.report import console, terminal
+    from icl_theory.report import console, verify_output
 
     console.start()
     from icl_theory.claims.run import verify
@@ -177,19 +182,10 @@ def _verify(command: Verify) -> int:
             overwrite=command.overwrite,
             progress=progress,
         )
-    if command.json:
-        sys.stdout.write(to_json(report.records))
-    else:
-        records = report.records if console.shows_greek() else terminal.ascii_records(report.records)
-        sweep = [terminal.sweep_table(records["sweep"]), ""] if records["sweep"] else []
-        console.show(terminal.claims_table(records, console.output().width), "", *sweep, terminal.summary(records))
-    if command.out is not None:
-        console.remark(f"records, counterexamples and figure are in {command.out}")
-    for claim in report.records["claims"]:
-        if not claim["sound"]:
-            slipped = [control["name"] for control in claim["controls"] if not control["caught"]]
-            reason = f"controls not caught: {', '.join(slipped)}" if slipped else claim["verdict"]
-            console.remark(f"not sound: {claim['label']}: {'derivation false' if claim['proved'] is False else reason}")
+    known = None if command.claims else all_labels()
+    changes = None if earlier is None else compare(earlier, report.records, known)
+    verify_output.show(report.records, changes, as_json=command.json)
+    verify_output.remarks(report.records, command.out)
     return 0 if report.sound else 1
 
 
@@ -246,14 +242,16 @@ def _bounds(command: Bounds) -> int:
 
 
 def _explain(command: Explain) -> int:
-    from icl_theory.claims import LABELS, load, require_known
+    from icl_theory.claims import all_labels, load, package_of, require_known
     from icl_theory.report import console, terminal
     from icl_theory.report.records import to_json
 
     console.spell_out()
     if command.claim is None:
-        listing = "\n".join(("Claims (`icl-theory explain LABEL` says more):", *(f"  {label}" for label in LABELS)))
-        sys.stdout.write(to_json({"claims": LABELS}) if command.json else listing + "\n")
+        origin = {label: package_of(label) for label in all_labels()}
+        lines = [f"  {label}" if package is None else f"  {label}  ({package})" for label, package in origin.items()]
+        listing = "\n".join(("Claims (`icl-theory explain LABEL` says more):", *lines))
+        sys.stdout.write(to_json({"claims": list(origin)}) if command.json else listing + "\n")
         return 0
     require_known([command.claim])
     claim = load(command.claim)

@@ -73,6 +73,8 @@ def test_version(cache: Path) -> None:
         (("verify", "--seed", "x"), ("--seed", "'x'")),
         (("verify", "--seed", "-1"), ("-1", "expected")),
         (("verify", "--profile", "quik"), ("quik", "quick")),
+        (("verify", "--compare", "no/such/file"), ("no/such/file", "a JSON file")),
+        (("verify", "--compare", "pyproject.toml"), ("pyproject.toml", "a JSON document")),
         (("explain", "zzz"), ("'zzz'", "icl-theory explain")),
         (("bounds", "--rank", "1"), ("--rank", "--ranks")),
         (("bounds", "--ranks", "1", "7"), ("ranks: got 7", "from 0 to 6")),
@@ -241,11 +243,34 @@ def test_only_the_first_paragraph_of_a_parser_s_box_is_kept() -> None:
     assert cli._one_line("something else") == "something else"
 
 
+def test_verify_says_what_has_changed(cache: Path, tmp_path: Path) -> None:
+    arguments = ("verify", "--claims", "theorem_2_scalar")
+    done = command(cache, *arguments, "--json")
+    before = json.loads(done.stdout)
+    assert "comparison" not in before
+    before["claims"][0]["verdict"] = "HOLDS"
+    before["claims"].append(before["claims"][0] | {"label": "lemma_1"})
+    (tmp_path / "records.json").write_text(json.dumps(before), encoding="utf-8")
+    done = command(cache, *arguments, "--compare", str(tmp_path / "records.json"))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "theorem_2_scalar: HOLDS → FAILS" in lines
+    assert "lemma_1: not examined this time, was HOLDS" in lines
+    assert lines[-1] == "compared: 1 verdict changed, 0 claims the same"
+    done = command(cache, *arguments, "--json", "--compare", str(tmp_path))  # the directory will do
+    changes = json.loads(done.stdout)["comparison"]
+    assert changes["verdicts"] == [{"label": "theorem_2_scalar", "old": "HOLDS", "new": "FAILS"}]
+    assert changes["gone"] == []
+
+
 def test_recheck_reads_a_counterexample(cache: Path, tmp_path: Path) -> None:
     done = command(
         cache, "verify", "--claims", "theorem_2_scalar", "upper_bound_printed", "--out", str(tmp_path / "run")
     )
     assert done.returncode == 0, done.stderr
+    assert f"the report is {tmp_path / 'run' / 'report.html'}" in done.stderr
+    names = {"report.html", "records.json", "records.csv", "bound_versus_rank.pdf", "bound_versus_rank.png"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == names | {"counterexamples"}
     file = tmp_path / "run" / "counterexamples" / "theorem_2_scalar.json"
     done = command(cache, "recheck", str(file))
     assert done.returncode == 0

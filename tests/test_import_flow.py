@@ -63,6 +63,7 @@ ORDER = (
     "sweep_figures",
     "report.bounds",  # trains, sweeps and draws
     "report.train_run",  # trains into a run directory and draws the loss curve there
+    "claims.recording",  # turns outcomes into records
     "claims.run",  # runs the claims and hands their outcomes to the report and the figures
     "cli",
     "__main__",

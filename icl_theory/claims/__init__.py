@@ -1,6 +1,7 @@
 """Every statement under test, one file each, in the paper's order (Y: arXiv:2406.03768v2) and then the new ones.
 
-`LABELS` can be read without importing jax; `load` brings in one claim.
+`LABELS` can be read without importing jax; `load` brings in one claim. Installed packages can add claims of their own,
+see `icl_theory.claims.outside`; they follow ours, and nothing of them is imported before they are asked for.
 """
 
 import difflib
@@ -92,11 +93,34 @@ LABELS = (
 )
 
 
+def all_labels() -> tuple[str, ...]:
+    """Labels of this package's claims and of those that installed packages add, in this order.
+
+    Raises: ValueError if an installed package's claims cannot be used.
+    """
+    from icl_theory.claims import outside
+
+    return (*LABELS, *outside.claims())
+
+
+def package_of(label: str) -> str | None:
+    """Name and version of the installed package that adds the claim; None for one of our own."""
+    if label in LABELS:
+        return None
+    from icl_theory.claims import outside
+
+    found = outside.claims().get(label)
+    return None if found is None else found.package
+
+
 def require_known(labels: Iterable[str]) -> None:
-    """Raises: ValueError for an unknown label, naming the closest one."""
+    """Raises: ValueError for an unknown label, naming the closest one.
+
+    Claims of other packages are looked for only if a label is not one of our own.
+    """
     for label in labels:
-        if label not in LABELS:
-            near = difflib.get_close_matches(label, LABELS, 1, 0.3)
+        if label not in LABELS and label not in (known := all_labels()):
+            near = difflib.get_close_matches(label, known, 1, 0.3)
             cure = f"did you mean {near[0]!r}" if near else "run `icl-theory explain` for the list"
             raise _checks.refuse("claims", repr(label), "the label of a claim", cure)
 
@@ -104,13 +128,19 @@ def require_known(labels: Iterable[str]) -> None:
 def load(label: str) -> "Claim":
     """The claim of that name. Raises: ValueError for an unknown label, naming the closest one."""
     require_known([label])
-    return importlib.import_module(f"icl_theory.claims.{label}").CLAIM
+    if label in LABELS:
+        return importlib.import_module(f"icl_theory.claims.{label}").CLAIM
+    from icl_theory.claims import outside
+
+    return outside.claims()[label].claim
 
 
 def load_all(labels: Iterable[str] | None = None) -> list["Claim"]:
-    """The claims asked for, or all of them, in the paper's order."""
-    chosen = LABELS if labels is None else tuple(labels)
+    """The claims asked for, or all of them: ours in the paper's order, then those of installed packages."""
+    chosen = all_labels() if labels is None else tuple(labels)
     if not chosen:
         raise _checks.refuse("claims", "an empty list", "at least one claim", "leave it out to check all")
     claims = {label: load(label) for label in chosen}
-    return [claims[label] for label in LABELS if label in claims]
+    ours = [label for label in LABELS if label in claims]
+    others = [] if len(ours) == len(claims) else [label for label in all_labels()[len(LABELS) :] if label in claims]
+    return [claims[label] for label in (*ours, *others)]

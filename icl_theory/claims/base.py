@@ -20,6 +20,9 @@ Origin = Literal["printed", "repaired", "new"]
 Measurement = Estimate | np.ndarray | float | bool
 
 EXACT_TOLERANCE = 1e-11  # relative, for identities in float64
+BROKEN = "assumption broken: "
+UNATTAINABLE = "no data of this shape can meet: "
+"""How the note of a case begins that an assumption has kept from being measured; the assumption's sentence follows."""
 
 
 class Verdict(StrEnum):
@@ -181,10 +184,10 @@ def check(claim: Claim, case: Case, *, z: float = 6.0) -> Evidence:
     nan = float("nan")
     for assumption in claim.assumptions:
         if assumption.attainable is not None and not assumption.attainable(case):
-            note = f"no data of this shape can meet: {assumption.sentence}"
+            note = UNATTAINABLE + assumption.sentence
             return Evidence(Verdict.VACUOUS, case.name, case.seed, nan, nan, nan, informative=False, note=note)
         if not assumption.holds(case):
-            note = f"assumption broken: {assumption.sentence}"
+            note = BROKEN + assumption.sentence
             return Evidence(Verdict.OUTSIDE, case.name, case.seed, nan, nan, nan, note=note)
     verdict, m, p, slack, error, note = _compare(claim, claim.measure(case), claim.predict(case), z)
     informative = None

@@ -2,20 +2,25 @@
 
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from icl_theory import _checks, figures
-from icl_theory.claims import load_all
+from icl_theory.claims import load_all, package_of
+from icl_theory.claims.base import Claim
 from icl_theory.claims.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, PROFILES, Workshop
 from icl_theory.claims.outcome import Outcome, examine
-from icl_theory.report.records import environment, plain, prepare_directory, write_json
+from icl_theory.claims.outside import told
+from icl_theory.claims.recording import counterexample_file, record
+from icl_theory.report.page import page
+from icl_theory.report.records import environment, plain, prepare_directory, write_bytes, write_json
+from icl_theory.report.spreadsheet import table
 from icl_theory.sweep import rank_sweep
 
 FORMAT = 1  # of records.json
+STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which an equality must stay
 Progress = Callable[[str, int, int], None]
 
 
@@ -37,37 +42,29 @@ class Report:
         return all(outcome.sound for outcome in self.outcomes)
 
 
-def _record(outcome: Outcome) -> dict[str, Any]:
-    claim = outcome.claim
-    return {
-        "label": claim.label,
-        "statement": claim.statement,
-        "printed": claim.printed,
-        "source": claim.source,
-        "relation": claim.relation,
-        "verdict": outcome.verdict,
-        "informative": outcome.informative,
-        "sound": outcome.sound,
-        "cases": dict(Counter(str(item.verdict) for item in outcome.evidence)),
-        "evidence": [dataclasses.asdict(item) for item in outcome.evidence],
-        "controls": [dataclasses.asdict(item) | {"caught": item.caught} for item in outcome.controls],
-        "proved": outcome.proved,
-        "certificates": len(outcome.certificates),
-        "seconds": outcome.seconds,
-    }
-
-
 def _examine_all(chosen: list, workshop: Workshop, progress: Progress | None) -> list[Outcome]:
     outcomes = []
     for done, claim in enumerate(chosen):
         if progress is not None:
             progress(claim.label, done, len(chosen))
         started = time.perf_counter()
-        outcome = examine(claim, workshop)
+        outcome = _examine(claim, workshop)
         outcomes.append(dataclasses.replace(outcome, seconds=time.perf_counter() - started))
     if progress is not None:
         progress("all claims examined", len(chosen), len(chosen))
     return outcomes
+
+
+def _examine(claim: Claim, workshop: Workshop) -> Outcome:
+    """The outcome of one claim. Raises: ValueError naming the package if a claim from outside breaks down."""
+    try:
+        return examine(claim, workshop, z=STANDARD_ERRORS)
+    except Exception as error:
+        package = package_of(claim.label)
+        if package is None:
+            raise
+        got, where = told(error), f"claim {claim.label!r} of the installed package {package}"
+        raise _checks.refuse(where, got, "evidence", "repair or uninstall that package") from error
 
 
 def _sweep(workshop: Workshop, progress: Progress | None) -> list[dict[str, Any]]:
@@ -90,12 +87,13 @@ def _sweep(workshop: Workshop, progress: Progress | None) -> list[dict[str, Any]
 
 
 def _write(out: Path, records: dict[str, Any], outcomes: list[Outcome]) -> None:
-    """Counterexamples and the figure first; `records.json`, written last, says that the rest is there."""
+    """Counterexamples, figure, page and table first; `records.json`, written last, says that the rest is there."""
     for outcome in outcomes:
         for number, certificate in enumerate(outcome.certificates):
-            name = outcome.claim.label + (f"_{number}" if number else "")
-            write_json(out / "counterexamples" / f"{name}.json", certificate)
+            write_json(out / counterexample_file(outcome.claim.label, number), certificate)
     figures.bound_versus_rank(records["sweep"], out / "bound_versus_rank")
+    write_bytes(out / "report.html", page(records).encode("utf-8"))
+    write_bytes(out / "records.csv", table(records).encode("utf-8"))
     write_json(out / "records.json", records)
 
 
@@ -111,15 +109,16 @@ def verify(
     """Check claims on random, constructed and freshly trained transformers, each with its negative controls.
 
     Args:
-        claims: labels (see `icl_theory.claims.LABELS`); all if None.
+        claims: labels (see `icl_theory.claims.LABELS`); all if None, those of installed packages included.
         profile: "quick" (about a minute on two cores) or "full" (more seeds, more samples, longer training).
         seed: a whole number; the same seed gives the same cases.
-        out: directory for `records.json`, `counterexamples/` and the bound-versus-rank figure; nothing is written
-            if None, and the sweep behind the figure is not made.
+        out: directory for `report.html`, `records.json`, `records.csv`, `counterexamples/` and the bound-versus-rank
+            figure; nothing is written if None, and the sweep behind the figure is not made.
         overwrite: replace the files of an earlier run in `out`.
         progress: called often with (what, done, total).
 
-    Returns: `Report`. Raises: ValueError for an unknown claim or profile, or an `out` that is a file or in use.
+    Returns: `Report`. Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim
+    of an installed package that cannot be used.
     """
     chosen = load_all(claims)
     profile = _checks.choice("profile", profile, tuple(PROFILES))
@@ -133,7 +132,8 @@ def verify(
         "environment": environment(),
         "profile": profile,
         "seed": seed,
-        "claims": [_record(outcome) for outcome in outcomes],
+        "standard_errors": STANDARD_ERRORS,
+        "claims": [record(outcome) for outcome in outcomes],
         "sweep": [] if directory is None else _sweep(workshop, progress),
     }
     records["seconds"] = time.perf_counter() - started

@@ -25,6 +25,13 @@ COLOURS = {
     "NONFINITE": "bold magenta",
 }
 """Colour of a verdict; the word itself always stands beside it."""
+RELATION_IN_WORDS = {
+    "equal": "the measured value equals the predicted one",
+    "at most": "the measured value is at most the predicted one",
+    "at least": "the measured value is at least the predicted one",
+    "never": "what is looked for is seen in no case",
+    "exists": "what is looked for is seen in some case",
+}
 NARROW = 100
 """Below this width the small columns are folded into one."""
 _HEADS = {
@@ -145,7 +152,8 @@ def claims_table(records: dict[str, Any], width: int = 120) -> Table:
     table.add_column("controls\ncaught", width=9, no_wrap=True)
     table.add_column("infor-\nmative", width=6, no_wrap=True)
     for claim in records["claims"]:
-        statement = Text.assemble((claim["label"], "bold"), "\n", claim["statement"])
+        package = f" ({claim['package']})" if claim.get("package") else ""
+        statement = Text.assemble((claim["label"], "bold"), package, "\n", claim["statement"])
         informative = {True: "yes", False: "no", None: "-"}[claim["informative"]]
         verdict = _verdict_text(claim["verdict"])
         middle = (
@@ -225,13 +233,7 @@ def explain_record(claim: "Claim") -> dict[str, Any]:
 
 def explain_text(claim: "Claim", width: int = 80) -> str:
     """Statement, origin, source, assumptions, what is checked and why it may fail, and the controls of a claim."""
-    relation = {
-        "equal": "the measured value equals the predicted one",
-        "at most": "the measured value is at most the predicted one",
-        "at least": "the measured value is at least the predicted one",
-        "never": "what is looked for is seen in no case",
-        "exists": "what is looked for is seen in some case",
-    }[claim.relation]
+    relation = RELATION_IN_WORDS[claim.relation]
     parts = [
         ("statement", [claim.statement]),
         ("origin", [{"printed": "as printed in the source"}.get(claim.printed, claim.printed)]),

@@ -1,0 +1,33 @@
+"""What the command `verify` says: the document or the table on standard output, remarks on standard error."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from icl_theory.report import console, terminal
+from icl_theory.report.compare import comparison_lines
+from icl_theory.report.records import to_json
+
+
+def show(records: dict[str, Any], changes: dict[str, Any] | None, *, as_json: bool) -> None:
+    """Records and, if there are any, `changes` since another run (`compare.compare`): one document, or tables."""
+    if as_json:
+        sys.stdout.write(to_json(records if changes is None else records | {"comparison": changes}))
+        return
+    records = records if console.shows_greek() else terminal.ascii_records(records)
+    sweep = [terminal.sweep_table(records["sweep"]), ""] if records["sweep"] else []
+    changed = [] if changes is None else ["", *comparison_lines(changes)]
+    table = terminal.claims_table(records, console.output().width)
+    console.show(table, "", *sweep, terminal.summary(records), *changed)
+
+
+def remarks(records: dict[str, Any], out: str | None) -> None:
+    """Where the report lies, and everything that makes the run unsound."""
+    if out is not None:
+        page = Path(out) / "report.html"
+        console.remark(f"the report is {page}; records, counterexamples and figure lie beside it")
+    for claim in records["claims"]:
+        if not claim["sound"]:
+            slipped = [control["name"] for control in claim["controls"] if not control["caught"]]
+            reason = f"controls not caught: {', '.join(slipped)}" if slipped else claim["verdict"]
+            console.remark(f"not sound: {claim['label']}: {'derivation false' if claim['proved'] is False else reason}")

@@ -1,0 +1,116 @@
+"""A small ledger that needs no training: a claim for every verdict and relation, with hostile words in every text."""
+
+import functools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from icl_theory import AttentionWeights, Estimate, LinearRegression
+from icl_theory.claims import load
+from icl_theory.claims.base import Assumption, Claim, Control, Verdict
+from icl_theory.claims.cases import PROFILES, Case, Workshop
+from icl_theory.claims.outcome import examine
+from icl_theory.claims.recording import record
+from icl_theory.report.records import environment, plain
+
+HOSTILE = "</script><script>window.hurt=1</script><img src=x onerror=window.hurt=1>\"'&"
+
+
+def cases(_: Workshop) -> list[Case]:
+    """Six one-dimensional models of three kinds."""
+    one, kinds = np.ones((1, 1, 1)), ("random", "trained", f"odd {HOSTILE}")
+    return [
+        Case(
+            f"{kinds[i // 2]}, seed {i}",
+            "random",
+            i,
+            AttentionWeights(one, one, one),
+            LinearRegression(1),
+            one[0, 0],
+            one[0],
+        )
+        for i in range(6)
+    ]
+
+
+def measured(case: Case) -> float:
+    return 10.0**case.seed
+
+
+def derivation() -> bool:
+    """x = x, by looking at it; `code` & <b>bold</b>."""
+    return True
+
+
+EQUAL = Claim(
+    label="equal",
+    source=f"a source {HOSTILE}",
+    statement=f"C = (N-b)/(b(N-1)) tr S {HOSTILE}",
+    printed="printed",
+    relation="equal",
+    measure=measured,
+    predict=lambda case: 10.0**case.seed * (1 + 1e-13 * (case.seed % 2)),
+    explanation=f"what is checked {HOSTILE}",
+    assumptions=(Assumption(f"N > 1 {HOSTILE}", lambda case: True),),
+    controls=(
+        Control(f"off by 1 % {HOSTILE}", {"predict": lambda case: 1.01 * measured(case)}),
+        Control("one sided", {"relation": "at most", "predict": lambda case: 0.9 * measured(case)}),
+    ),
+    cases=cases,
+    proof=derivation,
+)
+
+
+def estimate(value: float, error: float) -> Any:
+    return lambda case: Estimate(value, error, 100, "unbiased", note=HOSTILE)
+
+
+CLAIMS = (
+    EQUAL,
+    replace(
+        EQUAL,
+        label="fails",
+        relation="at most",
+        printed="new",
+        predict=lambda case: 500.0,
+        certificate=lambda: {"value": [[1, -2], [0, 3]], "tokens": [5, 6], "scale": 2, "why": HOSTILE},
+        recheck=lambda found: found["scale"] == 2,
+        proof=None,
+    ),
+    replace(
+        EQUAL,
+        label="sampled",
+        statement=load("theorem_2_repaired").statement,
+        relation="at least",
+        measure=estimate(5.0, 0.1),
+        predict=lambda case: 1.0,
+        proof=None,
+    ),
+    replace(
+        EQUAL, label="undecided", relation="at most", measure=estimate(1.0, 0.5), predict=lambda c: 2.0, proof=None
+    ),
+    replace(EQUAL, label="vacuous", relation="at most", predict=lambda c: np.inf, trivial=lambda c: 3.0, proof=None),
+    replace(EQUAL, label="outside", assumptions=(Assumption(HOSTILE, lambda case: False),), proof=None),
+    replace(EQUAL, label="never_seen", relation="never", measure=lambda c: c.seed == 9, printed="repaired", proof=None),
+    replace(EQUAL, label="not_finite", measure=lambda case: np.nan, proof=lambda: False, controls=()),
+)
+VERDICTS = (
+    *(Verdict.HOLDS, Verdict.FAILS, Verdict.HOLDS, Verdict.INCONCLUSIVE),
+    *(Verdict.VACUOUS, Verdict.OUTSIDE, Verdict.HOLDS, Verdict.NONFINITE),
+)
+"""What the claims are, in their order."""
+
+
+@functools.cache
+def _document() -> dict[str, Any]:
+    workshop = Workshop(PROFILES["quick"], 0)
+    claims = [record(examine(claim, workshop)) for claim in CLAIMS]
+    claims[-1]["package"] = f"foreign 1.0 {HOSTILE}"
+    facts = {"profile": "quick", "seed": 0, "standard_errors": 6.0, "seconds": 1.25}
+    return plain({"format": 1, "environment": environment(), "claims": claims, "sweep": [], **facts})
+
+
+def document() -> dict[str, Any]:
+    """The records of a run over these claims, as `verify` makes them; a copy that may be spoilt."""
+    return plain(_document())

@@ -1,0 +1,167 @@
+"""Claims of other packages: installed for real, seen in a run, and never lost when they are broken."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from helpers import refusal
+
+from icl_theory import verify
+from icl_theory.claims import LABELS, all_labels, load, load_all, outside, package_of
+from icl_theory.report.page import page
+from icl_theory.report.spreadsheet import table
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "experiments" / "outside_claims"
+
+
+def install(source: Path, target: Path) -> None:
+    """What pip leaves behind: the modules, and a dist-info directory with metadata and entry points. Offline."""
+    project = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    points = {"outside_claims.py": project["entry-points"][outside.GROUP]}
+    for module in points:
+        shutil.copy(source / module, target / module)
+    write_distribution(target, project["name"], project["version"], points["outside_claims.py"])
+
+
+def write_distribution(target: Path, name: str, version: str, points: dict[str, str]) -> None:
+    info = target / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+    lines = [f"[{outside.GROUP}]", *(f"{key} = {value}" for key, value in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def command(target: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(target), str(ROOT)])
+    return subprocess.run(
+        [sys.executable, "-m", "icl_theory", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "XDG_CACHE_HOME": str(target / "cache")},
+    )
+
+
+def test_an_installed_package_is_seen_in_a_run(tmp_path: Path) -> None:
+    install(EXAMPLE, tmp_path)
+    done = command(tmp_path, "verify", "--claims", "eckart_young", "theorem_2_scalar", "--json")
+    assert done.returncode == 0, done.stderr
+    records = json.loads(done.stdout)
+    first, second = records["claims"]
+    assert (first["label"], first["package"]) == ("theorem_2_scalar", None)
+    assert (second["label"], second["package"]) == ("eckart_young", "outside-claims 1.0")
+    assert second["verdict"] == "HOLDS"
+    assert [control["verdict"] for control in second["controls"]] == ["FAILS", "FAILS"]
+    for text in (page(records), table(records)):
+        assert text.index("theorem_2_scalar") < text.index("eckart_young") < text.rindex("outside-claims 1.0")
+    done = command(tmp_path, "explain")
+    assert done.stdout.splitlines()[-1] == "  eckart_young  (outside-claims 1.0)"
+    assert done.stdout.splitlines()[1] == f"  {LABELS[0]}"
+    assert "best rank-r approximation" in command(tmp_path, "explain", "eckart_young").stdout
+
+
+def test_help_and_our_own_claims_load_nothing_of_others(tmp_path: Path) -> None:
+    (tmp_path / "noisy.py").write_text("raise SystemExit('loaded')", encoding="utf-8")
+    write_distribution(tmp_path, "noisy", "1.0", {"x": "noisy"})
+    for arguments in (("--help",), ("verify", "--help"), ("explain", "lemma_1")):
+        done = command(tmp_path, *arguments)
+        assert done.returncode == 0, done.stderr
+        assert "loaded" not in done.stdout + done.stderr
+
+
+def test_a_broken_package_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import nothing_of_that_name", encoding="utf-8")
+    write_distribution(tmp_path, "broken-claims", "2.5", {"x": "broken:CLAIMS"})
+    for arguments in (("verify",), ("explain",), ("verify", "--claims", "of_theirs")):
+        done = command(tmp_path, *arguments, "--json")
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1
+        for word in ("broken-claims 2.5", "ModuleNotFoundError", "nothing_of_that_name", "uninstall", "--claims"):
+            assert word in done.stderr
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Installs a module `theirs` with that source and entry point into this process, until the test ends."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def put(source: str, point: str = "theirs:CLAIMS") -> None:
+        head = "from dataclasses import replace\nfrom icl_theory.claims import load\n"
+        head += "own = replace(load('footnote_6'), label='theirs')\n"
+        (tmp_path / "theirs.py").write_text(head + source, encoding="utf-8")
+        write_distribution(tmp_path, "theirs", "0.1", {"theirs": point})
+
+    outside.claims.cache_clear()
+    yield put
+    outside.claims.cache_clear()
+    sys.modules.pop("theirs", None)
+
+
+@pytest.mark.parametrize(
+    ("source", "point"),
+    [
+        ("CLAIMS = [own]", "theirs:CLAIMS"),
+        ("CLAIM = own", "theirs:CLAIM"),
+        ("def claims():\n    return (own,)", "theirs:claims"),
+        ("def claim():\n    return own", "theirs:claim"),
+        ("CLAIMS = [own]", "theirs"),
+        ("CLAIM = own", "theirs"),
+    ],
+)
+def test_every_form_of_an_entry_point(place: Callable[..., None], source: str, point: str) -> None:
+    place(source, point)
+    assert all_labels() == (*LABELS, "theirs")
+    assert load("theirs").label == "theirs"
+    assert package_of("theirs") == "theirs 0.1"
+    assert package_of("lemma_1") is None
+    assert [claim.label for claim in load_all(["theirs", "lemma_1"])] == ["lemma_1", "theirs"]
+    assert load_all()[-1].label == "theirs"
+    assert "did you mean 'theirs'" in refusal(load, "their")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("CLAIMS = [replace(own, label='lemma_1')]", ("'lemma_1'", "icl_theory does not use")),
+        ("CLAIMS = [own, own]", ("second claim 'theirs'", "theirs 0.1 does not use")),
+        ("CLAIMS = [replace(own, label='../../etc')]", ("'../../etc'", "lower-case letters")),
+        ("CLAIMS = [replace(own, label='<b>')]", ("'<b>'",)),
+        ("CLAIMS = [replace(own, controls=())]", ("without controls", "at least one negative control")),
+        ("CLAIMS = [replace(own, relation='about')]", ("relation 'about'", "equal, at most")),
+        ("CLAIMS = [replace(own, printed='maybe')]", ("printed 'maybe'",)),
+        ("CLAIMS = [replace(own, statement=None)]", ("without words",)),
+        ("CLAIMS = ['lemma']", ("a str", "a Claim")),
+        ("CLAIMS = 7", ("a int", "a Claim")),
+        ("def CLAIMS():\n    raise RuntimeError('two\\nlines')", ("RuntimeError (two lines)", "theirs:CLAIMS")),
+        ("", ("AttributeError",)),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_with_its_package(
+    place: Callable[..., None], source: str, words: tuple[str, ...]
+) -> None:
+    place(source)
+    message = refusal(load_all)
+    for word in ("claims of the installed package theirs 0.1", "repair or uninstall", *words):
+        assert word in message
+    assert load("lemma_1").label == "lemma_1"  # our own are not touched
+
+
+def test_a_claim_that_breaks_down_is_named(place: Callable[..., None]) -> None:
+    place("CLAIMS = [replace(own, measure=lambda case: 1 / 0, cases=lambda workshop: workshop.random(1))]")
+    message = refusal(verify, ["theirs"])
+    for word in ("claim 'theirs' of the installed package theirs 0.1", "ZeroDivisionError (division by zero)"):
+        assert word in message
+
+
+def test_without_other_packages_there_are_only_ours() -> None:
+    outside.claims.cache_clear()
+    assert all_labels() == LABELS

@@ -1,0 +1,228 @@
+"""The page: everything of the records on it and nothing hostile, self-contained, well formed, legible."""
+
+import base64
+import hashlib
+import html
+import html.parser
+import itertools
+import re
+from typing import Any
+
+import pytest
+from ledger import CLAIMS, HOSTILE, VERDICTS, document
+from test_figures import sweep
+
+from icl_theory.report.page import page
+from icl_theory.report.sheet import title
+
+VOID = {"meta", "wbr", "br", "hr"}
+
+
+class Reader(html.parser.HTMLParser):
+    """Elements in order, each with its attributes and its text; refuses what is not properly nested."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[list[str]] = []
+        self._open: list[int] = []
+        self.feed(text)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len(dict(attrs)) == len(attrs), "an attribute twice"
+        self.elements.append((tag, dict(attrs)))
+        self.texts.append([])
+        if tag not in VOID:
+            self._open.append(len(self.elements) - 1)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.elements[self._open.pop()][0] == tag
+
+    def handle_data(self, data: str) -> None:
+        for place in self._open:
+            self.texts[place].append(data)
+
+    def all(self, tag: str, **attributes: str) -> list[tuple[dict[str, str | None], str]]:
+        """(attributes, text) of every element of that name with these attributes."""
+        return [
+            (found, "".join(self.texts[i]))
+            for i, (name, found) in enumerate(self.elements)
+            if name == tag and all(found.get(key.rstrip("_").replace("_", "-")) == v for key, v in attributes.items())
+        ]
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return page(document())
+
+
+@pytest.fixture(scope="module")
+def read(text: str) -> Reader:
+    return Reader(text)
+
+
+def test_the_ledger_is_what_it_was_made_to_be() -> None:
+    assert [claim["verdict"] for claim in document()["claims"]] == [str(verdict) for verdict in VERDICTS]
+
+
+def test_every_claim_is_on_the_page_once_in_order(read: Reader) -> None:
+    articles = read.all("article")
+    assert [found["id"] for found, _ in articles] == [claim.label for claim in CLAIMS]
+    assert [found["data-verdict"] for found, _ in articles] == [str(verdict) for verdict in VERDICTS]
+    rows = [found for found, _ in read.all("tr") if "data-verdict" in found]
+    assert [(row["data-verdict"], row["data-origin"]) for row in rows] == [
+        (found["data-verdict"], found["data-origin"]) for found, _ in articles
+    ]
+    assert [text for _, text in read.all("h3")] == [title(claim.label) for claim in CLAIMS]
+
+
+def test_hostile_words_stay_words(text: str, read: Reader) -> None:
+    assert len(read.all("script")) == 1
+    assert not read.all("img")
+    assert "window.hurt" not in read.all("script")[0][1]
+    handlers = [name for _, found in read.elements for name in found if name.startswith("on")]
+    assert handlers == []
+    words = "".join(part for parts in read.texts[:1] for part in parts)
+    assert words.count("window.hurt=1</script>") > 20  # they are shown as what they are
+    assert HOSTILE not in text
+    # The control: the same words put in without escaping are seen by the same test.
+    assert len(Reader(text.replace("</main>", "<script>window.hurt=1</script></main>")).all("script")) == 2
+
+
+def test_nothing_from_outside(text: str, read: Reader) -> None:
+    addresses = [value for _, found in read.elements for key, value in found.items() if key in ("href", "src")]
+    assert addresses
+    labels = {f"#{claim.label}" for claim in CLAIMS}
+    files = {"records.json", "records.csv", "counterexamples/fails.json"}
+    assert set(addresses) == labels | files | {"#all-statements"}
+    style = read.all("style")[0][1]
+    assert not re.search(r"url\(|@import|//", style)
+    without_words = re.sub(re.escape(html.escape(HOSTILE)), "", text)
+    assert not re.search(r"https?:", without_words)
+
+
+def test_the_policy_allows_this_style_and_this_script_only(read: Reader) -> None:
+    policy = str(read.all("meta", http_equiv="Content-Security-Policy")[0][0]["content"])
+    assert policy.startswith("default-src 'none';")
+    for name in ("style", "script"):
+        digest = base64.b64encode(hashlib.sha256(read.all(name)[0][1].encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+    assert not [found for _, found in read.elements if "style" in found], "the policy forbids style attributes"
+
+
+def test_structure_for_readers_of_every_kind(read: Reader) -> None:
+    ids = [found["id"] for _, found in read.elements if "id" in found]
+    assert len(set(ids)) == len(ids)
+    for _, found in read.elements:
+        for name in ("aria-labelledby", "aria-describedby"):
+            assert found.get(name) is None or found[name] in ids
+    levels = [int(name[1]) for name, _ in read.elements if re.fullmatch("h[1-6]", name)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    pictures = [found for found, _ in read.all("svg")]
+    assert all(
+        (found.get("role") == "img" and found.get("aria-label")) or found.get("aria-hidden") for found in pictures
+    )
+    assert all(found.get("type") == "button" for found, _ in read.all("button"))
+    assert all("scope" in found for found, _ in read.all("th"))
+    assert len(read.all("main")) == 1
+    assert read.all("html")[0][0]["lang"] == "en"
+
+
+def article(read: Reader, label: str) -> str:
+    return read.all("article", id=label)[0][1]
+
+
+def test_a_sheet_says_all_that_the_record_says(read: Reader) -> None:
+    whole = article(read, "equal")
+    for words in (
+        "C=N−bb(N−1)trS",
+        "held in 6 of 6 cases",
+        "FAILS, as it must",
+        "x = x, by looking at it",
+        "Run along with the check, and true.",
+        "The statement holds if the measured value equals the predicted one.",
+        "All 6 cases in numbers",
+        "a source",
+    ):
+        assert re.sub(r"\s", "", words) in re.sub(r"\s", "", whole), words
+    assert "broken in 6 of 6 cases" in article(read, "outside")
+    marked = [text for _, text in read.all("b", class_="broken")]
+    assert marked == ["broken in 6 of 6 cases", "Run along with the check, and FALSE."]
+    assert "None, so that nothing shows" in article(read, "not_finite")
+    assert "and FALSE" in article(read, "not_finite")
+    assert "from foreign 1.0" in article(read, "not_finite")
+    assert "not sound" in article(read, "not_finite")
+    assert "None in symbols" in article(read, "fails")
+    assert "it breaks the statement" in article(read, "fails")
+    assert "icl-theory recheck counterexamples/fails.json" in article(read, "fails")
+    assert "slipped through, HOLDS where FAILS was due" in article(read, "never_seen")
+
+
+def test_the_head_counts_what_there_is(read: Reader) -> None:
+    caught = [control["caught"] for claim in document()["claims"] for control in claim["controls"]]
+    facts = dict(zip(*([text for _, text in read.all(name)] for name in ("dt", "dd")), strict=True))
+    assert facts["controls caught"] == f"{sum(caught)} of {len(caught)}"
+    assert 0 < sum(caught) < len(caught)
+    assert facts["derivations true"] == "1 of 2"
+    assert facts["counterexamples kept"] == "1"
+    assert facts["the run is"].startswith("not sound: ")
+    assert "not_finite" in facts["the run is"]
+    assert facts["seed of the run"] == "0"
+    assert facts["jax"] == document()["environment"]["jax"]
+    counts = [text for _, text in read.all("rect", height="10")]
+    assert len(counts) == len(set(VERDICTS))
+    widths = [float(str(found["width"])) for found, _ in read.all("rect", height="10")]
+    assert sum(widths) == pytest.approx(1000)
+    assert widths[0] == pytest.approx(1000 * 3 / 8)
+
+
+def test_every_number_of_the_evidence_is_in_the_table(read: Reader) -> None:
+    for claim in document()["claims"]:
+        whole = article(read, claim["label"])
+        assert all(item["case"] in whole and str(item["seed"]) in whole for item in claim["evidence"])
+
+
+def test_bound_against_rank_is_shown_when_there_is_a_sweep() -> None:
+    records = document() | {"sweep": sweep()}
+    read = Reader(page(records))
+    table = next(text for found, text in read.all("section") if found.get("class") == "sweep")
+    assert "gaussian" in table
+    assert table.count("value") == len({r["rank"] for r in records["sweep"]})
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb (WCAG 2.2)."""
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_every_colour_can_be_read_on_its_ground(read: Reader) -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    style = read.all("style")[0][1]
+    schemes = re.findall(r":root \{([^}]*)\}", style)
+    assert len(schemes) == 2
+    for scheme in schemes:
+        colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", scheme))
+        names = {"ink", "soft", "accent", "holds", "fails", "vacuous", "outside", "inconclusive", "nonfinite"}
+        assert names | {"paper", "raised", "rule"} == set(colours)
+        for name in names:
+            for ground in ("paper", "raised"):
+                assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+
+
+def test_an_empty_page_is_a_page() -> None:
+    record: dict[str, Any] = document()
+    record["claims"] = [record["claims"][5] | {"evidence": [], "cases": {}, "assumptions": [], "explanation": ""}]
+    read = Reader(page(record))
+    assert "No case has a number to draw." in article(read, "outside")
