@@ -143,7 +143,7 @@ def initial_weights(
         mlp_in = _orthogonal(rng, lead[:2], config.hidden, dimension)
         mlp_out = np.ascontiguousarray(mlp_in.swapaxes(-1, -2)) * np.float32(2 if config.activation == "relu" else 1)
     value = (value / config.heads).astype(np.float32)
-    return AttentionWeights(value, key, key, mlp_in, mlp_out, heads[0] if heads else None)
+    return AttentionWeights(value, key, key, mlp_in, mlp_out, heads=heads[0] if heads else None)
 
 
 def chunk_length(config: TrainConfig, entries: int) -> int:

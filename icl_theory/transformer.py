@@ -51,7 +51,7 @@ class InContextTransformer(nnx.Module):
     def weights(self) -> AttentionWeights:
         """The present weights, for the theory functions."""
         mlp_in, mlp_out = (None if m is None else m[...] for m in (self.mlp_in, self.mlp_out))
-        own = AttentionWeights(self.value[...], self.key[...], self.query[...], mlp_in, mlp_out, self.heads)
+        own = AttentionWeights(self.value[...], self.key[...], self.query[...], mlp_in, mlp_out, heads=self.heads)
         return own.repeated(self.copies)
 
     def __call__(self, x: Any, y: Any, x_query: Any) -> jax.Array:

@@ -32,7 +32,7 @@ class AttentionWeights:
     """W_in, shape (layers, hidden, D), or None."""
     mlp_out: Any = None
     """W_out, shape (layers, D, hidden), or None."""
-    heads: int | None = field(default=None, metadata={"static": True})
+    heads: int | None = field(default=None, kw_only=True, metadata={"static": True})
     """Number of heads H; None for one head without an axis of its own."""
 
     @classmethod
@@ -55,7 +55,7 @@ class AttentionWeights:
         if mlp_in is not None:
             mlp_in = _checks.array("weights.mlp_in", mlp_in, (layers, None, dimension))
             mlp_out = _checks.array("weights.mlp_out", mlp_out, (layers, dimension, mlp_in.shape[1]))
-        return cls(value, key, query, mlp_in, mlp_out, heads)
+        return cls(value, key, query, mlp_in, mlp_out, heads=heads)
 
     @property
     def layers(self) -> int:
@@ -104,7 +104,7 @@ class AttentionWeights:
         if self.heads is not None:
             return self
         value, key, query = (m[..., None, :, :] for m in (self.value, self.key, self.query))
-        return AttentionWeights(value, key, query, self.mlp_in, self.mlp_out, 1)
+        return AttentionWeights(value, key, query, self.mlp_in, self.mlp_out, heads=1)
 
     def left_factor(self) -> Any:
         """W_out W_in W_V per layer: what multiplies ΔW from the left when the MLP is linear (Y App. A.3)."""
