@@ -22,8 +22,10 @@ CHUNKS = 10
 """Fewest chunks of a run, hence the fewest calls of `progress`."""
 CHUNKS_WITH_STOP = 40
 """Fewest chunks where every border may be the end: a finer grid wastes fewer steps, each border costs about 1 ms."""
-CLIP_FACTOR, CLIP_MEMORY = 4.0, 0.95
+CLIP_FACTOR, CLIP_MEMORY = 16.0, 0.95
 """A gradient may be so many times as long as those of the last twenty steps or so."""
+LOST = 1e20
+"""Loss from which on a prompt is left out of the batch of a deep model, in squared label units."""
 SAMPLINGS = ("auto", "moments", "tokens")
 
 
@@ -46,7 +48,7 @@ class TrainConfig:
     init_scale: float
     """Size a of the initial weights: W_K = W_Q = a O with O orthogonal, W_V alike (see `initial_weights`)."""
     clip_norm: float
-    """The gradient of one seed is scaled down to this Euclidean norm, or to four times its norm of late, if longer."""
+    """The gradient of one seed is scaled down to this Euclidean norm, or to sixteen times its norm of late."""
     readout: str
     """"minus" or "plus"."""
     stop_excess: float | None = None
@@ -240,10 +242,28 @@ def batch_loss(weights: AttentionWeights, draw: Draw, data: tuple, model: Model)
         guess = predict_batch(weights, draw["x"], draw["y"], draw["x_query"], options, model.readout)
         return ((guess - draw["y_query"]) ** 2).reshape(len(guess), -1).sum(-1).mean()
     moments = moments_of(draw, root, noise_std, shots)
+    if weights.layers > DEEP and "w" in draw:
+        return _loss_without_lost_prompts(weights, moments, draw["w"], covariance, model.readout)
     p = final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), model.readout).T
     if "w" in draw:
         return quadratic_loss(p, draw["w"], covariance).mean()
     return (((p * draw["x_query"]).sum(-1) - draw["y_query"]) ** 2).mean()
+
+
+def _loss_without_lost_prompts(weights: AttentionWeights, moments: Any, w: Any, covariance: Any, readout: str) -> Any:
+    """Mean of (p - w)ᵀ Λ (p - w) over the prompts for which it is below LOST; NaN if there are none.
+
+    p is of degree (3^L - 1) / 2 in S, so that in a deep model one prompt can overflow float32. It would take the whole
+    batch with it, and a model that loses a prompt in every batch would never take another step.
+    """
+
+    def losses(weights: AttentionWeights, moments: Any) -> Any:
+        return quadratic_loss(final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), readout).T, w, covariance)
+
+    kept = losses(jax.lax.stop_gradient(weights), moments) < LOST  # NaN is not below it
+    # Taken out before the second pass: masked afterwards, an infinite loss would still have a gradient of NaN.
+    finite = losses(weights, jnp.where(kept[:, None, None], moments, 0.0))
+    return jnp.where(kept, finite, 0.0).sum() / kept.sum()
 
 
 @partial(jax.jit, static_argnames="model")
@@ -253,8 +273,7 @@ def run_chunk(weights: Any, state: Any, draws: Draw, data: tuple, schedule: tupl
 
     def member(weights: Any, state: Any, draw: Draw) -> tuple:
         loss, gradient = jax.value_and_grad(batch_loss)(weights, draw, data, model)
-        # One prompt can overflow float32 in a deep model (p is of degree (3^L - 1) / 2 in S): such a step is left
-        # out instead of turning the member into NaN for good; the loss that `train` returns still shows it.
+        # A batch that overflows is left out instead of turning the member into NaN for good; its loss still shows it.
         finite = jnp.isfinite(sum((g**2).sum() for g in jax.tree.leaves(gradient)))
         gradient = jax.tree.map(lambda g: jnp.where(finite, g, 0.0), gradient)
         change, state = update(gradient, state)

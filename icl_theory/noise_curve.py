@@ -15,10 +15,10 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import EPS
-from icl_theory.attention import AttentionWeights, checked
 from icl_theory.noise import sampling_factor
 from icl_theory.support import FactorRanks, Support, factor_ranks, span, symmetric_pairs
 from icl_theory.trajectory import implicit_trajectory
+from icl_theory.weights import AttentionWeights, checked
 
 Decomposition = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -59,13 +59,14 @@ def truncation_noise(
         module: "value", "key" or "query". layer: counted from 0; the layers before it stay as they are.
         ranks: from 1 to D, all if None; sorted. decomposition: (U, σ, Vᵀ) of the matrix, if it is known.
 
-    Returns: `TruncationNoise`. Raises: ValueError for anything out of range, an MLP, or wrong shapes.
+    Returns: `TruncationNoise`. Raises: ValueError for anything out of range, an MLP, several heads, or wrong shapes.
     """
     tokens = _checks.array("demonstrations", demonstrations, (None, None), "pass one token per row")
     count, dimension = tokens.shape
     weights = checked(weights, dimension)
-    if weights.mlp_in is not None:
-        raise _checks.refuse("weights", "an MLP", "attention alone", "use gradient_noise of the truncated weights")
+    if weights.mlp_in is not None or weights.heads is not None:
+        got = "an MLP" if weights.mlp_in is not None else "several heads"
+        raise _checks.refuse("weights", got, "one head alone", "use gradient_noise of the truncated weights")
     _checks.choice("module", module, ("value", "key", "query"))
     layer = _checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
     shots = _checks.integer("shots", shots, 1, count - 1, "show at least one and not all of them")
@@ -96,9 +97,8 @@ class _Cut:
         """M = I + W_{t-1} of the noise-free trajectory; None for the identity of the first layer."""
         if self.layer == 0:
             return None
-        w = self.weights
-        earlier = AttentionWeights(*(np.asarray(a)[: self.layer] for a in (w.value, w.key, w.query)))
-        return np.eye(w.dimension) + implicit_trajectory(earlier, self.tokens).accumulated[-1]
+        earlier = self.weights.first_layers(self.layer)
+        return np.eye(earlier.dimension) + implicit_trajectory(earlier, self.tokens).accumulated[-1]
 
     def _map(self) -> np.ndarray:
         return np.eye(self.weights.dimension) if self.accumulated is None else self.accumulated

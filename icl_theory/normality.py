@@ -13,9 +13,9 @@ from scipy.stats import beta, chi2, norm
 
 from icl_theory import _checks
 from icl_theory._numerics import generator
-from icl_theory.attention import AttentionWeights, checked
 from icl_theory.noise import layer_factors, support_points
 from icl_theory.trajectory import implicit_trajectory
+from icl_theory.weights import AttentionWeights, checked
 
 _RANK_TOLERANCE = 1e-10
 _BLOCK_ENTRIES = 2**22

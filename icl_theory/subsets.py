@@ -13,7 +13,6 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import generator
-from icl_theory.attention import AttentionWeights, checked
 from icl_theory.estimate import Estimate, generalization_bound
 from icl_theory.information.ladder import FEWEST_RUNS, Batches, ladder_of
 from icl_theory.information.losses import empirical_loss, population_loss
@@ -22,6 +21,7 @@ from icl_theory.information.simulation import Draws, Setting, draw, simulate
 from icl_theory.support import symmetric_coordinates
 from icl_theory.tasks import LinearRegression
 from icl_theory.trajectory import implied_weights
+from icl_theory.weights import AttentionWeights, checked
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ class TrainResult:
     """value, key, query, each (seeds, layers, D, D), or (seeds, layers, heads, D, D), numpy float32; tied layers are
     written out; `weights.member(s)` is one model."""
     losses: np.ndarray
-    """Batch mean of the loss before each step, shape (seeds, steps done), numpy float32: unbiased, noisy."""
+    """Batch mean of the loss before each step, shape (seeds, steps done), numpy float32: unbiased, noisy. With more
+    than four layers and S drawn, the rare prompts with a loss above 1e20 are left out."""
     config: TrainConfig
     """The settings of the run."""
     diverged: np.ndarray
@@ -239,7 +240,7 @@ def _borders(task: Task, config: TrainConfig, source: Source | Pool, length: int
 def _result(state: State, config: TrainConfig) -> TrainResult:
     """Everything as numpy, with the members that diverged marked."""
     weights, losses = written_out(state.weights, config), state.losses[: state.step].T
-    # A single loss says little: in a deep model that has trained well, one batch in some hundred overflows.
+    # A single loss says little: a model that has trained well can have a batch that overflows.
     last = losses[:, -math.ceil(losses.shape[1] / 10) :]
     finite = np.isfinite(last).mean(axis=1) > 0.5
     for matrix in jax.tree.leaves(weights):

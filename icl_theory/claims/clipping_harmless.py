@@ -4,12 +4,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.attention import AttentionWeights
 from icl_theory.claims import prompts
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import TRAINING_SHOTS, Case, Workshop
 from icl_theory.estimate import Estimate
 from icl_theory.truncation import truncate_weights
+from icl_theory.weights import AttentionWeights
 
 _MARGIN, _VALIDATION = 0.02, 512
 

@@ -3,12 +3,12 @@
 import numpy as np
 import sympy as sp
 
-from icl_theory.attention import AttentionWeights
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import DIM, Case, Workshop
 from icl_theory.claims.gradient_descent_construction import measure as prediction
 from icl_theory.claims.gradient_descent_construction import query_input
 from icl_theory.constructions import gradient_descent_weights
+from icl_theory.weights import AttentionWeights
 
 
 def plus_plus_weights(layers: int, eta: float, gamma: float) -> AttentionWeights:

@@ -5,11 +5,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.attention import AttentionWeights
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case, Workshop
 from icl_theory.noise import sampling_factor
 from icl_theory.tasks import LinearRegression
+from icl_theory.weights import AttentionWeights
 
 ATOMS, N, SHOTS, WEIGHT = 8, 12, 3, 0.03  # equally likely demonstration sets, their size, b, and W_V (W_K = W_Q = 1)
 _STEP, _REACH = 0.5, 6.5  # of the grids, in units of the smallest and of the largest standard deviation

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from icl_theory.attention import AttentionWeights
 from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import Case, Workshop
 from icl_theory.ensemble import initial_weights
 from icl_theory.noise import gradient_noise
+from icl_theory.weights import AttentionWeights
 
 _SHOTS = 10
 

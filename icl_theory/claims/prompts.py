@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from icl_theory._numerics import float64
-from icl_theory.attention import AttentionWeights, checked
 from icl_theory.claims.cases import Case
 from icl_theory.estimate import Estimate
 from icl_theory.risk import final_implied_weights, quadratic_loss
+from icl_theory.weights import AttentionWeights, checked
 
 PROMPTS = 2048
 RATES = {0.1: 5, 0.5: 3, 0.75: 1}

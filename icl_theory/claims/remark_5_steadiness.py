@@ -4,11 +4,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.attention import AttentionWeights
 from icl_theory.claims import prompts
 from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import TRAINING_SHOTS, Case
 from icl_theory.estimate import Estimate
+from icl_theory.weights import AttentionWeights
 
 _EDITS, _SIZE, _PROMPTS = 16, 0.01, 512
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory.attention import AttentionWeights
 from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
 from icl_theory.estimate import Estimate
@@ -15,6 +14,7 @@ from icl_theory.information.rungs import mean_estimate
 from icl_theory.information.simulation import Setting
 from icl_theory.tasks import LinearRegression
 from icl_theory.truncation import truncate_weights
+from icl_theory.weights import AttentionWeights
 
 VALUE, KEY, QUERY = ((2, 2), (1, 2)), ((1, 1), (-2, 2)), ((3, 0), (0, 2))
 """Small integers whose large-N isotropic rung rises by 0.39 nats when W_Q is cut to diag(3, 0); found by search."""

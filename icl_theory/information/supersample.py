@@ -12,7 +12,6 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import float64, generator
-from icl_theory.attention import AttentionWeights, checked
 from icl_theory.estimate import Estimate, generalization_bound
 from icl_theory.information.membership import (
     atom_information,
@@ -25,6 +24,7 @@ from icl_theory.information.membership import (
 )
 from icl_theory.risk import final_implied_weights
 from icl_theory.task_base import Task
+from icl_theory.weights import AttentionWeights, checked
 
 LOSSES = ("zero_one", "clipped")
 RUNGS = ("loss_difference_mi", "loss_difference_cmi", "evaluated_cmi", "f_cmi")
