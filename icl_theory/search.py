@@ -9,10 +9,11 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import generator
-from icl_theory.attention import AttentionWeights, checked, predict
+from icl_theory.attention import predict
 from icl_theory.estimate import Estimate
 from icl_theory.task_base import Prompt, Task
 from icl_theory.truncation import module_condition_number, module_rank, rank_of_rate, truncate_weights
+from icl_theory.weights import AttentionWeights, checked
 
 RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
 """The clipping rates of Y; most of them mean rank 0 for a small matrix and are refused there."""

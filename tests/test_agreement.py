@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from icl_theory.agreement import Agreement, gradient_descent_agreement
-from icl_theory.attention import AttentionWeights, predict
+from icl_theory.attention import predict
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.descent import plus_plus_steps
 from icl_theory.tasks import LinearRegression, Prompt
 from icl_theory.training import train
 from icl_theory.trajectory import gradient_descent
+from icl_theory.weights import AttentionWeights
 
 DIM, SHOTS = 4, 12
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from icl_theory.attention import AttentionWeights, predict
+from icl_theory.attention import predict
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.exact_risk import one_layer_risk
 from icl_theory.risk import (
@@ -22,6 +22,7 @@ from icl_theory.risk import (
 from icl_theory.tasks import LinearRegression
 from icl_theory.teachers import SparseLinearRegression
 from icl_theory.truncation import MODULES, module_rank, truncate_weights
+from icl_theory.weights import AttentionWeights
 
 DIM, SHOTS = 3, 6
 

@@ -3,9 +3,10 @@
 import numpy as np
 import sympy as sp
 
-from icl_theory.attention import AttentionWeights, forward, layer_update, second_moment
+from icl_theory.attention import forward, layer_update, second_moment
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case
+from icl_theory.weights import AttentionWeights
 
 
 def first_layer(weights: AttentionWeights) -> AttentionWeights:

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from icl_theory.attention import AttentionWeights, second_moment
+from icl_theory.attention import second_moment
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case
 from icl_theory.claims.sufficiency import measure as gradients_token_by_token
 from icl_theory.trajectory import implicit_trajectory
+from icl_theory.weights import AttentionWeights
 
 
 def measure(case: Case) -> np.ndarray:

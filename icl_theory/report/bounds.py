@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from icl_theory.attention import AttentionWeights
     from icl_theory.tasks import LinearRegression
+    from icl_theory.weights import AttentionWeights
 
 FORMAT = 1
 Model = Literal["trained", "gradient-descent", "optimum", "random"]
@@ -151,8 +151,8 @@ def _kept_weights(
     """`_weights`, read back from `out` if an earlier part of the run has left them there, otherwise made and left."""
     import numpy as np
 
-    from icl_theory.attention import AttentionWeights
     from icl_theory.report.records import write_bytes
+    from icl_theory.weights import AttentionWeights
 
     path = None if out is None else out / "weights.npz"
     if path is not None and resume and path.is_file():
