@@ -168,9 +168,9 @@ class Pool:
         self.entries = sum(int(np.prod(a.shape[2:])) for a in draw.values())
 
     def draw(self, rng: np.random.Generator, lead: tuple[int, ...]) -> Draw:
-        """Prompts with leading axes (length, seeds, batch), each seed from its own set."""
+        """Prompts with leading axes (seeds, length, batch), each seed from its own set."""
         chosen = rng.integers(self._count, size=lead)
-        seeds = np.arange(lead[1])[:, None]
+        seeds = np.arange(lead[0])[:, None, None]
         return {name: a[seeds, chosen] for name, a in self._draw.items()}
 
     @property

@@ -159,8 +159,8 @@ def chunk_length(config: TrainConfig, entries: int) -> int:
 
 
 def draw_chunk(rng: np.random.Generator, config: TrainConfig, length: int, source: Source | Pool) -> Draw:
-    """The data of a chunk, leading axes (length, seeds, batch)."""
-    return source.draw(rng, (length, config.seeds, config.batch))
+    """The data of a chunk, leading axes (seeds, length, batch)."""
+    return source.draw(rng, (config.seeds, length, config.batch))
 
 
 class RunningNorm(NamedTuple):
@@ -268,7 +268,7 @@ def _loss_without_lost_prompts(weights: AttentionWeights, moments: Any, w: Any, 
 
 @partial(jax.jit, static_argnames="model")
 def run_chunk(weights: Any, state: Any, draws: Draw, data: tuple, schedule: tuple, model: Model) -> tuple:
-    """A chunk of steps of every seed; settings are traced, so that only shapes and the model recompile."""
+    """A chunk of steps of every seed, losses (seeds, length); settings are traced: only shapes and model recompile."""
     update = _optimizer(*schedule).update
 
     def member(weights: Any, state: Any, draw: Draw) -> tuple:
@@ -279,9 +279,17 @@ def run_chunk(weights: Any, state: Any, draws: Draw, data: tuple, schedule: tupl
         change, state = update(gradient, state)
         return optax.apply_updates(weights, change), state, loss
 
-    def step(carry: tuple, draw: Draw) -> tuple:
-        weights, state, loss = jax.vmap(member)(carry[0], carry[1], draw)
-        return (weights, state), loss
+    def run(start: tuple) -> tuple:
+        weights, state, draws = start
 
-    (weights, state), losses = jax.lax.scan(step, (weights, state), draws)
-    return weights, state, losses
+        def step(carry: tuple, draw: Draw) -> tuple:
+            weights, state, loss = member(carry[0], carry[1], draw)
+            return (weights, state), loss
+
+        (weights, state), losses = jax.lax.scan(step, (weights, state), draws)
+        return weights, state, losses
+
+    # One seed after the other on a processor: what one of them works on stays in the cache, and XLA's plain products
+    # are faster than its batched ones. An accelerator would rather have all of them at once.
+    everyone = None if jax.default_backend() == "cpu" else len(weights.value)
+    return jax.lax.map(run, (weights, state, draws), batch_size=everyone)

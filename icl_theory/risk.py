@@ -22,6 +22,8 @@ from icl_theory.weights import AttentionWeights, checked
 
 READOUTS = ("minus", "plus")
 UNIT = "squared error"
+SMALL = 8
+"""Token dimension from which on stacks are multiplied by XLA's own matrix product."""
 FEW_LAYERS = 6
 """Layers up to which the gradient may keep everything: time before memory."""
 BLOCK_ENTRIES = 2**21
@@ -161,8 +163,14 @@ def implied_from_moments(weights: AttentionWeights, moments: Any, readout: str) 
 
 
 def _product(a: Any, b: Any) -> Any:
-    """Matrix products of two stacks (D, D, batch)."""
-    return (a[:, :, None] * b[None]).sum(1)
+    """Matrix products of two stacks (D, D, batch).
+
+    Small ones run along the batch, which XLA turns into vector instructions; from about D = 8 on its batched matrix
+    product is faster in spite of the transposition, ten times so at D = 21.
+    """
+    if len(a) < SMALL:
+        return (a[:, :, None] * b[None]).sum(1)
+    return jnp.einsum("ikb,kjb->ijb", a, b)
 
 
 def _next_map(m: Any, moments: Any, values: Any, products: Any, first: bool) -> Any:

@@ -233,7 +233,7 @@ def _borders(task: Task, config: TrainConfig, source: Source | Pool, length: int
         low, state.step = state.step, min(state.step + length, config.steps)
         if state.step < config.steps:
             draws = draw_chunk(rng, config, length, source)  # one chunk ahead, while XLA works
-        state.losses[low : state.step] = np.asarray(losses)[: state.step - low]
+        state.losses[low : state.step] = np.asarray(losses).T[: state.step - low]
         yield
 
 

@@ -151,7 +151,9 @@ def test_surplus_steps_of_the_last_chunk_change_nothing() -> None:
     config = TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
     start, root = initial_weights(np.random.default_rng(0), config, 4), np.eye(3, dtype=np.float32)
     draws = draw_chunk(np.random.default_rng(1), config, 3, MomentSource(LinearRegression(3, noise_std=0.2), 7))
-    others = {name: np.concatenate([x[:1], 2 * x[1:]]) for name, x in draws.items()}  # differ after the first step
+    others = {
+        name: np.concatenate([x[:, :1], 2 * x[:, 1:]], axis=1) for name, x in draws.items()
+    }  # differ after the first step
 
     def run(draws: dict, steps: int) -> np.ndarray:
         data, schedule = (root, root, np.float32(0.2), config.shots), (steps, 0.02, 1.0)
