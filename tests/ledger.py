@@ -39,7 +39,7 @@ def measured(case: Case) -> float:
 
 
 def derivation() -> bool:
-    """x = x, by looking at it; `code` & <b>bold</b>."""
+    """x = x, so I + Σ_j ΔW_j Π_{s<j} (I + ΔW_s) = Π_s (I + ΔW_s); `code` & <b>bold</b>."""
     return True
 
 

@@ -143,7 +143,7 @@ def test_a_sheet_says_all_that_the_record_says(read: Reader) -> None:
         "C=N−bb(N−1)trS",
         "held in 6 of 6 cases",
         "FAILS, as it must",
-        "x = x, by looking at it",
+        "x = x, so",
         "Run along with the check, and true.",
         "The statement holds if the measured value equals the predicted one.",
         "All 6 cases in numbers",
