@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from browser import REASON, Browser, find_browser
 from ledger import CLAIMS, VERDICTS, document
+from schema import problems
 from test_figures import sweep
+from test_recording import SCHEMA
 
 from icl_theory import verify
 from icl_theory.report.page import page
@@ -160,6 +162,8 @@ def test_on_paper_nothing_is_cut_and_the_buttons_are_gone(opened: Browser) -> No
     assert max(opened.evaluate(WIDTHS)) <= 680
     assert opened.evaluate(STICKING_OUT) == []
     assert opened.evaluate(CUT_CELLS) == []
+    for name, value in (("overflowX", "visible"), ("maskImage", "none")):
+        assert opened.evaluate(f"getComputedStyle(document.querySelector('.wide')).{name}") == value
     assert opened.evaluate("getComputedStyle(document.querySelector('.filters')).display") == "none"
     assert opened.evaluate("getComputedStyle(document.querySelector('details')).display") == "none"
 
@@ -184,6 +188,7 @@ def test_formulas_are_laid_out_as_formulas(opened: Browser) -> None:
 @pytest.mark.slow
 def test_the_page_of_a_whole_run(browser: Browser, tmp_path: Path) -> None:
     report = verify(out=tmp_path / "run")
+    assert list(problems(report.records, SCHEMA, SCHEMA)) == []
     path = tmp_path / "run" / "report.html"
     assert path.stat().st_size < 2_000_000
     browser.media()
