@@ -39,7 +39,7 @@ def measured(case: Case) -> float:
 
 
 def derivation() -> bool:
-    """x = x, by looking at it; `code` & <b>bold</b>."""
+    """x = x, so I + Σ_j ΔW_j Π_{s<j} (I + ΔW_s) = Π_s (I + ΔW_s); `code` & <b>bold</b>."""
     return True
 
 
@@ -105,7 +105,7 @@ VERDICTS = (
 @functools.cache
 def _document() -> dict[str, Any]:
     workshop = Workshop(PROFILES["quick"], 0)
-    claims = [record(examine(claim, workshop)) for claim in CLAIMS]
+    claims = [record(replace(examine(claim, workshop), seconds=0.5)) for claim in CLAIMS]
     claims[-1]["package"] = f"foreign 1.0 {HOSTILE}"
     facts = {"profile": "quick", "seed": 0, "standard_errors": 6.0, "seconds": 1.25}
     return plain({"format": 1, "environment": environment(), "claims": claims, "sweep": [], **facts})

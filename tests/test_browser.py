@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from browser import REASON, Browser, find_browser
 from ledger import CLAIMS, VERDICTS, document
+from schema import problems
 from test_figures import sweep
+from test_recording import SCHEMA
 
 from icl_theory import verify
 from icl_theory.report.page import page
@@ -26,6 +28,9 @@ STICKING_OUT = """[...document.querySelectorAll('body *')].filter((element) =>
     element.getBoundingClientRect().right > innerWidth + 1
     && !element.closest('.scroll, .wide, pre') && getComputedStyle(element).position !== 'absolute'
 ).map((element) => element.outerHTML.slice(0, 100))"""
+
+CUT_CELLS = """[...document.querySelectorAll('.ledger td, .ledger th')].filter((element) =>
+    element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1).map((element) => element.textContent)"""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +79,7 @@ def test_no_console_message_no_request_and_no_script_of_others(opened: Browser, 
     assert opened.evaluate("window.hurt") is None
 
 
-@pytest.mark.parametrize("width", [320, 375, 768, 1000, 1200])
+@pytest.mark.parametrize("width", [320, 375, 768, 800, 1000, 1100, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_wider_than_the_window(browser: Browser, address: str, width: int, scheme: str) -> None:
     browser.resize(width, 800, mobile=width < 500)
@@ -156,6 +161,9 @@ def test_on_paper_nothing_is_cut_and_the_buttons_are_gone(opened: Browser) -> No
     opened.media(kind="print")
     assert max(opened.evaluate(WIDTHS)) <= 680
     assert opened.evaluate(STICKING_OUT) == []
+    assert opened.evaluate(CUT_CELLS) == []
+    for name, value in (("overflowX", "visible"), ("maskImage", "none")):
+        assert opened.evaluate(f"getComputedStyle(document.querySelector('.wide')).{name}") == value
     assert opened.evaluate("getComputedStyle(document.querySelector('.filters')).display") == "none"
     assert opened.evaluate("getComputedStyle(document.querySelector('details')).display") == "none"
 
@@ -180,10 +188,11 @@ def test_formulas_are_laid_out_as_formulas(opened: Browser) -> None:
 @pytest.mark.slow
 def test_the_page_of_a_whole_run(browser: Browser, tmp_path: Path) -> None:
     report = verify(out=tmp_path / "run")
+    assert list(problems(report.records, SCHEMA, SCHEMA)) == []
     path = tmp_path / "run" / "report.html"
     assert path.stat().st_size < 2_000_000
     browser.media()
-    for width in (375, 1200):
+    for width in (320, 375, 600, 800, 1000, 1100, 1200):
         browser.resize(width, 900, mobile=width < 500)
         browser.open(path.as_uri())
         assert_quiet(browser, path.as_uri())
@@ -192,5 +201,5 @@ def test_the_page_of_a_whole_run(browser: Browser, tmp_path: Path) -> None:
         assert browser.evaluate(SHOWN) == [claim["label"] for claim in report.records["claims"]]
     browser.media(kind="print")
     browser.resize(680, 1000)
-    assert browser.evaluate(STICKING_OUT) == []
+    assert browser.evaluate(STICKING_OUT) == browser.evaluate(CUT_CELLS) == []
     assert json.loads((tmp_path / "run" / "records.json").read_text(encoding="utf-8")) == report.records

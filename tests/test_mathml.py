@@ -110,6 +110,7 @@ def shape(text: str, *, display: bool = True) -> str:
         ("D'", "<math><mrow><mi>D</mi><mo>′</mo></mrow></math>"),
         ("x ≤ 1/N", "<math><mi>x</mi><mo>≤</mo><mfrac><mn>1</mn><mi>N</mi></mfrac></math>"),
         ("(1/N) Σ", "<math><mfrac><mn>1</mn><mi>N</mi></mfrac>~<mi>Σ</mi></math>"),
+        ("G^2_F", "<math><msub><msup><mi>G</mi><mrow><mn>2</mn></mrow></msup><mrow><mi>F</mi></mrow></msub></math>"),
         ("sqrt(R)", "<math><msqrt><mi>R</mi></msqrt></math>"),
         ("log det C", "<math><mi>log</mi>~<mi>det</mi>~<mi>C</mi></math>"),
         ("-x", "<math><mo>−</mo><mi>x</mi></math>"),

@@ -13,7 +13,7 @@ from ledger import CLAIMS, HOSTILE, VERDICTS, document
 from test_figures import sweep
 
 from icl_theory.report.page import page
-from icl_theory.report.sheet import title
+from icl_theory.report.sheet import ORIGINS, VERDICT_SIGNS, title
 
 VOID = {"meta", "wbr", "br", "hr"}
 
@@ -143,7 +143,7 @@ def test_a_sheet_says_all_that_the_record_says(read: Reader) -> None:
         "C=N−bb(N−1)trS",
         "held in 6 of 6 cases",
         "FAILS, as it must",
-        "x = x, by looking at it",
+        "x = x, so",
         "Run along with the check, and true.",
         "The statement holds if the measured value equals the predicted one.",
         "All 6 cases in numbers",
@@ -161,6 +161,20 @@ def test_a_sheet_says_all_that_the_record_says(read: Reader) -> None:
     assert "it breaks the statement" in article(read, "fails")
     assert "icl-theory recheck counterexamples/fails.json" in article(read, "fails")
     assert "slipped through, HOLDS where FAILS was due" in article(read, "never_seen")
+
+
+def test_a_row_of_the_ledger_says_the_outcome(read: Reader) -> None:
+    rows = [text for found, text in read.all("tr") if "data-verdict" in found]
+    for place, (row, claim) in enumerate(zip(rows, document()["claims"], strict=True), 1):
+        caught = sum(control["caught"] for control in claim["controls"])
+        assert row.startswith(f"{place}{title(claim['label'])} {ORIGINS[claim['printed']]}")
+        assert VERDICT_SIGNS[claim["verdict"]][1] in row
+        assert f"{caught}/{len(claim['controls'])} controls caught" in row
+        assert article(read, claim["label"]).startswith(f"{place}{title(claim['label'])}")
+    assert ["proved" in row for row in rows] == [True] + [False] * 7
+    assert ["derivation FALSE" in row for row in rows] == [False] * 7 + [True]
+    assert "false in 3/6 cases, 1.00×10⁵ > 500" in rows[1]
+    assert f"{len(rows)} statements shown" in [text for _, text in read.all("p", role="status")]
 
 
 def test_the_head_counts_what_there_is(read: Reader) -> None:
@@ -185,6 +199,10 @@ def test_every_number_of_the_evidence_is_in_the_table(read: Reader) -> None:
     for claim in document()["claims"]:
         whole = article(read, claim["label"])
         assert all(item["case"] in whole and str(item["seed"]) in whole for item in claim["evidence"])
+    assert "HOLDS5.000001.00000" in article(read, "sampled")
+    assert "40.00.100" in article(read, "sampled")  # slack in standard errors, and the standard error
+    assert "exact" not in article(read, "sampled").split("in numbers")[1]
+    assert article(read, "equal").split("in numbers")[1].count("exact") == 6
 
 
 def test_bound_against_rank_is_shown_when_there_is_a_sweep() -> None:
@@ -193,6 +211,12 @@ def test_bound_against_rank_is_shown_when_there_is_a_sweep() -> None:
     table = next(text for found, text in read.all("section") if found.get("class") == "sweep")
     assert "gaussian" in table
     assert table.count("value") == len({r["rank"] for r in records["sweep"]})
+    # The mean over three seeds of the Gaussian rung at rank 1, by hand.
+    values = [r["rungs"]["gaussian"]["value"] for r in records["sweep"] if r["rank"] == 1]
+    assert len(values) == 3
+    row = next(text for _, text in read.all("tr") if text.startswith("value01"))
+    assert f"{sum(values) / 3:.3f}" in row
+    assert "+∞" in row
 
 
 def luminance(colour: str) -> float:

@@ -109,8 +109,12 @@ def marks(svg: str) -> list[tuple[float, float, str]]:
 
 def lines(svg: str, name: str) -> list[list[float]]:
     """x1, y1, x2, y2 of every line of that class."""
-    paths = (path for path in ElementTree.fromstring(svg).iter("path") if path.get("class") == name)
-    return [[float(number) for number in re.findall(r"-?[\d.]+", path.get("d", ""))] for path in paths]
+    found = []
+    for path in ElementTree.fromstring(svg).iter("path"):
+        for part in path.get("d", "").split("M")[1:] if path.get("class") == name else ():
+            x, y, *rest = (float(number) for number in re.findall(r"-?[\d.]+", part))
+            found.append([x, y, x + rest[0], y] if "h" in part else [x, y, *rest])
+    return found
 
 
 def test_one_mark_per_case_at_its_place() -> None:
@@ -185,7 +189,7 @@ def test_every_mark_says_its_numbers_and_lies_within_the_frame() -> None:
         for svg, caption in evidence_figures(record, 6.0):
             tree = ElementTree.fromstring(svg)
             titles = [title.text or "" for title in tree.iter("title")]
-            assert len(titles) == len(marks(svg))
+            assert len(titles) == (0 if caption.startswith(("Relative", "Margin")) else len(marks(svg)))
             assert all("measured" in text for text in titles)
             assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y, _ in marks(svg))
             assert caption.endswith(".")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from icl_theory.report.formula import RELATIONS, Token, segments, tokens
 from icl_theory.report.markup import Markup, escaped, joined, tag
 
-WIDE = 27
+WIDE = 24
 """A formula of more signs than this cannot be broken on a phone and gets a line, and a scroll bar, of its own."""
 _WIDE_END = "</math></span>"
 _THIN = Markup('<mspace width="0.17em"></mspace>')
@@ -82,7 +82,7 @@ def _formula(run: Sequence[Token], display: bool) -> list[Markup]:
 
 def _chunk(nodes: Sequence[_Node], display: bool) -> Markup:
     made = tag("math", _row(nodes, display))
-    return tag("span", made, class_="wide") if sum(map(_length, nodes)) > WIDE else made
+    return made if sum(map(_length, nodes)) <= WIDE else tag("span", made, class_="wide")
 
 
 def _length(node: _Node) -> int:
@@ -211,7 +211,7 @@ def _identifier(letter: str, nodes: Sequence[_Node], i: int) -> Markup:
         return tag("mi", letter, mathvariant="normal")
     base, *accents = unicodedata.normalize("NFD", letter)
     if not accents:
-        return tag("mi", letter)
+        return tag("mi", base)
     above = "".join(accents).translate(_ACCENTS)
     return tag("mover", tag("mi", base), tag("mo", above, stretchy="false"), accent="true")
 
@@ -220,9 +220,7 @@ def _bar_form(nodes: Sequence[_Node], i: int) -> str:
     """Bars come in pairs; one with a space on both sides separates."""
     loose = nodes[i].spaced and (i + 1 == len(nodes) or nodes[i + 1].spaced) and not nodes[i].token.sup
     open_before = sum(node.token.text == nodes[i].token.text and node.inner is None for node in nodes[:i]) % 2
-    if loose and not open_before:
-        return "infix"
-    return "postfix" if open_before else "prefix"
+    return "postfix" if open_before else "infix" if loose else "prefix"
 
 
 def _scripts(base: Markup, token: Token | None) -> Markup:

@@ -104,15 +104,19 @@ def _text(x: float, y: float, words: str, anchor: str = "middle") -> Markup:
     return tag("text", words, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
 
 
-def _mark(points: Sequence[_Point], point: _Point, y: float) -> Markup:
-    """A mark whose title, shown by the pointer, holds the numbers."""
+def _numbers(point: _Point) -> Markup:
+    """The title of a mark, shown by the pointer."""
     words = f"{point.case}: {point.verdict}, measured {spelled(point.measured, 4)}"
     if not math.isnan(point.predicted):
         words += f", predicted {spelled(point.predicted, 4)}"
     words += f" ± {spelled(point.stderr, 2)}" if point.stderr > 0 else ""
+    return tag("title", words)
+
+
+def _mark(points: Sequence[_Point], point: _Point, y: float, title: Markup | None = None) -> Markup:
     place = f"translate({_x(points, point.index):.1f},{y:.1f})"
     shape = _MARKS.get(point.verdict, _MARKS["NONFINITE"])
-    return tag("path", tag("title", words), d=shape, transform=place, class_=f"mark {point.verdict.lower()}")
+    return tag("path", title, d=shape, transform=place, class_=f"mark {point.verdict.lower()}")
 
 
 def _groups(points: Sequence[_Point]) -> Markup:
@@ -145,21 +149,21 @@ def _values(points: Sequence[_Point], z: float) -> tuple[Markup, str]:
     spread = [v for p in points for v in (p.measured - z * p.stderr, p.measured + z * p.stderr) if p.stderr > 0]
     axis = fitted([*(p.measured for p in points), *(p.predicted for p in points)], include=spread)
     half = min(7.0, 0.4 * (WIDTH - LEFT - RIGHT) / len(points))
-    parts = []
+    parts, bars = [], ""
     for p in points:
         x = _x(points, p.index)
         if not math.isnan(p.predicted):
-            y = _y(axis, p.predicted)
-            parts.append(_line(x - half, y, x + half, y, "predicted"))
+            bars += f"M{x - half:.1f},{_y(axis, p.predicted):.1f}h{2 * half:.1f}"
         if p.stderr > 0:
             low, high = (_y(axis, p.measured + side * z * p.stderr) for side in (-1, 1))
             parts.append(_line(x, low, x, high, "error"))
         if math.isfinite(p.measured):
-            parts.append(_mark(points, p, _y(axis, p.measured)))
-    bars = f", with error bars of ±{z:g} standard errors of the difference" if spread else ""
+            parts.append(_mark(points, p, _y(axis, p.measured), _numbers(p)))
+    errors = f", with error bars of ±{z:g} standard errors of the difference" if spread else ""
     scale = "; logarithmic scale" if axis.kind == "log" else ""
     label = f"Measured and predicted values of {len(points)} cases"
-    return _panel(points, axis, label, *parts), f"Measured (marks) and predicted (bars){bars}{scale}."
+    predicted = tag("path", d=bars, class_="predicted")
+    return _panel(points, axis, label, predicted, *parts), f"Measured (marks) and predicted (bars){errors}{scale}."
 
 
 def _residuals(points: Sequence[_Point], exact: Sequence[_Point], claim: dict[str, Any]) -> tuple[Markup, str]:
@@ -197,7 +201,7 @@ def _seen(points: Sequence[_Point]) -> tuple[Markup, str]:
     """For "never" and "exists": whether what is looked for was seen, case by case."""
     axis = Axis("linear", -0.5, 1.5)
     words = [_left_of(_y(axis, v), t) for v, t in ((0.0, "not seen"), (1.0, "seen"))]
-    marks = [_mark(points, p, _y(axis, p.measured)) for p in points if math.isfinite(p.measured)]
+    marks = [_mark(points, p, _y(axis, p.measured), _numbers(p)) for p in points if math.isfinite(p.measured)]
     box = f"0 0 {WIDTH} {HEIGHT}"
     frame = _across(HEIGHT - BOTTOM, "axis")
     label = f"Seen or not seen in {len(points)} cases"

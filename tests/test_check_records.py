@@ -1,0 +1,82 @@
+"""The check that CI makes of a run's files finds nothing in sound ones, and something in every spoilt one."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ledger import document
+
+from icl_theory.report.page import page
+from icl_theory.report.records import write_json
+from icl_theory.report.spreadsheet import table
+
+SCRIPT = Path(__file__).parents[1] / ".ci" / "check_records.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("check_records", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    records = document()
+    (tmp_path / "report.html").write_text(page(records), encoding="utf-8")
+    (tmp_path / "records.csv").write_text(table(records), encoding="utf-8", newline="")
+    for claim in records["claims"]:
+        for found in claim["counterexamples"]:
+            write_json(tmp_path / found["file"], found["document"])
+    write_json(tmp_path / "records.json", records)
+    return tmp_path
+
+
+def problems(script: ModuleType, folder: Path, records: dict[str, Any]) -> list[str]:
+    checks = (script.page_problems, script.table_problems, script.counterexample_problems)
+    return [problem for check in checks for problem in check(folder, records)]
+
+
+def test_sound_files_pass(script: ModuleType, folder: Path) -> None:
+    assert problems(script, folder, json.loads((folder / "records.json").read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        (
+            "report.html",
+            '<article class="claim v-holds" id="equal" data-verdict="HOLDS"',
+            "<article",
+            "claims and verdicts",
+        ),
+        ("report.html", '<tr role="row" data-verdict="HOLDS"', '<tr data-verdict="FAILS"', "its ledger"),
+        ("report.html", "<main>", '<main><img src="x.png">', "<img>"),
+        ("report.html", "<main>", '<main><a href="https://example.org">', "<a>"),
+        ("report.html", "<main>", "<main>" + "x" * 2_000_001, "at most"),
+        ("records.csv", ",HOLDS,", ",FAILS,", "equal does not agree"),
+        ("records.csv", "\r\nfails,", "\r\nfalls,", "labels"),
+        ("counterexamples/fails.json", '"seed": 5', '"seed": 6', "not what the records say"),
+    ],
+)
+def test_spoilt_files_do_not(script: ModuleType, folder: Path, name: str, old: str, new: str, words: str) -> None:
+    path = folder / name
+    text = path.read_bytes().decode("utf-8")
+    assert old in text
+    path.write_bytes(text.replace(old, new, 1).encode("utf-8"))
+    found = problems(script, folder, document())
+    assert any(words in problem for problem in found), found
+
+
+def test_a_counterexample_that_is_missing_or_does_not_count_is_seen(script: ModuleType, folder: Path) -> None:
+    records = document()
+    records["claims"][1]["counterexamples"][0]["exact_confirmed"] = False
+    assert any("does not break" in problem for problem in problems(script, folder, records))
+    (folder / "counterexamples" / "fails.json").rename(folder / "counterexamples" / "other.json")
+    assert len(script.counterexample_problems(folder, document())) == 2
