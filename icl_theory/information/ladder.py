@@ -111,7 +111,7 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None, *, w
             result.dimensions = [layer.dimension for layer in runs.layers]
             result.reason = _singular(runs, setting)
             if with_sandwich:
-                result.sandwich, result.individual = ends(runs, setting, pairs, result.reason)
+                result.sandwich, result.individual = ends(runs, setting, reference, pairs, result.reason)
         if not result.reason:
             result.add([layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)])
             result.path.append(path_divergence(runs, setting, reference))
@@ -142,7 +142,7 @@ def bound_ladder(
     * `individual_sample`: (1/N) Σ_i sqrt(2 R² I(W; h_i)), by nested Monte Carlo where the pairs resolve it, otherwise
       from Σ_i I(W; h_i) ≤ I(W; H_s) (see `individual_information`);
     * `mutual_information`: of W_L alone; at L > 1 the value of `path_information`, by data processing;
-    * `path_information`: upper end of the sandwich, of W_{1:L};
+    * `path_information`: upper end of the sandwich, of W_{1:L}, its mixture half the prior of the next rung;
     * `path_gaussian`: a Gaussian prior on the path, which learns S from the layers before (see `path_divergence`);
     * `gaussian`: E KL(N(G_t, C_t) || N(m_t, K_t)), the prior being the push-forward of N(Σ_w, Cov(h hᵀ)/b);
     * `isotropic`: ½ Σ {d_t log(E[||G_t - g̃_t||² + tr C_t]/d_t) - E log det_V C_t} with g̃_t = A_t Σ_w B_t;
@@ -163,7 +163,7 @@ def bound_ladder(
     Raises: ValueError for anything out of range or inputs that are not Gaussian.
     Proved: individual_sample ≤ mutual_information ≤ path_information as quantities (the estimates within their errors);
     path_gaussian ≤ gaussian for invertible weights, equal at L = 1; gaussian ≤ isotropic ≤ isotropic_zero ≤
-    theorem_2_repaired at L = 1. With few pairs the sandwich's upper end may exceed `path_gaussian`.
+    theorem_2_repaired at L = 1. The sandwich's upper end is at most log 2 nats above `path_gaussian`.
     Source: Y Theorem 2, Lemmas 2, 3 and 6 (arXiv:2406.03768v2) as repaired; Bu, Zou and Veeravalli 2020; Gaussian
     rungs and support: new.
     """
