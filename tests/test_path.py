@@ -79,7 +79,7 @@ def test_density_of_the_path_under_its_prior(layers):
     gamma = SHOTS * root @ root.T
     joint = np.kron(np.ones((layers, layers)), gamma / N) + np.kron(np.eye(layers), (1 / SHOTS - 1 / N) * gamma)
     looks = runs.draws.looks.reshape(len(runs.accumulated), -1)
-    expected = multivariate_normal(np.tile(mean, layers), joint).logpdf(looks)
+    expected = multivariate_normal.logpdf(looks, np.tile(mean, layers), joint)
     np.testing.assert_allclose(path_log_density(runs, setting, reference), expected, rtol=1e-9)
 
 
