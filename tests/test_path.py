@@ -1,6 +1,7 @@
 """The Gaussian prior on the path: conditioning written out in full, the closed form, and the order of the rungs."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_density_of_the_path_under_its_prior(layers):
     setting, runs, reference = prepared(random_weights(1, layers=layers, dimension=3, scale=0.4))
     mean, root = reference
     gamma = SHOTS * root @ root.T
-    joint = np.kron(np.ones((layers, layers)), gamma / N) + np.kron(np.eye(layers), (1 / SHOTS - 1 / N) * gamma)
+    joint: Any = np.kron(np.ones((layers, layers)), gamma / N) + np.kron(np.eye(layers), (1 / SHOTS - 1 / N) * gamma)
     looks = runs.draws.looks.reshape(len(runs.accumulated), -1)
     expected = multivariate_normal.logpdf(looks, np.tile(mean, layers), joint)
     np.testing.assert_allclose(path_log_density(runs, setting, reference), expected, rtol=1e-9)
