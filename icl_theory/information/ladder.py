@@ -45,7 +45,10 @@ class BoundLadder:
     population: Estimate
     """E L_μ(W), in units of the loss."""
     sandwich: Sandwich
-    """Both ends of I(W; H_s) at L = 1, of the path information I(W_{1:L}; H_s) at L > 1."""
+    """Both ends of I(W; H_s) at L = 1, of the path information I(W_{1:L}; H_s) at L > 1.
+
+    Half of the upper end's mixture is the Gaussian prior on the path, see `sandwich`.
+    """
     support: tuple[int, ...]
     """d_S of every layer."""
     trivial: float
