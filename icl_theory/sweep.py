@@ -10,6 +10,7 @@ from icl_theory._numerics import generator
 from icl_theory.estimate import Estimate
 from icl_theory.information.ladder import Batches, BoundLadder, ladder_of
 from icl_theory.information.large_sample import look_information
+from icl_theory.information.losses import loss_range
 from icl_theory.information.simulation import Setting
 from icl_theory.risk import population_risk
 from icl_theory.tasks import LinearRegression
@@ -118,6 +119,7 @@ def rank_sweep(
     floor: float = 0.0,
     pairs: int | None = None,
     readout: str = "minus",
+    loss: str = "squared",
     progress: Callable[[int, int], None] | None = None,
     finished: Iterable[dict[str, Any]] = (),
     keep: Callable[[dict[str, Any]], None] | None = None,
@@ -129,7 +131,8 @@ def rank_sweep(
 
     Args:
         weights: a single model or an ensemble with a leading seeds axis, as `train` returns it.
-        task, demonstrations, shots, clip, samples, key, task_vector, floor, pairs, readout: as in `bound_ladder`.
+        task, demonstrations, shots, clip, samples, key, task_vector, floor, pairs, readout, loss: as in
+            `bound_ladder`.
         layers: counted from 0; all if None. modules: "value", "key", "query", "attention", "mlp" or "all".
         ranks: every rank from 1 to full if None; 0 (removing the module) only if asked for. Named twice, done once.
         rates: clipping rates ξ = 1 - r/side instead of ranks, rounded to a lower rank; rank 0 is refused.
@@ -150,6 +153,7 @@ def rank_sweep(
         None if rates is None else list(rates),
     )
     shots = _checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
+    loss_range(loss, clip)  # refuses an unknown loss
     rng = generator(key)
     drawn = task.sample_tasks(rng, 1)[0]
     vector = drawn if task_vector is None else _checks.array("task_vector", task_vector, (task.dim,))
@@ -161,7 +165,7 @@ def rank_sweep(
     def entry(setting: Setting, batches: Batches) -> _Entry:
         options = {"shots": shots, "samples": samples, "key": seed % 2**31, "readout": readout}
         risk = population_risk(setting.weights, task, **options)
-        return _Entry(ladder_of(setting, batches, clip, pairs, readout), risk)
+        return _Entry(ladder_of(setting, batches, clip, pairs, readout, loss), risk)
 
     for index, model in enumerate(models):
         full = Setting(checked(model, task.token_dimension), task, vector, demonstrations, shots, floor)

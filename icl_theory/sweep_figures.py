@@ -81,7 +81,7 @@ def _information_versus_support(records: Records) -> Figure:
         axis.plot(sizes, level, color="black", linestyle=":", label=label)
     axis.set(xlabel="dimension of the support, $\\sum_t d_t$", ylabel="nats", title="information and support")
     axis.set_ylim(0, None)
-    figure.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.06), ncols=2)
+    figure.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.29), ncols=2)
     saturated = any(record["sandwich"]["saturated"] for record in records)
     _note(figure, records, _BARS + " Lower end saturated at log K in places." * saturated)
     return figure

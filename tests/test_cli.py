@@ -161,6 +161,7 @@ def test_bounds_writes_records_and_figure_and_never_twice(cache: Path, tmp_path:
     assert again["sweep"] == json.loads(before)["sweep"]  # the same seed gives the same numbers
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_goes_on(cache: Path, tmp_path: Path) -> None:
     """Killed in the middle, resumed, and compared with a run that nobody disturbed; other settings are refused."""
     arguments = ("bounds", "--model", "random", "--seeds", "3", "--samples", "1500", "--out", str(tmp_path / "run"))

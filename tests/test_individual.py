@@ -10,6 +10,7 @@ from icl_theory import LinearRegression, bound_ladder, random_weights
 from icl_theory.information import ends
 from icl_theory.information.individual import exchanged_channel, individual_information, nested, resolvable
 from icl_theory.information.large_sample import look_information
+from icl_theory.information.sandwich import sandwich
 from icl_theory.information.simulation import Setting, draw, simulate
 from icl_theory.support import symmetric_coordinates
 from icl_theory.truncation import truncate_weights
@@ -129,5 +130,5 @@ def test_too_few_others_leave_only_the_sum():
     runs = simulate(setting, draw(setting, np.random.default_rng(0), 30))
     assert exchanged_channel(runs, setting, 30) is None
     channels = ends.path_channels(runs, setting, None)
-    whole = ends.ends(runs, setting, None, "")[0].upper
+    whole = sandwich(channels).upper
     assert individual_information(runs, setting, channels, whole, 30).value == whole.value

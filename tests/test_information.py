@@ -140,6 +140,46 @@ def test_population_loss_is_the_mean_of_empirical_losses():
     assert abs(losses.mean() - population_loss(p, TASK, W, 1.5)[0]) < 6 * error
 
 
+def test_sign_loss_against_counting_and_where_it_is_known():
+    rng = np.random.default_rng(0)
+    p = np.array([[0.2, -0.5], [-0.7, 1.1], [0.7, -1.1], [1.1, 0.7]])
+    tokens = TASK.sample_tokens(rng, np.broadcast_to(W, (4, 2)), 200_000)
+    exact = population_loss(p, TASK, W, 4.0, "sign")
+    counted = [np.mean(np.sign(t[:, :2] @ q) != np.sign(t[:, 2])) for q, t in zip(p, tokens, strict=True)]
+    np.testing.assert_allclose(empirical_loss(p, tokens, 4.0, "sign"), counted, rtol=1e-12)
+    np.testing.assert_allclose(exact, counted, atol=6 * 0.5 / math.sqrt(200_000))
+    assert exact[1] + exact[2] == pytest.approx(1.0, abs=1e-14)  # the opposite of a weight errs where it is right
+    assert exact[3] == pytest.approx(0.5, abs=1e-14)  # orthogonal: no better than chance
+    assert population_loss(np.zeros((1, 2)), TASK, W, 4.0, "sign")[0] == 0.5
+    assert empirical_loss(np.zeros((1, 2)), tokens[:1], 4.0, "sign")[0] == 0.5
+    clean = LinearRegression(2)
+    assert population_loss(W[None] * 3, clean, W, 4.0, "sign")[0] == pytest.approx(0.0, abs=1e-7)
+
+
+def test_a_loss_of_range_c_is_half_c_sub_gaussian():
+    """log E exp(λ(ℓ - Eℓ)) ≤ λ² R² / 2 on a grid, attained to second order by a fair coin; R below c/2 is refuted."""
+    rng, grid = np.random.default_rng(1), np.linspace(-6, 6, 49)
+    values = np.minimum(9 * rng.standard_normal(200_000) ** 2, 4.0), rng.integers(0, 2, 200_000).astype(float)
+    for loss, top in zip(values, (4.0, 1.0), strict=True):
+        centred = loss - loss.mean()
+        cumulants = np.array([np.log(np.mean(np.exp(t * centred))) for t in grid])
+        assert (cumulants <= grid**2 * (top / 2) ** 2 / 2 + 1e-12).all()
+    near = np.log(np.mean(np.exp(0.1 * (values[1] - values[1].mean()))))
+    assert near > 0.99 * 0.1**2 * 0.5**2 / 2
+
+
+def test_the_ladder_under_the_sign_loss():
+    weights = random_weights(2, layers=1, dimension=3, scale=2.0)
+    signs, squares = (bound_ladder(weights, TASK, **LADDER, loss=name) for name in ("sign", "squared"))
+    assert signs.trivial == 1.0
+    assert signs.information == squares.information
+    for name in ("gaussian", "isotropic"):
+        assert signs.rungs[name].value == pytest.approx(squares.rungs[name].value / 4)
+    assert abs(signs.gap.value) < 1
+    with pytest.raises(ValueError, match="loss: got 'hinge'"):
+        bound_ladder(weights, TASK, **LADDER, loss="hinge")
+
+
 def test_moment_covariance_against_samples():
     covariance = TASK.token_covariance(W)
     tokens = TASK.sample_tokens(np.random.default_rng(3), W[None], 400_000)[0]

@@ -1,14 +1,16 @@
 """The Gaussian prior on the path: conditioning written out in full, the closed form, and the order of the rungs."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from icl_theory import AttentionWeights, LinearRegression, bound_ladder, random_weights
 from icl_theory.information.channel import covariance_root
 from icl_theory.information.large_sample import fourth_moment, look_correction, look_information
-from icl_theory.information.path import path_divergence
+from icl_theory.information.path import path_divergence, path_log_density
 from icl_theory.information.simulation import Setting, draw, gaussian_moment_covariance, simulate
 from icl_theory.support import symmetric_coordinates
 from icl_theory.truncation import truncate_weights
@@ -68,6 +70,36 @@ def test_filter_against_conditioning_in_full(cuts, floor):
     np.testing.assert_allclose(
         path_divergence(runs, setting, reference), conditioned(setting, runs, reference), rtol=1e-8
     )
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_density_of_the_path_under_its_prior(layers):
+    """All looks at once: a normal vector with covariance Γ/N between any two, plus (1/b - 1/N) Γ within one."""
+    setting, runs, reference = prepared(random_weights(1, layers=layers, dimension=3, scale=0.4))
+    mean, root = reference
+    gamma = SHOTS * root @ root.T
+    joint: Any = np.kron(np.ones((layers, layers)), gamma / N) + np.kron(np.eye(layers), (1 / SHOTS - 1 / N) * gamma)
+    looks = runs.draws.looks.reshape(len(runs.accumulated), -1)
+    expected = multivariate_normal.logpdf(looks, np.tile(mean, layers), joint)
+    np.testing.assert_allclose(path_log_density(runs, setting, reference), expected, rtol=1e-9)
+
+
+def test_density_of_a_truncated_path_with_a_floor():
+    weights = truncate_weights(random_weights(1, layers=1, dimension=3), layer=0, module="value", rank=2)
+    setting, runs, (mean, root) = prepared(weights, floor=0.03)
+    layer = runs.layers[0]
+    covariance = layer.maps[0] @ root @ root.T @ layer.maps[0].T + 0.03 * np.eye(layer.dimension)
+    expected = multivariate_normal.logpdf(layer.outputs, layer.maps[0] @ mean, covariance)
+    np.testing.assert_allclose(path_log_density(runs, setting, (mean, root)), expected, rtol=1e-9)
+
+
+def test_the_sandwich_is_never_far_above_the_prior_on_the_path():
+    """Saturated by far: without the prior's half the upper end would stand nats above it."""
+    options = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 40, "key": 5, "task_vector": W}
+    found = bound_ladder(random_weights(2, layers=4, dimension=3, scale=0.3), TASK, **options)
+    error = math.hypot(found.information["path_gaussian"].stderr, found.sandwich.upper.stderr)
+    assert found.sandwich.saturated
+    assert found.sandwich.upper.value < found.information["path_gaussian"].value + math.log(2) + 6 * error
 
 
 @pytest.mark.parametrize("layers", [1, 2, 5])

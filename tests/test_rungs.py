@@ -1,6 +1,7 @@
 """The terms of every rung along two noisy layers, the sandwich, the floor and the sweep, each against a slow twin."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from icl_theory import (
 )
 from icl_theory.information.channel import covariance_root
 from icl_theory.information.rungs import layer_terms
+from icl_theory.information.sandwich import sandwich
 from icl_theory.information.simulation import Setting, draw, gaussian_moment_covariance, simulate
 from icl_theory.support import symmetric_coordinates
 from icl_theory.truncation import truncate_weights
@@ -69,6 +71,60 @@ def test_standard_errors_against_the_jackknife():
     errors = np.std(left_out, axis=0) * math.sqrt(count - 1)
     assert ends.upper.stderr == pytest.approx(errors[1], rel=0.006)
     assert ends.lower.stderr == pytest.approx(errors[0], rel=0.012)
+
+
+def gaussian_table(count, seed=2):
+    """w = h + n in two dimensions: outputs, log p(w_i | h_j) up to a constant, and the log of the true marginal."""
+    rng = np.random.default_rng(seed)
+    inputs = 2 * rng.standard_normal((count, 2))
+    outputs = inputs + rng.standard_normal((count, 2))
+    log_p = -0.5 * ((outputs[:, None] - inputs[None]) ** 2).sum(-1)
+    return TableChannel(log_p), -0.5 * (outputs**2).sum(-1) / 5 - math.log(5)
+
+
+@dataclass
+class TableChannel:
+    """A channel whose densities are written down."""
+
+    table: np.ndarray
+
+    @property
+    def samples(self):
+        return len(self.table)
+
+    def log_density(self, rows):
+        return self.table[rows].copy()
+
+
+def upper_with_prior(log_p, prior):
+    """The upper end with a half of the mixture given to q, with loops."""
+    total, count = 0.0, len(log_p)
+    for i in range(count):
+        others = sum(math.exp(log_p[i, j]) for j in range(count) if j != i) / (count - 1)
+        total += log_p[i, i] - math.log(0.5 * others + 0.5 * math.exp(prior[i]))
+    return total / count
+
+
+def test_a_prior_takes_half_of_the_mixture():
+    channel, prior = gaussian_table(40)
+    found, plain = sandwich([channel], prior=prior), sandwich([channel])
+    assert found.upper.value == pytest.approx(upper_with_prior(channel.table, prior), rel=1e-12)
+    assert found.lower == plain.lower
+    left_out = [
+        upper_with_prior(np.delete(np.delete(channel.table, k, 0), k, 1), np.delete(prior, k)) for k in range(40)
+    ]
+    assert found.upper.stderr == pytest.approx(np.std(left_out) * math.sqrt(39), rel=0.05)
+
+
+def test_a_prior_keeps_the_upper_end_above_the_truth_and_bounded():
+    truth = math.log(5)  # ½ · 2 · log(1 + 4)
+    found = [sandwich([c], prior=q).upper.value for c, q in (gaussian_table(100, seed) for seed in range(60))]
+    assert np.mean(found) > truth - 6 * np.std(found) / math.sqrt(60)
+    channel, prior = gaussian_table(100)
+    own = np.diag(channel.table)
+    for q in (prior, prior - 50.0, np.full(100, -1e300)):  # however bad q is, it costs log 2 at most
+        assert sandwich([channel], prior=q).upper.value <= sandwich([channel]).upper.value + math.log(2) + 1e-12
+    assert sandwich([channel], prior=prior).upper.value <= (own - prior).mean() + math.log(2) + 1e-12
 
 
 def restricted(vectors, basis):

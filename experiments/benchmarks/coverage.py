@@ -1,7 +1,7 @@
 """Whether the intervals of gap and information at L = 1 contain the reference value as often as they say.
 
-200 repetitions with seeds of their own. References: the gap and the Gaussian rung from 60 000 runs; the information of
-a one-dimensional channel by quadrature over all demonstrations. Exit status 1 where a rate lies more than three
+200 repetitions with seeds of their own. References: the gap and the Gaussian rung from 60 000 runs; the information
+of a one-dimensional channel by quadrature over all demonstrations. Exit status 1 where a rate lies more than three
 binomial standard errors from its nominal value (below it, for one-sided intervals of the ends of the sandwich).
 """
 

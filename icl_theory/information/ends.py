@@ -3,6 +3,7 @@
 from icl_theory.estimate import Estimate
 from icl_theory.information.channel import Channel, PathChannel, SharedChannel, with_floor
 from icl_theory.information.individual import individual_information
+from icl_theory.information.path import Reference, path_log_density
 from icl_theory.information.sandwich import Sandwich, sandwich
 from icl_theory.information.simulation import Runs, Setting
 
@@ -10,7 +11,9 @@ _PATH_PAIRS = 256  # outputs in a path sandwich whose maps depend on the path: a
 _PAIRS = 4096
 
 
-def ends(runs: Runs, setting: Setting, pairs: int | None, reason: str) -> tuple[Sandwich, Estimate]:
+def ends(
+    runs: Runs, setting: Setting, reference: Reference, pairs: int | None, reason: str
+) -> tuple[Sandwich, Estimate]:
     """Both ends of I(W_{1:L}; H_s), and Σ_i I(W; h_i) from above; infinite with the reason where there is one."""
     if reason:
         found = Sandwich.infinite(reason)
@@ -18,7 +21,8 @@ def ends(runs: Runs, setting: Setting, pairs: int | None, reason: str) -> tuple[
     channels = path_channels(runs, setting, pairs)
     if not channels:
         return Sandwich(Estimate(0.0), Estimate(0.0), False), Estimate(0.0)
-    found = sandwich(channels)
+    prior = path_log_density(runs, setting, reference)[: channels[0].samples]
+    found = sandwich(channels, prior=prior)
     return found, individual_information(runs, setting, channels, found.upper, channels[0].samples)
 
 

@@ -11,7 +11,7 @@ from icl_theory._numerics import generator
 from icl_theory.estimate import Estimate, generalization_bound
 from icl_theory.information.channel import covariance_root
 from icl_theory.information.ends import ends
-from icl_theory.information.losses import empirical_loss, population_loss
+from icl_theory.information.losses import empirical_loss, loss_range, population_loss
 from icl_theory.information.path import path_divergence
 from icl_theory.information.rungs import RUNGS, Collected, layer_terms, mean_estimate, rung_information
 from icl_theory.information.sandwich import Sandwich
@@ -41,11 +41,14 @@ class BoundLadder:
     information: dict[str, Estimate]
     """Nats: the first rung of Σ_i I(W; h_i), the second of I(W_L; H_s), the others of I(W_{1:L}; H_s)."""
     gap: Estimate
-    """Measured gap of the clipped squared error."""
+    """Measured gap of the loss."""
     population: Estimate
-    """E L_μ(W) of the clipped squared error, in units of the loss."""
+    """E L_μ(W), in units of the loss."""
     sandwich: Sandwich
-    """Both ends of I(W; H_s) at L = 1, of the path information I(W_{1:L}; H_s) at L > 1."""
+    """Both ends of I(W; H_s) at L = 1, of the path information I(W_{1:L}; H_s) at L > 1.
+
+    Half of the upper end's mixture is the Gaussian prior on the path, see `sandwich`.
+    """
     support: tuple[int, ...]
     """d_S of every layer."""
     trivial: float
@@ -111,7 +114,7 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None, *, w
             result.dimensions = [layer.dimension for layer in runs.layers]
             result.reason = _singular(runs, setting)
             if with_sandwich:
-                result.sandwich, result.individual = ends(runs, setting, pairs, result.reason)
+                result.sandwich, result.individual = ends(runs, setting, reference, pairs, result.reason)
         if not result.reason:
             result.add([layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)])
             result.path.append(path_divergence(runs, setting, reference))
@@ -132,17 +135,19 @@ def bound_ladder(
     floor: float = 0.0,
     pairs: int | None = None,
     readout: str = "minus",
+    loss: str = "squared",
 ) -> BoundLadder:
     """Upper bounds sqrt(2 R² I / N) on the gap E[L_μ(W) - L_{H_s}(W)], R = c/2, and the gap, for one fixed task.
 
     H_s are N tokens of the task w; W = W_L of the trajectory W_t = W_{t-1} + G_t + (C_t + ε² Π_t)^{1/2} n_t with fresh
-    noise in every layer, Π_t the projection on the support V_t. The loss is min((ŷ - y)², c) of the query readout.
+    noise in every layer, Π_t the projection on the support V_t. The loss is min((ŷ - y)², c) of the query readout, or
+    with loss="sign" the 0-1 loss of its sign, for which R = 1/2.
     The rungs with d_t = dim V_t, the first an upper bound on Σ_i I(W; h_i), the others on I(W_{1:L}; H_s):
 
     * `individual_sample`: (1/N) Σ_i sqrt(2 R² I(W; h_i)), by nested Monte Carlo where the pairs resolve it, otherwise
       from Σ_i I(W; h_i) ≤ I(W; H_s) (see `individual_information`);
     * `mutual_information`: of W_L alone; at L > 1 the value of `path_information`, by data processing;
-    * `path_information`: upper end of the sandwich, of W_{1:L};
+    * `path_information`: upper end of the sandwich, of W_{1:L}, its mixture half the prior of the next rung;
     * `path_gaussian`: a Gaussian prior on the path, which learns S from the layers before (see `path_divergence`);
     * `gaussian`: E KL(N(G_t, C_t) || N(m_t, K_t)), the prior being the push-forward of N(Σ_w, Cov(h hᵀ)/b);
     * `isotropic`: ½ Σ {d_t log(E[||G_t - g̃_t||² + tr C_t]/d_t) - E log det_V C_t} with g̃_t = A_t Σ_w B_t;
@@ -157,13 +162,13 @@ def bound_ladder(
         samples: Monte Carlo runs, at least 16. key: a jax.random.key or a whole number; the same key gives common
             random numbers.
         floor: ε² ≥ 0. pairs: runs used in the sandwich (all up to 4096; 256 where maps depend on the path).
-        readout: "minus" or "plus".
+        readout: "minus" or "plus". loss: "squared" (clipped at `clip`) or "sign" (`clip` is then without effect).
 
     Returns: `BoundLadder`; information in nats, bounds and gap in units of the loss.
     Raises: ValueError for anything out of range or inputs that are not Gaussian.
     Proved: individual_sample ≤ mutual_information ≤ path_information as quantities (the estimates within their errors);
     path_gaussian ≤ gaussian for invertible weights, equal at L = 1; gaussian ≤ isotropic ≤ isotropic_zero ≤
-    theorem_2_repaired at L = 1. With few pairs the sandwich's upper end may exceed `path_gaussian`.
+    theorem_2_repaired at L = 1. The sandwich's upper end is at most log 2 nats above `path_gaussian`.
     Source: Y Theorem 2, Lemmas 2, 3 and 6 (arXiv:2406.03768v2) as repaired; Bu, Zou and Veeravalli 2020; Gaussian
     rungs and support: new.
     """
@@ -177,14 +182,17 @@ def bound_ladder(
     if pairs is not None:
         pairs = _checks.integer("pairs", pairs, FEWEST_RUNS, samples, "use at most all runs")
     _checks.choice("readout", readout, ("minus", "plus"))
+    loss_range(loss, clip)  # refuses an unknown loss
     rng = generator(key)
     drawn = task.sample_tasks(rng, 1)[0]
     vector = drawn if task_vector is None else _checks.array("task_vector", task_vector, (task.dim,))
     setting = Setting(weights, task, vector, demonstrations, shots, floor)
-    return ladder_of(setting, Batches(setting, int(rng.integers(2**62)), samples), clip, pairs, readout)
+    return ladder_of(setting, Batches(setting, int(rng.integers(2**62)), samples), clip, pairs, readout, loss)
 
 
-def ladder_of(setting: Setting, batches: Iterable[Draws], clip: float, pairs: int | None, readout: str) -> BoundLadder:
+def ladder_of(
+    setting: Setting, batches: Iterable[Draws], clip: float, pairs: int | None, readout: str, loss: str = "squared"
+) -> BoundLadder:
     """`bound_ladder` on draws that may be shared between weights."""
     try:
         collected = _collect(setting, batches, pairs)
@@ -196,14 +204,15 @@ def ladder_of(setting: Setting, batches: Iterable[Draws], clip: float, pairs: in
     losses = []
     for accumulated, tokens in collected.outputs:
         p = implied_weights(accumulated, readout)
-        population = population_loss(p, setting.task, setting.task_vector, clip)
-        losses.append((population, population - empirical_loss(p, tokens, clip)))
+        population = population_loss(p, setting.task, setting.task_vector, clip, loss)
+        losses.append((population, population - empirical_loss(p, tokens, clip, loss)))
     terms["population"], terms["gap"] = (np.concatenate(parts) for parts in zip(*losses, strict=True))
+    largest = loss_range(loss, clip)
     rungs = {
-        name: generalization_bound(information[name], range_constant=clip / 2, demonstrations=setting.demonstrations)
+        name: generalization_bound(information[name], range_constant=largest / 2, demonstrations=setting.demonstrations)
         for name in RUNGS
     }
     gap, population = (mean_estimate(terms[name], "unbiased", "loss") for name in ("gap", "population"))
     return BoundLadder(
-        rungs, information, gap, population, collected.sandwich, tuple(collected.dimensions), clip, terms
+        rungs, information, gap, population, collected.sandwich, tuple(collected.dimensions), largest, terms
     )

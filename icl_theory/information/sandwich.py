@@ -34,10 +34,13 @@ class Sandwich:
         return cls(end, end, False)
 
 
-def sandwich(channels: Sequence[Channel], *, block_entries: int = 2**23) -> Sandwich:
+def sandwich(channels: Sequence[Channel], *, prior: np.ndarray | None = None, block_entries: int = 2**23) -> Sandwich:
     """upper = E[log p_ii - log (1/(K-1)) Σ_{j≠i} p_ij], lower = E[log p_ii - log (1/K) Σ_j p_ij], p_ij = p(w_i|H_j).
 
     Several channels are independent given H: their log densities add. Memory is linear in K (blocks of rows).
+    `prior` (K,), log q(w_i) of a fixed density q in the same coordinates, makes the mixture of the upper end half q,
+    half the other inputs: still a density that does not know H_i, so still an upper bound, and at most log 2 above
+    what q alone or the inputs alone give, however large the information.
     The standard error uses the influence of each sample both as an output and as an input of the others' mixtures.
     Calibrated on known channels (experiments/calibration.py): right up to about log K - 2 nats, but for the upper end
     too small where few outputs carry it, that is d = 1 above some 3 nats, or heavy tails; it then lies far above I.
@@ -58,7 +61,12 @@ def sandwich(channels: Sequence[Channel], *, block_entries: int = 2**23) -> Sand
             if end == "upper":
                 log_p[index - start, index] = -np.inf
             total = np.asarray(logsumexp(log_p, axis=1))
-            terms[end][rows] = own - total + np.log(count if end == "lower" else count - 1)
+            level = total - np.log(count if end == "lower" else count - 1)
+            if end == "upper" and prior is not None:
+                mixed = np.logaddexp(level, prior[rows]) - np.log(2)
+                total = total + np.log(2) + mixed - level  # a share is weighted by the mixture's own part
+                level = mixed
+            terms[end][rows] = own - level
             shares[end] += np.exp(log_p - total[:, None]).sum(axis=0)
     ends = {}
     for end in ("lower", "upper"):

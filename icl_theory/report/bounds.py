@@ -53,6 +53,8 @@ class SweepConfig:
     """Training steps."""
     clip: float = 4.0
     """c, where the squared error is clipped; also the trivial bound."""
+    loss: Literal["squared", "sign"] = "squared"
+    """Squared error clipped at c, or the 0-1 loss of the sign of the prediction."""
     floor: float = 0.0
     """Variance of the noise floor added on the support."""
     seed: int = 0
@@ -97,6 +99,7 @@ def run(
         ranks=config.ranks or None,
         rates=config.rates or None,
         floor=config.floor,
+        loss=config.loss,
         progress=lambda done, total: tell("bound versus rank", done, total),
         finished=journal.finished if journal else (),
         keep=journal.add if journal else None,
