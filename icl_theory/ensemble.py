@@ -20,7 +20,7 @@ CHUNK_ENTRIES = 2**22
 """Most random numbers drawn ahead for one compiled chunk of steps (16 MiB in float32)."""
 CHUNKS = 10
 """Fewest chunks of a run, hence the fewest calls of `progress`."""
-CHUNKS_WITH_STOP = 40
+CHUNKS_WITH_STOP = 24
 """Fewest chunks where every border may be the end: a finer grid wastes fewer steps, each border costs about 1 ms."""
 CLIP_FACTOR, CLIP_MEMORY = 16.0, 0.95
 """A gradient may be so many times as long as those of the last twenty steps or so."""

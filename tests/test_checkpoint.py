@@ -93,6 +93,25 @@ def test_interrupted_again_and_again(whole: TrainResult, tmp_path: Path) -> None
     assert_same(run(tmp_path, resume=True), whole)  # a run that had ended gives its result again
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"tasks": 5, "prompts_per_task": 2, "heads": 2, "tied": True},
+        {"kind": "softmax", "mask": "causal", "hidden": 5, "activation": "relu"},
+        {"task": LinearRegression(3, inputs="uniform"), "layers": 1},
+    ],
+    ids=["finite set of heads", "softmax", "uniform"],
+)
+def test_every_model_and_source_goes_on_bit_identically(tmp_path: Path, model: dict) -> None:
+    """A finite set is drawn anew from the key at every start, and must come out the same."""
+    with pytest.raises(CutOffError):
+        run(tmp_path, until=9, **model)
+    assert_same(run(tmp_path, resume=True, **model), run(**model))
+    other = {"tasks": 6} | {k: v for k, v in model.items() if k != "tasks"}
+    with pytest.raises(ValueError, match="tasks 6"):
+        run(tmp_path, resume=True, **other)
+
+
 def test_every_nth_chunk_and_the_end(tmp_path: Path) -> None:
     train(TASK, 0, layers=1, shots=7, steps=STEPS, seeds=2, batch=4, checkpoints=Checkpoints(tmp_path, every=3))
     assert steps(tmp_path) == [9, 18, 23]
