@@ -245,10 +245,11 @@ def stopped(directory: Path | None = None, resume: bool = False, cut_at: int | N
 def test_what_is_told_is_complete_after_a_resume(tmp_path: Path) -> None:
     """Excess and losses of the chunks before the interruption are told again, and the stop comes at the same step."""
     result, told = stopped()
-    assert [record.step for record in told] == list(range(10, told[-1].step + 1, 10))
-    assert 40 < told[-1].step < 400
+    width = told[0].step
+    assert [record.step for record in told] == list(range(width, told[-1].step + 1, width))
+    assert 2 * width < told[-1].step < 400
     with pytest.raises(CutOffError):
-        stopped(tmp_path, cut_at=40)
+        stopped(tmp_path, cut_at=2 * width)
     for _ in range(2):  # the second time the run has already ended
         again, told_again = stopped(tmp_path, resume=True)
         assert_same(again, result)
