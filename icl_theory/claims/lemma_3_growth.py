@@ -30,6 +30,7 @@ CLAIM = Claim(
     "grows linearly is the ladder's Gaussian rung, whose priors do not learn from W_{t-1}.",
     controls=(
         Control("a second look without the first", {"measure": _alone, "predict": lambda case: 1.0}, Verdict.HOLDS),
+        Control("later looks add nothing", {"predict": lambda case: np.zeros(2)}),
         Control("a third of the first at most", {"relation": "at most", "predict": lambda case: np.full(2, 1 / 3)}),
     ),
     cases=cases,
