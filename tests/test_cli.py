@@ -204,19 +204,32 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
     assert "without a compilation cache" in done.stderr
 
 
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from icl_theory.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command as a terminal starts it: what a shell starts in the background inherits an interrupt that is ignored."""
+
+
 def test_an_interrupt_is_one_line_and_status_130(cache: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "icl_theory", "bounds", "--steps", "10000000"],
+        [sys.executable, "-c", INTERRUPTIBLE, "bounds", "--steps", "10000000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "XDG_CACHE_HOME": str(cache)},
     )
-    assert process.stderr is not None
-    while "training" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=60)
+    try:
+        assert process.stderr is not None
+        while "training" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 130
     assert rest.strip().splitlines()[-1] == "icl-theory: interrupted"
     assert "Traceback" not in rest
