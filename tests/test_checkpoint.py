@@ -267,7 +267,7 @@ place, mode = sys.argv[1:]
 store = None if mode == "plain" else Checkpoints(place + "/checkpoints", resume=mode == "resume")
 print("ready", flush=True)
 task = LinearRegression(4, noise_std=0.2)
-result = train(task, 3, layers=2, shots=9, steps=600, seeds=3, batch=64, checkpoints=store)
+result = train(task, 3, layers=2, shots=9, steps=4000, seeds=3, batch=64, checkpoints=store)
 np.savez(place + "/result.npz", losses=result.losses, value=result.weights.value, query=result.weights.query)
 """
 
