@@ -22,7 +22,7 @@ from icl_theory.report.run_directory import metrics_file
 
 FILES = ["checkpoints", "config.json", "loss.pdf", "loss.png", "metrics.jsonl", "weights.npz"]
 QUICK = ("train", "--dim", "3", "--shots", "8", "--steps", "60", "--seeds", "2", "--batch", "16")
-LONG = ("train", "--layers", "3", "--steps", "1500", "--batch", "128", "--seeds", "3")
+LONG = ("train", "--layers", "3", "--steps", "5000", "--batch", "128", "--seeds", "3")
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
