@@ -3,9 +3,7 @@
 python experiments/calibration.py --out runs/calibration
 """
 
-import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +12,8 @@ from rich.table import Table
 from icl_theory.information.calibration import CalibrationRecord, calibration_table, informative_limits
 from icl_theory.information.known_channels import FAMILIES, known_channels
 from icl_theory.report.console import LiveProgress
-from icl_theory.report.records import prepare_directory, write_json
+from icl_theory.report.records import write_json
+from icl_theory.report.run_directory import from_arguments
 
 SEED, Z, SHARE = 0, 1.96, 0.5
 INFORMATIONS = (0.01, 0.1, 1.0, 3.0, 5.0, 10.0, 20.0)  # nats
@@ -57,14 +56,7 @@ def limits(records: list[CalibrationRecord]) -> Table:
 
 def main() -> int:
     """Print both tables and write `records.json`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/calibration"), help="run directory")
-    parser.add_argument("--overwrite", action="store_true", help="replace the records of an earlier run")
-    arguments = parser.parse_args()
-    try:
-        out = prepare_directory(arguments.out, arguments.overwrite)
-    except ValueError as error:
-        parser.error(str(error))
+    out = from_arguments(__doc__, "runs/calibration")
     console, everything = Console(width=150), []
     for part in PARTS:
         channels = known_channels(part["families"], part["dimensions"], INFORMATIONS)

@@ -3,16 +3,15 @@
 python experiments/noise_gaussianity.py --out runs/noise_gaussianity
 """
 
-import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from icl_theory import LinearRegression, normality_audit, random_weights
-from icl_theory.report.records import prepare_directory, write_json
+from icl_theory.report.records import write_json
+from icl_theory.report.run_directory import from_arguments
 from icl_theory.truncation import truncate_weights
 
 DIM, SEED, SAMPLES = 5, 0, 1000
@@ -22,14 +21,7 @@ RANKS = (6, 1)  # of W_V: d_S = 21 and 6
 
 def main() -> int:
     """Print the table and write `records.json`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/noise_gaussianity"), help="run directory")
-    parser.add_argument("--overwrite", action="store_true", help="replace the records of an earlier run")
-    arguments = parser.parse_args()
-    try:
-        out = prepare_directory(arguments.out, arguments.overwrite)
-    except ValueError as error:
-        parser.error(str(error))
+    out = from_arguments(__doc__, "runs/noise_gaussianity")
     heads = ("N", "b", "d", "exact kurtosis / d(d+2) - 1", "distance", "p skewness", "p kurtosis", "p Henze-Zirkler")
     table, records = Table(*heads, title=f"{SAMPLES} subsets each"), []
     task, rng = LinearRegression(DIM, noise_std=0.5), np.random.default_rng(SEED)

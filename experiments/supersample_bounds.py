@@ -3,10 +3,8 @@
 python experiments/supersample_bounds.py --out runs/supersample_bounds
 """
 
-import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -23,7 +21,8 @@ from icl_theory import (
     train,
 )
 from icl_theory.information.supersample import RUNGS
-from icl_theory.report.records import prepare_directory, write_json
+from icl_theory.report.records import write_json
+from icl_theory.report.run_directory import from_arguments
 
 DIM, SEED, SUPERSAMPLES, CLIP = 5, 0, 200, 4.0
 DEMONSTRATIONS = (5, 10, 20, 40)
@@ -45,14 +44,7 @@ def models() -> Iterator[tuple[str, AttentionWeights, Task, dict[str, Any]]]:
 
 def main() -> int:
     """Print the table and write `records.json`; 1 if a bound lies below its gap by six standard errors."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/supersample_bounds"), help="run directory")
-    parser.add_argument("--overwrite", action="store_true", help="replace the records of an earlier run")
-    arguments = parser.parse_args()
-    try:
-        out = prepare_directory(arguments.out, arguments.overwrite)
-    except ValueError as error:
-        parser.error(str(error))
+    out = from_arguments(__doc__, "runs/supersample_bounds")
     title = f"{SUPERSAMPLES} supersamples; bounds of 1 (0-1 loss) and {CLIP:g} (clipped) say nothing"
     table, records, sound = Table("model", "levels", "N", "gap", *RUNGS, title=title), [], True
     for name, weights, task, options in models():

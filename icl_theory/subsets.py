@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from icl_theory import _checks
-from icl_theory._numerics import generator
 from icl_theory.estimate import Estimate, generalization_bound
-from icl_theory.information.ladder import FEWEST_RUNS, Batches, ladder_of
+from icl_theory.information.ladder import FEWEST_RUNS, Batches, fixed_task, ladder_of
 from icl_theory.information.losses import empirical_loss, population_loss
 from icl_theory.information.rungs import mean_estimate
 from icl_theory.information.simulation import Draws, Setting, draw, simulate
+from icl_theory.risk import READOUTS
 from icl_theory.support import symmetric_coordinates
 from icl_theory.tasks import LinearRegression
 from icl_theory.trajectory import implied_weights
-from icl_theory.weights import AttentionWeights, checked
+from icl_theory.weights import AttentionWeights
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SharedSubsets:
     fresh_correlation: list[Estimate]
     """The same with fresh noise."""
     shift: Estimate
-    """||E W_L with one subset - E W_L fresh||_F / (E||W_L - E W_L||² fresh)^{1/2}: the means differ as well."""
+    """||E W_L with one subset - E W_L fresh||_F² / E||W_L - E W_L||² fresh: the means differ as well."""
     information: dict[str, Estimate]
     """Nats: "mutual_information" and "gaussian" of one look for all layers, "fresh_path_gaussian" of a look in each."""
     bounds: dict[str, Estimate]
@@ -92,7 +92,10 @@ def correlation_with_first(noise: np.ndarray) -> list[Estimate]:
 
 
 def _shift(shared: np.ndarray, fresh: np.ndarray) -> Estimate:
-    """Distance of the means in units of the fresh spread, without the bias of a squared norm of noise."""
+    """Squared distance of the means over the fresh spread, without the bias of a squared norm of noise.
+
+    It can come out below zero where there is no shift; a square root of it would have to hide that.
+    """
     count = len(shared)
     difference = (shared - fresh).reshape(count, -1)
     mean = difference.mean(axis=0)
@@ -100,11 +103,7 @@ def _shift(shared: np.ndarray, fresh: np.ndarray) -> Estimate:
     # |mean|² exceeds the squared distance by tr Cov / K on average.
     square = float(mean @ mean - difference.var(axis=0, ddof=1).sum() / count)
     error = 2 * float((difference @ mean).std(ddof=1)) / np.sqrt(count)
-    value = np.sqrt(max(square, 0.0))
-    slope = 1 / (2 * value) if square > error else 1 / np.sqrt(max(error, 1e-300))
-    note = "" if square > 0 else "no distance beyond its error"
-    root = float(np.sqrt(spread))
-    return Estimate(float(value / root), float(slope * error / root), count, "unbiased", "standard deviations", note)
+    return Estimate(square / spread, error / spread, count, "unbiased", "variances")
 
 
 def _gap(setting: Setting, accumulated: np.ndarray, tokens: np.ndarray, clip: float, readout: str) -> Estimate:
@@ -136,20 +135,15 @@ def shared_subsets(
     Source: new; Y Assumption 1 (arXiv:2406.03768v2) is what it measures.
     """
     task.require_gaussian_inputs("the comparison of subsets")
-    weights = checked(weights, task.token_dimension)
-    count = _checks.integer("demonstrations", demonstrations, 2, None, "noise needs two demonstrations")
-    shots = _checks.integer("shots", shots, 1, count - 1, "show at least one and not all of them")
+    setting, seed = fixed_task(
+        weights, task, demonstrations=demonstrations, shots=shots, samples=samples, key=key, task_vector=task_vector
+    )
     clip = _checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
-    samples = _checks.integer("samples", samples, FEWEST_RUNS, None, "fewer give no honest error bar")
-    _checks.choice("readout", readout, ("minus", "plus"))
-    rng = generator(key)
-    drawn = task.sample_tasks(rng, 1)[0]
-    vector = drawn if task_vector is None else _checks.array("task_vector", task_vector, (task.dim,))
-    setting = Setting(weights, task, vector, count, shots)
+    count = setting.demonstrations
+    _checks.choice("readout", readout, READOUTS)
     if count - 1 < setting.coordinates:
         got = f"N - 1 = {count - 1} below d_S = {setting.coordinates}"
         raise _checks.refuse("demonstrations", got, "N - 1 ≥ d_S", "use more of them")
-    seed = int(rng.integers(2**62))
     fresh = draw(setting, np.random.default_rng(seed), samples)
     (noise, last), (subset_noise, subset_last) = (
         layer_noise(setting, draws) for draws in (fresh, with_subset(fresh, setting))

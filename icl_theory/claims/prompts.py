@@ -1,6 +1,7 @@
 """Squared errors of models on common prompts: what the claims about trained populations compare."""
 
 from functools import lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,14 +26,14 @@ def moments(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) -> tu
 
 
 @jax.jit
-def _implied(weights: AttentionWeights, stack: jax.Array) -> jax.Array:
+def _implied(weights: AttentionWeights, stack: Any) -> Any:
     return final_implied_weights(weights, jnp.moveaxis(stack, 0, -1), "minus").T
 
 
 @float64
 def implied(weights: AttentionWeights, stack: np.ndarray) -> np.ndarray:
     """p with ŷ = p · x_q for every S of the stack, shape (prompts, d_x)."""
-    return _implied(checked(weights), stack)  # type: ignore[return-value]
+    return _implied(checked(weights), stack)
 
 
 def errors(case: Case, weights: AttentionWeights, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:

@@ -59,7 +59,7 @@ def _examine(claim: Claim, workshop: Workshop) -> Outcome:
     """The outcome of one claim. Raises: ValueError naming the package if a claim from outside breaks down."""
     try:
         return examine(claim, workshop, z=STANDARD_ERRORS)
-    except Exception as error:
+    except Exception as error:  # of our own claims it is passed on; of a foreign one the package must be named
         package = package_of(claim.label)
         if package is None:
             raise

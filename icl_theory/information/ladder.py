@@ -23,6 +23,7 @@ from icl_theory.information.simulation import (
     gaussian_moment_covariance,
     simulate,
 )
+from icl_theory.risk import READOUTS
 from icl_theory.support import symmetric_coordinates
 from icl_theory.tasks import LinearRegression
 from icl_theory.trajectory import implied_weights
@@ -173,21 +174,48 @@ def bound_ladder(
     rungs and support: new.
     """
     task.require_gaussian_inputs("the bound ladder")
+    setting, seed = fixed_task(
+        weights,
+        task,
+        demonstrations=demonstrations,
+        shots=shots,
+        samples=samples,
+        key=key,
+        task_vector=task_vector,
+        floor=floor,
+    )
+    if pairs is not None:
+        pairs = _checks.integer("pairs", pairs, FEWEST_RUNS, samples, "use at most all runs")
+    _checks.choice("readout", readout, READOUTS)
+    clip = _checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
+    loss_range(loss, clip)  # refuses an unknown loss
+    return ladder_of(setting, Batches(setting, seed, samples), clip, pairs, readout, loss)
+
+
+def fixed_task(
+    weights: AttentionWeights,
+    task: LinearRegression,
+    *,
+    demonstrations: int,
+    shots: int,
+    samples: int,
+    key: Any,
+    task_vector: Any,
+    floor: float = 0.0,
+) -> tuple[Setting, int]:
+    """The checked setting of one fixed task, drawn from `key` if it is not given, and the seed of its runs.
+
+    Raises: ValueError for anything out of range, as `bound_ladder` says.
+    """
     weights = checked(weights, task.token_dimension)
     demonstrations = _checks.integer("demonstrations", demonstrations, 2, None, "noise needs two demonstrations")
     shots = _checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
-    clip = _checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
-    samples = _checks.integer("samples", samples, FEWEST_RUNS, None, "fewer give no honest error bar")
+    _checks.integer("samples", samples, FEWEST_RUNS, None, "fewer give no honest error bar")
     floor = _checks.number("floor", floor, low=0.0, cure="pass a noise variance of 0 or more")
-    if pairs is not None:
-        pairs = _checks.integer("pairs", pairs, FEWEST_RUNS, samples, "use at most all runs")
-    _checks.choice("readout", readout, ("minus", "plus"))
-    loss_range(loss, clip)  # refuses an unknown loss
     rng = generator(key)
     drawn = task.sample_tasks(rng, 1)[0]
     vector = drawn if task_vector is None else _checks.array("task_vector", task_vector, (task.dim,))
-    setting = Setting(weights, task, vector, demonstrations, shots, floor)
-    return ladder_of(setting, Batches(setting, int(rng.integers(2**62)), samples), clip, pairs, readout, loss)
+    return Setting(weights, task, vector, demonstrations, shots, floor), int(rng.integers(2**62))
 
 
 def ladder_of(

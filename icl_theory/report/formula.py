@@ -76,8 +76,7 @@ def tokens(source: str) -> list[Token]:
     """The sentence in pieces, scripts attached, formulas not yet marked."""
     result, at = [], 0
     while at < len(source):
-        found = _TOKEN.match(source, at)
-        assert found is not None  # the last alternative matches any character
+        found = next(_TOKEN.finditer(source, at))  # the last alternative matches any character
         kind, text = found.lastgroup or "other", found[0]
         if kind == "word" and re.fullmatch("[a-z][A-Z]", text):  # bN is a product, not a word
             kind, text = "letter", text[0]

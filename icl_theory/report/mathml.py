@@ -150,9 +150,8 @@ def _is_fraction(nodes: Sequence[_Node], i: int) -> bool:
 
 def _plain_bracket(node: _Node) -> bool:
     """No scripts on a bracket whose signs the fraction's line will replace, and more than one thing in it."""
-    if node.inner is None:
+    if node.inner is None or node.close is None:
         return True
-    assert node.close is not None
     return node.token.text == "(" and not node.close.sub and not node.close.sup and len(node.inner) > 1
 
 
@@ -168,10 +167,9 @@ def _bare(node: _Node) -> Markup:
 
 def _node(nodes: Sequence[_Node], i: int, fractions: bool) -> Markup:
     node = nodes[i]
-    if node.inner is None:
+    if node.inner is None or node.close is None:
         prefix = i == 0 or nodes[i - 1].operator
         return _scripts(_leaf(node.token, prefix, nodes, i), node.token)
-    assert node.close is not None
     inner = _row(node.inner, fractions)
     attached = i > 0 and not node.spaced and not nodes[i - 1].operator
     if fractions and not attached and _plain_bracket(node) and _holds_fraction(node):

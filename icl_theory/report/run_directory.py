@@ -1,5 +1,6 @@
 """The directory of a training run: never overwritten unasked, and resumed only as the run that it is."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -83,3 +84,18 @@ def metrics_file(out: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]
 
         yield write
         file.truncate()
+
+
+def from_arguments(description: str | None, default: str) -> Path:
+    """The directory that a script's --out names, made ready; --overwrite as in the command.
+
+    Ends the process with status 2 and one line where the directory cannot be used.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(default), help="run directory")
+    parser.add_argument("--overwrite", action="store_true", help="replace the records of an earlier run")
+    arguments = parser.parse_args()
+    try:
+        return prepare_directory(arguments.out, arguments.overwrite)
+    except ValueError as error:
+        parser.error(str(error))
