@@ -137,11 +137,16 @@ def uniform_moment(power: int, variance: Fraction) -> Fraction:
 
 
 def rational_risk(
-    v: list[int], b: list[int], lam: int, omega: int, noise: Fraction, shots: int, input_moment: Any = gaussian_moment
+    heads: list[tuple[list[int], list[int]]],
+    lam: int,
+    omega: int,
+    noise: Fraction,
+    shots: int,
+    input_moment: Any = gaussian_moment,
 ) -> Fraction:
-    """d_x = 1: E λ (p - w)² with p = -Σ v_i S_ij b_j, every moment summed token by token, nothing assumed Wishart."""
+    """d_x = 1: E λ (p - w)² with p = -Σ_heads v_i S_ij b_j, every moment token by token, nothing assumed Wishart."""
 
-    # The summand -v·h b·h of one token h = (x, w x + ε) as a polynomial in (x, w, ε): {(powers): coefficient}.
+    # The summand -Σ_heads v·h b·h of one token h = (x, w x + ε) as a polynomial in (x, w, ε): {(powers): coefficient}.
     def times(f: dict, g: dict) -> dict:
         out: dict = {}
         for (a, c), (e, k) in itertools.product(f.items(), g.items()):
@@ -159,7 +164,10 @@ def rational_risk(
             out[w] = out.get(w, 0) + c * input_moment(x, Fraction(lam)) * gaussian_moment(e, noise)
         return out
 
-    one = {k: -c for k, c in times(linear(v), linear(b)).items()}
+    one: dict = {}
+    for v, b in heads:
+        for k, c in times(linear(v), linear(b)).items():
+            one[k] = one.get(k, 0) - c
     mean, square = given_w(one), given_w(times(one, one))
     total = Fraction(0)
     for k, c in square.items():  # the N diagonal pairs of E p²
@@ -179,7 +187,22 @@ def test_exact_in_rational_arithmetic(seed: int, inputs: str, input_moment: Any)
     lam, omega, shots = (int(k) for k in rng.integers(1, 5, 3))
     b = (key.T @ query)[:, 0]
     left, right = [int(k) for k in value[-1]], [int(k) for k in b]
-    expected = rational_risk(left, right, lam, omega, Fraction(1, 4), shots, input_moment)
+    expected = rational_risk([(left, right)], lam, omega, Fraction(1, 4), shots, input_moment)
+    task = LinearRegression(1, [[lam]], [[omega]], noise_std=0.5, inputs=inputs)
+    got = population_risk(AttentionWeights.create(value, key, query), task, shots=shots).value
+    assert got == pytest.approx(float(expected), rel=1e-13)
+
+
+@pytest.mark.parametrize(("inputs", "input_moment"), [("gaussian", gaussian_moment), ("uniform", uniform_moment)])
+@pytest.mark.parametrize("seed", range(5))
+def test_several_heads_are_exact_in_rational_arithmetic(seed: int, inputs: str, input_moment: Any) -> None:
+    """The mixed terms of two heads are not symmetric: E[vᵀS A S v'] holds both A and its transpose."""
+    rng = np.random.default_rng(seed)
+    value, key, query = rng.integers(-3, 4, (3, 1, 2, 2, 2))
+    lam, omega, shots = (int(k) for k in rng.integers(1, 5, 3))
+    product = key[0].swapaxes(1, 2) @ query[0]
+    heads = [([int(k) for k in v[-1]], [int(k) for k in b[:, 0]]) for v, b in zip(value[0], product, strict=True)]
+    expected = rational_risk(heads, lam, omega, Fraction(1, 4), shots, input_moment)
     task = LinearRegression(1, [[lam]], [[omega]], noise_std=0.5, inputs=inputs)
     got = population_risk(AttentionWeights.create(value, key, query), task, shots=shots).value
     assert got == pytest.approx(float(expected), rel=1e-13)
@@ -189,7 +212,7 @@ def test_the_rational_oracle_knows_the_textbook_risk() -> None:
     # Isotropic, d = 1, σ² = 1/4, η = 1: v = (0, -1), b = (1, 0).
     shots, noise = 4, Fraction(1, 4)
     expected = Fraction(2, shots) + noise / shots  # E (1 - s)² + E ε-part, with s = mean of x²
-    assert rational_risk([0, -1], [1, 0], 1, 1, noise, shots) == expected
+    assert rational_risk([([0, -1], [1, 0])], 1, 1, noise, shots) == expected
 
 
 @pytest.mark.parametrize("rank", [None, 0, 1, 2, 3])

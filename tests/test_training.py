@@ -231,3 +231,37 @@ def test_the_first_state_of_the_optimiser_is_optax_own() -> None:
     assert jax.tree.structure(got) == jax.tree.structure(expected)
     jax.tree.map(np.testing.assert_array_equal, got, jax.tree.map(np.asarray, expected))
     assert jax.tree.map(lambda a: a.dtype, got) == jax.tree.map(lambda a: np.dtype(a.dtype), expected)
+
+
+def test_a_gradient_far_above_those_of_late_is_cut_down_to_sixteen_times_their_norm() -> None:
+    clip = _clip_to_running_norm(1.0)
+    state = clip.init({"w": jnp.zeros(2)})
+
+    def norm(size: float, state: RunningNorm) -> tuple[float, RunningNorm]:
+        cut, after = clip.update({"w": size * jnp.array([0.6, 0.8])}, state)
+        return float(jnp.linalg.norm(cut["w"])), after
+
+    assert norm(5.0, state)[0] == pytest.approx(1.0)  # the limit, while nothing smaller has been seen
+    assert norm(0.3, state)[0] == pytest.approx(0.3)
+    for _ in range(200):
+        _, state = norm(0.01, state)
+    assert float(state.norm) == pytest.approx(0.01, rel=0.01)
+    assert norm(0.1, state)[0] == pytest.approx(0.1)
+    assert norm(5.0, state)[0] == pytest.approx(0.16, rel=0.02)
+    assert float(norm(5.0, state)[1].norm) < 0.02  # and hardly moves the norm of late
+    assert norm(0.0, state)[0] == 0.0
+
+
+def test_a_deep_model_loses_the_prompt_that_overflows_and_nothing_else() -> None:
+    config = TrainConfig(6, 7, 1, 1, 4, 0.02, 0.4, 1.0, "minus")
+    weights = jax.tree.map(lambda a: a[0], initial_weights(np.random.default_rng(0), config, 4))
+    task = LinearRegression(3)
+    s, w = (np.float32(a) for a in task.sample_moments(np.random.default_rng(1), 4, 7))
+    data = np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32), np.float32(0), 7
+    both = jax.value_and_grad(lambda weights, draw: batch_loss(weights, draw, data, Model.of(config)))
+    rest, expected = both(weights, {"moments": s[:3], "w": w[:3]})
+    s[3] *= 1e4
+    loss, gradient = both(weights, {"moments": s, "w": w})
+    assert float(loss) == pytest.approx(float(rest), rel=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), gradient, expected)
+    assert np.isnan(both(weights, {"moments": s[3:], "w": w[3:]})[0])  # nothing left: said, not called zero
