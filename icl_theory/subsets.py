@@ -102,7 +102,7 @@ def _shift(shared: np.ndarray, fresh: np.ndarray) -> Estimate:
     spread = float(((fresh - fresh.mean(axis=0)) ** 2).sum() / (count - 1))
     # |mean|² exceeds the squared distance by tr Cov / K on average.
     square = float(mean @ mean - difference.var(axis=0, ddof=1).sum() / count)
-    error = 2 * float((difference @ mean).std(ddof=1)) / np.sqrt(count)
+    error = float(2 * (difference @ mean).std(ddof=1) / np.sqrt(count))
     return Estimate(square / spread, error / spread, count, "unbiased", "variances")
 
 

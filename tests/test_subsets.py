@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from icl_theory.subsets import correlation_with_first, layer_noise, with_one_loo
 from icl_theory.trajectory import implied_weights
 
 TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
-OPTIONS = {"demonstrations": 24, "shots": 6, "clip": 4.0, "samples": 400, "key": 5, "task_vector": W}
+OPTIONS: dict[str, Any] = {"demonstrations": 24, "shots": 6, "clip": 4.0, "samples": 400, "key": 5, "task_vector": W}
 
 
 def test_the_subset_s_trajectory_is_the_forward_pass_on_the_subset():
@@ -43,7 +44,8 @@ def test_first_layer_has_the_variance_of_all_subsets():
 
 
 def test_departures_of_gradient_descent_and_the_control_without_any():
-    found = shared_subsets(gradient_descent_weights(2, layers=3, step_size=0.5), TASK, **OPTIONS)
+    many = OPTIONS | {"samples": 3200}  # at 400 the shift is three standard errors
+    found = shared_subsets(gradient_descent_weights(2, layers=3, step_size=0.5), TASK, **many)
     first = found.variance[0]
     assert abs(first.value - 1) < 6 * first.stderr
     for shared, fresh in zip(found.correlation[1:], found.fresh_correlation[1:], strict=True):

@@ -9,8 +9,11 @@ from icl_theory.constructions import one_layer_optimum
 from icl_theory.data import MomentSource, moments_of
 from icl_theory.ensemble import (
     Model,
+    RunningNorm,
     TrainConfig,
+    _clip_to_running_norm,
     _optimizer,
+    batch_loss,
     draw_chunk,
     initial_optimizer,
     initial_weights,
@@ -256,7 +259,7 @@ def test_a_deep_model_loses_the_prompt_that_overflows_and_nothing_else() -> None
     config = TrainConfig(6, 7, 1, 1, 4, 0.02, 0.4, 1.0, "minus")
     weights = jax.tree.map(lambda a: a[0], initial_weights(np.random.default_rng(0), config, 4))
     task = LinearRegression(3)
-    s, w = (np.float32(a) for a in task.sample_moments(np.random.default_rng(1), 4, 7))
+    s, w = (a.astype(np.float32) for a in task.sample_moments(np.random.default_rng(1), 4, 7))
     data = np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32), np.float32(0), 7
     both = jax.value_and_grad(lambda weights, draw: batch_loss(weights, draw, data, Model.of(config)))
     rest, expected = both(weights, {"moments": s[:3], "w": w[:3]})
