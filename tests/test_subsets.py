@@ -44,7 +44,7 @@ def test_first_layer_has_the_variance_of_all_subsets():
 
 
 def test_departures_of_gradient_descent_and_the_control_without_any():
-    many = OPTIONS | {"samples": 3200}  # at 400 the shift is three standard errors
+    many: dict[str, Any] = OPTIONS | {"samples": 3200}  # at 400 the shift is three standard errors
     found = shared_subsets(gradient_descent_weights(2, layers=3, step_size=0.5), TASK, **many)
     first = found.variance[0]
     assert abs(first.value - 1) < 6 * first.stderr
