@@ -22,6 +22,7 @@ RUNG_STYLES: dict[str, tuple[str, str, str, Any]] = {
     "mutual_information": ("mutual information, upper to lower end", "#0072B2", "o", "-"),
     "path_information": ("path information", "#0072B2", "p", (0, (5, 1))),
     "path_gaussian": ("Gaussian prior on the path", "#44AA99", "h", (0, (2, 1))),
+    "chain": ("chain of Lemma 3, Gaussian prior", "#117733", "*", (0, (6, 1, 1, 1))),
     "gaussian": ("Gaussian prior", "#009E73", "s", "-"),
     "isotropic": ("isotropic prior at the mean", "#E69F00", "^", "--"),
     "isotropic_zero": ("isotropic prior at 0", "#D55E00", "v", "-."),
@@ -30,7 +31,7 @@ RUNG_STYLES: dict[str, tuple[str, str, str, Any]] = {
 }
 RISK_STYLES: dict[str, tuple[str, str, str, Any]] = {
     "population_risk": ("risk over tasks", "#222222", "o", "-"),
-    "clipped_risk": ("clipped risk of the fixed task", "#888888", "s", "--"),
+    "population_loss": ("loss of the fixed task", "#888888", "s", "--"),
 }
 Z = 1.96
 """Error bars show this many standard errors."""

@@ -69,6 +69,26 @@ def population_risk(
     Raises: ValueError for an ensemble, a wrong token dimension, an unknown option or a count below its minimum.
     Source: new; Wishart and Gaussian moments, see `exact_risk.one_layer_risk`.
     """
+    named = {"readout": readout, "kind": kind, "mask": mask, "activation": activation}
+    return risk_and_losses(weights, task, shots=shots, samples=samples, key=key, **named)[0]
+
+
+def risk_and_losses(
+    weights: AttentionWeights,
+    task: Task,
+    *,
+    shots: int,
+    samples: int | None = None,
+    key: Any = None,
+    readout: str = "minus",
+    kind: str = "linear",
+    mask: str = "demonstrations",
+    activation: str = "identity",
+) -> tuple[Estimate, np.ndarray | None]:
+    """`population_risk` and the independent losses it is the mean of, shape (samples,); None where it is exact.
+
+    Losses of two models under one key are paired: their difference has a small error bar.
+    """
     weights = checked(weights, task.token_dimension)
     shots = _checks.integer("shots", shots, 1, None, "show at least one demonstration")
     samples = 4096 if samples is None else samples
@@ -79,10 +99,12 @@ def population_risk(
     if linear_in_moments(weights, options):
         exact = exact_risk(weights, task, shots, readout) if weights.layers == 1 else None
         if exact is not None:
-            return Estimate(exact, unit=UNIT)
+            return Estimate(exact, unit=UNIT), None
         if isinstance(task, LinearRegression) and task.inputs == "gaussian":
-            return summary(_sampled_losses(weights, task, shots, samples, key, readout))
-    return summary(token_losses(weights, task, shots, samples, key, options, readout))
+            losses = _sampled_losses(weights, task, shots, samples, key, readout)
+            return summary(losses), losses
+    losses = token_losses(weights, task, shots, samples, key, options, readout)
+    return summary(losses), losses
 
 
 def linear_in_moments(weights: AttentionWeights, options: tuple[str, str, str, str]) -> bool:

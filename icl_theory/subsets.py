@@ -13,10 +13,10 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory.estimate import Estimate, generalization_bound
-from icl_theory.information.ladder import FEWEST_RUNS, Batches, fixed_task, ladder_of
+from icl_theory.information.ladder import FEWEST_RUNS, fixed_task, ladder_of
 from icl_theory.information.losses import empirical_loss, population_loss
 from icl_theory.information.rungs import mean_estimate
-from icl_theory.information.simulation import Draws, Setting, draw, simulate
+from icl_theory.information.simulation import Batches, Draws, Setting, draw, simulate
 from icl_theory.risk import READOUTS
 from icl_theory.support import symmetric_coordinates
 from icl_theory.tasks import LinearRegression

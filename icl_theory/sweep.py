@@ -1,6 +1,7 @@
 """Bound versus rank: the ladder, the gap and the risk before and after truncation of one module of one layer."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,16 +9,20 @@ import numpy as np
 from icl_theory import _checks
 from icl_theory._numerics import generator
 from icl_theory.estimate import Estimate
-from icl_theory.information.ladder import Batches, BoundLadder, ladder_of
+from icl_theory.information.ladder import BoundLadder, ladder_of
 from icl_theory.information.large_sample import look_information
 from icl_theory.information.losses import loss_range
-from icl_theory.information.simulation import Setting
-from icl_theory.risk import population_risk
+from icl_theory.information.rungs import RUNGS
+from icl_theory.information.simulation import Batches, Setting
+from icl_theory.risk import risk_and_losses
 from icl_theory.tasks import LinearRegression
 from icl_theory.truncation import module_rank, rank_of_rate, truncate_weights
 from icl_theory.weights import AttentionWeights, checked
 
-_PAIRED = ("gap", "population", "path_gaussian", "gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
+_PAIRED = {"gap": "gap", "population": "population_loss", "sandwich_lower": "sandwich_lower"} | {
+    name: name for name in RUNGS if name != "theorem_2_printed"
+}
+"""Per-sample terms of a ladder and what their paired difference is called in a record."""
 
 
 def _members(weights: AttentionWeights) -> list[AttentionWeights]:
@@ -37,18 +42,24 @@ def _difference(value: float, stderr: float) -> dict[str, Any]:
 def _differences(after: "_Entry", before: "_Entry") -> dict[str, dict[str, Any]]:
     """Differences after - before with their 95 % intervals, in nats for rungs.
 
-    Both ladders ran on the same draws, so most of the sampling noise cancels. The risks' errors are added as if they
-    were independent, which is too wide: they share their draws as well.
+    Both ran on the same draws, so most of the sampling noise cancels. A rung that is infinite, or that had another
+    number of pairs, has no such difference and is left out.
     """
     result = {}
-    for name in _PAIRED:
-        if name in after.ladder.terms and name in before.ladder.terms:
-            change = after.ladder.terms[name] - before.ladder.terms[name]
-            stderr = float(change.std(ddof=1) / np.sqrt(len(change)))
-            result[name] = _difference(float(change.mean()), stderr)
-    stderr = float(np.hypot(after.risk.stderr, before.risk.stderr))
-    result["population_risk"] = _difference(after.risk.value - before.risk.value, stderr)
+    for name, called in _PAIRED.items():
+        pair = after.ladder.terms.get(name), before.ladder.terms.get(name)
+        if pair[0] is not None and pair[1] is not None and len(pair[0]) == len(pair[1]):
+            result[called] = _paired(pair[0], pair[1])
+    if after.losses is None or before.losses is None:
+        result["population_risk"] = _difference(after.risk.value - before.risk.value, 0.0)
+    elif np.isfinite(after.losses).all() and np.isfinite(before.losses).all():
+        result["population_risk"] = _paired(after.losses, before.losses)
     return result
+
+
+def _paired(after: np.ndarray, before: np.ndarray) -> dict[str, Any]:
+    change = after - before
+    return _difference(float(change.mean()), float(change.std(ddof=1) / np.sqrt(len(change))))
 
 
 class _Entry(NamedTuple):
@@ -56,14 +67,43 @@ class _Entry(NamedTuple):
 
     ladder: BoundLadder
     risk: Estimate
+    losses: np.ndarray | None
+    """The draws behind `risk`, None where it is exact."""
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """Runs one model, truncated and untouched, on common draws."""
+
+    full: Setting
+    batches: Batches
+    loss: tuple[float, str, str]
+    """Clip, readout and kind of loss."""
+    risk_options: dict[str, Any]
+    untouched: dict[int | None, _Entry] = field(default_factory=dict)
+
+    def entry(self, weights: AttentionWeights, pairs: int | None) -> _Entry:
+        clip, readout, loss = self.loss
+        setting = replace(self.full, weights=weights)
+        ladder = ladder_of(setting, self.batches, clip, pairs, readout, loss)
+        return _Entry(ladder, *risk_and_losses(weights, setting.task, **self.risk_options))
+
+    def before(self, pairs: int | None, after: _Entry) -> _Entry:
+        """The untouched model, its sandwich of as many pairs as that of `after`, so that their pairs match."""
+        if pairs not in self.untouched:
+            self.untouched[pairs] = self.entry(self.full.weights, pairs)
+        count = after.ladder.sandwich.upper.samples
+        if 0 < count < self.untouched[pairs].ladder.sandwich.upper.samples:
+            return self.before(count, after)
+        return self.untouched[pairs]
 
 
 def _record(entry: _Entry, before: _Entry, setting: Setting) -> dict[str, Any]:
-    ladder, risk = entry
+    ladder, risk = entry.ladder, entry.risk
     return {
         "support": list(ladder.support),
         "gap": _plain(ladder.gap),
-        "clipped_risk": _plain(ladder.population),
+        "population_loss": _plain(ladder.population),
         "population_risk": _plain(risk),
         "rungs": {name: _plain(rung) for name, rung in ladder.rungs.items()},
         "information": {name: _plain(rung) for name, rung in ladder.information.items()},
@@ -162,25 +202,21 @@ def rank_sweep(
     records: list[dict[str, Any]] = []
     batches: Batches | None = None
 
-    def entry(setting: Setting, batches: Batches) -> _Entry:
-        options = {"shots": shots, "samples": samples, "key": seed % 2**31, "readout": readout}
-        risk = population_risk(setting.weights, task, **options)
-        return _Entry(ladder_of(setting, batches, clip, pairs, readout, loss), risk)
+    risk_options = {"shots": shots, "samples": samples, "key": seed % 2**31, "readout": readout}
 
     for index, model in enumerate(models):
         full = Setting(checked(model, task.token_dimension), task, vector, demonstrations, shots, floor)
         batches = batches or Batches(full, seed, samples)
-        before: _Entry | None = None
+        runner = _Runner(full, batches, (clip, readout, loss), risk_options)
         for layer, module, rank in plan:
             if (index, layer, module, rank) in known:
                 records.append(known[index, layer, module, rank])
             else:
-                before = before or entry(full, batches)
                 cut = truncate_weights(full.weights, layer=layer, module=module, rank=rank)
-                setting = Setting(cut, task, vector, demonstrations, shots, floor)
                 place = {"seed": index, "layer": layer, "module": module, "rank": rank}
                 place |= {"rate": 1 - rank / module_rank(cut, module), "demonstrations": demonstrations, "shots": shots}
-                records.append(place | _record(entry(setting, batches), before, setting))
+                after = runner.entry(cut, pairs)
+                records.append(place | _record(after, runner.before(pairs, after), full))
                 if keep is not None:
                     keep(records[-1])
             if progress is not None:

@@ -69,7 +69,7 @@ def _information_versus_support(records: Records) -> Figure:
     axis = figure.add_axes((0.13, 0.42, 0.84, 0.51))
     sizes = sorted({sum(record["support"]) for record in records})
     by_size = [[record for record in records if sum(record["support"]) == size] for size in sizes]
-    for name in [name for name in distinct_rungs(records) if name in ("path_gaussian", "gaussian")]:
+    for name in [name for name in distinct_rungs(records) if name in ("path_gaussian", "chain", "gaussian")]:
         _against(axis, sizes, by_size, estimate_at("information", name), *style(name))
     _, colour, marker, dashes = style("mutual_information")
     upper, lower = (estimate_at("sandwich", end) for end in ("upper", "lower"))
@@ -181,7 +181,7 @@ def _layer_versus_rank(records: Records) -> Figure:
     columns = {
         f"bound: {style(rung)[0]}": estimate_at("rungs", rung),
         "measured gap": estimate_at("gap"),
-        "clipped risk": estimate_at("clipped_risk"),
+        "loss of the fixed task": estimate_at("population_loss"),
     }
     layers = sorted({record["layer"] for record in records})
     inner, between, below = 0.3 * len(layers), 0.55, 0.75

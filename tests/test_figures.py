@@ -39,7 +39,7 @@ def sweep(
         rows.append(
             {"seed": seed, "layer": layer, "module": modules[module], "rank": rank + 1, "demonstrations": 80}
             | {"shots": 20, "support": [6 * (rank + 1)] * layers, "trivial": 4.0, "gap": entry(gap)}
-            | {"clipped_risk": entry(0.5), "population_risk": entry(1.0 - 0.1 * rank)}
+            | {"population_loss": entry(0.5), "population_risk": entry(1.0 - 0.1 * rank)}
             | {"rungs": bounds | {"theorem_2_printed": entry(np.inf, NEVER)}}
             | {"information": {name: entry(value) for name, value in information.items()}}
             | {"sandwich": {"lower": entry(0.8 * upper), "upper": entry(upper), "saturated": False}}

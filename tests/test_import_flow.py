@@ -41,6 +41,7 @@ ORDER = (
     "information.large_sample",
     "information.simulation",
     "information.path",
+    "information.chain",
     "information.sandwich",
     "information.ksg",
     "information.known_channels",

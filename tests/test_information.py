@@ -250,7 +250,7 @@ def test_rungs_are_bounds_on_the_gap_in_its_units():
 def test_chunks_give_the_same_ladder(monkeypatch):
     weights = random_weights(2, layers=2, dimension=3, scale=0.7)
     whole = bound_ladder(weights, TASK, **LADDER, pairs=40)
-    monkeypatch.setattr("icl_theory.information.ladder._CHUNK_ENTRIES", 36 * 100)
+    monkeypatch.setattr("icl_theory.information.simulation._CHUNK_ENTRIES", 36 * 100)
     parts = bound_ladder(weights, TASK, **LADDER, pairs=40)
     assert len(parts.terms["gap"]) == len(whole.terms["gap"]) == 400
     for name in ("gaussian", "isotropic"):

@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 from icl_theory import AttentionWeights, LinearRegression, bound_ladder, random_weights
 from icl_theory.information.channel import covariance_root
 from icl_theory.information.large_sample import fourth_moment, look_correction, look_information
-from icl_theory.information.path import path_divergence, path_log_density
+from icl_theory.information.path import path_divergences, path_log_density
 from icl_theory.information.simulation import Setting, draw, gaussian_moment_covariance, simulate
 from icl_theory.support import symmetric_coordinates
 from icl_theory.truncation import truncate_weights
@@ -68,7 +68,7 @@ def test_filter_against_conditioning_in_full(cuts, floor):
         weights = truncate_weights(weights, layer=layer, module="value", rank=rank)
     setting, runs, reference = prepared(weights, floor)
     np.testing.assert_allclose(
-        path_divergence(runs, setting, reference), conditioned(setting, runs, reference), rtol=1e-8
+        sum(path_divergences(runs, setting, reference)), conditioned(setting, runs, reference), rtol=1e-8
     )
 
 
@@ -110,7 +110,7 @@ def test_closed_form_with_invertible_weights(layers):
     expected_noise = (1 - SHOTS / N) * root @ root.T
     volumes = np.linalg.slogdet(noise @ np.swapaxes(noise, 1, 2))[1]
     closed = look_information(6, N, SHOTS, layers) + layers / 2 * (np.linalg.slogdet(expected_noise)[1] - volumes)
-    np.testing.assert_allclose(path_divergence(runs, setting, reference), closed, rtol=1e-9)
+    np.testing.assert_allclose(sum(path_divergences(runs, setting, reference)), closed, rtol=1e-9)
 
 
 def test_path_prior_is_tighter_than_one_prior_per_layer():

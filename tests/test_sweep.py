@@ -50,6 +50,44 @@ def test_changes_carry_intervals(whole):
     assert whole[0]["change"]["path_gaussian"]["value"] < -6 * whole[0]["change"]["path_gaussian"]["stderr"]
 
 
+def test_nothing_truncated_changes_nothing(whole):
+    full = whole[2]["change"]
+    assert {"gap", "population_loss", "population_risk", "sandwich_lower", "individual_sample", "chain"} <= set(full)
+    assert max(abs(c[part]) for c in full.values() for part in ("value", "stderr")) < 1e-12  # the SVD's rounding
+
+
+def test_common_draws_pay_for_the_risk():
+    """Two layers: the risk is sampled, before and after on the same prompts."""
+    cut, full = rank_sweep(random_weights(5, layers=2, dimension=3, scale=0.3), TASK, **SWEEP, layers=[0])[1:]
+    apart = math.hypot(cut["population_risk"]["stderr"], full["population_risk"]["stderr"])
+    assert 0 < cut["change"]["population_risk"]["stderr"] < 0.5 * apart
+
+
+def test_errors_of_paired_ends_match_repetitions():
+    """One layer of rank 2 against rank 3: the spread of the change over seeds, and how much the pairing saves."""
+    weights, names = random_weights(5, layers=1, dimension=3, scale=0.6), ("path_information", "sandwich_lower")
+    options = {**SWEEP, "samples": 200}
+    runs = [rank_sweep(weights, TASK, **{**options, "key": seed}, ranks=[2])[0] for seed in range(60)]
+    for name in names:
+        spread = np.std([run["change"][name]["value"] for run in runs], ddof=1)
+        assert 0.7 < np.mean([run["change"][name]["stderr"] for run in runs]) / spread < 1.4
+    apart = [run["sandwich"]["upper"]["stderr"] for run in runs]
+    assert np.mean([run["change"]["path_information"]["stderr"] for run in runs]) < 0.9 * np.mean(apart)
+
+
+def test_ends_are_compared_at_equal_numbers_of_pairs(weights):
+    """A truncated second layer affords 256 pairs; its change is to the untouched model at 256 pairs as well."""
+    options = {**SWEEP, "samples": 300}
+    cut = rank_sweep(weights, TASK, **options, layers=[1], ranks=[1])[0]
+    change = cut["change"]["path_information"]["value"]
+    upper = {
+        pairs: rank_sweep(weights, TASK, **options, layers=[1], ranks=[3], pairs=pairs)[0]["sandwich"]["upper"]["value"]
+        for pairs in (256, None)
+    }
+    assert change == pytest.approx(cut["sandwich"]["upper"]["value"] - upper[256], abs=1e-9)
+    assert upper[256] != upper[None]
+
+
 def test_large_sample_value_is_the_sum_over_layers(whole):
     for record in whole:
         expected = sum(record["support"]) / 2 * math.log(24 / 18)
@@ -85,7 +123,7 @@ def test_journal_cut_in_its_first_line_starts_anew(tmp_path: Path):
     path = tmp_path / "entries.jsonl"
     path.write_bytes(b'{"format"')
     assert SweepJournal(path, {"seed": 0}, resume=True).finished == []
-    assert json.loads(path.read_text()) == {"format": 1, "settings": {"seed": 0}}
+    assert json.loads(path.read_text()) == {"format": 2, "settings": {"seed": 0}}
 
 
 def test_journal_refuses_what_is_not_its_own(tmp_path: Path):
@@ -97,9 +135,9 @@ def test_journal_refuses_what_is_not_its_own(tmp_path: Path):
     assert "clip" not in message
     path.write_text('{"other": 1}\n')
     assert "another kind" in refusal(SweepJournal, path, {"seed": 0}, resume=True)
-    path.write_text('{"format": 1, "settings": {"seed": 0}}\nnot json\n')
+    path.write_text('{"format": 2, "settings": {"seed": 0}}\nnot json\n')
     assert "no JSON" in refusal(SweepJournal, path, {"seed": 0}, resume=True)
-    assert before.startswith(b'{"format": 1')
+    assert before.startswith(b'{"format": 2')
 
 
 def test_a_run_resumed_in_its_directory_equals_an_uninterrupted_one(tmp_path: Path):

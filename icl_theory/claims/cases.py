@@ -9,8 +9,8 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
-from icl_theory.information.ladder import Batches, BoundLadder, ladder_of
-from icl_theory.information.simulation import Setting
+from icl_theory.information.ladder import BoundLadder, ladder_of
+from icl_theory.information.simulation import Batches, Setting
 from icl_theory.tasks import LinearRegression
 from icl_theory.training import TrainResult, train
 from icl_theory.truncation import truncate_weights

@@ -1,5 +1,9 @@
 """The sandwich of one batch of runs: which channels the path consists of, and both ends of the information."""
 
+from typing import NamedTuple
+
+import numpy as np
+
 from icl_theory.estimate import Estimate
 from icl_theory.information.channel import Channel, PathChannel, SharedChannel, with_floor
 from icl_theory.information.individual import individual_information
@@ -11,19 +15,29 @@ _PATH_PAIRS = 256  # outputs in a path sandwich whose maps depend on the path: a
 _PAIRS = 4096
 
 
-def ends(
-    runs: Runs, setting: Setting, reference: Reference, pairs: int | None, reason: str
-) -> tuple[Sandwich, Estimate]:
+class Ends(NamedTuple):
+    """What pairs of runs say about the information, in nats."""
+
+    sandwich: Sandwich
+    """Both ends of I(W_{1:L}; H_s)."""
+    individual: Estimate
+    """Σ_i I(W; h_i) from above."""
+    influence: np.ndarray
+    """Of every pair on `individual`, shape (K,), as in `Sandwich`; empty where that is infinite or 0."""
+
+
+def ends(runs: Runs, setting: Setting, reference: Reference, pairs: int | None, reason: str) -> Ends:
     """Both ends of I(W_{1:L}; H_s), and Σ_i I(W; h_i) from above; infinite with the reason where there is one."""
+    nothing = np.zeros(0)
     if reason:
         found = Sandwich.infinite(reason)
-        return found, found.upper
+        return Ends(found, found.upper, nothing)
     channels = path_channels(runs, setting, pairs)
     if not channels:
-        return Sandwich(Estimate(0.0), Estimate(0.0), False), Estimate(0.0)
+        return Ends(Sandwich(Estimate(0.0), Estimate(0.0), False), Estimate(0.0), nothing)
     prior = path_log_density(runs, setting, reference)[: channels[0].samples]
     found = sandwich(channels, prior=prior)
-    return found, individual_information(runs, setting, channels, found.upper, channels[0].samples)
+    return Ends(found, *individual_information(runs, setting, channels, found, channels[0].samples))
 
 
 def path_channels(runs: Runs, setting: Setting, pairs: int | None) -> list[Channel]:

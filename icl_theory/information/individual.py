@@ -1,7 +1,7 @@
 """The individual-sample information Σ_i I(W; h_i) = N I(W; h_1) of exchangeable demonstrations, from above."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import logsumexp
@@ -10,6 +10,7 @@ from icl_theory._numerics import transpose
 from icl_theory.estimate import Estimate
 from icl_theory.information.channel import LOG_2PI, Channel, pooled_frame, whitening, with_floor
 from icl_theory.information.large_sample import look_correction, look_information
+from icl_theory.information.sandwich import Sandwich
 from icl_theory.information.simulation import Runs, Setting
 from icl_theory.noise import sampling_factor
 from icl_theory.support import symmetric_coordinates
@@ -99,11 +100,12 @@ def exchanged_channel(runs: Runs, setting: Setting, pairs: int) -> ExchangedChan
     )
 
 
-def nested(channels: list[Channel], exchanged: Channel, *, block_entries: int = 2**23) -> Estimate:
+def nested(channels: list[Channel], exchanged: Channel, *, block_entries: int = 2**23) -> tuple[Estimate, np.ndarray]:
     """E[log (1/K) Σ_j p(w_i | h_1, H'_j) - log (1/(K-1)) Σ_{j≠i} p(w_i | H_j)], an upper bound on I(W; h_1) in nats.
 
     The first mean holds the true H'_i among its terms, so its logarithm is at least log p(w_i | h_1) in expectation;
-    the second does not, so by Jensen its logarithm is at most log p(w_i). Errors as in `sandwich`.
+    the second does not, so by Jensen its logarithm is at most log p(w_i). Errors, and the influence (K,) that comes
+    with the estimate, as in `sandwich`.
     Source: both inequalities from Poole et al. 2019 (arXiv:1905.06922v1); this use of them is new.
     """
     count = exchanged.samples
@@ -120,8 +122,9 @@ def nested(channels: list[Channel], exchanged: Channel, *, block_entries: int = 
         base = np.asarray(logsumexp(table, axis=1))
         shares -= np.exp(table - base[:, None]).sum(axis=0)
         terms[rows] = level - base + np.log((count - 1) / count)
-    influence = terms + shares
-    return Estimate(float(terms.mean()), float(influence.std(ddof=1) / math.sqrt(count)), count, "upper")
+    influence = terms + shares - shares.mean()
+    error = float(influence.std(ddof=1) / math.sqrt(count))
+    return Estimate(float(terms.mean()), error, count, "upper"), influence
 
 
 def resolvable(setting: Setting, pairs: int) -> bool:
@@ -137,15 +140,17 @@ def resolvable(setting: Setting, pairs: int) -> bool:
 
 
 def individual_information(
-    runs: Runs, setting: Setting, channels: list[Channel], whole: Estimate, pairs: int
-) -> Estimate:
+    runs: Runs, setting: Setting, channels: list[Channel], whole: Sandwich, pairs: int
+) -> tuple[Estimate, np.ndarray]:
     """Σ_i I(W; h_i) = N I(W; h_1) from above: nested Monte Carlo where the pairs resolve it, else I(W; H_s).
 
-    Σ_i I(W; h_i) ≤ I(W; H_s) because the demonstrations are independent. Source: Bu, Zou and Veeravalli 2020.
+    With it the influence of every pair, see `Sandwich`. Σ_i I(W; h_i) ≤ I(W; H_s) because the demonstrations are
+    independent. Source: Bu, Zou and Veeravalli 2020.
     """
     exchanged = exchanged_channel(runs, setting, pairs) if resolvable(setting, pairs) else None
     if exchanged is None:
         note = "Σ I(W; h_i) ≤ I(W; H_s) of independent demonstrations; these pairs resolve nothing sharper"
-        return Estimate(whole.value, whole.stderr, whole.samples, "upper", whole.unit, note)
-    one, total = nested(channels, exchanged), setting.demonstrations
-    return Estimate(total * one.value, total * one.stderr, one.samples, "upper", note="nested Monte Carlo")
+        return replace(whole.upper, note=note), whole.influence["upper"]
+    (one, influence), total = nested(channels, exchanged), setting.demonstrations
+    found = Estimate(total * one.value, total * one.stderr, one.samples, "upper", note="nested Monte Carlo")
+    return found, total * influence

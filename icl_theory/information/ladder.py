@@ -1,6 +1,6 @@
 """The ladder of information bounds on the generalization gap, and the measured gap beside it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,17 +9,18 @@ import numpy as np
 from icl_theory import _checks
 from icl_theory._numerics import generator
 from icl_theory.estimate import Estimate, generalization_bound
+from icl_theory.information.chain import chain_divergence
 from icl_theory.information.channel import covariance_root
 from icl_theory.information.ends import ends
 from icl_theory.information.losses import empirical_loss, loss_range, population_loss
-from icl_theory.information.path import path_divergence
+from icl_theory.information.path import path_divergences
 from icl_theory.information.rungs import RUNGS, Collected, layer_terms, mean_estimate, rung_information
 from icl_theory.information.sandwich import Sandwich
 from icl_theory.information.simulation import (
+    Batches,
     Draws,
     Runs,
     Setting,
-    draw,
     gaussian_moment_covariance,
     simulate,
 )
@@ -30,7 +31,6 @@ from icl_theory.trajectory import implied_weights
 from icl_theory.weights import AttentionWeights, checked
 
 FEWEST_RUNS = 16
-_CHUNK_ENTRIES = 2**25  # entries of all C_X held at once (256 MiB)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,10 @@ class BoundLadder:
     trivial: float
     """c, the range of the loss: a bound above it says nothing."""
     terms: dict[str, np.ndarray] = field(repr=False)
-    """Per-sample terms, shape (samples,): equal keys give common random numbers, so paired differences are sharp."""
+    """Per-sample terms, shape (samples,), for the sandwich's rungs and its lower end influences, shape (pairs,).
+
+    Equal keys give common random numbers, so paired differences are sharp.
+    """
 
 
 def _singular(runs: Runs, setting: Setting) -> str:
@@ -69,26 +72,6 @@ def _singular(runs: Runs, setting: Setting) -> str:
                 "C_t is singular on its support and its null space depends on the sample; a noise floor cures it"
             )
     return ""
-
-
-class Batches:
-    """The draws of all runs in chunks of bounded memory; a single chunk is kept for the next weights."""
-
-    def __init__(self, setting: Setting, seed: int, samples: int) -> None:
-        self._setting, self._seed, self._samples = setting, seed, samples
-        self._chunk = max(2, min(samples, _CHUNK_ENTRIES // max(1, setting.coordinates**2)))
-        self._kept: list[Draws] = []
-
-    def __iter__(self) -> Iterator[Draws]:
-        if self._kept:
-            yield from self._kept
-            return
-        rng = np.random.default_rng(self._seed)
-        for start in range(0, self._samples, self._chunk):
-            draws = draw(self._setting, rng, min(self._chunk, self._samples - start))
-            if self._chunk == self._samples:
-                self._kept = [draws]
-            yield draws
 
 
 def divergences(setting: Setting, batches: Iterable[Draws]) -> np.ndarray:
@@ -115,10 +98,12 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None, *, w
             result.dimensions = [layer.dimension for layer in runs.layers]
             result.reason = _singular(runs, setting)
             if with_sandwich:
-                result.sandwich, result.individual = ends(runs, setting, reference, pairs, result.reason)
+                result.ends = ends(runs, setting, reference, pairs, result.reason)
         if not result.reason:
             result.add([layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)])
-            result.path.append(path_divergence(runs, setting, reference))
+            by_layer = path_divergences(runs, setting, reference)
+            result.path.append(np.sum(by_layer, axis=0))
+            result.chain.append(chain_divergence(runs, setting, reference, by_layer))
         result.outputs.append((runs.accumulated, draws.tokens))
     return result
 
@@ -149,7 +134,8 @@ def bound_ladder(
       from Σ_i I(W; h_i) ≤ I(W; H_s) (see `individual_information`);
     * `mutual_information`: of W_L alone; at L > 1 the value of `path_information`, by data processing;
     * `path_information`: upper end of the sandwich, of W_{1:L}, its mixture half the prior of the next rung;
-    * `path_gaussian`: a Gaussian prior on the path, which learns S from the layers before (see `path_divergence`);
+    * `path_gaussian`: a Gaussian prior on the path, which learns S from the layers before (see `path_divergences`);
+    * `chain`: Σ_t I(W_t; H_s | W_{t-1}) of Lemma 3, a Gaussian prior learning S from W_{t-1} only (`chain_divergence`);
     * `gaussian`: E KL(N(G_t, C_t) || N(m_t, K_t)), the prior being the push-forward of N(Σ_w, Cov(h hᵀ)/b);
     * `isotropic`: ½ Σ {d_t log(E[||G_t - g̃_t||² + tr C_t]/d_t) - E log det_V C_t} with g̃_t = A_t Σ_w B_t;
     * `isotropic_zero`: the same with g̃_t = 0;
@@ -167,9 +153,10 @@ def bound_ladder(
 
     Returns: `BoundLadder`; information in nats, bounds and gap in units of the loss.
     Raises: ValueError for anything out of range or inputs that are not Gaussian.
-    Proved: individual_sample ≤ mutual_information ≤ path_information as quantities (the estimates within their errors);
-    path_gaussian ≤ gaussian for invertible weights, equal at L = 1; gaussian ≤ isotropic ≤ isotropic_zero ≤
-    theorem_2_repaired at L = 1. The sandwich's upper end is at most log 2 nats above `path_gaussian`.
+    Proved: individual_sample ≤ mutual_information ≤ path_information ≤ Σ_t I(W_t; H_s | W_{t-1}) as quantities (the
+    estimates within their errors); path_gaussian = chain up to L = 2, path_gaussian ≤ gaussian for invertible weights,
+    all three equal at L = 1; there gaussian ≤ isotropic ≤ isotropic_zero ≤ theorem_2_repaired too. The sandwich's upper
+    end is at most log 2 nats above `path_gaussian`.
     Source: Y Theorem 2, Lemmas 2, 3 and 6 (arXiv:2406.03768v2) as repaired; Bu, Zou and Veeravalli 2020; Gaussian
     rungs and support: new.
     """
@@ -242,5 +229,5 @@ def ladder_of(
     }
     gap, population = (mean_estimate(terms[name], "unbiased", "loss") for name in ("gap", "population"))
     return BoundLadder(
-        rungs, information, gap, population, collected.sandwich, tuple(collected.dimensions), largest, terms
+        rungs, information, gap, population, collected.ends.sandwich, tuple(collected.dimensions), largest, terms
     )

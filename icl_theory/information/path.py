@@ -13,8 +13,8 @@ Reference = tuple[np.ndarray, np.ndarray]
 """Mean svec Σ_w (m,) and lower triangular root (m, m) of Γ/b, Γ = Cov svec(h hᵀ)."""
 
 
-def path_divergence(runs: Runs, setting: Setting, reference: Reference) -> np.ndarray:
-    """Σ_t KL(p(w_t | H_s, W_{t-1}) || q_t) of every run in nats, shape (K,), q_t being a Kalman filter's prediction.
+def path_divergences(runs: Runs, setting: Setting, reference: Reference) -> list[np.ndarray]:
+    """KL(p(w_t | H_s, W_{t-1}) || q_t) of every layer and run in nats, shapes (K,), q_t a Kalman filter's prediction.
 
     The prior makes S ~ N(Σ_w, Γ/N) and every look X_t = S + e_t, e_t ~ N(0, (1/b - 1/N) Γ), Γ = Cov svec(h hᵀ): the
     true first and second moments. q_t is the law of w_t given the outputs before it, so the mean of the sum is an upper
@@ -24,14 +24,14 @@ def path_divergence(runs: Runs, setting: Setting, reference: Reference) -> np.nd
 
     Raises: LinAlgError for noise that is singular on its support.
     """
-    total = np.zeros(len(runs.draws.moments))
+    result = [np.zeros(len(runs.draws.moments)) for _ in runs.layers]
     for step in _filter(runs, setting, reference):
-        total += 0.5 * (step.volume - log_determinant(step.noise))
+        result[step.layer] += 0.5 * (step.volume - log_determinant(step.noise))
         # With maps that do not depend on the path the filter is linear and its moments are true: E excess = 0.
         if not step.linear:
             trace = ((step.inverse @ step.noise) ** 2).sum((-2, -1))
-            total += 0.5 * (trace + (step.offset**2).sum(-1) - step.noise.shape[-2])
-    return total
+            result[step.layer] += 0.5 * (trace + (step.offset**2).sum(-1) - step.noise.shape[-2])
+    return result
 
 
 def path_log_density(runs: Runs, setting: Setting, reference: Reference) -> np.ndarray:
@@ -49,6 +49,8 @@ def path_log_density(runs: Runs, setting: Setting, reference: Reference) -> np.n
 class _Step(NamedTuple):
     """One layer of the filter; where the layer's map cancels, in looks in units of the root of Γ/b."""
 
+    layer: int
+    """t - 1."""
     inverse: np.ndarray
     """What whitens the prediction, shape (K or 1, d_t, d_t)."""
     volume: np.ndarray
@@ -82,15 +84,15 @@ def _filter(runs: Runs, setting: Setting, reference: Reference) -> Iterator[_Ste
             output = np.linalg.solve(root, (draws.looks[:, index] - mean).T).T
         else:
             output = layer.outputs - layer.maps @ mean
-        surprise = _times(inverse, output - _times(maps, state))
-        offset = _times(inverse, _times(maps, moments - state))
+        surprise = times(inverse, output - times(maps, state))
+        offset = times(inverse, times(maps, moments - state))
         linear = linear and (layer.cancels or len(layer.maps) == 1)
-        yield _Step(inverse, volume, with_floor(maps @ noise, floor), offset, surprise, linear, layer.cancels)
+        yield _Step(index, inverse, volume, with_floor(maps @ noise, floor), offset, surprise, linear, layer.cancels)
         gain = inverse @ maps @ spread
-        state = state + _times(transpose(gain), surprise)
+        state = state + times(transpose(gain), surprise)
         spread = spread - transpose(gain) @ gain
 
 
-def _times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Matrices (K or 1, d, m) times vectors (K, m)."""
     return (matrices @ vectors[..., None])[..., 0]

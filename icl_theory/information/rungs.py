@@ -8,6 +8,7 @@ import numpy as np
 
 from icl_theory.estimate import Estimate
 from icl_theory.information.channel import log_determinant, whitening, with_floor
+from icl_theory.information.ends import Ends
 from icl_theory.information.sandwich import Sandwich
 from icl_theory.information.simulation import Layer, Runs, Setting
 
@@ -16,6 +17,7 @@ RUNGS = (
     "mutual_information",
     "path_information",
     "path_gaussian",
+    "chain",
     "gaussian",
     "isotropic",
     "isotropic_zero",
@@ -23,6 +25,7 @@ RUNGS = (
     "theorem_2_printed",
 )
 """Tightest first; `bound_ladder` says which comparisons are exact."""
+_GAUSSIAN = ("path_gaussian", "chain", "gaussian")
 _ISOTROPIC = ("isotropic", "isotropic_zero", "theorem_2_repaired")
 
 
@@ -121,9 +124,10 @@ class Collected:
     def __init__(self) -> None:
         self.dimensions: list[int] = []
         self.reason = ""
-        self.sandwich = Sandwich.infinite("")
-        self.individual = Estimate(math.inf, direction="upper")
+        infinite = Sandwich.infinite("")
+        self.ends = Ends(infinite, infinite.upper, np.zeros(0))
         self.path: list[np.ndarray] = []
+        self.chain: list[np.ndarray] = []
         self.outputs: list[tuple[np.ndarray, np.ndarray]] = []
         self._terms: list[list[dict[str, np.ndarray]]] = []
 
@@ -142,24 +146,27 @@ def rung_information(collected: Collected) -> tuple[dict, dict]:
     printed = (
         "its hypothesis C_t ≻ 0 on all D² coordinates never holds for D ≥ 2, since rank C_t ≤ min(N-1, D(D+1)/2) < D²"
     )
-    upper, several = collected.sandwich.upper, len(collected.dimensions) > 1
+    found, several = collected.ends.sandwich, len(collected.dimensions) > 1
+    upper = found.upper
     last = replace(upper, note="I(W_L; H_s) ≤ I(W_{1:L}; H_s)") if several and not collected.reason else upper
     information = {
-        "individual_sample": collected.individual,
+        "individual_sample": collected.ends.individual,
         "mutual_information": last,
         "path_information": upper,
     }
-    terms: dict[str, np.ndarray] = {}
+    pairs = {"individual_sample": collected.ends.influence, "sandwich_lower": found.influence.get("lower", np.zeros(0))}
+    pairs |= dict.fromkeys(("mutual_information", "path_information"), found.influence.get("upper", np.zeros(0)))
+    terms = {name: values for name, values in pairs.items() if values.size}
     if collected.reason:
         infinite = Estimate(math.inf, direction="upper", note=collected.reason)
-        information |= dict.fromkeys(("path_gaussian", "gaussian", *_ISOTROPIC), infinite)
+        information |= dict.fromkeys((*_GAUSSIAN, *_ISOTROPIC), infinite)
     else:
         merged = collected.merged()
         samples = len(merged[0]["gaussian"])
-        terms["path_gaussian"] = np.concatenate(collected.path)
+        terms["path_gaussian"], terms["chain"] = np.concatenate(collected.path), np.concatenate(collected.chain)
         for name in ("divergence", "gaussian"):
             terms[name] = sum((layer[name] for layer in merged), np.zeros(samples))
-        for name in ("path_gaussian", "gaussian"):
+        for name in _GAUSSIAN:
             information[name] = mean_estimate(terms[name], "upper", "nats")
         for name in _ISOTROPIC:
             value, terms[name] = _isotropic_information(merged, collected.dimensions, name)

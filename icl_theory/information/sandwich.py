@@ -1,7 +1,7 @@
 """Mutual information of a channel with a known conditional density, caught between two estimates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,11 @@ class Sandwich:
     """An upper bound in expectation."""
     saturated: bool
     """True where the lower end is within two nats of its cap log K: I may then lie above the cap, anywhere."""
+    influence: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    """"lower" and "upper": what every sample adds to the end, as an output and as an input, shape (K,).
+
+    The standard error of an end, or of its difference to another one on the same draws, is that of a mean of these.
+    """
 
     @classmethod
     def infinite(cls, reason: str) -> "Sandwich":
@@ -68,13 +73,14 @@ def sandwich(channels: Sequence[Channel], *, prior: np.ndarray | None = None, bl
                 level = mixed
             terms[end][rows] = own - level
             shares[end] += np.exp(log_p - total[:, None]).sum(axis=0)
-    ends = {}
+    ends, influence = {}, {}
     for end in ("lower", "upper"):
-        influence = terms[end] - shares[end]
-        error = float(influence.std(ddof=1) / np.sqrt(count))
+        # The shares of one end sum to 1 on the mean: with them added back the influences have the mean of the end.
+        influence[end] = terms[end] - shares[end] + shares[end].mean()
+        error = float(influence[end].std(ddof=1) / np.sqrt(count))
         ends[end] = Estimate(float(terms[end].mean()), error, count, end)
     saturated = bool(ends["lower"].value > np.log(count) - SATURATION_MARGIN)
-    return Sandwich(ends["lower"], ends["upper"], saturated)
+    return Sandwich(ends["lower"], ends["upper"], saturated, influence)
 
 
 def mutual_information(outputs: Any, means: Any, covariances: Any) -> Sandwich:

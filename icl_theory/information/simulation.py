@@ -5,6 +5,7 @@ every layer is the same sampling noise C_X of S, pushed through the layer's map.
 that changes with the rank are handled by numpy's batched routines, which need no compilation per rank.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from icl_theory.summed_support import Ranks, SummedSupport, ranks_of, support_of
 from icl_theory.support import Support, span, symmetric_coordinates, symmetric_pairs
 from icl_theory.tasks import LinearRegression
 from icl_theory.weights import AttentionWeights
+
+_CHUNK_ENTRIES = 2**25  # entries of all C_X held at once (256 MiB)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Layer:
     """Whether P_t is invertible and there is no floor: then it drops out of every information."""
     crude: np.ndarray
     """||ΔW_t||_F² ||I + W_{t-1}||_F² of the noise-free increment given W_{t-1}, shape (K,)."""
+    entering: np.ndarray
+    """W_{t-1}, shape (K, D, D); (1, D, D) in the first layer."""
 
     @property
     def dimension(self) -> int:
@@ -162,26 +167,48 @@ def draw(setting: Setting, rng: np.random.Generator, count: int) -> Draws:
     return Draws(tokens, moments, noise_root, moments[:, None] + scale * (mix @ centred), extra)
 
 
+class Batches:
+    """The draws of all runs in chunks of bounded memory; a single chunk is kept for the next weights."""
+
+    def __init__(self, setting: Setting, seed: int, samples: int) -> None:
+        self._setting, self._seed = setting, seed
+        largest = max(2, _CHUNK_ENTRIES // max(1, setting.coordinates**2))
+        # Pieces of nearly equal size: a small last one would teach the chain's prior next to nothing.
+        self._sizes = [len(piece) for piece in np.array_split(np.arange(samples), -(-samples // largest))]
+        self._kept: list[Draws] = []
+
+    def __iter__(self) -> Iterator[Draws]:
+        if self._kept:
+            yield from self._kept
+            return
+        rng = np.random.default_rng(self._seed)
+        for size in self._sizes:
+            draws = draw(self._setting, rng, size)
+            if len(self._sizes) == 1:
+                self._kept = [draws]
+            yield draws
+
+
 def simulate(setting: Setting, draws: Draws) -> Runs:
     """The noisy trajectories of these draws under the setting's weights."""
     dimension, width = setting.weights.dimension, setting.basis.shape[1]
     count = len(draws.tokens)
-    mean, layers = _symmetric(draws.moments, width), []
+    mean, layers = symmetric_matrix(draws.moments, width), []
     accumulated = np.zeros((1, dimension, dimension))
     for index in range(setting.weights.layers):
-        look = _symmetric(draws.looks[:, index], width)
+        look = symmetric_matrix(draws.looks[:, index], width)
         support, maps, crude, increment = _layer(setting, index, accumulated, look, mean)
         outputs = np.einsum("kdm,km->kd", np.broadcast_to(maps, (count, *maps.shape[1:])), draws.looks[:, index])
         if setting.floor > 0:
             noise = np.sqrt(setting.floor) * support.project(draws.extra[:, index])
             outputs, increment = outputs + noise, increment + support.embed(noise)
         cancels = support.dimension == setting.coordinates and setting.floor == 0
-        layers.append(Layer(support, maps, outputs, cancels, np.broadcast_to(crude, count)))
+        layers.append(Layer(support, maps, outputs, cancels, np.broadcast_to(crude, count), accumulated))
         accumulated = accumulated + increment
     return Runs(draws, layers, accumulated)
 
 
-def _symmetric(coordinates: np.ndarray, size: int) -> np.ndarray:
+def symmetric_matrix(coordinates: np.ndarray, size: int) -> np.ndarray:
     """The inverse of svec, shape (..., size, size)."""
     rows, columns, weight = symmetric_pairs(size)
     matrix = np.zeros((*coordinates.shape[:-1], size, size))

@@ -14,7 +14,7 @@ Series = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 SWEEP_KEYS = (
     *("seed", "layer", "module", "rank", "demonstrations", "support", "trivial"),
-    *("gap", "clipped_risk", "population_risk", "rungs", "information", "sandwich"),
+    *("gap", "population_loss", "population_risk", "rungs", "information", "sandwich"),
 )
 """What a record of `rank_sweep` holds, as far as tables and figures read it."""
 

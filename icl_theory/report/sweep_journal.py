@@ -8,7 +8,7 @@ from typing import Any
 from icl_theory import _checks
 from icl_theory.report.records import NON_FINITE, plain
 
-FORMAT = 1
+FORMAT = 2
 _SPELT = tuple(NON_FINITE)
 
 

@@ -15,9 +15,9 @@ def sweep_section(records: Sequence[dict[str, Any]]) -> Markup | None:
     if not records:
         return None
     names = list(records[0]["rungs"])
-    paths = [("gap",), *(("rungs", name) for name in names), ("clipped_risk",), ("population_risk",)]
+    paths = [("gap",), *(("rungs", name) for name in names), ("population_loss",), ("population_risk",)]
     rungs = (name.replace("_", " ") for name in names)
-    heads = ("module", "layer", "rank", sentence("d_S"), "gap", *rungs, "clipped risk", "risk")
+    heads = ("module", "layer", "rank", sentence("d_S"), "gap", *rungs, "loss", "risk over tasks")
     head = tag("tr", *(tag("th", name, scope="col") for name in heads))
     places = dict.fromkeys((r["module"], r["layer"], r["rank"]) for r in records)
     rows = [_row(records, place, paths) for place in places]

@@ -8,7 +8,7 @@ from typing import Any
 from icl_theory.report.series import require_sweep
 
 _PLACE = ("seed", "layer", "module", "rank", "rate", "demonstrations", "shots", "trivial", "large_sample")
-_ESTIMATES = ("gap", "clipped_risk", "population_risk")
+_ESTIMATES = ("gap", "population_loss", "population_risk")
 
 
 def sweep_csv(records: Sequence[dict[str, Any]]) -> str:

@@ -39,6 +39,7 @@ _HEADS = {
     "mutual_information": "mut.\ninfo.",
     "path_information": "path\ninfo.",
     "path_gaussian": "path\nGauss",
+    "chain": "chain",
     "gaussian": "Gauss",
     "isotropic": "iso.\nmean",
     "isotropic_zero": "iso.\nzero",
@@ -197,7 +198,7 @@ def sweep_table(records: Sequence[dict[str, Any]]) -> Table:
         supports = sorted({record["support"][layer] for record in own})
         where = f"{module} {layer}" if len(own[0]["support"]) > 1 else module
         gap, error = (float(part[0]) for part in over_ranks(own, estimate_at("gap"))[1:])
-        paths = [*(("rungs", name) for name in names), ("clipped_risk",), ("population_risk",)]
+        paths = [*(("rungs", name) for name in names), ("population_loss",), ("population_risk",)]
         cells = [_short(float(over_ranks(own, estimate_at(*path))[1][0])) for path in paths]
         dimension = "-".join(map(str, dict.fromkeys((supports[0], supports[-1]))))
         table.add_row(where, str(rank), dimension, f"{gap:.3f}±{error:.3f}", *cells)
