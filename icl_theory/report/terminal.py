@@ -190,7 +190,7 @@ def sweep_table(records: Sequence[dict[str, Any]]) -> Table:
     for name in ("module", "rank", "d_S"):
         table.add_column(name, no_wrap=True)
     heads = [_HEADS.get(name) or name.replace("_", "\n") for name in names]
-    for head in ("gap", *heads, "clip.\nrisk", "risk"):
+    for head in ("gap", *heads, "loss", "risk"):
         table.add_column(head, justify="right", no_wrap=True)
     for place in dict.fromkeys((record["layer"], record["module"], record["rank"]) for record in records):
         own = [r for r in records if (r["layer"], r["module"], r["rank"]) == place]
