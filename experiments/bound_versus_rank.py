@@ -8,7 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from icl_theory.report.bounds import SweepConfig, prepare, run
+from icl_theory.report.bounds import prepare, run
+from icl_theory.report.bounds_config import SweepConfig
 from icl_theory.report.console import LiveProgress
 from icl_theory.report.records import write_bytes, write_json
 from icl_theory.report.sweep_table import sweep_csv

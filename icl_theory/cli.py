@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from icl_theory import __version__
-from icl_theory.report.bounds import SweepConfig
+from icl_theory.report.bounds_config import SweepConfig
 from icl_theory.report.train_config import TrainRunConfig
 
 PROGRAM = "icl-theory"
@@ -212,10 +212,10 @@ def _train(command: Train) -> int:
 
 def _bounds(command: Bounds) -> int:
     from icl_theory import _checks
-    from icl_theory.report import bounds, console, terminal
+    from icl_theory.report import bounds, bounds_config, console, terminal
     from icl_theory.report.records import number, to_json
 
-    bounds.validate(command)
+    bounds_config.validate(command)
     if command.resume and command.out is None:
         raise _checks.refuse("resume", "no directory", "the directory of a sweep", "name it with --out")
     out = None

@@ -12,6 +12,7 @@ import pytest
 
 from icl_theory import __version__, cli
 from icl_theory.report import bounds
+from icl_theory.report.bounds_config import SweepConfig
 
 ONE_LINE = "icl-theory: error: "
 
@@ -182,7 +183,7 @@ def test_an_interrupted_sweep_goes_on(cache: Path, tmp_path: Path) -> None:
     assert command(cache, *arguments, "--resume").returncode == 0
     resumed = json.loads((tmp_path / "run" / "records.json").read_bytes())["sweep"]
     assert [record["rank"] for record in resumed] == [1, 2, 3, 4, 5, 6] * 3
-    assert resumed == bounds.run(bounds.SweepConfig(model="random", seeds=3, samples=1500))["sweep"]
+    assert resumed == bounds.run(SweepConfig(model="random", seeds=3, samples=1500))["sweep"]
     refused(command(cache, "bounds", "--out", str(tmp_path / "nowhere"), "--resume"))
 
 

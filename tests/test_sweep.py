@@ -11,7 +11,8 @@ import pytest
 from helpers import refusal
 
 from icl_theory import LinearRegression, random_weights, rank_sweep
-from icl_theory.report.bounds import SweepConfig, prepare, run, validate
+from icl_theory.report.bounds import prepare, run
+from icl_theory.report.bounds_config import SweepConfig, validate
 from icl_theory.report.records import plain
 from icl_theory.report.sweep_journal import SweepJournal
 from icl_theory.report.sweep_table import sweep_csv
@@ -173,3 +174,20 @@ def test_table_of_values(whole):
         assert float(row["change_gap"]) == record["change"]["gap"]["value"]
         assert row["bound_theorem_2_printed"] == "inf"
     assert "none" in refusal(sweep_csv, [])
+
+
+def test_heads_and_a_linear_mlp_in_the_run(tmp_path: Path):
+    """The MLP is a module of its own; the weights come back from the directory as they were."""
+    options = {"dim": 2, "heads": 2, "hidden": 2, "seeds": 2, "steps": 20, "samples": 32, "ranks": (1,)}
+    config = SweepConfig(module=("mlp", "all"), **options)
+    whole = run(config, out=prepare(config, tmp_path, overwrite=False, resume=False))["sweep"]
+    assert [record["module"] for record in whole] == ["mlp", "all"] * 2
+    (tmp_path / "entries.jsonl").write_text((tmp_path / "entries.jsonl").read_text().splitlines()[0] + "\n")
+    assert run(config, out=prepare(config, tmp_path, overwrite=False, resume=True), resume=True)["sweep"] == whole
+
+
+def test_modules_and_models_that_do_not_go_together():
+    assert "pass --hidden" in refusal(validate, SweepConfig(module=("mlp",)))
+    assert "random model with heads 2" in refusal(validate, SweepConfig(model="random", heads=2))
+    assert "from 0 to 3" in refusal(validate, SweepConfig(module=("value", "mlp"), hidden=3, ranks=(5,)))
+    validate(SweepConfig(module=("value",), hidden=3, ranks=(5,)))

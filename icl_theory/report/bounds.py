@@ -6,59 +6,18 @@ Importing this file is quick: nothing heavy is loaded before `run`.
 import io
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from icl_theory.report.bounds_config import SweepConfig, validate
 
 if TYPE_CHECKING:
     from icl_theory.tasks import LinearRegression
     from icl_theory.weights import AttentionWeights
 
 FORMAT = 1
-Model = Literal["trained", "gradient-descent", "optimum", "random"]
-Module = Literal["value", "key", "query", "attention", "all"]
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class SweepConfig:
-    """What determines a bound-versus-rank run, in plain numbers and strings."""
-
-    model: Model = "trained"
-    """Where the weights come from: an ensemble trained on the spot, gradient descent written into weights (step size
-    b/(b + d + 1 + sigma^2)), the closed-form one-layer optimum, or random numbers."""
-    dim: int = 5
-    """Input dimension d; tokens have d + 1 entries."""
-    layers: int = 1
-    """Number of layers L."""
-    demonstrations: int = 80
-    """N, the demonstrations that the information is about."""
-    shots: int = 20
-    """b < N, the demonstrations shown, in training too."""
-    noise_std: float = 0.5
-    """Standard deviation of the label noise of demonstrations."""
-    module: tuple[Module, ...] = ("value",)
-    """Which weights to truncate, one at a time."""
-    ranks: tuple[int, ...] = ()
-    """Ranks to keep; every rank from 1 to full if none is named."""
-    rates: tuple[float, ...] = ()
-    """Clipping rates 1 - rank/side instead of ranks, for instance 0 0.1 0.5 0.75; one that keeps nothing is refused."""
-    layer: tuple[int, ...] = ()
-    """Layers to truncate, counted from 0; all if none is named."""
-    samples: int = 512
-    """Monte Carlo runs of every ladder."""
-    seeds: int = 4
-    """Models trained or drawn; a constructed model is a single one."""
-    steps: int = 1000
-    """Training steps."""
-    clip: float = 4.0
-    """c, where the squared error is clipped; also the trivial bound."""
-    loss: Literal["squared", "sign"] = "squared"
-    """Squared error clipped at c, or the 0-1 loss of the sign of the prediction."""
-    floor: float = 0.0
-    """Variance of the noise floor added on the support."""
-    seed: int = 0
-    """Seed of everything random."""
 
 
 def run(
@@ -120,34 +79,6 @@ def _own(config: SweepConfig) -> dict[str, Any]:
     return {field.name: asdict(config)[field.name] for field in fields(SweepConfig)}
 
 
-def validate(config: SweepConfig) -> None:
-    """Refuse before minutes of training what would be refused after it. Raises: ValueError."""
-    from icl_theory import _checks
-    from icl_theory.truncation import rank_of_rate
-
-    _checks.integer("dim", config.dim, 1, None, "use at least one input dimension")
-    _checks.integer("layers", config.layers, 1, 1 if config.model == "optimum" else None, "the optimum has one layer")
-    count = _checks.integer("demonstrations", config.demonstrations, 2, None, "noise needs two demonstrations")
-    _checks.integer("shots", config.shots, 1, count - 1, "show at least one and not all of them")
-    for name in ("seeds", "steps"):
-        _checks.integer(name, getattr(config, name), 1, None, "use at least 1")
-    _checks.integer("samples", config.samples, 16, None, "fewer give no honest error bar")
-    _checks.integer("seed", config.seed, 0, 2**31 - 1, "pass a whole number")
-    _checks.number("noise_std", config.noise_std, low=0.0, cure="pass 0 for clean labels")
-    _checks.number("clip", config.clip, low=0.0, strict=True, cure="clip the loss at a positive value")
-    _checks.number("floor", config.floor, low=0.0, cure="pass a noise variance of 0 or more")
-    for rank in config.ranks:
-        _checks.integer("ranks", rank, 0, config.dim + 1, f"the matrices are {config.dim + 1} x {config.dim + 1}")
-    if config.ranks and config.rates:
-        raise _checks.refuse("rates", "also ranks", "one of the two", "drop one of them")
-    for rate in config.rates:
-        rank_of_rate(rate, config.dim + 1, config.dim + 1)
-    for layer in config.layer:
-        _checks.integer("layer", layer, 0, config.layers - 1, "layers are counted from 0")
-    for module in config.module:
-        _checks.choice("module", module, ("value", "key", "query", "attention", "all"))
-
-
 def _kept_weights(
     config: SweepConfig, task: "LinearRegression", tell: Progress, out: Path | None, resume: bool
 ) -> tuple["AttentionWeights", list[int]]:
@@ -155,17 +86,20 @@ def _kept_weights(
     import numpy as np
 
     from icl_theory.report.records import write_bytes
-    from icl_theory.weights import AttentionWeights
+    from icl_theory.weights import MATRICES, AttentionWeights
 
     path = None if out is None else out / "weights.npz"
     if path is not None and resume and path.is_file():
         with np.load(path) as saved:
-            return AttentionWeights(saved["value"], saved["key"], saved["query"]), saved["diverged"].tolist()
+            matrices = {name: saved[name] for name in MATRICES if name in saved}
+            heads = {"heads": config.heads} if config.heads > 1 else {}
+            return AttentionWeights(**matrices, **heads), saved["diverged"].tolist()
     weights, diverged = _weights(config, task, tell)
     if path is not None:
         buffer = io.BytesIO()
         lost = np.array(diverged, dtype=np.int64)
-        np.savez(buffer, value=weights.value, key=weights.key, query=weights.query, diverged=lost)
+        matrices = {name: getattr(weights, name) for name in MATRICES if getattr(weights, name) is not None}
+        np.savez(buffer, **matrices, diverged=lost)
         write_bytes(path, buffer.getvalue())
     return weights, diverged
 
@@ -236,6 +170,8 @@ def _trained(config: SweepConfig, task: "LinearRegression", tell: Progress) -> t
         task,
         config.seed,
         layers=config.layers,
+        heads=config.heads,
+        hidden=config.hidden,
         shots=config.shots,
         steps=config.steps,
         seeds=config.seeds,
