@@ -149,6 +149,14 @@ def test_blocks_change_nothing(rng, monkeypatch, named):
     assert_close(by_tokens(weights, pairs, BITS, options(**named), "minus", 1), whole, 1e-13)
 
 
+def test_blocks_of_moments_change_nothing(rng, monkeypatch):
+    """Five supersamples at once, or in three blocks of two, the last filled up with the first."""
+    weights, pairs = make(rng), rng.standard_normal((5, COUNT, 2, D))
+    whole = by_moments(weights, pairs, BITS, options(), "minus")
+    monkeypatch.setattr(forward_selections, "_BLOCK_ENTRIES", 2 * len(BITS) * D**2)
+    assert_close(by_moments(weights, pairs, BITS, options(), "minus"), whole, 1e-13)
+
+
 @pytest.mark.parametrize(("count", "most"), [(1, 0), (7, 0), (7, 1), (7, 3), (9, 4), (10, 10), (10, 99)])
 def test_equal_blocks(count, most):
     blocks = list(equal_blocks(count, most))

@@ -26,6 +26,8 @@ from icl_theory import (
     supersample_bounds,
 )
 from icl_theory.attention import checked_options
+from icl_theory.claims import supersample_guarantee
+from icl_theory.claims.cases import Case
 from icl_theory.information.forward_selections import selection_predictions
 from icl_theory.information.losses import empirical_loss, population_loss
 from icl_theory.information.membership import (
@@ -417,7 +419,7 @@ def test_blocks_and_keys(monkeypatch):
     first = supersample_bounds(DESCENT, CLASSES, **OPTIONS)
     assert supersample_bounds(DESCENT, CLASSES, **OPTIONS).rungs == first.rungs
     assert supersample_bounds(DESCENT, CLASSES, **options_with({"key": 4})).rungs != first.rungs
-    monkeypatch.setattr("icl_theory.information.supersample._BLOCK_ENTRIES", 7 * 64 * 24)
+    monkeypatch.setattr("icl_theory.information.supersample._BLOCK_ENTRIES", 5 * 64 * 24)
     parts = supersample_bounds(DESCENT, CLASSES, **OPTIONS)
     np.testing.assert_array_equal(parts.pointwise["gap"], first.pointwise["gap"])
     assert parts.rungs == first.rungs
@@ -458,3 +460,16 @@ def test_vectors_that_are_no_classes_have_no_0_1_loss():
     message = refusal(supersample_bounds, weights, OUTPUTS, **OPTIONS)
     assert message.startswith("loss: got 'zero_one' for a VectorRegression")
     assert "use loss='clipped'" in message
+
+
+@pytest.mark.parametrize(
+    ("ending", "options"), [("softmax", KERNEL), ("causal mask", CAUSAL), ("ReLU", RELU), ("", {})]
+)
+def test_cases_of_the_claim_run_the_forward_pass_of_their_name(ending, options):
+    """Also those rebuilt from a file: a counterexample would be checked under the same options."""
+    task, w = LinearRegression(3, noise_std=0.5), np.ones(3)
+    case = Case(f"a case, {ending}", "random", 5, model(4, 2, mlp=True), task, w, np.eye(4))
+    direct = supersample_bounds(case.weights, task, demonstrations=6, supersamples=16, key=5, task_vector=w, **options)
+    for each in (case, Case.rebuild(case.describe())):
+        found = supersample_guarantee.bounds(each, "zero_one")
+        np.testing.assert_array_equal(found.pointwise["gap"], direct.pointwise["gap"])

@@ -21,7 +21,7 @@ from icl_theory.weights import AttentionWeights
 
 Options = tuple[str, str, str, str]
 """Kind, mask, normalization and activation of a forward pass, see `attention.forward`."""
-_BLOCK_ENTRIES = 2**19  # numbers in the largest array of a block of forward passes: 4 MiB stay in the cache
+_BLOCK_ENTRIES = 2**18  # numbers in the largest array of a block of forward passes: 2 MiB stay in the cache
 
 
 def selection_predictions(
@@ -63,13 +63,17 @@ def _implied(weights: AttentionWeights, moments: Any, readout: str) -> Any:
 def by_moments(weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, options: Options, readout: str) -> Any:
     """ŷ = p(S) · x_q for linear models with one output: S is affine in the bits, so one product makes all of them."""
     size, count, _, dimension = pairs.shape
-    squares = pairs[..., :, None] * pairs[..., None, :]
+    weights = weights.without_mlp()
+    squares = pairs[..., :, None] * pairs[..., None, :] / (count if options[2] == "mean" else 1)
     change = (squares[:, :, 1] - squares[:, :, 0]).reshape(size, count, -1)
-    moments = squares[:, :, 0].sum(axis=1).reshape(size, 1, -1) + bits.astype(np.float64) @ change
-    if options[2] == "mean":
-        moments = moments / count
-    p = _implied(weights, jnp.asarray(moments.reshape(-1, dimension, dimension)), readout)
-    return np.einsum("smd,sntd->smnt", np.asarray(p).reshape(size, len(bits), -1), pairs[..., :-1])[..., None]
+    first = squares[:, :, 0].sum(axis=1).reshape(size, 1, -1)
+    made = []
+    for index in equal_blocks(size, _BLOCK_ENTRIES // (len(bits) * dimension**2)):
+        moments = first[index] + bits.astype(np.float64) @ change[index]
+        p = _implied(weights, jnp.asarray(moments.reshape(-1, dimension, dimension)), readout)
+        p = np.asarray(p).reshape(len(index), len(bits), -1)
+        made.append(np.einsum("smd,sntd->smnt", p, pairs[index][..., :-1]))
+    return np.concatenate(made)[:size, ..., None]
 
 
 @partial(jax.jit, static_argnames=("options", "outputs"))
@@ -92,7 +96,7 @@ def _label_slots(weights: AttentionWeights, shown: Any, queries: Any, options: O
 def by_tokens(
     weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, options: Options, readout: str, outputs: int
 ) -> Any:
-    """The forward pass itself, for every model, in blocks of (supersample, selection) of bounded memory."""
+    """The forward pass itself, for every model; blocks consist of pairs of a supersample and a selection."""
     size, count, _, dimension = pairs.shape
     queries = pairs.reshape(size, 2 * count, dimension).copy()
     queries[..., -outputs:] = 0.0

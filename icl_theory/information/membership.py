@@ -30,11 +30,12 @@ def bit_information(laws: np.ndarray) -> np.ndarray:
 
 def atom_information(values: np.ndarray, bits: np.ndarray) -> float:
     """I(A; U) of equally likely runs: values A (M, ...), equal ones being a symbol, and bits U (M,), half of them 1."""
-    index = np.zeros(len(values), dtype=np.int64)
-    for column in values.reshape(len(values), -1).T:
-        _, place = np.unique(column, return_inverse=True)
+    first, *others = values.reshape(len(values), -1).T
+    index = np.unique(first, return_inverse=True)[1]
+    for column in others:
         # A number for the row so far together with this column; below M², and made smaller by `unique`.
-        _, index = np.unique(index * len(values) + place, return_inverse=True)
+        row = index * len(values) + np.unique(column, return_inverse=True)[1]
+        index = np.unique(row, return_inverse=True)[1]
     counts = [np.bincount(index[bits == bit], minlength=int(index.max()) + 1) for bit in (False, True)]
     return float(bit_information(2 * np.array(counts) / len(bits)))
 
@@ -85,7 +86,7 @@ def information_and_influence(laws: np.ndarray) -> tuple[float, np.ndarray]:
 
 def decisions(values: np.ndarray) -> np.ndarray:
     """The class that labels (..., d_y) stand for: that of the largest entry, or the sign of a single one (0 is +)."""
-    return values.argmax(axis=-1) if values.shape[-1] > 1 else values[..., 0] >= 0
+    return values.argmax(axis=-1) if values.shape[-1] > 1 else (values[..., 0] >= 0).astype(np.int64)
 
 
 def shares(prediction: np.ndarray, labels: np.ndarray, loss: str, clip: float) -> np.ndarray:
@@ -98,6 +99,11 @@ def shares(prediction: np.ndarray, labels: np.ndarray, loss: str, clip: float) -
 def _atoms(values: np.ndarray, bits: np.ndarray) -> np.ndarray:
     """I(A_i; U_i) of values (S, M, N, ...) by equality of floating-point numbers, shape (S, N)."""
     return np.array([[atom_information(run[:, i], bits[:, i]) for i in range(run.shape[1])] for run in values])
+
+
+def _joint_information(pairs: np.ndarray) -> np.ndarray:
+    """I(A_i; U_i) where A_i is a pair of symbols, from its laws (S, N, 2, q, q); shape (S, N)."""
+    return bit_information(pairs.reshape(*pairs.shape[:3], -1))
 
 
 def observed(prediction: np.ndarray, labels: np.ndarray, bits: np.ndarray, options: tuple) -> dict[str, np.ndarray]:
@@ -115,7 +121,11 @@ def observed(prediction: np.ndarray, labels: np.ndarray, bits: np.ndarray, optio
     delta = share[..., 1] - share[..., 0]
     seen = np.where(bits, share[..., 1], share[..., 0]).mean(axis=1)
     result = {"gap": np.where(bits, -delta, delta).mean(axis=1), "training": seen}
-    result["f_cmi"] = _atoms(decisions(prediction) if loss == "zero_one" else prediction, bits)
+    if loss == "zero_one":
+        certain = np.eye(max(2, prediction.shape[-1]))[decisions(prediction)]
+        result["f_cmi"] = _joint_information(pair_laws(certain[..., 0, :], certain[..., 1, :], bits))
+    else:
+        result["f_cmi"] = _atoms(prediction, bits)
     if levels is None:
         result["evaluated_cmi"] = _atoms(share, bits)
         result["loss_difference_cmi"] = _atoms(delta, bits)
@@ -123,6 +133,6 @@ def observed(prediction: np.ndarray, labels: np.ndarray, bits: np.ndarray, optio
     law = dithered(share, levels)
     pairs = pair_laws(law[..., 0, :], law[..., 1, :], bits)
     differences = difference_laws(pairs)
-    result["evaluated_cmi"] = bit_information(pairs.reshape(*pairs.shape[:3], -1))
+    result["evaluated_cmi"] = _joint_information(pairs)
     result["loss_difference_cmi"] = bit_information(differences)
     return result | {"laws": differences.mean(axis=1)}

@@ -25,7 +25,7 @@ LOSSES = ("zero_one", "clipped")
 RUNGS = ("loss_difference_mi", "loss_difference_cmi", "evaluated_cmi", "f_cmi")
 LARGEST_ENUMERATION = 12  # N up to which all 2^N selections are run
 _DRAWS = 512  # selections per supersample beyond that
-_BLOCK_ENTRIES = 2**22  # numbers in the largest array of one block of supersamples (32 MiB)
+_BLOCK_ENTRIES = 2**18  # numbers in the largest array of one block of supersamples: 2 MiB stay in the cache
 _MOST_LEVELS = 64
 
 
@@ -57,8 +57,7 @@ def _collect(
     run: Callable[[np.ndarray], np.ndarray], pairs: np.ndarray, bits: np.ndarray, options: tuple, outputs: int
 ) -> dict[str, np.ndarray]:
     """`observed` for all supersamples (S, N, 2, D), in blocks of bounded memory; `run` makes their predictions."""
-    count, _, dimension = pairs.shape[1:]
-    entries = len(bits) * max(dimension**2, 2 * count * max(outputs, options[-1] or 1))
+    entries = bits.size * 2 * max(outputs, options[-1] or 1)
     blocks = [
         observed(run(pairs[index]), pairs[index][..., -outputs:], bits, options)
         for index in equal_blocks(len(pairs), _BLOCK_ENTRIES // entries)
