@@ -70,7 +70,7 @@ def by_moments(weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, o
     made = []
     for index in equal_blocks(size, _BLOCK_ENTRIES // (len(bits) * dimension**2)):
         moments = first[index] + bits.astype(np.float64) @ change[index]
-        p = _implied(weights, jnp.asarray(moments.reshape(-1, dimension, dimension)), readout)
+        p = _implied(weights, moments.reshape(-1, dimension, dimension), readout)
         p = np.asarray(p).reshape(len(index), len(bits), -1)
         made.append(np.einsum("smd,sntd->smnt", p, pairs[index][..., :-1]))
     return np.concatenate(made)[:size, ..., None]

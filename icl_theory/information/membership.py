@@ -33,6 +33,8 @@ def atom_information(values: np.ndarray, bits: np.ndarray) -> float:
     first, *others = values.reshape(len(values), -1).T
     index = np.unique(first, return_inverse=True)[1]
     for column in others:
+        if index.max() + 1 == len(values):
+            break  # every run is a symbol of its own already
         # A number for the row so far together with this column; below M², and made smaller by `unique`.
         row = index * len(values) + np.unique(column, return_inverse=True)[1]
         index = np.unique(row, return_inverse=True)[1]
