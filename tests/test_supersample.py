@@ -406,6 +406,15 @@ def test_a_linear_mlp_multiplies_the_values():
     assert abs(relu.gap.value - named.gap.value) > 1e-3
 
 
+@pytest.mark.parametrize("options", [{}, CAUSAL], ids=str)
+def test_readouts_differ_by_the_sign_of_the_values_at_one_layer(options):
+    turned = DESCENT.replace(value=-DESCENT.value)
+    minus = supersample_bounds(DESCENT, REGRESSION, **OPTIONS, **options)
+    plus = supersample_bounds(turned, REGRESSION, **OPTIONS, **options, readout="plus")
+    assert plus.rungs == minus.rungs
+    assert supersample_bounds(DESCENT, REGRESSION, **OPTIONS, **options, readout="plus").gap != minus.gap
+
+
 def test_standard_errors_match_repetitions():
     results = [
         supersample_bounds(DESCENT, CLASSES, **options_with({"key": k}), task_vector=np.ones(3)) for k in range(60)
