@@ -1,4 +1,4 @@
-"""Bounds for the deterministic forward pass of trained and constructed models, beside the measured gap; a minute.
+"""Bounds for the deterministic forward pass of trained and constructed models, beside the measured gap; two minutes.
 
 python experiments/supersample_bounds.py --out runs/supersample_bounds
 """
@@ -14,6 +14,7 @@ from icl_theory import (
     AttentionWeights,
     LinearClassification,
     LinearRegression,
+    OneHotClassification,
     Task,
     gradient_descent_weights,
     one_layer_optimum,
@@ -26,20 +27,37 @@ from icl_theory.report.run_directory import from_arguments
 
 DIM, SEED, SUPERSAMPLES, CLIP = 5, 0, 200, 4.0
 DEMONSTRATIONS = (5, 10, 20, 40)
-TRAINING_SHOTS, STEPS = 20, {1: 1000, 3: 2000}
+TRAINING_SHOTS, STEPS, FAMILY_STEPS = 20, {1: 1000, 3: 2000}, 1500
 REGRESSION, CLASSES = LinearRegression(DIM, noise_std=0.5), LinearClassification(DIM, flip_probability=0.1)
+ONE_HOT = OneHotClassification(DIM, 3)
+
+
+FAMILY: dict[str, dict[str, Any]] = {
+    "softmax, L=2": {"kind": "softmax"},
+    "causal mask, L=2": {"mask": "causal"},
+    "ReLU, L=2": {"hidden": 2 * (DIM + 1), "activation": "relu"},
+    "two heads, L=2": {"heads": 2},
+}
+"""What is trained beside plain linear attention; all but the sizes are options of its forward pass as well."""
+SIZES = ("hidden", "heads")
 
 
 def models() -> Iterator[tuple[str, AttentionWeights, Task, dict[str, Any]]]:
-    """Name, weights, task and the loss with its rounding."""
+    """Name, weights, task, and the loss with its rounding and the options of the forward pass."""
     clipped = {"loss": "clipped", "clip": CLIP}
     for layers, steps in STEPS.items():
         result = train(REGRESSION, SEED, layers=layers, shots=TRAINING_SHOTS, steps=steps, seeds=1)
         for levels in (2, 8, None):
             yield f"trained, L={layers}", result.weights.member(0), REGRESSION, clipped | {"levels": levels}
+    for name, options in FAMILY.items():
+        result = train(REGRESSION, SEED, layers=2, shots=TRAINING_SHOTS, steps=FAMILY_STEPS, seeds=1, **options)
+        forward = {key: value for key, value in options.items() if key not in SIZES}
+        yield name, result.weights.member(0), REGRESSION, clipped | forward
     optimum = one_layer_optimum(CLASSES, shots=TRAINING_SHOTS)[0]
     yield "optimum, classes", optimum, CLASSES, {"loss": "zero_one"}
-    yield "descent, L=3, classes", gradient_descent_weights(DIM, layers=3, step_size=0.5), CLASSES, {"loss": "zero_one"}
+    descent = gradient_descent_weights(DIM, layers=3, step_size=0.5)
+    yield "descent, L=3, classes", descent, CLASSES, {"loss": "zero_one"}
+    yield "one-hot optimum", one_layer_optimum(ONE_HOT, shots=TRAINING_SHOTS)[0], ONE_HOT, {"loss": "zero_one"}
 
 
 def main() -> int:

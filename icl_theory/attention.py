@@ -46,17 +46,49 @@ def _linear_update(head: Head, tokens: Any, query: Any, mask: str, scale: float)
 
 
 def _softmax_update(head: Head, tokens: Any, query: Any, mask: str, scale: float) -> tuple:
-    """The normaliser runs over demonstrations and query, although the query's value is masked (Y App. A.2)."""
+    """The normaliser runs over demonstrations and query, although the query's value is masked (Y App. A.2).
+
+    With Z = Σ_j exp(s_j) over the demonstrations and s_q the score of the query, a token reads
+    σ(log Z - s_q) Σ_j exp(s_j) W_V h_j / Z: the query enters through a factor, which leaves the rest to be shared by
+    many queries (see `information.forward_selections`).
+    """
     del scale  # the softmax normalises itself
     w_v, w_k, w_q = head
-    everything = jnp.concatenate([tokens, query[None]])
-    keys, count = everything @ w_k.T, tokens.shape[0]
-    scores = (everything @ w_q.T) @ keys.T
+    values, keys, seeking = tokens @ w_v.T, tokens @ w_k.T, tokens @ w_q.T
+    query_key, query_seeking = w_k @ query, w_q @ query
+    scores = seeking @ keys.T
     if mask == "causal":
         scores = jnp.where(jnp.tril(jnp.ones_like(scores, dtype=bool)), scores, -jnp.inf)
-    weights = jax.nn.softmax(scores, axis=-1)[:, :count]
-    update = weights @ (tokens @ w_v.T)
-    return update[:count], update[count]
+    update, total = _softmax_read(scores, values)
+    if mask != "causal":  # there a demonstration sees earlier ones only, never the query
+        update = update * jax.nn.sigmoid(total - seeking @ query_key)[:, None]
+    read, total = _softmax_read(keys @ query_seeking, values)
+    return update, read * jax.nn.sigmoid(total - query_seeking @ query_key)
+
+
+def _softmax_read(scores: Any, values: Any) -> tuple:
+    """Σ_j exp(s_j) v_j / Z and log Z, Z = Σ_j exp(s_j)."""
+    largest = jax.lax.stop_gradient(scores.max(-1, keepdims=True))  # drops out of both, but keeps exp from overflowing
+    terms = jnp.exp(scores - largest)
+    total = terms.sum(-1, keepdims=True)
+    return terms @ values / total, (jnp.log(total) + largest)[..., 0]
+
+
+def layer_step(layer: AttentionWeights, tokens: Any, query: Any, options: tuple[str, str, str, str]) -> tuple:
+    """Demonstrations (N, D) and query (D,) after one layer; `layer` holds the matrices of that layer alone."""
+    kind, mask, normalization, activation = options
+    scale = 1.0 / tokens.shape[0] if normalization == "mean" else 1.0
+    attend = _linear_update if kind == "linear" else _softmax_update
+    heads = layer.value, layer.key, layer.query
+    if layer.heads is None:
+        updates = attend(heads, tokens, query, mask, scale)
+    else:
+        each = jax.vmap(lambda *head: attend(head, tokens, query, mask, scale))(*heads)
+        updates = tuple(update.sum(0) for update in each)
+    if layer.mlp_in is not None:
+        act = jax.nn.relu if activation == "relu" else (lambda z: z)
+        updates = tuple(act(u @ layer.mlp_in.T) @ layer.mlp_out.T for u in updates)
+    return tokens + updates[0], query + updates[1]
 
 
 def forward_tokens(
@@ -69,23 +101,8 @@ def forward_tokens(
     activation: str,
 ) -> tuple:
     """All layers applied to demonstrations (N, D) and query (D,); jax arrays in and out, for use inside jit."""
-    scale = 1.0 / tokens.shape[0] if normalization == "mean" else 1.0
-    attend = _linear_update if kind == "linear" else _softmax_update
-
-    def layer_step(carry: tuple, layer: AttentionWeights) -> tuple:
-        tokens, query = carry
-        heads = layer.value, layer.key, layer.query
-        if layer.heads is None:
-            updates = attend(heads, tokens, query, mask, scale)
-        else:
-            each = jax.vmap(lambda *head: attend(head, tokens, query, mask, scale))(*heads)
-            updates = tuple(update.sum(0) for update in each)
-        if layer.mlp_in is not None:
-            act = jax.nn.relu if activation == "relu" else (lambda z: z)
-            updates = tuple(act(u @ layer.mlp_in.T) @ layer.mlp_out.T for u in updates)
-        return (tokens + updates[0], query + updates[1]), None
-
-    return jax.lax.scan(layer_step, (tokens, query), weights)[0]
+    options = kind, mask, normalization, activation
+    return jax.lax.scan(lambda carry, layer: (layer_step(layer, *carry, options), None), (tokens, query), weights)[0]
 
 
 def predict_batch(

@@ -47,6 +47,7 @@ ORDER = (
     "information.known_channels",
     "information.calibration",
     "information.membership",
+    "information.forward_selections",
     "information.supersample",
     "information.individual",
     "information.ends",

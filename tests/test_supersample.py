@@ -11,24 +11,49 @@ from helpers import assert_same_mean, forward_by_token, refusal
 from scipy.stats import entropy
 
 from icl_theory import (
+    AttentionWeights,
     LinearClassification,
     LinearRegression,
+    OneHotClassification,
+    Prompt,
     ReLUTeacher,
+    VectorRegression,
     gradient_descent_weights,
     implicit_trajectory,
     one_layer_optimum,
+    predict,
     random_weights,
     supersample_bounds,
 )
+from icl_theory.attention import checked_options
+from icl_theory.claims import supersample_guarantee
+from icl_theory.claims.cases import Case
+from icl_theory.information.forward_selections import selection_predictions
 from icl_theory.information.losses import empirical_loss, population_loss
-from icl_theory.information.membership import bit_information, difference_laws, dithered, pair_laws, selections
-from icl_theory.information.supersample import RUNGS, _block, predictions, shares
+from icl_theory.information.membership import (
+    atom_information,
+    bit_information,
+    difference_laws,
+    dithered,
+    observed,
+    pair_laws,
+    selections,
+    shares,
+)
+from icl_theory.information.supersample import RUNGS
 from icl_theory.trajectory import implied_weights
 
 REGRESSION, CLASSES = LinearRegression(3, noise_std=0.5), LinearClassification(3, flip_probability=0.1)
 OPTIONS: dict[str, Any] = {"demonstrations": 6, "supersamples": 24, "key": 3}
+DEFAULTS: dict[str, Any] = {
+    "kind": "linear",
+    "mask": "demonstrations",
+    "normalization": "mean",
+    "activation": "identity",
+}
 DESCENT = gradient_descent_weights(3, step_size=0.7)
 LN2 = math.log(2)
+MLPS = ("identity", "relu")
 
 
 def options_with(changes: dict[str, Any]) -> dict[str, Any]:
@@ -81,12 +106,42 @@ def test_selections_are_balanced_and_all_there():
 
 
 def test_losses_in_units_of_their_range():
-    hats, labels = np.array([0.0, 0.0, -1.0, 2.0]), np.array([1.0, -1.0, -0.1, 0.0])
+    hats, labels = np.array([[0.0], [0.0], [-1.0], [2.0]]), np.array([[1.0], [-1.0], [-0.1], [0.0]])
     assert shares(hats, labels, "zero_one", 1.0).tolist() == [0, 1, 0, 0]
     np.testing.assert_allclose(shares(hats, labels, "clipped", 2.0), [0.5, 0.5, 0.405, 1.0])
 
 
-def twin(weights, pairs, loss, clip, levels):
+def test_losses_of_labels_that_are_vectors():
+    """The largest entry is the class, whatever its sign, and the first of equal ones; squares are summed, then cut."""
+    hats, labels = np.array([[-3.0, -2.0, -2.5], [0.5, 0.5, 0.0], [1.0, 0.0, 2.0]]), np.eye(3)
+    assert shares(hats, labels, "zero_one", 1.0).tolist() == [1, 1, 0]
+    np.testing.assert_allclose(shares(hats, labels, "clipped", 4.0), [1.0, 0.125, 0.5])
+
+
+def test_atoms_are_whole_rows():
+    """Neither column tells the bit, the pair of them does; rows equal in one column only are different symbols."""
+    bits = np.array([False, True, True, False])
+    values = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    assert atom_information(values[:, 0], bits) == atom_information(values[:, 1], bits) == 0.0
+    assert atom_information(values, bits) == pytest.approx(LN2, rel=1e-15)
+    assert atom_information(-0.0 * values, bits) == 0.0
+    rng = np.random.default_rng(0)
+    rows, bits = rng.integers(0, 3, (60, 2, 2)).astype(float), np.arange(60) % 2 == 0
+    table: dict = defaultdict(float)
+    for row, bit in zip(rows, bits, strict=True):
+        table[tuple(row.ravel()), bool(bit)] += 1 / 60
+    assert atom_information(rows, bits) == pytest.approx(information(table), rel=1e-12)
+
+
+def loss_of(hat, label, loss, clip):
+    """The loss over c, and what is decided: a sign, or the place of the largest entry."""
+    if loss == "clipped":
+        return min(sum((h - y) ** 2 for h, y in zip(hat, label, strict=True)), clip) / clip, tuple(np.round(hat, 9))
+    decide = (lambda v: max(range(len(v)), key=lambda k: v[k])) if len(hat) > 1 else (lambda v: v[0] >= 0)
+    return float(decide(hat) != decide(label)), decide(hat)
+
+
+def twin(weights, pairs, loss, clip, levels, options, outputs):
     """Every selection in a loop, token by token; every rounding outcome in a table of probabilities."""
     count = len(pairs)
     tables: dict = {name: [defaultdict(float) for _ in range(count)] for name in RUNGS[1:]}
@@ -94,20 +149,18 @@ def twin(weights, pairs, loss, clip, levels):
     for bits in itertools.product((0, 1), repeat=count):
         shown = np.array([pairs[i, u] for i, u in enumerate(bits)])
         for i, u in enumerate(bits):
-            hats, laws, means = [], [], []
+            seen, laws, means = [], [], []
             for token in pairs[i]:
-                query = np.append(token[:-1], 0.0)
-                hat = -forward_by_token(weights, shown, query)[1][-1]
-                value = min((hat - token[-1]) ** 2, clip) / clip
-                if loss == "zero_one":
-                    value = float((hat >= 0) != (token[-1] >= 0))
+                query = np.append(token[:-outputs], np.zeros(outputs))
+                hat = -forward_by_token(weights, shown, query, **options)[1][-outputs:]
+                value, what = loss_of(hat, token[-outputs:], loss, clip)
                 position = value * (levels - 1)
                 low = min(math.floor(position), levels - 2)
                 laws.append({low: 1 - (position - low), low + 1: position - low})
-                hats.append(hat >= 0 if loss == "zero_one" else round(hat, 9))
+                seen.append(what)
                 means.append(value)
             gaps[i] += (means[1 - u] - means[u]) / 2**count
-            tables["f_cmi"][i][tuple(hats), u] += 2.0**-count
+            tables["f_cmi"][i][tuple(seen), u] += 2.0**-count
             for (a, p), (b, q) in itertools.product(laws[0].items(), laws[1].items()):
                 tables["evaluated_cmi"][i][(a, b), u] += p * q / 2**count
                 tables["loss_difference_cmi"][i][b - a, u] += p * q / 2**count
@@ -125,20 +178,49 @@ def information(table):
     return sum(p * math.log(p / (marginal[symbol] / 2)) for (symbol, _), p in table.items() if p > 0)
 
 
+HOTS, OUTPUTS = OneHotClassification(2, 3), VectorRegression(2, 3, noise_std=0.5)
+KERNEL = {"kind": "softmax"}
+CAUSAL = {"mask": "causal"}
+RELU = {"activation": "relu"}
+
+
+def model(dimension, layers, *, heads=None, mlp=False, seed=0):
+    """Random weights that make predictions of the size of the labels."""
+    rng = np.random.default_rng(seed)
+    shape = (3, layers, dimension, dimension) if heads is None else (3, layers, heads, dimension, dimension)
+    value, key, query = rng.standard_normal(shape) * (1.2 / math.sqrt(dimension))
+    inner, outer = rng.standard_normal((2, layers, dimension + 1, dimension)) if mlp else (None, None)
+    return AttentionWeights.create(value, key, query, inner, None if outer is None else outer.swapaxes(1, 2))
+
+
 @pytest.mark.parametrize(
-    ("loss", "levels", "layers"), [("zero_one", 2, 1), ("clipped", 2, 1), ("clipped", 4, 2), ("zero_one", 2, 2)]
+    ("loss", "levels", "weights", "task", "options"),
+    [
+        ("zero_one", 2, model(4, 1), CLASSES, {}),
+        ("clipped", 2, model(4, 1), REGRESSION, {}),
+        ("clipped", 4, model(4, 2), REGRESSION, {}),
+        ("zero_one", 2, model(4, 2), CLASSES, {}),
+        ("clipped", 3, model(4, 2, heads=2), REGRESSION, {}),
+        ("zero_one", 2, model(4, 2), CLASSES, KERNEL),
+        ("clipped", 3, model(4, 2, heads=2), REGRESSION, KERNEL | CAUSAL),
+        ("zero_one", 2, model(4, 2), CLASSES, CAUSAL),
+        ("clipped", 2, model(4, 2, mlp=True), REGRESSION, RELU),
+        ("clipped", 2, model(4, 1, mlp=True).repeated(2), REGRESSION, RELU | CAUSAL),
+        ("zero_one", 2, model(5, 1), HOTS, {}),
+        ("zero_one", 2, model(5, 2), HOTS, KERNEL),
+        ("clipped", 3, model(5, 2), OUTPUTS, {"normalization": "sum"}),
+    ],
 )
-def test_every_selection_against_a_slow_twin(loss, levels, layers):
-    task = CLASSES if loss == "zero_one" else REGRESSION
-    weights = random_weights(layers, layers=layers, dimension=4, scale=1.2)
+def test_every_selection_against_a_slow_twin(loss, levels, weights, task, options):
     rng = np.random.default_rng(5)
     vectors = np.repeat(task.sample_tasks(rng, 1), 2, axis=0)
-    pairs = task.sample_tokens(rng, vectors, 8).reshape(2, 4, 2, 4)
-    bits = selections(4, None, rng)
-    made = predictions(weights, pairs, bits, "minus")
-    found = _block(made, pairs[..., -1], bits, (loss, 2.0, levels))
+    pairs = task.sample_tokens(rng, vectors, 6).reshape(2, 3, 2, -1)
+    bits = selections(3, None, rng)
+    outputs = task.outputs
+    made = selection_predictions(weights, pairs, bits, options=checked_options(**DEFAULTS | options), outputs=outputs)
+    found = observed(made, pairs[..., -outputs:], bits, (loss, 2.0, levels))
     for s in range(2):
-        gaps, nats, law = twin(weights, pairs[s], loss, 2.0, levels)
+        gaps, nats, law = twin(weights, pairs[s], loss, 2.0, levels, options, outputs)
         np.testing.assert_allclose(found["gap"][s], gaps, atol=1e-12)
         for name, values in nats.items():
             np.testing.assert_allclose(found[name][s], values, atol=1e-12, err_msg=name)
@@ -158,6 +240,14 @@ CASES = [
     (gradient_descent_weights(3, layers=2, step_size=0.5), ReLUTeacher(3, 4), {"loss": "clipped"}),
     (gradient_descent_weights(3, step_size=1.0), LinearRegression(3, inputs="uniform"), {"loss": "clipped"}),
     (gradient_descent_weights(3, step_size=1.0), CLASSES, {"demonstrations": 1}),
+    (gradient_descent_weights(3, layers=2, step_size=0.5), CLASSES, KERNEL),
+    (gradient_descent_weights(3, layers=2, step_size=0.5), CLASSES, CAUSAL),
+    (model(4, 2, seed=1), REGRESSION, KERNEL | CAUSAL | {"loss": "clipped"}),
+    (model(4, 2, mlp=True), CLASSES, RELU),
+    (model(4, 2, heads=2), CLASSES, {}),
+    (model(4, 1, heads=2).repeated(2), REGRESSION, CAUSAL | {"loss": "clipped", "readout": "plus"}),
+    (gradient_descent_weights(2, label_projection=HOTS.label_projection), HOTS, {}),
+    (gradient_descent_weights(2, label_projection=np.eye(3)), OUTPUTS, {"loss": "clipped", "levels": None}),
 ]
 
 
@@ -232,6 +322,32 @@ def test_the_gap_is_that_of_fresh_demonstrations():
         assert abs(estimate.value - values.mean()) < 6 * error
 
 
+@pytest.mark.parametrize("options", [KERNEL, CAUSAL, KERNEL | CAUSAL, RELU], ids=str)
+def test_the_bound_covers_the_gap_of_fresh_demonstrations(options):
+    """Demonstrations and a fresh noisy token of the task, asked with `predict`: no pair, no selection, no bit."""
+    weights = model(4, 2, mlp=True, seed=3)
+    w, count, shots = np.array([0.3, -1.0, 0.5]), 4000, 5
+    result = supersample_bounds(
+        weights, REGRESSION, **options_with({"demonstrations": shots, "supersamples": 300}), **options,
+        loss="clipped", clip=2.0, task_vector=w,
+    )  # fmt: skip
+    tokens = REGRESSION.sample_tokens(np.random.default_rng(0), np.repeat(w[None], count, axis=0), shots + 1)
+    x, y = tokens[:, :shots, :-1], tokens[:, :shots, -1]
+
+    def loss(asked):
+        prompt = Prompt(x, y, asked[:, :-1], asked[:, -1])
+        return np.minimum((predict(weights, prompt, **options) - asked[:, -1]) ** 2, 2.0)
+
+    unseen, seen = loss(tokens[:, shots]), np.mean([loss(tokens[:, i]) for i in range(shots)], axis=0)
+    assert_same_mean(result.pointwise["gap"].mean(axis=1), unseen - seen)
+    for estimate, values in ((result.population, unseen), (result.training, seen)):
+        error = math.hypot(estimate.stderr, values.std() / math.sqrt(count))
+        assert abs(estimate.value - values.mean()) < 6 * error
+    error = (unseen - seen).std() / math.sqrt(count)
+    for rung in result.rungs.values():
+        assert rung.value >= (unseen - seen).mean() - 6 * math.hypot(error, rung.stderr)
+
+
 def test_drawn_selections_give_a_larger_information():
     weights = gradient_descent_weights(3, layers=2, step_size=0.5)
     options = options_with({"demonstrations": 8, "supersamples": 100})
@@ -284,6 +400,19 @@ def test_a_linear_mlp_multiplies_the_values():
     results = [supersample_bounds(m, REGRESSION, **OPTIONS, loss="clipped") for m in (with_mlp, folded, plain)]
     np.testing.assert_allclose(results[0].pointwise["gap"], results[1].pointwise["gap"], atol=1e-12)
     assert results[0].gap != results[2].gap
+    # Without an activation named it is the linear one, as everywhere else; the other must be asked for.
+    named, relu = (supersample_bounds(with_mlp, REGRESSION, **OPTIONS, loss="clipped", activation=a) for a in MLPS)
+    assert named.gap == results[0].gap
+    assert abs(relu.gap.value - named.gap.value) > 1e-3
+
+
+@pytest.mark.parametrize("options", [{}, CAUSAL], ids=str)
+def test_readouts_differ_by_the_sign_of_the_values_at_one_layer(options):
+    turned = DESCENT.replace(value=-DESCENT.value)
+    minus = supersample_bounds(DESCENT, REGRESSION, **OPTIONS, **options)
+    plus = supersample_bounds(turned, REGRESSION, **OPTIONS, **options, readout="plus")
+    assert plus.rungs == minus.rungs
+    assert supersample_bounds(DESCENT, REGRESSION, **OPTIONS, **options, readout="plus").gap != minus.gap
 
 
 def test_standard_errors_match_repetitions():
@@ -299,7 +428,7 @@ def test_blocks_and_keys(monkeypatch):
     first = supersample_bounds(DESCENT, CLASSES, **OPTIONS)
     assert supersample_bounds(DESCENT, CLASSES, **OPTIONS).rungs == first.rungs
     assert supersample_bounds(DESCENT, CLASSES, **options_with({"key": 4})).rungs != first.rungs
-    monkeypatch.setattr("icl_theory.information.supersample._BLOCK_ENTRIES", 7 * 64 * 24)
+    monkeypatch.setattr("icl_theory.information.supersample._BLOCK_ENTRIES", 5 * 64 * 24)
     parts = supersample_bounds(DESCENT, CLASSES, **OPTIONS)
     np.testing.assert_array_equal(parts.pointwise["gap"], first.pointwise["gap"])
     assert parts.rungs == first.rungs
@@ -316,6 +445,10 @@ def test_blocks_and_keys(monkeypatch):
         ({"draws": 7}, "draws: got 7, expected an even number"),
         ({"task_vector": np.ones(2)}, "task_vector: got shape"),
         ({"readout": "times"}, "readout: got 'times'"),
+        ({"kind": "cosine"}, "kind: got 'cosine'"),
+        ({"mask": "none"}, "mask: got 'none'"),
+        ({"normalization": "max"}, "normalization: got 'max'"),
+        ({"activation": "tanh"}, "activation: got 'tanh'"),
     ],
 )
 def test_bad_input_is_refused(changes, words):
@@ -324,5 +457,28 @@ def test_bad_input_is_refused(changes, words):
 
 def test_unfit_weights_are_refused():
     assert "token dimension" in refusal(supersample_bounds, gradient_descent_weights(4), CLASSES, **OPTIONS)
-    wild = random_weights(0, layers=6, dimension=4, scale=1e30)
-    assert "overflows" in refusal(supersample_bounds, wild, CLASSES, **OPTIONS)
+    ensemble = DESCENT.replace(**{name: getattr(DESCENT, name)[None] for name in ("value", "key", "query")})
+    assert "an ensemble of seeds" in refusal(supersample_bounds, ensemble, CLASSES, **OPTIONS)
+    wild = random_weights(0, layers=2, dimension=4, scale=1e80)
+    for options in ({}, CAUSAL, KERNEL):
+        assert "overflows" in refusal(supersample_bounds, wild, CLASSES, **options_with(options))
+
+
+def test_vectors_that_are_no_classes_have_no_0_1_loss():
+    weights = gradient_descent_weights(2, label_projection=np.eye(3))
+    message = refusal(supersample_bounds, weights, OUTPUTS, **OPTIONS)
+    assert message.startswith("loss: got 'zero_one' for a VectorRegression")
+    assert "use loss='clipped'" in message
+
+
+@pytest.mark.parametrize(
+    ("ending", "options"), [("softmax", KERNEL), ("causal mask", CAUSAL), ("ReLU", RELU), ("", {})]
+)
+def test_cases_of_the_claim_run_the_forward_pass_of_their_name(ending, options):
+    """Also those rebuilt from a file: a counterexample would be checked under the same options."""
+    task, w = LinearRegression(3, noise_std=0.5), np.ones(3)
+    case = Case(f"a case, {ending}", "random", 5, model(4, 2, mlp=True), task, w, np.eye(4))
+    direct = supersample_bounds(case.weights, task, demonstrations=6, supersamples=16, key=5, task_vector=w, **options)
+    for each in (case, Case.rebuild(case.describe())):
+        found = supersample_guarantee.bounds(each, "zero_one")
+        np.testing.assert_array_equal(found.pointwise["gap"], direct.pointwise["gap"])

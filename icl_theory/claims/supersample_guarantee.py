@@ -1,19 +1,50 @@
 """The deterministic forward pass: the loss-difference bound holds for every supersample, exactly."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from icl_theory.claims.base import Claim, Control
-from icl_theory.claims.cases import CLIP, Case
+from icl_theory.claims.cases import CLIP, Case, Workshop
+from icl_theory.claims.mlp_linear import with_mlp
 from icl_theory.information.supersample import SupersampleBounds, supersample_bounds
+from icl_theory.weights import AttentionWeights
 
 _DEMONSTRATIONS, _SUPERSAMPLES = 6, 16
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "softmax": {"kind": "softmax"},
+    "causal mask": {"mask": "causal"},
+    "ReLU": {"activation": "relu"},
+}
+"""The forward pass by the end of a case's name, which its description keeps; linear attention where there is none."""
+
+
+def _two_heads(first: Case, second: Case) -> Case:
+    """Two models of one head side by side in every layer."""
+    stacked = (
+        np.stack([getattr(case.weights, name) for case in (first, second)], axis=1)
+        for name in ("value", "key", "query")
+    )
+    return first.with_weights(AttentionWeights.create(*stacked), "two heads")
+
+
+@lru_cache(maxsize=4)
+def _family(workshop: Workshop) -> list[Case]:
+    """A softmax, which makes a kernel smoother of a gradient step; a causal mask; ReLU; two heads."""
+    single, step, trained = workshop.random(1)[0], workshop.constructed(1)[0], workshop.trained_cases(3)[0]
+    with_relu = with_mlp(single)
+    return [
+        step.with_weights(step.weights, "softmax"),
+        trained.with_weights(trained.weights, "causal mask"),
+        with_relu.with_weights(with_relu.weights, "ReLU"),
+        _two_heads(single, step),
+    ]
 
 
 @lru_cache(maxsize=512)
 def bounds(case: Case, loss: str) -> SupersampleBounds:
-    """All 2⁶ selections of 16 supersamples of the case's task."""
+    """All 2⁶ selections of 16 supersamples of the case's task, by the forward pass that its name ends in."""
     return supersample_bounds(
         case.weights,
         case.task,
@@ -23,11 +54,21 @@ def bounds(case: Case, loss: str) -> SupersampleBounds:
         loss=loss,
         clip=CLIP,
         task_vector=case.task_vector,
+        **_OPTIONS.get(case.name.rsplit(", ", 1)[-1], {}),
     )
 
 
 def _both(case: Case) -> list[SupersampleBounds]:
     return [bounds(case, loss) for loss in ("zero_one", "clipped")]
+
+
+def _not_linear(workshop: Workshop) -> list[Case]:
+    return _family(workshop)[: len(_OPTIONS)]
+
+
+def _of_linear_attention(case: Case) -> np.ndarray:
+    """sqrt(2 I) of the same weights under linear attention, on the same supersamples."""
+    return predict(case.with_weights(case.weights, "linear"))
 
 
 def measure(case: Case) -> np.ndarray:
@@ -62,7 +103,8 @@ CLAIM = Claim(
     trivial=lambda case: 1.0,
     explanation="All 64 selections from 16 supersamples of six pairs are run, for the 0-1 loss of the sign and the "
     "clipped squared error rounded at random to its two ends: both sides are exact and nothing is estimated. The "
-    "constant is c, not c/2, since a difference of losses ranges over [-c, c].",
+    "constant is c, not c/2, since a difference of losses ranges over [-c, c]. Softmax attention, a causal mask, "
+    "an MLP with ReLU and two heads are among the cases.",
     controls=(
         Control("R = c/2, the constant of a single loss", {"predict": lambda case: predict(case) / 2}),
         Control(
@@ -74,5 +116,14 @@ CLAIM = Claim(
             {"predict": lambda case: predict(case) / np.sqrt(_DEMONSTRATIONS)},
         ),
         Control("conditioning on the supersample forgotten", {"predict": _marginal}),
+        Control(
+            "R = c/2 under softmax, causal mask and ReLU",
+            {"predict": lambda case: predict(case) / 2, "cases": _not_linear},
+        ),
+        Control(
+            "the information of linear attention with the same weights",
+            {"predict": _of_linear_attention, "cases": _not_linear},
+        ),
     ),
+    cases=lambda workshop: [*workshop.standard(), *_family(workshop)],
 )

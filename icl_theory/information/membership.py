@@ -1,4 +1,4 @@
-"""I(A; U) for a fair bit U: which of the two tokens of a supersample pair was shown."""
+"""I(A; U) for a fair bit U, which of the two tokens of a supersample pair was shown, and what A may be."""
 
 import numpy as np
 
@@ -29,9 +29,16 @@ def bit_information(laws: np.ndarray) -> np.ndarray:
 
 
 def atom_information(values: np.ndarray, bits: np.ndarray) -> float:
-    """I(A; U) of equally likely runs: values A (M,), equal ones being one symbol, and bits U (M,), half of them 1."""
-    symbols, index = np.unique(values, return_inverse=True)
-    counts = [np.bincount(index[bits == bit], minlength=len(symbols)) for bit in (False, True)]
+    """I(A; U) of equally likely runs: values A (M, ...), equal ones being a symbol, and bits U (M,), half of them 1."""
+    first, *others = values.reshape(len(values), -1).T
+    index = np.unique(first, return_inverse=True)[1]
+    for column in others:
+        if index.max() + 1 == len(values):
+            break  # every run is a symbol of its own already
+        # A number for the row so far together with this column; below M², and made smaller by `unique`.
+        row = index * len(values) + np.unique(column, return_inverse=True)[1]
+        index = np.unique(row, return_inverse=True)[1]
+    counts = [np.bincount(index[bits == bit], minlength=int(index.max()) + 1) for bit in (False, True)]
     return float(bit_information(2 * np.array(counts) / len(bits)))
 
 
@@ -77,3 +84,57 @@ def information_and_influence(laws: np.ndarray) -> tuple[float, np.ndarray]:
     ratio = np.log(np.where(mean > 0, mean, 1.0) / np.where(middle > 0, middle, 1.0))
     # A symbol that has probability 0 in the mean has it in every sample: its logarithm is never used.
     return float(bit_information(mean)), 0.5 * (laws * ratio).sum(axis=(-2, -1))
+
+
+def decisions(values: np.ndarray) -> np.ndarray:
+    """The class that labels (..., d_y) stand for: that of the largest entry, or the sign of a single one (0 is +)."""
+    return values.argmax(axis=-1) if values.shape[-1] > 1 else (values[..., 0] >= 0).astype(np.int64)
+
+
+def shares(prediction: np.ndarray, labels: np.ndarray, loss: str, clip: float) -> np.ndarray:
+    """The loss divided by its range c, in [0, 1]: 1[class of ŷ ≠ class of y], or min(|ŷ - y|², c) / c; (..., d_y)."""
+    if loss == "zero_one":
+        return (decisions(prediction) != decisions(labels)).astype(np.float64)
+    return np.minimum(((prediction - labels) ** 2).sum(axis=-1), clip) / clip
+
+
+def _atoms(values: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """I(A_i; U_i) of values (S, M, N, ...) by equality of floating-point numbers, shape (S, N)."""
+    return np.array([[atom_information(run[:, i], bits[:, i]) for i in range(run.shape[1])] for run in values])
+
+
+def _joint_information(pairs: np.ndarray) -> np.ndarray:
+    """I(A_i; U_i) where A_i is a pair of symbols, from its laws (S, N, 2, q, q); shape (S, N)."""
+    return bit_information(pairs.reshape(*pairs.shape[:3], -1))
+
+
+def observed(prediction: np.ndarray, labels: np.ndarray, bits: np.ndarray, options: tuple) -> dict[str, np.ndarray]:
+    """What runs on supersamples show: gap and loss of every pair over c, and the nats of every A_i; each (S, N).
+
+    Args:
+        prediction: ŷ after every selection, shape (S, M, N, 2, d_y). labels: shape (S, N, 2, d_y).
+        bits: the selections, shape (M, N), each index balanced. options: loss, clip c and levels (None: not rounded).
+
+    Returns: "gap", "training", "f_cmi", "evaluated_cmi", "loss_difference_cmi", and unless `levels` is None "laws" of
+    Δ given either bit, mean over the pairs, shape (S, 2, 2 levels - 1).
+    """
+    loss, clip, levels = options
+    share = shares(prediction, labels[:, None], loss, clip)
+    delta = share[..., 1] - share[..., 0]
+    seen = np.where(bits, share[..., 1], share[..., 0]).mean(axis=1)
+    result = {"gap": np.where(bits, -delta, delta).mean(axis=1), "training": seen}
+    if loss == "zero_one":
+        certain = np.eye(max(2, prediction.shape[-1]))[decisions(prediction)]
+        result["f_cmi"] = _joint_information(pair_laws(certain[..., 0, :], certain[..., 1, :], bits))
+    else:
+        result["f_cmi"] = _atoms(prediction, bits)
+    if levels is None:
+        result["evaluated_cmi"] = _atoms(share, bits)
+        result["loss_difference_cmi"] = _atoms(delta, bits)
+        return result
+    law = dithered(share, levels)
+    pairs = pair_laws(law[..., 0, :], law[..., 1, :], bits)
+    differences = difference_laws(pairs)
+    result["evaluated_cmi"] = _joint_information(pairs)
+    result["loss_difference_cmi"] = bit_information(differences)
+    return result | {"laws": differences.mean(axis=1)}

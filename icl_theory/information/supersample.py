@@ -3,34 +3,29 @@
 A supersample has N pairs of tokens; a fair bit U_i per pair selects the demonstration shown, the other token tests.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from icl_theory import _checks
-from icl_theory._numerics import float64, generator
+from icl_theory._numerics import generator
+from icl_theory.attention import checked_options
 from icl_theory.estimate import Estimate, generalization_bound
-from icl_theory.information.membership import (
-    atom_information,
-    bit_information,
-    difference_laws,
-    dithered,
-    information_and_influence,
-    pair_laws,
-    selections,
-)
-from icl_theory.risk import final_implied_weights
+from icl_theory.information.forward_selections import equal_blocks, selection_predictions
+from icl_theory.information.membership import information_and_influence, observed, selections
+from icl_theory.risk import READOUTS
 from icl_theory.task_base import Task
+from icl_theory.vector_tasks import OneHotClassification
 from icl_theory.weights import AttentionWeights, checked
 
 LOSSES = ("zero_one", "clipped")
 RUNGS = ("loss_difference_mi", "loss_difference_cmi", "evaluated_cmi", "f_cmi")
 LARGEST_ENUMERATION = 12  # N up to which all 2^N selections are run
 _DRAWS = 512  # selections per supersample beyond that
-_BLOCK_ENTRIES = 2**22  # numbers in the largest array of one block of supersamples (32 MiB)
+_BLOCK_ENTRIES = 2**18  # numbers in the largest array of one block of supersamples: 2 MiB stay in the cache
 _MOST_LEVELS = 64
 
 
@@ -58,76 +53,16 @@ class SupersampleBounds:
     """Per supersample and pair, shape (supersamples, N): "gap" in units of the loss, and the nats of each rung."""
 
 
-@jax.jit(static_argnames="readout")
-def _compiled(weights: AttentionWeights, moments: Any, readout: str) -> Any:
-    return final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), readout).T
-
-
-@float64
-def _implied(weights: AttentionWeights, moments: Any, readout: str) -> Any:
-    return _compiled(weights, jnp.asarray(moments), readout)
-
-
-def predictions(weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, readout: str) -> np.ndarray:
-    """ŷ at every token of the supersamples (S, N, 2, D) after showing each selection (M, N); (S, M, N, 2)."""
-    size, count, _, dimension = pairs.shape
-    squares = pairs[..., :, None] * pairs[..., None, :]
-    change = (squares[:, :, 1] - squares[:, :, 0]).reshape(size, count, -1)
-    moments = squares[:, :, 0].sum(axis=1).reshape(size, 1, -1) + bits.astype(np.float64) @ change
-    implied = _implied(weights, moments.reshape(-1, dimension, dimension) / count, readout)
-    if not np.isfinite(implied).all():
-        got, cure = "a model that overflows on some selections", "use weights of a smaller scale or fewer layers"
-        raise _checks.refuse("weights", got, "finite predictions", cure)
-    return np.einsum("smd,sntd->smnt", implied.reshape(size, len(bits), -1), pairs[..., :-1])
-
-
-def shares(prediction: np.ndarray, labels: np.ndarray, loss: str, clip: float) -> np.ndarray:
-    """The loss divided by its range c, in [0, 1]: 1[sign ŷ ≠ sign y] (sign 0 = 1), or min((ŷ - y)², c) / c."""
-    if loss == "zero_one":
-        return ((prediction >= 0) != (labels >= 0)).astype(np.float64)
-    return np.minimum((prediction - labels) ** 2, clip) / clip
-
-
-def _atoms(values: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """I(A_i; U_i) of values (S, M, N) by equality of floating-point numbers, shape (S, N)."""
-    return np.array([[atom_information(run[:, i], bits[:, i]) for i in range(run.shape[1])] for run in values])
-
-
-def _block(prediction: np.ndarray, labels: np.ndarray, bits: np.ndarray, options: tuple) -> dict[str, np.ndarray]:
-    """Everything about one block of supersamples, losses divided by c; arrays with a leading axis S."""
-    loss, clip, levels = options
-    share = shares(prediction, labels[:, None], loss, clip)
-    delta = share[..., 1] - share[..., 0]
-    seen = np.where(bits, share[..., 1], share[..., 0]).mean(axis=1)
-    result = {"gap": np.where(bits, -delta, delta).mean(axis=1), "training": seen}
-    hard = prediction >= 0 if loss == "zero_one" else prediction
-    result["f_cmi"] = _atoms(hard[..., 0] + 1j * hard[..., 1], bits)
-    if levels is None:
-        result["evaluated_cmi"] = _atoms(share[..., 0] + 1j * share[..., 1], bits)
-        result["loss_difference_cmi"] = _atoms(delta, bits)
-        return result
-    law = dithered(share, levels)
-    pairs = pair_laws(law[..., 0, :], law[..., 1, :], bits)
-    differences = difference_laws(pairs)
-    result["evaluated_cmi"] = bit_information(pairs.reshape(*pairs.shape[:3], -1))
-    result["loss_difference_cmi"] = bit_information(differences)
-    return result | {"laws": differences.mean(axis=1)}
-
-
 def _collect(
-    weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, options: tuple, readout: str
+    run: Callable[[np.ndarray], np.ndarray], pairs: np.ndarray, bits: np.ndarray, options: tuple, outputs: int
 ) -> dict[str, np.ndarray]:
-    """`_block` for all supersamples (S, N, 2, D), in blocks of bounded memory."""
-    count, _, dimension = pairs.shape[1:]
-    entries = len(bits) * max(dimension**2, 2 * count * (options[-1] or 1))
-    size = max(1, min(len(pairs), _BLOCK_ENTRIES // entries))
-    blocks: list[dict[str, np.ndarray]] = []
-    for start in range(0, len(pairs), size):
-        part = pairs[start : start + size]
-        # The last block is filled up by repetition, so that one compilation serves all.
-        made = predictions(weights, np.resize(part, (size, *part.shape[1:])), bits, readout)
-        blocks.append(_block(made[: len(part)], part[..., -1], bits, options))
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    """`observed` for all supersamples (S, N, 2, D), in blocks of bounded memory; `run` makes their predictions."""
+    entries = bits.size * 2 * max(outputs, options[-1] or 1)
+    blocks = [
+        observed(run(pairs[index]), pairs[index][..., -outputs:], bits, options)
+        for index in equal_blocks(len(pairs), _BLOCK_ENTRIES // entries)
+    ]
+    return {name: np.concatenate([block[name] for block in blocks])[: len(pairs)] for name in blocks[0]}
 
 
 def _mean(values: np.ndarray, direction: Any, unit: str, note: str = "") -> Estimate:
@@ -185,21 +120,27 @@ def supersample_bounds(
     draws: int | None = None,
     task_vector: Any = None,
     readout: str = "minus",
+    kind: str = "linear",
+    mask: str = "demonstrations",
+    normalization: str = "mean",
+    activation: str = "identity",
 ) -> SupersampleBounds:
     """gap ≤ (c/N) Σ_i E_z̃ sqrt(2 I(A_i; U_i | Z̃ = z̃)) for a loss in [0, c] and the forward pass of all N tokens.
 
     Z̃ has N pairs of tokens of one fixed task, U ∈ {0, 1}^N is uniform, the model is shown (z̃_{i,U_i})_i and tested on
     the others; ℓ_{i,u} is its loss at z̃_{i,u}. What is observed about the pair, A_i, names the bound:
 
-    * `f_cmi`: both predictions (their signs for the 0-1 loss);
+    * `f_cmi`: both predictions (their classes for the 0-1 loss);
     * `evaluated_cmi`: both losses (ℓ_{i,0}, ℓ_{i,1});
     * `loss_difference_cmi`: Δ_i = ℓ_{i,1} - ℓ_{i,0};
-    * `loss_difference_mi`: I(Δ_i; U_i) without conditioning, the least information; the bound c sqrt(2 I(Δ_i; U_i)) is
-      often the smallest too, but need not be, since its root is taken of a mean.
+    * `loss_difference_mi`: I(Δ_J; U_J), J a uniform pair, without conditioning: the least information; the bound
+      c sqrt(2 I(Δ_J; U_J)) is often the smallest too, but need not be, since its root is taken of a mean.
 
     Constant: gap = (1/N) Σ E[(-1)^{U_i} Δ_i]. Were U_i independent of Δ_i, (-1)^{U_i} Δ_i would have mean 0 and
     E exp(λ (-1)^{U_i} Δ_i) = E cosh(λ Δ_i) ≤ exp(λ² c² / 2), so R = c, not c/2; Donsker and Varadhan's inequality
-    turns that into E[(-1)^{U_i} Δ_i] ≤ sqrt(2 c² I), given z̃ or not. The rest is data processing.
+    turns that into E[(-1)^{U_i} Δ_i] ≤ sqrt(2 c² I), given z̃ or not. The rest is data processing. Nothing is asked of
+    the model, which need not treat its demonstrations alike: pair i is the i-th demonstration, whichever of its tokens
+    is shown, and with a causal mask that matters from L = 2 on.
 
     A *continuous* loss of a deterministic model tells U from the value alone: I = log 2 and the bound c sqrt(2 log 2)
     exceeds c (`levels=None` shows it). A quantised loss is another loss with another gap; but a loss rounded *at
@@ -212,29 +153,29 @@ def supersample_bounds(
     the square root is then taken of the mean, which can only raise the bound.
 
     Args:
-        weights: a single linear-attention model, each matrix (L, D, D); an MLP is taken as linear.
+        weights: a single model, value, key, query each (L, D, D) or (L, heads, D, D), with or without an MLP.
         task: any task; its tokens are drawn with label noise. task_vector: its parameters, drawn from `key` if None.
         demonstrations: N ≥ 1. supersamples: at least 2. key: a jax.random.key or a whole number.
-        loss: "zero_one", 1[sign ŷ ≠ sign y] with c = 1, or "clipped", min((ŷ - y)², c) with c = `clip` > 0.
+        loss: "zero_one", 1[sign ŷ ≠ sign y] or, for one-hot labels, 1[argmax ŷ ≠ argmax y], with c = 1; or "clipped",
+            min(|ŷ - y|², c) with c = `clip` > 0.
         levels: 2 to 64 values that the clipped loss is rounded to, None for none; the 0-1 loss has two anyway.
         draws: even number of selections per supersample; all 2^N up to N = 12, else 512, if None.
         readout: "minus" or "plus".
+        kind, mask, normalization, activation: as in `forward`. By default an MLP is linear; "relu" is its other
+            activation.
 
     Returns: `SupersampleBounds`; information in nats, bounds and gap in units of the loss.
-    Raises: ValueError for anything out of range, or for a model that overflows.
+    Raises: ValueError for anything out of range, the 0-1 loss of labels that are vectors but no classes, or a model
+    that overflows.
     Source: Steinke and Zakynthinou 2020 (arXiv:2001.09122), Harutyunyan et al. 2021 (arXiv:2110.01584), Hellström
     and Durisi 2022 (arXiv:2210.06422), Wang and Mao 2023 (arXiv:2302.02432v3); rounding at random: new.
     """
     weights = checked(weights, task.token_dimension)
-    weights = weights.replace(value=weights.left_factor(), mlp_in=None, mlp_out=None)
     demonstrations = _checks.integer("demonstrations", demonstrations, 1, None, "show at least one")
     supersamples = _checks.integer("supersamples", supersamples, 2, None, "a standard error needs two")
-    _checks.choice("loss", loss, LOSSES)
-    clip = _checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
-    clip, levels = (1.0, 2) if loss == "zero_one" else (clip, levels)
-    if levels is not None:
-        levels = _checks.integer("levels", levels, 2, _MOST_LEVELS, "round to a few values, or pass None")
-    _checks.choice("readout", readout, ("minus", "plus"))
+    clip, levels = _loss(task, loss, clip, levels)
+    _checks.choice("readout", readout, READOUTS)
+    options = checked_options(kind, mask, normalization, activation)
     rng = generator(key)
     vector = _task_vector(task, task_vector, rng)
     draws = _draws(demonstrations, draws)
@@ -242,8 +183,22 @@ def supersample_bounds(
     pairs = tokens.reshape(supersamples, demonstrations, 2, -1)
     # Shared by all: both tokens of a pair have one law, so the loss's law is the same for every selection.
     bits = selections(demonstrations, draws, rng)
-    collected = _collect(weights, pairs, bits, (loss, clip, levels), readout)
+    run = partial(selection_predictions, weights, bits=bits, options=options, readout=readout, outputs=task.outputs)
+    collected = _collect(run, pairs, bits, (loss, clip, levels), task.outputs)
     return _summary(collected, len(bits), clip, draws is None)
+
+
+def _loss(task: Task, loss: str, clip: float, levels: int | None) -> tuple[float, int | None]:
+    """The range c and the number of levels of a loss that makes sense for the task, or a refusal."""
+    clip = _checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
+    if _checks.choice("loss", loss, LOSSES) == "zero_one":
+        if task.outputs > 1 and not isinstance(task, OneHotClassification):
+            got, expected = f"'zero_one' for a {type(task).__name__}", "classes or labels that are numbers"
+            raise _checks.refuse("loss", got, expected, "use loss='clipped'")
+        return 1.0, 2
+    if levels is not None:
+        levels = _checks.integer("levels", levels, 2, _MOST_LEVELS, "round to a few values, or pass None")
+    return clip, levels
 
 
 def _task_vector(task: Task, given: Any, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,94 @@
+"""What one supersample costs at D = 6, L = 2, all 2^N selections: beside one prompt per selection and token.
+
+The baseline asks `predict` 2N 2^N times per supersample, in one batch. Exit status 1 if the results differ, or if the
+baseline is not slower than the forward passes of `selection_predictions` in every case.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from icl_theory import AttentionWeights, LinearRegression, Prompt, predict, random_weights, supersample_bounds
+from icl_theory.attention import checked_options
+from icl_theory.information.forward_selections import selection_predictions
+from icl_theory.information.membership import selections
+
+DIM, LAYERS, REPEATS = 5, 2, 5
+SUPERSAMPLES = {8: 32, 12: 8}
+MODELS: dict[str, dict[str, str]] = {
+    "linear": {},
+    "softmax": {"kind": "softmax"},
+    "linear, causal": {"mask": "causal"},
+    "softmax, causal": {"kind": "softmax", "mask": "causal"},
+    "linear, ReLU": {"activation": "relu"},
+}
+TASK = LinearRegression(DIM, noise_std=0.5)
+
+
+def model(name: str) -> AttentionWeights:
+    """Random weights, with an MLP of twice the width where there is a ReLU."""
+    weights, width = random_weights(0, layers=LAYERS, dimension=DIM + 1, scale=1.0), DIM + 1
+    if "ReLU" not in name:
+        return weights
+    inner, outer = np.random.default_rng(0).standard_normal((2, LAYERS, 2 * width, width)) / np.sqrt(width)
+    return weights.replace(mlp_in=inner, mlp_out=outer.swapaxes(1, 2))
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Median wall time of REPEATS runs, after one that compiles."""
+    work()
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def prompt_by_prompt(weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, options: dict[str, str]) -> Any:
+    """The predictions for one supersample (N, 2, D), every selection repeated for every token asked."""
+    count, runs = len(pairs), len(bits)
+    shown = np.repeat(pairs[np.arange(count), bits.astype(np.int64)], 2 * count, axis=0)
+    asked = np.tile(pairs.reshape(2 * count, -1)[:, :-1], (runs, 1))
+    prompt = Prompt(shown[..., :-1], shown[..., -1], asked, np.zeros(len(asked)))
+    return predict(weights, prompt, **options).reshape(runs, count, 2)  # pyright: ignore[reportArgumentType]
+
+
+def main() -> int:
+    """Measure and print."""
+    title = f"milliseconds per supersample, D = {DIM + 1}, L = {LAYERS}"
+    table, good = Table("model", "N", "bounds", "forward passes", "prompt by prompt", "ratio", title=title), True
+    for (name, options), (count, size) in ((m, s) for m in MODELS.items() for s in SUPERSAMPLES.items()):
+        weights, rng = model(name), np.random.default_rng(0)
+        tokens = TASK.sample_tokens(rng, np.repeat(TASK.sample_tasks(rng, 1), size, axis=0), 2 * count)
+        pairs, bits = tokens.reshape(size, count, 2, -1), selections(count, None, rng)
+        defaults = {"kind": "linear", "mask": "demonstrations", "normalization": "mean", "activation": "identity"}
+        checked = checked_options(**defaults | options)
+
+        def together(weights=weights, pairs=pairs, bits=bits, checked=checked) -> np.ndarray:
+            return selection_predictions(weights, pairs, bits, options=checked)[..., 0]
+
+        def apart(weights=weights, pairs=pairs, bits=bits, options=options) -> Any:
+            return prompt_by_prompt(weights, pairs[0], bits, options)
+
+        def whole(weights=weights, count=count, size=size, options=options) -> Any:
+            sizes = {"demonstrations": count, "supersamples": size}
+            return supersample_bounds(weights, TASK, key=0, **sizes, **options)  # pyright: ignore[reportArgumentType]
+
+        same = np.allclose(together()[0], apart(), rtol=1e-9, atol=1e-9)
+        bounds, passes, baseline = (1e3 * t for t in (seconds(whole) / size, seconds(together) / size, seconds(apart)))
+        good = good and same and baseline > passes
+        ratio = f"{baseline / passes:.1f}" if same else "DIFFERENT"
+        table.add_row(name, str(count), f"{bounds:.2f}", f"{passes:.2f}", f"{baseline:.1f}", ratio)
+    Console(width=100).print(table)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
