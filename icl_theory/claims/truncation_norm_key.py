@@ -55,7 +55,7 @@ def recheck(found: dict[str, Any]) -> bool:
 
 CLAIM = Claim(
     label="truncation_norm_key",
-    source="Y Examples 1 to 4 read as a statement on the norm itself, App. A.6, arXiv:2406.03768v2",
+    source="Y Examples 1 and 3 read as a statement on the norm itself, App. A.6, arXiv:2406.03768v2",
     statement="||ΔW||_F never grows when W_K is truncated.",
     printed="new",
     relation="at most",

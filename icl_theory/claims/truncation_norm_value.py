@@ -62,7 +62,7 @@ def proof() -> bool:
 
 CLAIM = Claim(
     label="truncation_norm_value",
-    source="Y Examples 1 to 3, App. A.6, arXiv:2406.03768v2; as an identity new",
+    source="Y Examples 1 and 3, App. A.6, arXiv:2406.03768v2; as an identity new",
     statement="||ΔW||_F² = ||ΔW_r||_F² + ||ΔW - ΔW_r||_F² when W_V is truncated: the norm never grows.",
     printed="repaired",
     relation="equal",
