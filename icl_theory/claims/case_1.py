@@ -64,8 +64,8 @@ def proof() -> bool:
 CLAIM = Claim(
     label="case_1",
     source="Y Section 3.4, Case 1, arXiv:2406.03768v2",
-    statement="b = l_1 x_1 + l_2 x_2 + .. = W x with x = (l_1/λ_1) x_1 + (l_2/λ_2) x_2 + ..: a change of l_i by 1 "
-    "moves x by x_i/λ_i.",
+    statement="With W x_i = λ_i x_i and b = Σ_i l_i x_i, the solution of W x = b is x = Σ_i (l_i/λ_i) x_i: raising l_i "
+    "by 1 moves it by x_i/λ_i.",
     printed="printed",
     relation="equal",
     measure=measure,

@@ -29,16 +29,20 @@ def loss(output: jax.Array, label: jax.Array) -> jax.Array:
     return jnp.log(jnp.cosh(output - label)).sum()
 
 
+def total(w: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Σ_i loss(W x_i, y_i)."""
+    return jax.vmap(loss)(x @ w.T, y).sum()
+
+
+_gradient = jax.jit(jax.grad(total))
+
+
 @float64
 def measure(case: Case) -> np.ndarray:
     """Ŵ x_test for Ŵ after three steps of gradient descent on Σ_i loss(W x_i, y_i), by automatic differentiation."""
     w, x, y, test = (jnp.asarray(part) for part in _data(case))
-
-    def total(matrix: jax.Array) -> jax.Array:
-        return jax.vmap(loss)(x @ matrix.T, y).sum()
-
     for _ in range(_STEPS):
-        w = w - _STEP * jax.grad(total)(w)
+        w = w - _STEP * _gradient(w, x, y)
     return np.asarray(w @ test)
 
 

@@ -7,13 +7,14 @@ from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case
 from icl_theory.claims.lemma_6 import channel, information
 
+_POINTS = 3001
 RATES = (-3.0, -0.01, 0.1, 2.0, 50.0)
 
 
 def mixture(means: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Grid, p(x | H_s) for every set (points, sets), and p(x); 20 001 points whatever the scale."""
+    """Grid, p(x | H_s) for every set (points, sets), and p(x); as many points at every scale."""
     reach = 14 * np.sqrt(variances)
-    grid = np.linspace((means - reach).min(), (means + reach).max(), 20_001)
+    grid = np.linspace((means - reach).min(), (means + reach).max(), _POINTS)
     density = np.exp(-0.5 * (grid[:, None] - means) ** 2 / variances) / np.sqrt(2 * np.pi * variances)
     return grid, density, density.mean(axis=1)
 

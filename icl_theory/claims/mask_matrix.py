@@ -20,18 +20,24 @@ def mask(count: int, kept: int) -> np.ndarray:
 
 
 def by_matrices(case: Case, kept: int | None = None) -> np.ndarray:
-    """The last column after all layers of Ĥ = H + W_V H M (W_K H)ᵀ W_Q H, in the sum convention."""
+    """The last column after all layers of Ĥ = H + W_V H M (W_K H)ᵀ W_Q H over the length of the predicted one."""
     h, w = prompt(case), case.weights
     m = mask(h.shape[1], h.shape[1] - 1 if kept is None else kept)
     for value, key, query in zip(w.value, w.key, w.query, strict=True):
         h = h + value @ h @ m @ (key @ h).T @ query @ h
-    return h[:, -1]
+    return h[:, -1] / np.linalg.norm(token_by_token(case))
 
 
-def token_by_token(case: Case, size: float = 1.0) -> np.ndarray:
+def predict(case: Case, size: float = 1.0) -> np.ndarray:
+    """The query after all layers, token by token, of length one."""
+    query = token_by_token(case)
+    return size * query / np.linalg.norm(query)
+
+
+def token_by_token(case: Case) -> np.ndarray:
     """The query after all layers when it is no key and no value: the sums run over the demonstrations only."""
     h = prompt(case)
-    return size * forward(case.weights, h[:, :-1].T, h[:, -1], normalization="sum")
+    return forward(case.weights, h[:, :-1].T, h[:, -1], normalization="sum")
 
 
 def proof(dimension: int = 2, count: int = 3) -> bool:
@@ -52,7 +58,7 @@ CLAIM = Claim(
     printed="printed",
     relation="equal",
     measure=by_matrices,
-    predict=token_by_token,
+    predict=predict,
     explanation="Products of whole matrices with M through all layers against sums over the demonstrations; the "
     "query's label slot is not zero. Under softmax M hides the query's value only: see mask_softmax.",
     proof=proof,
@@ -61,7 +67,7 @@ CLAIM = Claim(
         Control(
             "last demonstration masked too", {"measure": lambda case: by_matrices(case, prompt(case).shape[1] - 2)}
         ),
-        Control("off by 1 %", {"predict": lambda case: token_by_token(case, 1.01)}),
+        Control("off by 1 %", {"predict": lambda case: predict(case, 1.01)}),
     ),
     tolerance=1e-9,
 )

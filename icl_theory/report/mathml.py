@@ -5,6 +5,7 @@ them (`_`, `^`, braces of a script, `sqrt( )`, `/` and the brackets around a fra
 minus sign and "'" a prime. Everything else, and all that is not a formula, stays as it was written.
 """
 
+import itertools
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ def sentence(text: str, *, display: bool = False) -> Markup:
         if parts and parts[-1].endswith(_WIDE_END) and words[:1] in {",", ".", ";", ":"}:
             # Punctuation goes with the formula before it, which may be a line of its own.
             parts[-1], words = Markup(parts[-1].removesuffix("</span>") + words[0] + "</span>"), Markup(words[1:])
+        elif parts and parts[-1].endswith("</math>") and words[:1] in {",", ".", ";", ":", ")"}:
+            parts.append(Markup("\N{WORD JOINER}"))
         parts.append(words)
     return joined(*parts)
 
@@ -77,7 +80,11 @@ def _formula(run: Sequence[Token], display: bool) -> list[Markup]:
         if chunks[-1] and node.operator and node.token.text in RELATIONS:
             chunks.append([])
         chunks[-1].append(node)
-    return [part for chunk in chunks for part in (Markup("<wbr>"), _chunk(chunk, display))][1:]
+    made = [_chunk(chunk, display) for chunk in chunks]
+    # A line of its own needs no place to break before it or behind it; one would be an empty line.
+    broken = [not any(part.endswith(_WIDE_END) for part in pair) for pair in itertools.pairwise(made)]
+    places = [Markup("<wbr>") if place else Markup() for place in broken]
+    return [made[0], *(part for place, chunk in zip(places, made[1:], strict=True) for part in (place, chunk) if part)]
 
 
 def _chunk(nodes: Sequence[_Node], display: bool) -> Markup:
