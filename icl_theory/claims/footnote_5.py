@@ -52,7 +52,7 @@ CLAIM = Claim(
     label="footnote_5",
     source="Y footnote 5 and Eq. 4, arXiv:2406.03768v2",
     statement="Eq. 4 is one step of length η of the equation with drift -∇L and diffusion (η C)^{1/2}: where ∇L = "
-    "λ (W - W*), its mean is off by at most (λ²/2) η² |W - W*| and its variance by at most λ η³ C.",
+    "λ (W - w), its mean is off by at most (λ²/2) η² |W - w| and its variance by at most λ η³ C.",
     printed="printed",
     relation="at most",
     measure=measure,

@@ -5,6 +5,7 @@ from typing import Any
 
 from icl_theory.report.compare import summary
 from icl_theory.report.markup import Markup, joined, tag
+from icl_theory.report.mathml import sentence
 from icl_theory.report.sheet import title, verdict_badge
 
 _DERIVED = {True: "true", False: "FALSE", None: "none"}
@@ -26,7 +27,7 @@ def changes_section(found: dict[str, Any], labels: Collection[str]) -> Markup:
         tag("h2", "Since another run"),
         tag("p", summary(found), "."),
         _verdicts(found["verdicts"], name),
-        _list("Controls", [joined(name(c), ", “", c["name"], "”: ", _turn(c)) for c in found["controls"]]),
+        _list("Controls", [joined(name(c), ", “", sentence(c["name"]), "”: ", _turn(c)) for c in found["controls"]]),
         _list("Derivations", [joined(name(c), ": ", _turn(c, _DERIVED)) for c in found["proofs"]]),
         *(
             _list(heading, [joined(name(entry), " ", verdict_badge(entry["verdict"])) for entry in found[kind]])

@@ -14,7 +14,7 @@ from icl_theory.report.records import number
 from icl_theory.report.scales import Axis, fitted, residual_axis, signed_axis, spelled
 
 WIDTH, HEIGHT = 380, 176
-LEFT, RIGHT, TOP, BOTTOM = 54, 8, 8, 26
+LEFT, RIGHT, TOP, BOTTOM = 66, 8, 8, 26
 _MARKS = {
     "HOLDS": "M-3,0a3,3 0 1,0 6,0a3,3 0 1,0 -6,0z",
     "FAILS": "M-3.2,-3.2L3.2,3.2M-3.2,3.2L3.2,-3.2",
@@ -62,7 +62,7 @@ def evidence_figures(claim: dict[str, Any], z: float) -> list[tuple[Markup, str]
     sampled = [p for p in known if p.stderr > 0]
     panels = [_values(points, z)]
     if exact:
-        panels.append(_residuals(points, exact, claim) if claim["relation"] == "equal" else _margins(points, exact))
+        panels.append((_residuals if claim["relation"] == "equal" else _margins)(points, exact, claim))
     if sampled:
         panels.append(_errors(points, sampled, z, claim["relation"]))
     return panels
@@ -121,7 +121,7 @@ def _mark(points: Sequence[_Point], point: _Point, y: float, title: Markup | Non
 
 def _groups(points: Sequence[_Point]) -> tuple[str, Markup]:
     """Thin lines between kinds of cases, as a path, and below the axis what their names begin with ("random, ...")."""
-    kinds = [p.case.split(",")[0].split(" at ")[0][:14] for p in points]
+    kinds = [p.case.split(",")[0].split(" at ")[0][:16] for p in points]
     starts = [i for i in range(len(kinds)) if i == 0 or kinds[i] != kinds[i - 1]]
     y, edges, names = HEIGHT - BOTTOM, "", []
     if len(starts) > 12:
@@ -177,13 +177,16 @@ def _residuals(points: Sequence[_Point], exact: Sequence[_Point], claim: dict[st
     return _panel(points, axis, f"Relative residual of {len(exact)} cases", limit, *marks), caption
 
 
-def _margins(points: Sequence[_Point], exact: Sequence[_Point]) -> tuple[Markup, str]:
-    """Slack of an exact inequality, relative to the numbers; below the line the statement is broken."""
-    axis = fitted((p.slack for p in exact), include=(0.0,))  # with 0 among them it is never logarithmic
-    zero = _across(_y(axis, 0.0), "limit")
+def _margins(points: Sequence[_Point], exact: Sequence[_Point], claim: dict[str, Any]) -> tuple[Markup, str]:
+    """Slack of an exact inequality, relative to the numbers; below the line, minus the tolerance, it is broken."""
+    tolerance = number(claim["tolerance"])
+    # The limit is on the axis, so that rounding of 1e-16 looks as small as it is; below 0 no axis is logarithmic.
+    axis = fitted((p.slack for p in exact), include=(-tolerance, 0.0))
+    limit = _across(_y(axis, -tolerance), "limit")
     marks = [_mark(points, p, _y(axis, p.slack)) for p in exact]
-    caption = "Margin relative to the larger number; below the dashed line the statement is broken."
-    return _panel(points, axis, f"Relative margin of {len(exact)} cases", zero, *marks), caption
+    line = f"the dashed line, at −{spelled(tolerance, 1)},"
+    caption = f"Margin relative to the larger number; below {line} the statement is broken."
+    return _panel(points, axis, f"Relative margin of {len(exact)} cases", limit, *marks), caption
 
 
 def _errors(points: Sequence[_Point], sampled: Sequence[_Point], z: float, relation: str) -> tuple[Markup, str]:
