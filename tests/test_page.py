@@ -263,7 +263,7 @@ def test_what_has_changed_since_another_run_is_on_the_page() -> None:
     changes = compare(earlier(), document(), [claim.label for claim in CLAIMS])
     read = Reader(page(document(), changes))
     (text,) = [words for found, words in read.all("section") if found.get("id") == "changes"]
-    text = text.replace("\N{NO-BREAK SPACE}", " ")
+    text = text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{WORD JOINER}", "")
     assert "2 verdicts changed, 4 claims the same" in text
     assert "Fails✓ holds✗ fails" in text
     assert f"Equal! {HOSTILE.lower()}✓ holds" in text
