@@ -158,6 +158,8 @@ def test_a_sheet_says_all_that_the_record_says(read: Reader) -> None:
     assert "and FALSE" in article(read, "not_finite")
     assert "from foreign 1.0" in article(read, "not_finite")
     assert "not sound" in article(read, "not_finite")
+    assert "Predicted: 500 in every case." in article(read, "fails")
+    assert "in every case" not in article(read, "not_finite")  # predicted numbers of many sizes
     assert "None in symbols" in article(read, "fails")
     assert "it breaks the statement" in article(read, "fails")
     assert "icl-theory recheck counterexamples/fails.json" in article(read, "fails")

@@ -42,13 +42,18 @@ def recheck(found: dict) -> bool:
     return solved_square(found["change"]) * sizes[0] > ratio * solved_square(found["b"]) * sizes[1]
 
 
+def measure(case: Case) -> np.ndarray:
+    """(|δx|/|x|) / (|δb|/|b|) over |λ|_max/|λ|_min, for the worst and for random b and δb."""
+    return amplification(case) / spread(case.weights.value[0])
+
+
 CLAIM = Claim(
     label="case_1_eigenvalues",
     source="Y Section 3.4, Case 1 (λ_1 and λ_2 as the measure), arXiv:2406.03768v2",
     statement="In W x = b a relative change of b changes x by at most |λ|_max/|λ|_min times as much.",
     printed="new",
     relation="at most",
-    measure=lambda case: amplification(case) / spread(case.weights.value[0]),
+    measure=measure,
     predict=lambda case: 1.0,
     assumptions=(INVERTIBLE,),
     explanation="W_V of the first layer, b and its change as in condition_number. Eigenvectors that are nearly "

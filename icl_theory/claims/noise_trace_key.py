@@ -48,13 +48,18 @@ def recheck(found: dict[str, Any]) -> bool:
     return exact_trace(found, cut) > exact_trace(found, key)
 
 
+def measure(case: Case) -> np.ndarray:
+    """tr C after over tr C before, at every rank of W_K."""
+    return growth(case, "key")
+
+
 CLAIM = Claim(
     label="noise_trace_key",
     source="Y Remark 4 (trace of the noise) read for truncation of W_K, arXiv:2406.03768v2",
     statement="Truncating W_K never raises tr C_t.",
     printed="new",
     relation="at most",
-    measure=lambda case: growth(case, "key"),
+    measure=measure,
     predict=lambda case: 1.0,
     explanation="Every rank of the first layer's W_K. It stands between the demonstrations and W_Q: a part of it that "
     "makes gradients more alike may be cut. As for the norm (truncation_norm_key).",

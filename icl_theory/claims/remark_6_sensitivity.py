@@ -48,6 +48,11 @@ def proof() -> bool:
     return sp.expand(size(many) - many / few * size(few) - many * (many - few) * mean**2) == 0
 
 
+def measure(case: Case) -> np.ndarray:
+    """E ||ΔW(4) - ΔW_r(4)||_F² over all ways to draw four tokens, for every module and rank."""
+    return moves(case, _MANY)
+
+
 CLAIM = Claim(
     label="remark_6_sensitivity",
     source="Y Remark 6 (ii), the conclusion from ΔW(N) - ΔW(N'), read for truncation, arXiv:2406.03768v2",
@@ -55,7 +60,7 @@ CLAIM = Claim(
     "moves under truncation.",
     printed="new",
     relation="at least",
-    measure=lambda case: moves(case, _MANY),
+    measure=measure,
     predict=predict,
     explanation="N = 4 and N' = 2 tokens drawn from four with replacement, all 256 and 16 draws enumerated; W_V, W_K "
     "and W_Q of the first layer at every rank. With a mean in place of the sum, or with softmax, which divides as "

@@ -1,7 +1,14 @@
 """The "UB" with a factor N (Cauchy-Schwarz) bounds ||ΔW||_F²; attained by equal tokens."""
 
 from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.cases import Case
 from icl_theory.claims.upper_bound_printed import measure, upper_bound, with_equal_tokens
+
+
+def predict(case: Case) -> float:
+    """N Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²."""
+    return len(case.demonstrations) * upper_bound(case)
+
 
 CLAIM = Claim(
     label="upper_bound_repaired",
@@ -10,7 +17,7 @@ CLAIM = Claim(
     printed="repaired",
     relation="at most",
     measure=measure,
-    predict=lambda case: len(case.demonstrations) * upper_bound(case),
+    predict=predict,
     explanation="Cauchy-Schwarz over the N terms, then submultiplicativity.",
     controls=(
         Control("factor N left out", {"predict": upper_bound}),

@@ -31,16 +31,14 @@ def _steps(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([part.ravel() for part in after]), np.concatenate([part.ravel() for part in before])
 
 
-def measure(case: Case, *, total: bool = False) -> np.ndarray:
-    """The terms of UB after each step; `total`: their sum, UB itself."""
-    found = terms(case)
-    return _steps(found.sum(axis=-1, keepdims=True) if total else found)[0]
+def measure(case: Case) -> np.ndarray:
+    """||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F² of every demonstration after each step, at all ranks."""
+    return _steps(terms(case))[0]
 
 
-def predict(case: Case, *, total: bool = False) -> np.ndarray:
-    """The terms of UB before each step."""
-    found = terms(case)
-    return _steps(found.sum(axis=-1, keepdims=True) if total else found)[1]
+def predict(case: Case) -> np.ndarray:
+    """The same before each step."""
+    return _steps(terms(case))[1]
 
 
 CLAIM = Claim(

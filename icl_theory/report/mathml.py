@@ -59,7 +59,7 @@ def sentence(text: str, *, display: bool = False) -> Markup:
             # Punctuation goes with the formula before it, which may be a line of its own.
             parts[-1], words = Markup(parts[-1].removesuffix("</span>") + words[0] + "</span>"), Markup(words[1:])
         elif parts and parts[-1].endswith("</math>") and words[:1] in {",", ".", ";", ":", ")"}:
-            parts.append(Markup("\N{WORD JOINER}"))
+            parts[-1], words = tag("span", parts[-1], Markup(words[0]), class_="kept"), Markup(words[1:])
         parts.append(words)
     return joined(*parts)
 
