@@ -49,7 +49,7 @@ def measure(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     label="case_1_eigenvalues",
-    source="Y Section 3.4, Case 1 (λ_1 and λ_2 as the measure), arXiv:2406.03768v2",
+    source="Y Section 3.4, Case 1 (its eigenvalues as the measure), arXiv:2406.03768v2",
     statement="In W x = b a relative change of b changes x by at most |λ|_max/|λ|_min times as much.",
     printed="new",
     relation="at most",

@@ -27,7 +27,10 @@ def divergence(means: np.ndarray, variances: np.ndarray) -> float:
 
 
 def measure(case: Case, *, noise: float = 1.0) -> np.ndarray:
-    """I(η(-G + C^{1/2} n); H_s) for five rates; C^{1/2} n is multiplied by η to the power `noise`."""
+    """I(η(-G + C^{1/2} n); H_s) for five rates.
+
+    `noise`: the power of η by which C^{1/2} n is multiplied.
+    """
     means, variances = channel(case)
     return np.array([divergence(-rate * means, abs(rate) ** (2 * noise) * variances) for rate in RATES])
 

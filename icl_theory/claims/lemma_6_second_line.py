@@ -70,10 +70,10 @@ CLAIM = Claim(
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="The channel of lemma_6, expectations over the demonstration sets at a given W_{t-1}. The second line "
-    "is the smaller one (Jensen, a control that holds), and it is no bound on the information: with one demonstration "
-    "set in 64 unlike the others it falls below it. Theorem 2 is made from that line; theorem_2_scalar shows what "
-    "comes of it.",
+    explanation="The channel of `lemma_6`, expectations over the demonstration sets at a given W_{t-1}. The second "
+    "line is the smaller one (Jensen, a control that holds), and it is no bound on the information: with one "
+    "demonstration set in 64 unlike the others it falls below it. Theorem 2 is made from that line; theorem_2_scalar "
+    "shows what comes of it.",
     controls=(
         Control("at most", {"relation": "at most"}, Verdict.HOLDS),
         Control(

@@ -12,7 +12,10 @@ from icl_theory.truncation import truncate
 
 
 def trace(case: Case, **replaced: np.ndarray) -> float:
-    """tr C of the first layer with some of its matrices replaced: (N-b)/(b(N-1)) (1/N) Σ ||g_i - G||_F²."""
+    """tr C = (N-b)/(b(N-1)) (1/N) Σ ||g_i - G||_F² of the first layer.
+
+    `replaced`: matrices in the place of W_V, W_K or W_Q.
+    """
     matrices = {name: getattr(case.weights, name)[0] for name in ("value", "key", "query")} | replaced
     values = case.demonstrations @ matrices["value"].T
     scores = case.demonstrations @ matrices["key"].T @ matrices["query"]
