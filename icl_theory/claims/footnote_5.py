@@ -57,9 +57,9 @@ CLAIM = Claim(
     relation="at most",
     measure=measure,
     predict=predict,
-    explanation="Least squares on the case's demonstrations, C = 1, every eigenvalue λ of the inputs' second moment, η "
-    "from 0.001 to 1, against the exact law of the equation. The step discretises it well if λ η is small. The trajectory "
-    "of Theorem 1 has η = 1, where these errors are of the size of the step.",
+    explanation="Least squares on the case's demonstrations, C = 1, every eigenvalue λ of the inputs' second moment, "
+    "η from 0.001 to 1, against the exact law of the equation. The step discretises it well if λ η is small. The "
+    "trajectory of Theorem 1 has η = 1, where these errors are of the size of the step.",
     proof=proof,
     controls=(
         Control("diffusion C^{1/2}, without η", {"measure": lambda case: measure(case, noise=0.0)}),

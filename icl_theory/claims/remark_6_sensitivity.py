@@ -62,9 +62,9 @@ CLAIM = Claim(
     relation="at least",
     measure=measure,
     predict=predict,
-    explanation="N = 4 and N' = 2 tokens drawn from four with replacement, all 256 and 16 draws enumerated; W_V, W_K and "
-    "W_Q of the first layer at every rank. With a mean in place of the sum nothing grows (a control): this explanation of "
-    "a faster collapse rests on the convention.",
+    explanation="N = 4 and N' = 2 tokens drawn from four with replacement, all 256 and 16 draws enumerated; W_V, W_K "
+    "and W_Q of the first layer at every rank. With a mean in place of the sum nothing grows (a control): this "
+    "explanation of a faster collapse rests on the convention.",
     proof=proof,
     controls=(
         Control(
