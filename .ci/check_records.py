@@ -37,6 +37,12 @@ EXPECTED: dict[str, str] = {
     "fresh_noise": "FAILS",
     "lemma_3_growth": "FAILS",
     "truncation_isotropic": "FAILS",
+    "mask_softmax": "FAILS",
+    "lemma_6_second_line": "FAILS",
+    "noise_trace_key": "FAILS",
+    "noise_trace_norm": "FAILS",
+    "case_1_eigenvalues": "FAILS",
+    "dropped_layer_printed": "FAILS",
     "trained_to_optimum": "HOLDS",
 }
 """label → verdict for the statements whose verdict is known beforehand, the printed false ones above all."""

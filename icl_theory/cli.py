@@ -45,7 +45,7 @@ class Verify:
     seed: int = 0
     """Seed of everything random; the same seed gives the same cases."""
     compare: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
-    """records.json of an earlier run: say which verdicts and controls have changed. The exit status does not change."""
+    """records.json of an earlier run: say what has changed, on the page too. The exit status does not change."""
     out: Out = None
     overwrite: Overwrite = False
     json: Json = False
@@ -160,7 +160,7 @@ def _one_line(message: str) -> str:
 def _verify(command: Verify) -> int:
     from icl_theory import _checks
     from icl_theory.claims import all_labels, require_known
-    from icl_theory.report.compare import compare, read_run
+    from icl_theory.report.compare import read_run
     from icl_theory.report.records import prepare_directory
 
     require_known(command.claims or all_labels())  # before anything heavy is loaded
@@ -181,10 +181,9 @@ def _verify(command: Verify) -> int:
             out=command.out,
             overwrite=command.overwrite,
             progress=progress,
+            earlier=earlier,
         )
-    known = None if command.claims else all_labels()
-    changes = None if earlier is None else compare(earlier, report.records, known)
-    verify_output.show(report.records, changes, as_json=command.json)
+    verify_output.show(report.records, report.changes, as_json=command.json)
     verify_output.remarks(report.records, command.out)
     return 0 if report.sound else 1
 

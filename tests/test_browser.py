@@ -202,4 +202,5 @@ def test_the_page_of_a_whole_run(browser: Browser, tmp_path: Path) -> None:
     browser.media(kind="print")
     browser.resize(680, 1000)
     assert browser.evaluate(STICKING_OUT) == browser.evaluate(CUT_CELLS) == []
+    assert max(browser.evaluate(WIDTHS)) <= 680
     assert json.loads((tmp_path / "run" / "records.json").read_text(encoding="utf-8")) == report.records

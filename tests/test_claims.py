@@ -42,6 +42,12 @@ FOUND = dict.fromkeys(LABELS, Verdict.HOLDS) | {
     "fresh_noise": Verdict.FAILS,
     "lemma_3_growth": Verdict.FAILS,
     "truncation_isotropic": Verdict.FAILS,
+    "mask_softmax": Verdict.FAILS,
+    "lemma_6_second_line": Verdict.FAILS,
+    "noise_trace_key": Verdict.FAILS,
+    "noise_trace_norm": Verdict.FAILS,
+    "case_1_eigenvalues": Verdict.FAILS,
+    "dropped_layer_printed": Verdict.FAILS,
 }
 
 
@@ -206,6 +212,12 @@ def test_exact_counterexamples_by_hand():
 
 
 EXACT = (
+    "mask_softmax",
+    "lemma_6_second_line",
+    "noise_trace_key",
+    "noise_trace_norm",
+    "case_1_eigenvalues",
+    "dropped_layer_printed",
     "truncation_isotropic",
     "theorem_1_printed",
     "causal_order",
@@ -221,6 +233,10 @@ NOTHING = {
     "mlp_relu": {"update": [0]},
     "truncation_trap": {"variances": [1, 1]},
     "readout_sign": {"second": [2, 2]},
+    "mask_softmax": {"queries": [2, 2]},
+    "lemma_6_second_line": {"sets": [[1, 2, 3], [3, 1, 2]]},
+    "case_1_eigenvalues": {"matrix": [[1, 0], [0, 2]]},
+    "dropped_layer_printed": {"tokens": [3]},
 }
 """What makes a counterexample none; for the others it is a W_Q of zeros."""
 

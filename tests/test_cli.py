@@ -272,10 +272,14 @@ def test_verify_says_what_has_changed(cache: Path, tmp_path: Path) -> None:
     assert "theorem_2_scalar: HOLDS → FAILS" in lines
     assert "lemma_1: not examined this time, was HOLDS" in lines
     assert lines[-1] == "compared: 1 verdict changed, 0 claims the same"
-    done = command(cache, *arguments, "--json", "--compare", str(tmp_path))  # the directory will do
+    out = tmp_path / "run"
+    done = command(cache, *arguments, "--json", "--out", str(out), "--compare", str(tmp_path))  # the directory will do
     changes = json.loads(done.stdout)["comparison"]
     assert changes["verdicts"] == [{"label": "theorem_2_scalar", "old": "HOLDS", "new": "FAILS"}]
     assert changes["gone"] == []
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert '<section class="changes" id="changes"><h2>Since another run</h2>' in page
+    assert "comparison" not in json.loads((out / "records.json").read_text(encoding="utf-8"))
 
 
 def test_recheck_reads_a_counterexample(cache: Path, tmp_path: Path) -> None:

@@ -125,6 +125,50 @@ def test_a_slash_that_leaves_a_doubt_stays(text: str) -> None:
     assert "<mfrac>" not in shape(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12Q - 2g", "<math><mn>12</mn><mi>Q</mi><mo>−</mo><mn>2</mn><mi>g</mi></math>"),
+        (
+            "(a+b)/(4N)",
+            "<math><mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mrow><mn>4</mn><mi>N</mi></mrow></mfrac></math>",
+        ),
+        ("Ŵ x", "<math><mover><mi>W</mi><mo>ˆ</mo></mover>~<mi>x</mi></math>"),
+    ],
+)
+def test_a_number_before_a_letter_is_a_factor(text: str, expected: str) -> None:
+    assert shape(text) == expected
+
+
+def test_a_number_with_letters_behind_it_is_a_name() -> None:
+    assert shape("see 3fbf72 and 1e-6") == "see 3fbf72 and 1e-6"
+
+
+def test_punctuation_is_not_torn_from_its_formula() -> None:
+    """A short formula and the sign behind it are kept on one line; a long one has a line of its own with its sign."""
+    assert sentence("so W_t, and").endswith("</math>,</span> and")
+    assert '<span class="kept"><math>' in sentence("so W_t, and")
+    assert "kept" not in sentence("so W_t and")
+    assert re.search(
+        r'class="wide"><math>.*</math>\.</span>$',
+        sentence("S = a + b + c + d + e + f + g + h + i + j + k + l + m + n + o."),
+    )
+
+
+def test_no_empty_line_between_two_long_formulas() -> None:
+    both = (
+        "a + b + c + d + e + f + g + h + i + j + k + l + m + n = a + b + c + d + e + f + g + h + i + j + k + l + m + n"
+    )
+    assert sentence(both).count('class="wide"') == 2
+    assert "<wbr>" not in sentence(both)
+    assert sentence("I(W_L; H_s) ≤ I(W_{1:L}; H_s) ≤ Σ_t I(W_t; H_s | W_{t-1})").count("<wbr>") == 2
+
+
+def test_a_formula_that_begins_with_a_sign_has_one_space_before_it() -> None:
+    assert '<math><mo form="infix" lspace="0">≤</mo>' in sentence("gap ≤ c")
+    assert 'lspace="0"' not in sentence("g ≤ c")
+
+
 def test_running_text_keeps_its_slash() -> None:
     assert "<mfrac>" in shape("(N-b)/(b(N-1))")
     assert "<mfrac>" not in shape("(N-b)/(b(N-1))", display=False)

@@ -12,6 +12,7 @@ import pytest
 from ledger import CLAIMS, HOSTILE, VERDICTS, document
 from test_figures import sweep
 
+from icl_theory.report.compare import compare
 from icl_theory.report.page import page
 from icl_theory.report.sheet import ORIGINS, VERDICT_SIGNS, title
 
@@ -149,7 +150,7 @@ def test_a_sheet_says_all_that_the_record_says(read: Reader) -> None:
         "All 6 cases in numbers",
         "a source",
     ):
-        assert re.sub(r"\s", "", words) in re.sub(r"\s", "", whole), words
+        assert re.sub(r"\s", "", words) in re.sub(r"[\s\u2060]", "", whole), words
     assert "broken in 6 of 6 cases" in article(read, "outside")
     marked = [text for _, text in read.all("b", class_="broken")]
     assert marked == ["broken in 6 of 6 cases", "Run along with the check, and FALSE."]
@@ -157,6 +158,8 @@ def test_a_sheet_says_all_that_the_record_says(read: Reader) -> None:
     assert "and FALSE" in article(read, "not_finite")
     assert "from foreign 1.0" in article(read, "not_finite")
     assert "not sound" in article(read, "not_finite")
+    assert "Predicted: 500 in every case." in article(read, "fails")
+    assert "in every case" not in article(read, "not_finite")  # predicted numbers of many sizes
     assert "None in symbols" in article(read, "fails")
     assert "it breaks the statement" in article(read, "fails")
     assert "icl-theory recheck counterexamples/fails.json" in article(read, "fails")
@@ -243,6 +246,48 @@ def test_every_colour_can_be_read_on_its_ground(read: Reader) -> None:
         for name in names:
             for ground in ("paper", "raised"):
                 assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+
+
+def earlier() -> dict[str, Any]:
+    """Records of another run of the same ledger with something changed in every respect, and hostile words."""
+    before = document()
+    before["claims"][0]["verdict"] = HOSTILE
+    before["claims"][1]["verdict"] = "HOLDS"
+    before["claims"][1]["controls"][0]["caught"] = True
+    before["claims"][7]["proved"] = True
+    gone = before["claims"][2] | {"label": f"gone_{HOSTILE}", "verdict": "VACUOUS"}
+    before["claims"] = [claim for claim in before["claims"] if claim["label"] != "undecided"] + [gone]
+    before["environment"]["jax"] = f"0.0.1 {HOSTILE}"
+    return before | {"seed": 7}
+
+
+def test_what_has_changed_since_another_run_is_on_the_page() -> None:
+    changes = compare(earlier(), document(), [claim.label for claim in CLAIMS])
+    read = Reader(page(document(), changes))
+    (text,) = [words for found, words in read.all("section") if found.get("id") == "changes"]
+    text = text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{WORD JOINER}", "")
+    assert "2 verdicts changed, 4 claims the same" in text
+    assert "Fails✓ holds✗ fails" in text
+    assert f"Equal! {HOSTILE.lower()}✓ holds" in text
+    assert f"Fails, “off by 1 % {HOSTILE}”: caught → slipped through" in text
+    assert "Not finite: true → FALSE" in text
+    assert "Undecided ? inconclusive" in text.split("New")[1]
+    assert f"{title(f'gone_{HOSTILE}')} ∅ vacuous" in text.split("No longer there")[1]
+    assert "seed: 7 → 0" in text
+    assert f"jax: 0.0.1 {HOSTILE} → {document()['environment']['jax']}" in text
+    assert len(read.all("script")) == 1
+    assert not read.all("img")
+    leads = [found.get("href") for found, words in read.all("a") if words in ("Fails", "Equal", "Undecided")]
+    assert set(leads) == {"#fails", "#equal", "#undecided"}
+    assert not [found for found, _ in read.all("a") if "gone" in str(found.get("href"))]
+
+
+def test_without_another_run_nothing_is_said_of_one(text: str) -> None:
+    assert "Since another run" not in text
+    same = page(document(), compare(document(), document()))
+    found = Reader(same)
+    (section,) = [words for attributes, words in found.all("section") if attributes.get("id") == "changes"]
+    assert section == "Since another run0 verdicts changed, 8 claims the same."
 
 
 def test_an_empty_page_is_a_page() -> None:

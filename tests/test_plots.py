@@ -145,6 +145,32 @@ def test_a_broken_inequality_is_drawn_below_the_line() -> None:
     assert {verdict for *_, verdict in marks(margins)} == {"fails", "holds"}
 
 
+def test_rounding_is_not_drawn_as_a_broken_inequality() -> None:
+    """What the check lets pass lies above the line, and what is just beyond the tolerance below it."""
+    record = copy.deepcopy(claim("fails"))
+    slacks = (-3e-16, 0.0, 2e-15, -0.9e-11, -1.1e-11, 1e-12)
+    for item, slack in zip(record["evidence"], slacks, strict=True):
+        item["slack"] = slack
+    _, (margins, caption) = evidence_figures(record, 6.0)
+    [limit] = lines(margins, "limit")
+    assert [y < limit[1] for _, y, _ in marks(margins)] == [slack > -1e-11 for slack in slacks]
+    assert "−1×10⁻¹¹" in caption
+
+
+@pytest.mark.parametrize(
+    ("axis", "labels"),
+    [
+        (Axis("linear", -1e17, 8.2e17), ["0", "2×10¹⁷", "4×10¹⁷", "6×10¹⁷", "8×10¹⁷"]),
+        (Axis("linear", -1.1e-16, 0.0), ["−1.0×10⁻¹⁶", "−5×10⁻¹⁷", "0"]),
+        (Axis("linear", 1e5, 1.00004e5), ["100000", "100001", "100002", "100003", "100004"]),
+        (Axis("linear", -2e6, 7.9e6), ["−2×10⁶", "0", "2×10⁶", "4×10⁶", "6×10⁶"]),
+    ],
+)
+def test_ticks_have_no_more_digits_than_tell_them_apart(axis: Axis, labels: list[str]) -> None:
+    assert [text for _, text in axis.ticks()] == labels
+    assert max(map(len, labels)) <= 10  # what the margin to the left of the axis holds
+
+
 def test_estimates_have_error_bars_of_the_errors_asked_for() -> None:
     record = claim("sampled")
     (six, caption), (errors, _) = evidence_figures(record, 6.0)

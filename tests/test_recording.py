@@ -179,6 +179,7 @@ def test_a_comparison_names_everything_that_changed() -> None:
         {"format": 1, "claims": {}},
         {"format": 1, "claims": [{"label": "x"}]},
         {"format": 1, "claims": [{"label": "x", "verdict": "HOLDS", "controls": [{"name": "y"}]}]},
+        {"format": 1, "claims": [{"label": "x", "verdict": "HOLDS", "controls": [], "proved": "yes"}]},
         {"format": 1, "configuration": {}, "sweep": []},
     ],
 )

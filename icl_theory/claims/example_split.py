@@ -1,9 +1,11 @@
 """Examples 1 to 4, first step: truncation splits the image of every vector into orthogonal parts."""
 
 import numpy as np
+import sympy as sp
 
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case
+from icl_theory.claims.truncation_norm_value import excess, rotation
 from icl_theory.truncation import truncate
 
 _NAMES = ("value", "key", "query")
@@ -27,6 +29,13 @@ def predict(case: Case) -> np.ndarray:
     return np.repeat(np.stack(full), case.weights.dimension + 1, axis=0)
 
 
+def proof() -> bool:
+    """D = 2 with symbols: W = U diag(s, t) Vᵀ cut to U diag(s, 0) Vᵀ, applied to any vector h."""
+    s, t = sp.symbols("s t", positive=True)
+    left, right, h = rotation("p"), rotation("q"), sp.Matrix(sp.symbols("h:2"))
+    return excess(left * sp.diag(s, 0) * right.T * h, left * sp.diag(0, t) * right.T * h) == 0
+
+
 CLAIM = Claim(
     label="example_split",
     source="Y Examples 1 to 4, App. A.6, arXiv:2406.03768v2",
@@ -36,6 +45,7 @@ CLAIM = Claim(
     measure=measure,
     predict=predict,
     explanation="W_V, W_K and W_Q of the first layer at every rank, on every demonstration.",
+    proof=proof,
     controls=(
         Control("columns cut instead of singular values", {"measure": lambda case: measure(case, cut_columns=True)}),
         Control("norm off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),

@@ -22,14 +22,24 @@ def _one_layer(workshop: Workshop) -> list[Case]:
     return [*workshop.one_layer, *(case for case in workshop.truncated if case.layers == 1)]
 
 
+def measure(case: Case) -> np.ndarray:
+    """The Gaussian, the isotropic and the zero-mean isotropic rung in nats."""
+    return rungs(case, _ORDER[:-1])
+
+
+def predict(case: Case) -> np.ndarray:
+    """The rung above each of them."""
+    return rungs(case, _ORDER[1:])
+
+
 CLAIM = Claim(
     label="ladder_order",
     source="new; the rungs are Y Lemma 6 and Theorem 2 repaired, arXiv:2406.03768v2",
     statement="At L = 1: gaussian ≤ isotropic ≤ isotropic_zero ≤ theorem_2_repaired.",
     printed="new",
     relation="at most",
-    measure=lambda case: rungs(case, _ORDER[:-1]),
-    predict=lambda case: rungs(case, _ORDER[1:]),
+    measure=measure,
+    predict=predict,
     explanation="Arithmetic against geometric mean of the spectrum, a reference that is not the mean, then a product "
     "of norms. Tight at d_S = 1, where the first two coincide.",
     controls=(

@@ -105,12 +105,16 @@ def cases(workshop: Workshop) -> list[Case]:
 
 
 def _left(case: Case) -> np.ndarray:
+    """I(W_L; H_s) and I(W_{1:L}; H_s) for L = 2, 3."""
     found = informations(case)
     return np.r_[found["last"][1:], found["path"][1:]]
 
 
 def _right(case: Case, first: int = 0) -> np.ndarray:
-    """The path and the chain, its terms taken from `first` on."""
+    """I(W_{1:L}; H_s) and Σ_t I(W_t; H_s | W_{t-1}) for L = 2, 3.
+
+    `first`: the term of the chain to begin with, counted from 0.
+    """
     found = informations(case)
     return np.r_[found["path"][1:], found["chain"][first:2].sum(), found["chain"][first:].sum()]
 

@@ -15,7 +15,10 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case, mass: float = 1.0) -> np.ndarray:
-    """E KL(P_{W|H} || Q) for priors Q from the marginal to far from it, scaled to a total `mass`."""
+    """E KL(P_{W|H} || Q) for priors Q from the marginal to far from it.
+
+    `mass`: the total to which the priors are scaled.
+    """
     source, channel = ch.discrete(case)
     discrete = [ch.discrete_divergence(source, channel, mass * prior) for prior in ch.discrete_priors(case)]
     gaussian = [ch.gaussian_divergence(*ch.gaussian(case), *prior) - np.log(mass) for prior in ch.gaussian_priors(case)]

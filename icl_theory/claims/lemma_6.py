@@ -1,4 +1,4 @@
-"""Lemma 6, both lines: isotropic priors bound the information of one noisy step, the best of them most tightly."""
+"""Eq. 17 and Lemma 6: isotropic priors bound the information of one noisy step, the best of them most tightly."""
 
 import numpy as np
 import sympy as sp
@@ -93,16 +93,17 @@ def proof() -> bool:
 
 CLAIM = Claim(
     label="lemma_6",
-    source="Y Lemma 6, both lines, arXiv:2406.03768v2",
+    source="Y App. A.5, Eq. 17, and Lemma 6, first line, arXiv:2406.03768v2",
     statement="I(G_t + C_t^{1/2} n; H_s | W_{t-1}) ≤ ½ E[(||G_t - g̃||² + tr C_t)/σ² + d log σ² - log det C_t - d] "
     "for all g̃, σ²; at the best σ² the first term becomes d log(E(||G_t - g̃||² + tr C_t)/d).",
-    printed="repaired",
+    printed="printed",
     relation="at most",
     measure=measure,
     predict=predict,
     explanation="One direction of the first layer's update, given one of eight demonstration sets, is a mixture of "
     "Gaussians whose information is exact by quadrature; 30 isotropic priors must lie above it. The divergence and its "
-    "optimum are derived symbolically. The expectation stands inside the logarithm.",
+    "optimum are derived symbolically. The expectation over H_s stands inside the logarithm, as in the first line; the "
+    "second line of the lemma takes it out: see lemma_6_second_line.",
     proof=proof,
     controls=(
         Control("tr C left out", {"predict": _without_variance}),

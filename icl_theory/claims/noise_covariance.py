@@ -48,13 +48,14 @@ _CORRECTION = (_TOKENS - _SHOTS) / (_TOKENS - 1)
 
 CLAIM = Claim(
     label="noise_covariance",
-    source="Y Assumption 1 and App. C.4, arXiv:2406.03768v2; without-replacement factor made exact",
+    source="Y Assumption 1 and App. C.4, arXiv:2406.03768v2",
     statement="Showing b of N demonstrations has covariance (N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec Gᵀ].",
-    printed="repaired",
+    printed="printed",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="All 15 subsets of 2 out of 6 demonstrations are enumerated; the factored covariance must match.",
+    explanation="All 15 subsets of 2 out of 6 demonstrations are enumerated; the factored covariance must match. It "
+    "is the covariance at a fixed state W_{t-1}: whether all layers may be given noise of their own is fresh_noise.",
     proof=proof,
     controls=(
         Control("with replacement (factor 1/b)", {"predict": lambda case: predict(case) / _CORRECTION}),

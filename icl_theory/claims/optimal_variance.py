@@ -1,4 +1,4 @@
-"""Lemma 6: the best isotropic prior variance, and the value of the divergence at it."""
+"""App. A.5, below Eq. 17: the best isotropic prior variance, and the value of the divergence at it."""
 
 import numpy as np
 import sympy as sp
@@ -46,7 +46,7 @@ def proof() -> bool:
 
 CLAIM = Claim(
     label="optimal_variance",
-    source="Y Lemma 6 (second line) and its use in Theorem 2, arXiv:2406.03768v2; d = d_S on the support",
+    source="Y App. A.5 (the optimum below Eq. 17), arXiv:2406.03768v2; d = d_S on the support",
     statement="The best isotropic prior N(0, s I) has s = (||G||² + tr C)/d and divergence ½ [d log s - log det C].",
     printed="repaired",
     relation="equal",

@@ -32,13 +32,19 @@ def _one_layer(workshop: Workshop) -> list[Case]:
 
 _CAUSAL = {"measure": lambda case: _reversed(case, "causal"), "predict": lambda case: predict(case, "causal")}
 
+
+def measure(case: Case) -> np.ndarray:
+    """The query after all layers, demonstrations in reversed order."""
+    return _reversed(case, "demonstrations")
+
+
 CLAIM = Claim(
     label="order_invariance",
     source="new; Y Remark 1 (arXiv:2406.03768v2) suggests an order sensitivity",
-    statement="The linear-attention forward pass of Y does not depend on the order of the demonstrations.",
+    statement="What linear attention makes of a query does not depend on the order of the demonstrations.",
     printed="new",
     relation="equal",
-    measure=lambda case: _reversed(case, "demonstrations"),
+    measure=measure,
     predict=predict,
     explanation="Demonstrations are reversed. With a causal mask order does matter from the second layer on, "
     "at one layer still not: both are controls.",

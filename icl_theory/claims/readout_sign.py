@@ -59,13 +59,18 @@ def recheck(found: dict) -> bool:
     return not sp.Poly(common, e).degree() > 0
 
 
+def measure(case: Case) -> float:
+    """Distance of the predictions, read with a plus, from gradient descent with the best step size."""
+    return distance(case, "plus")
+
+
 CLAIM = Claim(
     label="readout_sign",
     source="new; Y Section 3.1 reads plus the label slot, arXiv:2406.03768v2",
     statement="Residual-updating weights of several layers, read with a plus, are within 1e-6 of gradient descent.",
     printed="new",
     relation="at most",
-    measure=lambda case: distance(case, "plus"),
+    measure=measure,
     predict=lambda case: 1e-6,
     explanation="With the minus readout these weights are gradient descent exactly (a control). Read with a plus, the "
     "first step goes the right way only if the residuals grow, and no step size fits. At one layer the two are "

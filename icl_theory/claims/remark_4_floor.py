@@ -1,8 +1,20 @@
 """Remark 4 repaired: with a noise floor of its own scale a smaller gradient does lower the bound."""
 
 from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.cases import Case
 from icl_theory.claims.remark_4_printed import after, clearly_below
 from icl_theory.claims.scale_invariance import floor_of
+
+
+def measure(case: Case) -> float:
+    """Information of the repaired bound with the gradient shrunk tenfold, in nats."""
+    return after(case, floor_of(case))
+
+
+def predict(case: Case) -> float:
+    """99.9 % of the value before."""
+    return clearly_below(case, floor_of(case))
+
 
 CLAIM = Claim(
     label="remark_4_floor",
@@ -10,8 +22,8 @@ CLAIM = Claim(
     statement="With noise C_t + ε² on the support, ε² fixed, a smaller implicit gradient gives a smaller bound.",
     printed="repaired",
     relation="at most",
-    measure=lambda case: after(case, floor_of(case)),
-    predict=lambda case: clearly_below(case, floor_of(case)),
+    measure=measure,
+    predict=predict,
     explanation="As remark_4_printed, with ε² a tenth of the mean noise variance before shrinking.",
     controls=(
         Control("no floor", {"measure": after, "predict": clearly_below}),

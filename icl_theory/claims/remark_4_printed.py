@@ -11,7 +11,10 @@ _NAME = "theorem_2_repaired"
 
 
 def after(case: Case, floor: float = 0.0, scale: float = SHRINK) -> float:
-    """Information of the repaired bound with the gradient's norm multiplied by `scale`, in nats."""
+    """Information of the repaired bound with the gradient shrunk tenfold, in nats.
+
+    `scale`: another factor for the norm.
+    """
     return case.ladder(floor=floor, scale=scale).information[_NAME].value
 
 

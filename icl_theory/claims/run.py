@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from icl_theory import _checks, figures
-from icl_theory.claims import load_all, package_of
+from icl_theory.claims import all_labels, load_all, package_of
 from icl_theory.claims.base import Claim
 from icl_theory.claims.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, PROFILES, Workshop
 from icl_theory.claims.outcome import Outcome, examine
 from icl_theory.claims.outside import told
 from icl_theory.claims.recording import counterexample_file, record
+from icl_theory.report.compare import compare
 from icl_theory.report.page import page
 from icl_theory.report.records import environment, plain, prepare_directory, write_bytes, write_json
 from icl_theory.report.spreadsheet import table
@@ -32,6 +33,8 @@ class Report:
     """The JSON document: environment, profile, seed, one entry per claim, and the sweep if one was made."""
     outcomes: list[Outcome]
     """One per claim, in the paper's order."""
+    changes: dict[str, Any] | None = None
+    """What differs from the earlier run that was given, from `report.compare.compare`; None without one."""
 
     @property
     def sound(self) -> bool:
@@ -86,13 +89,13 @@ def _sweep(workshop: Workshop, progress: Progress | None) -> list[dict[str, Any]
     )
 
 
-def _write(out: Path, records: dict[str, Any], outcomes: list[Outcome]) -> None:
+def _write(out: Path, records: dict[str, Any], outcomes: list[Outcome], changes: dict[str, Any] | None) -> None:
     """Counterexamples, figure, page and table first; `records.json`, written last, says that the rest is there."""
     for outcome in outcomes:
         for number, certificate in enumerate(outcome.certificates):
             write_json(out / counterexample_file(outcome.claim.label, number), certificate)
     figures.bound_versus_rank(records["sweep"], out / "bound_versus_rank")
-    write_bytes(out / "report.html", page(records).encode("utf-8"))
+    write_bytes(out / "report.html", page(records, changes).encode("utf-8"))
     write_bytes(out / "records.csv", table(records).encode("utf-8"))
     write_json(out / "records.json", records)
 
@@ -105,6 +108,7 @@ def verify(
     out: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    earlier: dict[str, Any] | None = None,
 ) -> Report:
     """Check claims on random, constructed and freshly trained transformers, each with its negative controls.
 
@@ -116,6 +120,8 @@ def verify(
             figure; nothing is written if None, and the sweep behind the figure is not made.
         overwrite: replace the files of an earlier run in `out`.
         progress: called often with (what, done, total).
+        earlier: records of another run (`report.compare.read_run`); what has changed since is then in
+            `Report.changes` and on the page. The verdicts do not depend on it.
 
     Returns: `Report`. Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim
     of an installed package that cannot be used.
@@ -138,6 +144,8 @@ def verify(
     }
     records["seconds"] = time.perf_counter() - started
     records = plain(records)
+    known = all_labels() if claims is None else None
+    changes = None if earlier is None else compare(earlier, records, known)
     if directory is not None:
-        _write(directory, records, outcomes)
-    return Report(records, outcomes)
+        _write(directory, records, outcomes, changes)
+    return Report(records, outcomes, changes)

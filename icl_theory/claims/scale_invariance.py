@@ -32,14 +32,24 @@ def proof() -> bool:
     return sp.simplify(sp.diff(sp.expand_log(term), c)) == 0
 
 
+def measure(case: Case) -> np.ndarray:
+    """Four rungs and both ends of the sandwich in nats, W_V multiplied by 0.1."""
+    return _numbers(case.ladder(scale=SHRINK))
+
+
+def predict(case: Case) -> np.ndarray:
+    """The same for the untouched weights, on the same draws."""
+    return _numbers(case.ladder())
+
+
 CLAIM = Claim(
     label="scale_invariance",
     source="new; contradicts Y Remark 4, arXiv:2406.03768v2",
     statement="At L = 1 multiplying the layer's weights by any c ≠ 0 leaves the information and every rung unchanged.",
     printed="new",
     relation="equal",
-    measure=lambda case: _numbers(case.ladder(scale=SHRINK)),
-    predict=lambda case: _numbers(case.ladder()),
+    measure=measure,
+    predict=predict,
     explanation="W_V is multiplied by 0.1, on the same draws: four rungs and both ends of the sandwich must not move. "
     "C_t is a covariance of gradients, so it shrinks with them.",
     proof=proof,

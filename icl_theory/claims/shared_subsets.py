@@ -76,6 +76,11 @@ def _cases(workshop: Workshop) -> list[Case]:
     return [*workshop.random(3), *workshop.trained_cases(3), *workshop.random(1)[:1]]
 
 
+def predict(case: Case) -> np.ndarray:
+    """S_b of the demonstrations shown, for every layer."""
+    return np.tile(moment(_shown(case)), (case.layers, 1))
+
+
 CLAIM = Claim(
     label="shared_subsets",
     source="new; on the fresh noise of Y Assumption 1, arXiv:2406.03768v2",
@@ -84,7 +89,7 @@ CLAIM = Claim(
     printed="new",
     relation="equal",
     measure=same,
-    predict=lambda case: np.tile(moment(_shown(case)), (case.layers, 1)),
+    predict=predict,
     assumptions=(RESOLVED,),
     explanation="Unit vectors are sent through the model token by token, and A_t X_t B_t = W_t - W_{t-1} is solved for "
     "X_t. A bound for the forward pass therefore needs no factor L. With a look of its own in every layer it does.",

@@ -18,14 +18,24 @@ def _changed(case: Case, layer: int) -> float:
     return float((before != after).any(axis=(1, 2)).sum())
 
 
+def measure(case: Case) -> float:
+    """The number of implicit gradients that a change of the second layer changes."""
+    return _changed(case, _LAYER)
+
+
+def predict(case: Case) -> float:
+    """L - k + 1, k = 2."""
+    return float(case.layers - _LAYER)
+
+
 CLAIM = Claim(
     label="span_of_change",
     source="Y Remark 5 (first half), arXiv:2406.03768v2",
     statement="Changing the weights of layer k changes G_t for t ≥ k only: L - k + 1 of them.",
     printed="printed",
     relation="equal",
-    measure=lambda case: _changed(case, _LAYER),
-    predict=lambda case: float(case.layers - _LAYER),
+    measure=measure,
+    predict=predict,
     explanation="W_V of the second of three layers is scaled by 1.1; the gradients that change at all are counted, "
     "those before it must be equal to the last bit.",
     controls=(

@@ -71,10 +71,12 @@ def cases(workshop: Workshop) -> list[Case]:
 
 
 def _gap(case: Case) -> Estimate:
+    """E[L_μ(W) - L_{H_s}(W)] over the runs, with its standard error."""
     return simulate(case.seed, case.samples)[0]
 
 
 def _bound(case: Case) -> Estimate:
+    """The printed right side, its expectation a mean over the same runs."""
     return simulate(case.seed, case.samples)[1]
 
 

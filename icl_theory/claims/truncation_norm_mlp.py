@@ -1,11 +1,12 @@
 """Example 4: truncating the MLP, which multiplies ΔW from the left, never raises the norm; W_in alone may."""
 
 import numpy as np
+import sympy as sp
 
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case
 from icl_theory.claims.mlp_linear import with_mlp
-from icl_theory.claims.truncation_norm_value import update
+from icl_theory.claims.truncation_norm_value import excess, rotation, update
 from icl_theory.truncation import truncate
 
 
@@ -48,6 +49,13 @@ def _value_below(case: Case) -> np.ndarray:
     return np.array([_sum(matrix, outer @ inner @ delta) for matrix in kept])
 
 
+def proof() -> bool:
+    """D = 2 with symbols: U diag(s, t) Vᵀ, cut to U diag(s, 0) Vᵀ, times anything that stands to its right."""
+    s, t = sp.symbols("s t", positive=True)
+    left, right, x = rotation("p"), rotation("q"), sp.Matrix(2, 2, sp.symbols("x:4"))
+    return excess(left * sp.diag(s, 0) * right.T * x, left * sp.diag(0, t) * right.T * x) == 0
+
+
 CLAIM = Claim(
     label="truncation_norm_mlp",
     source="Y Example 4, App. A.6, arXiv:2406.03768v2; as an identity new",
@@ -58,6 +66,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="ΔW'' = W_out W_in ΔW with a random linear MLP, at every rank. What stands leftmost obeys Pythagoras; "
     "W_in alone does not, and neither does W_V once an MLP stands to its left (controls).",
+    proof=proof,
     controls=(
         Control("W_in alone truncated", {"measure": _inner_alone}),
         Control("W_V below an MLP truncated", {"measure": _value_below}),

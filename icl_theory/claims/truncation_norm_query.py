@@ -4,6 +4,7 @@ import numpy as np
 import sympy as sp
 
 from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.cases import Case
 from icl_theory.claims.truncation_norm_value import excess, parts, rotation, rows_zeroed, whole
 
 
@@ -14,17 +15,24 @@ def proof() -> bool:
     return excess(x * left * sp.diag(s, 0) * right.T, x * left * sp.diag(0, t) * right.T) == 0
 
 
+def measure(case: Case) -> np.ndarray:
+    """||ΔW_r||_F² + ||ΔW - ΔW_r||_F² at every rank r of W_Q."""
+    return np.add(*parts(case, "query"))
+
+
 CLAIM = Claim(
     label="truncation_norm_query",
-    source="Y Examples 1 to 3, App. A.6, arXiv:2406.03768v2; as an identity new",
+    source="Y Example 2, App. A.6, arXiv:2406.03768v2; as an identity new",
     statement="||ΔW||_F² = ||ΔW_r||_F² + ||ΔW - ΔW_r||_F² when W_Q is truncated: the norm never grows.",
     printed="repaired",
     relation="equal",
-    measure=lambda case: np.add(*parts(case, "query")),
+    measure=measure,
     predict=whole,
     proof=proof,
     explanation="Every rank of the first layer's W_Q. The right singular spaces of the kept and dropped part are "
-    "orthogonal, and W_Q multiplies ΔW from the right.",
+    "orthogonal, and W_Q multiplies ΔW from the right. The paper argues by the triangle inequality (Eq. 20), whose "
+    "right side ||ΔW_r|| + ||ΔW - ΔW_r|| is at least ||ΔW|| at every rank; the same words would prove it for W_K, "
+    "where it is false (truncation_norm_key).",
     controls=(
         Control("W_K truncated instead", {"measure": lambda case: np.add(*parts(case, "key"))}),
         Control("rows cut instead of singular values", {"measure": lambda case: rows_zeroed(case, "query")}),

@@ -60,13 +60,18 @@ def proof() -> bool:
     return excess(left * sp.diag(s, 0) * right.T * x, left * sp.diag(0, t) * right.T * x) == 0
 
 
+def measure(case: Case) -> np.ndarray:
+    """||ΔW_r||_F² + ||ΔW - ΔW_r||_F² at every rank r of W_V."""
+    return np.add(*parts(case, "value"))
+
+
 CLAIM = Claim(
     label="truncation_norm_value",
-    source="Y Examples 1 to 3, App. A.6, arXiv:2406.03768v2; as an identity new",
+    source="Y Examples 1 and 3, App. A.6, arXiv:2406.03768v2; as an identity new",
     statement="||ΔW||_F² = ||ΔW_r||_F² + ||ΔW - ΔW_r||_F² when W_V is truncated: the norm never grows.",
     printed="repaired",
     relation="equal",
-    measure=lambda case: np.add(*parts(case, "value")),
+    measure=measure,
     predict=whole,
     proof=proof,
     explanation="Every rank of the first layer's W_V. The left singular spaces of the kept and dropped part are "

@@ -52,14 +52,24 @@ def recheck(found: dict) -> bool:
     return len(set(gammas)) == len(gammas) and 1000 * risks[kept] > 1001 * min(risks)
 
 
+def measure(case: Case) -> np.ndarray:
+    """Exact risk of the optimum cut by its own SVD, at every rank."""
+    return _curve(case, "plain")
+
+
+def predict(case: Case) -> np.ndarray:
+    """The smallest risk at that rank, and 0.1 % more."""
+    return 1.001 * _curve(case, "best")
+
+
 CLAIM = Claim(
     label="truncation_trap",
     source="new; on Y Section 2 and Algorithm 1, arXiv:2406.03768v2, applied to the exact optimum",
     statement="Cutting the smallest singular values of the one-layer optimum gives its best rank-m version in risk.",
     printed="new",
     relation="at most",
-    measure=lambda case: _curve(case, "plain"),
-    predict=lambda case: 1.001 * _curve(case, "best"),
+    measure=measure,
+    predict=predict,
     explanation="Exact risks at every rank. Γ^{-1} is largest where inputs vary least, so plain truncation keeps the "
     "wrong directions; truncation in the whitened metric keeps the right ones (a control that holds).",
     controls=(

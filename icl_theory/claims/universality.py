@@ -84,14 +84,25 @@ RESOLVED = Assumption(
     holds=lambda case: dense(case)[1] < 1e6,
 )
 
+
+def measure(case: Case) -> np.ndarray:
+    """The Gaussian rung, run by run, from full D² x N gradients along the noisy trajectory."""
+    return dense(case)[0]
+
+
+def predict(case: Case) -> np.ndarray:
+    """L times the number made from S and its sampling covariance alone."""
+    return free(case, layers=case.layers)
+
+
 CLAIM = Claim(
     label="universality",
     source="new",
     statement="With invertible weights the Gaussian rung is L times a number that depends on N, b and the data only.",
     printed="new",
     relation="equal",
-    measure=lambda case: dense(case)[0],
-    predict=lambda case: free(case, layers=case.layers),
+    measure=measure,
+    predict=predict,
     assumptions=(RESOLVED,),
     explanation="Pulled back to symmetric coordinates, gradient and noise of every layer are S and its sampling "
     "covariance. Run by run, full D² x N gradients of random and trained models along their noisy trajectories are "

@@ -56,7 +56,7 @@ def proof() -> bool:
 CLAIM = Claim(
     label="wishart_moment",
     source="Wishart moments, as used for Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2",
-    statement="E[S A S] = ((N+1)/N) Σ A Σ + (1/N) tr(A Σ) Σ for S = (1/N) Σ h hᵀ, h ~ N(0, Σ), A symmetric.",
+    statement="E[S A S] = ((N+1)/N) Σ A Σ + (1/N) tr(A Σ) Σ for S = (1/N) Σ h hᵀ, h ~ N(0, Σ), and symmetric A.",
     printed="printed",
     relation="equal",
     measure=measure,

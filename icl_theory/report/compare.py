@@ -29,6 +29,8 @@ def _is_claim(entry: Any) -> bool:
     """Whether the fields that are compared are there and of their kind."""
     if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in ("label", "verdict")):
         return False
+    if not isinstance(entry.get("proved"), bool | None):
+        return False
     controls = entry.get("controls")
     return isinstance(controls, list) and all(
         isinstance(c, dict) and isinstance(c.get("name"), str) and isinstance(c.get("caught"), bool) for c in controls
@@ -106,5 +108,10 @@ def comparison_lines(found: dict[str, Any]) -> list[str]:
     lines += [f"{c['label']}: derivation {words[c['old']]} → {words[c['new']]}" for c in found["proofs"]]
     for name, text in (("new", "new"), ("gone", "gone, was"), ("not_run", "not examined this time, was")):
         lines += [f"{entry['label']}: {text} {entry['verdict']}" for entry in found[name]]
+    return [*lines, f"compared: {summary(found)}"]
+
+
+def summary(found: dict[str, Any]) -> str:
+    """How many verdicts have changed, and how many claims are as they were."""
     changed = len(found["verdicts"])
-    return [*lines, f"compared: {changed} verdict{'s' * (changed != 1)} changed, {found['same']} claims the same"]
+    return f"{changed} verdict{'s' * (changed != 1)} changed, {found['same']} claims the same"

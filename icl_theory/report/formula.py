@@ -17,14 +17,14 @@ _INSIDE_ONLY = frozenset(",;:")
 OPENING, CLOSING = "([{", ")]}"
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵀⁱⁿ"
 _LOWERED = "₀₁₂₃₄₅₆₇₈₉₊₋ᵢⱼₖₙₜ"
-_LETTER = r"(?:[A-Za-zŷĥŵĝ\u0391-\u03c9∂∇∞½√][\u0300-\u036f]*)"
+_LETTER = r"(?:[A-Za-zŷĥŵĝŴĤ\u0391-\u03c9∂∇∞½√][\u0300-\u036f]*)"
 _SCRIPTS = re.compile(
     rf"(?P<sub>_(?:\{{[^{{}}]+\}}|[A-Za-z\u0391-\u03c9]+|\d+)|[{_LOWERED}]+)"
     rf"|(?P<sup>\^(?:\{{[^{{}}]+\}}|[A-Za-z]|-?\d+)|[{_RAISED}]+(?:'+(?![A-Za-z0-9]))?|'+(?![A-Za-z0-9])[{_RAISED}]*)"
 )
 _TOKEN = re.compile(
     r"(?P<space>\s+)"
-    r"|(?P<code>`[^`]*`|[a-z]\.[a-z]\.|arXiv:\S+|[A-Za-z]{3,}[A-Za-z0-9]*(?:_[A-Za-z0-9]+)*_[A-Za-z]{2,}|\d+[A-Za-z]\w*(?<!\de\d))"
+    r"|(?P<code>`[^`]*`|[a-z]\.[a-z]\.|arXiv:\S+|[A-Za-z]{3,}[A-Za-z0-9]*(?:_[A-Za-z0-9]+)*_[A-Za-z]{2,}|\d+[A-Za-z]\w+(?<!\de\d))"
     r"|(?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf\b)"
     r"|(?P<word>[A-Za-z]{2,}(?:[-'’][A-Za-z]+)*)"
     rf"|(?P<letter>{_LETTER})"

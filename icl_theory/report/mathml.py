@@ -5,6 +5,8 @@ them (`_`, `^`, braces of a script, `sqrt( )`, `/` and the brackets around a fra
 minus sign and "'" a prime. Everything else, and all that is not a formula, stays as it was written.
 """
 
+import itertools
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +58,8 @@ def sentence(text: str, *, display: bool = False) -> Markup:
         if parts and parts[-1].endswith(_WIDE_END) and words[:1] in {",", ".", ";", ":"}:
             # Punctuation goes with the formula before it, which may be a line of its own.
             parts[-1], words = Markup(parts[-1].removesuffix("</span>") + words[0] + "</span>"), Markup(words[1:])
+        elif parts and parts[-1].endswith("</math>") and words[:1] in {",", ".", ";", ":", ")"}:
+            parts[-1], words = tag("span", parts[-1], Markup(words[0]), class_="kept"), Markup(words[1:])
         parts.append(words)
     return joined(*parts)
 
@@ -71,13 +75,23 @@ def _formula(run: Sequence[Token], display: bool) -> list[Markup]:
     """One `math` element; a long one may be broken before relations outside all brackets."""
     nodes = _tree(run)
     if sum(map(_length, nodes)) <= WIDE:
-        return [tag("math", _row(nodes, display))]
+        return [_after_words(tag("math", _row(nodes, display)))]
     chunks: list[list[_Node]] = [[]]
     for node in nodes:
         if chunks[-1] and node.operator and node.token.text in RELATIONS:
             chunks.append([])
         chunks[-1].append(node)
-    return [part for chunk in chunks for part in (Markup("<wbr>"), _chunk(chunk, display))][1:]
+    made = [_chunk(chunk, display) for chunk in chunks]
+    made[0] = _after_words(made[0])
+    # A line of its own needs no place to break before it or behind it; one would be an empty line.
+    broken = [not any(part.endswith(_WIDE_END) for part in pair) for pair in itertools.pairwise(made)]
+    places = [Markup("<wbr>") if place else Markup() for place in broken]
+    return [made[0], *(part for place, chunk in zip(places, made[1:], strict=True) for part in (place, chunk) if part)]
+
+
+def _after_words(made: Markup) -> Markup:
+    """A formula that begins with a sign has the space of the sentence before it, and needs no other."""
+    return Markup(re.sub('^((?:<span[^>]*>)?<math><mo form="infix")>', r'\1 lspace="0">', made))
 
 
 def _chunk(nodes: Sequence[_Node], display: bool) -> Markup:

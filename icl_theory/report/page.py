@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from icl_theory.report.changes_section import changes_section
 from icl_theory.report.markup import Markup, joined, tag
 from icl_theory.report.mathml import sentence
 from icl_theory.report.plots import key
@@ -21,8 +22,11 @@ from icl_theory.report.sweep_section import sweep_section
 _VERSIONS = {"icl_theory": "icl_theory version", "devices": "number of devices"}
 
 
-def page(records: dict[str, Any]) -> str:
-    """The document of `verify` as HTML text. Args: records: as `Report.records`, or read from records.json."""
+def page(records: dict[str, Any], changes: dict[str, Any] | None = None) -> str:
+    """The document of `verify` as HTML text.
+
+    Args: records: as `Report.records`, or read from records.json. changes: since another run, from `compare.compare`.
+    """
     style, script = _asset("page.css"), _asset("page.js")
     policy = f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'"
     head = tag(
@@ -35,7 +39,8 @@ def page(records: dict[str, Any]) -> str:
         tag("style", style),
     )
     claims, sweep = records["claims"], records["sweep"]
-    sections = (_ledger(claims), _sheets(records), sweep_section(sweep), _environment(records))
+    since = None if changes is None else changes_section(changes, {claim["label"] for claim in claims})
+    sections = (since, _ledger(claims), _sheets(records), sweep_section(sweep), _environment(records))
     body = tag(
         "body",
         tag("a", "Skip to the ledger", href="#all-statements", class_="skip"),

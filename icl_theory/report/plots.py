@@ -14,7 +14,7 @@ from icl_theory.report.records import number
 from icl_theory.report.scales import Axis, fitted, residual_axis, signed_axis, spelled
 
 WIDTH, HEIGHT = 380, 176
-LEFT, RIGHT, TOP, BOTTOM = 54, 8, 8, 26
+LEFT, RIGHT, TOP, BOTTOM = 66, 8, 8, 26
 _MARKS = {
     "HOLDS": "M-3,0a3,3 0 1,0 6,0a3,3 0 1,0 -6,0z",
     "FAILS": "M-3.2,-3.2L3.2,3.2M-3.2,3.2L3.2,-3.2",
@@ -62,7 +62,7 @@ def evidence_figures(claim: dict[str, Any], z: float) -> list[tuple[Markup, str]
     sampled = [p for p in known if p.stderr > 0]
     panels = [_values(points, z)]
     if exact:
-        panels.append(_residuals(points, exact, claim) if claim["relation"] == "equal" else _margins(points, exact))
+        panels.append((_residuals if claim["relation"] == "equal" else _margins)(points, exact, claim))
     if sampled:
         panels.append(_errors(points, sampled, z, claim["relation"]))
     return panels
@@ -119,29 +119,29 @@ def _mark(points: Sequence[_Point], point: _Point, y: float, title: Markup | Non
     return tag("path", title, d=shape, transform=place, class_=f"mark {point.verdict.lower()}")
 
 
-def _groups(points: Sequence[_Point]) -> Markup:
-    """Below the axis, the kind of case where names begin alike ("random, ..."), and thin lines between the kinds."""
-    kinds = [p.case.split(",")[0].split(" at ")[0][:14] for p in points]
+def _groups(points: Sequence[_Point]) -> tuple[str, Markup]:
+    """Thin lines between kinds of cases, as a path, and below the axis what their names begin with ("random, ...")."""
+    kinds = [p.case.split(",")[0].split(" at ")[0][:16] for p in points]
     starts = [i for i in range(len(kinds)) if i == 0 or kinds[i] != kinds[i - 1]]
-    y, parts = HEIGHT - BOTTOM, []
+    y, edges, names = HEIGHT - BOTTOM, "", []
     if len(starts) > 12:
-        return _text((LEFT + WIDTH - RIGHT) / 2, y + 17, f"{len(points)} cases")
+        return "", _text((LEFT + WIDTH - RIGHT) / 2, y + 17, f"{len(points)} cases")
     for start, end in zip(starts, [*starts[1:], len(kinds)], strict=True):
         left, right = _x(points, start), _x(points, end - 1)
         if start:
-            edge = (_x(points, start - 1) + left) / 2
-            parts.append(_line(edge, TOP, edge, y + 5, "grid"))
+            edges += f"M{(_x(points, start - 1) + left) / 2:.1f},{TOP}V{y + 5}"
         enough = 5.4 * len(kinds[start]) <= (WIDTH - LEFT - RIGHT) * (end - start) / len(kinds)
-        parts.append(_text((left + right) / 2, y + 17, kinds[start]) if enough else None)
-    return joined(*parts)
+        names.append(_text((left + right) / 2, y + 17, kinds[start]) if enough else None)
+    return edges, joined(*names)
 
 
 def _panel(points: Sequence[_Point], axis: Axis, label: str, *content: object) -> Markup:
     """Frame, ticks and content of a panel; `label` is what a screen reader says."""
-    ticks = [joined(_across(_y(axis, at), "grid"), _left_of(_y(axis, at), words)) for at, words in axis.ticks()]
-    frame = _across(HEIGHT - BOTTOM, "axis")
-    box = f"0 0 {WIDTH} {HEIGHT}"
-    return tag("svg", *ticks, frame, _groups(points), *content, viewBox=box, role="img", aria_label=label)
+    ticks = [(_y(axis, at), words) for at, words in axis.ticks()]
+    edges, names = _groups(points)
+    grid = tag("path", d="".join(f"M{LEFT},{y:.1f}H{WIDTH - RIGHT}" for y, _ in ticks) + edges, class_="grid")
+    parts = grid, *(_left_of(*tick) for tick in ticks), _across(HEIGHT - BOTTOM, "axis"), names, *content
+    return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label)
 
 
 def _values(points: Sequence[_Point], z: float) -> tuple[Markup, str]:
@@ -177,13 +177,16 @@ def _residuals(points: Sequence[_Point], exact: Sequence[_Point], claim: dict[st
     return _panel(points, axis, f"Relative residual of {len(exact)} cases", limit, *marks), caption
 
 
-def _margins(points: Sequence[_Point], exact: Sequence[_Point]) -> tuple[Markup, str]:
-    """Slack of an exact inequality, relative to the numbers; below the line the statement is broken."""
-    axis = fitted((p.slack for p in exact), include=(0.0,))  # with 0 among them it is never logarithmic
-    zero = _across(_y(axis, 0.0), "limit")
+def _margins(points: Sequence[_Point], exact: Sequence[_Point], claim: dict[str, Any]) -> tuple[Markup, str]:
+    """Slack of an exact inequality, relative to the numbers; below the line, minus the tolerance, it is broken."""
+    tolerance = number(claim["tolerance"])
+    # The limit is on the axis, so that rounding of 1e-16 looks as small as it is; below 0 no axis is logarithmic.
+    axis = fitted((p.slack for p in exact), include=(-tolerance, 0.0))
+    limit = _across(_y(axis, -tolerance), "limit")
     marks = [_mark(points, p, _y(axis, p.slack)) for p in exact]
-    caption = "Margin relative to the larger number; below the dashed line the statement is broken."
-    return _panel(points, axis, f"Relative margin of {len(exact)} cases", zero, *marks), caption
+    line = f"the dashed line, at −{spelled(tolerance, 1)},"
+    caption = f"Margin relative to the larger number; below {line} the statement is broken."
+    return _panel(points, axis, f"Relative margin of {len(exact)} cases", limit, *marks), caption
 
 
 def _errors(points: Sequence[_Point], sampled: Sequence[_Point], z: float, relation: str) -> tuple[Markup, str]:
@@ -202,8 +205,8 @@ def _seen(points: Sequence[_Point]) -> tuple[Markup, str]:
     axis = Axis("linear", -0.5, 1.5)
     words = [_left_of(_y(axis, v), t) for v, t in ((0.0, "not seen"), (1.0, "seen"))]
     marks = [_mark(points, p, _y(axis, p.measured), _numbers(p)) for p in points if math.isfinite(p.measured)]
-    box = f"0 0 {WIDTH} {HEIGHT}"
-    frame = _across(HEIGHT - BOTTOM, "axis")
+    box, (edges, names) = f"0 0 {WIDTH} {HEIGHT}", _groups(points)
+    frame = joined(tag("path", d=edges, class_="grid"), _across(HEIGHT - BOTTOM, "axis"), names)
     label = f"Seen or not seen in {len(points)} cases"
-    svg = tag("svg", *words, frame, _groups(points), *marks, viewBox=box, role="img", aria_label=label)
+    svg = tag("svg", *words, frame, *marks, viewBox=box, role="img", aria_label=label)
     return svg, "Whether what the statement speaks of was seen, case by case."

@@ -65,13 +65,15 @@ class Axis:
 
 
 def _even_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    step = 10.0 ** math.floor(math.log10((high - low) / 4))
-    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (factor * step) <= 5)
+    decade = math.floor(math.log10((high - low) / 4))
+    factor = next(factor for factor in (1, 2, 5, 10) if (high - low) / (factor * 10.0**decade) <= 5)
+    step, decade = factor * 10.0**decade, decade + (factor == 10)
     count = range(math.ceil(low / step), math.floor(high / step) + 1)
-    decimals = max(0, -math.floor(math.log10(step)))
+    decimals = max(0, -decade)
     if max(abs(low), abs(high)) >= 1e5 or decimals > 5:
-        digits = 1 + math.floor(math.log10(max(abs(low), abs(high)))) + decimals
-        return [(k * step, spelled(k * step, max(2, digits))) for k in count]
+        # As many digits as it takes to tell the ticks apart, which their distance decides.
+        digits = [1 + math.floor(math.log10(abs(k * step)) + 1e-9) - decade if k else 1 for k in count]
+        return [(k * step, spelled(k * step, max(1, d))) for k, d in zip(count, digits, strict=True)]
     return [(k * step, f"{k * step:.{decimals}f}".replace("-", "−")) for k in count]
 
 

@@ -1,6 +1,7 @@
 """One claim of the page: statement, assumptions, evidence, controls, proof, counterexamples, source."""
 
 import json
+import math
 from typing import Any
 
 from icl_theory.report.markup import Markup, joined, tag
@@ -84,14 +85,18 @@ def _header(claim: dict[str, Any], place: int) -> Markup:
 
 
 def _explanation(claim: dict[str, Any]) -> Markup:
-    roads = [
-        tag("li", tag("b", name), ": ", sentence(claim[key]))
-        for name, key in (("Measured", "measures"), ("Predicted", "predicts"))
-        if claim[key]
-    ]
+    told = ("Measured", claim["measures"]), ("Predicted", claim["predicts"] or _constant(claim))
+    roads = [tag("li", tag("b", name), ": ", sentence(words)) for name, words in told if words]
     holds = f" The statement holds if {RELATION_IN_WORDS.get(claim['relation'], claim['relation'])}."
     text = tag("p", sentence(claim["explanation"]), holds)
     return tag("div", text, tag("ul", *roads) if roads else None, class_="explanation")
+
+
+def _constant(claim: dict[str, Any]) -> str:
+    """What is predicted, where it is one number in all cases."""
+    values = {number(item["predicted"]) for item in claim["evidence"]}
+    values = {value for value in values if not math.isnan(value)}
+    return f"{spelled(values.pop())} in every case." if len(values) == 1 else ""
 
 
 def _block(heading: str, *content: object) -> Markup:
