@@ -40,8 +40,8 @@ UNDECIDED = ("INCONCLUSIVE", "NONFINITE")
 class Untrained(Workshop):
     """Random and constructed weights only; claims about trained models then have no case and are left out."""
 
-    def _trained(self, layers: int) -> list[Case]:
-        del layers
+    def _trained(self, layers: int, hidden: int) -> list[Case]:
+        del layers, hidden
         return []
 
 
@@ -51,6 +51,7 @@ def line(outcome: Outcome, seed: int) -> dict[str, Any]:
         "seed": seed,
         "claim": outcome.claim.label,
         "relation": outcome.claim.relation,
+        "population": outcome.claim.population,
         "verdict": str(outcome.verdict),
         "cases": dict(Counter(str(item.verdict) for item in outcome.evidence)),
         "statistical": any(item.stderr > 0 for item in outcome.evidence),
@@ -126,8 +127,8 @@ def tally(rows: list[dict[str, Any]]) -> dict[str, Any]:
             pass
         elif reference["verdict"] == "FAILS":
             misses, miss_runs = misses + (row["verdict"] != "FAILS"), miss_runs + 1
-        elif row["relation"] == "exists":
-            # One case is enough for such a statement, so it is judged as a whole.
+        elif row["relation"] == "exists" or row.get("population"):
+            # One case is enough for the one, all together decide the other: they are judged as a whole.
             alarms, alarm_runs = alarms + (row["verdict"] == "FAILS"), alarm_runs + 1
         else:
             alarms, alarm_runs = alarms + row["cases"].get("FAILS", 0), alarm_runs + total

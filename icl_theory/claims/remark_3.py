@@ -37,21 +37,24 @@ def _noisy_against_few(case: Case) -> Estimate:
 CLAIM = Claim(
     label="remark_3",
     source="Y Remark 3 as far as it can be tested, arXiv:2406.03768v2",
-    statement=f"Test risks of the noisy and of the subset trajectory differ by at most {MARGIN:.0%}.",
-    printed="new",
+    statement=f"Test risks of the noisy and of the subset trajectory of trained models differ by at most {MARGIN:.0%}.",
+    printed="printed",
     relation="at most",
     measure=difference,
     predict=allowed,
-    explanation="Clipped squared error (c = 4), N = 80, b = 20: fresh Gaussian noise of the exact covariance in every "
-    "layer against the same b demonstrations in all layers, as in a real forward pass. At one layer the two agree (a "
-    "control that holds). Trained three-layer models undo in later layers what the same demonstrations did in earlier "
-    "ones; fresh noise is not undone.",
+    explanation="The paper says similar, of stochastic gradient descent and of transformers; the margin is ours, set "
+    "after looking at some seeds, and far below the difference found at three layers. Clipped squared error (c = 4), "
+    "N = 80, b = 20: fresh Gaussian noise of the exact covariance in every layer against the same b demonstrations "
+    "in all layers, as in a real forward pass. At one layer the two agree (a control that holds). Trained "
+    "three-layer models undo in later layers what the same demonstrations did in earlier ones; fresh noise is not "
+    "undone.",
     controls=(
-        Control("one layer", {"cases": lambda workshop: workshop.one_layer}, Verdict.HOLDS),
+        Control("one layer", {"cases": lambda workshop: workshop.population(1)}, Verdict.HOLDS),
         Control(
             "one layer, five demonstrations shown",
-            {"measure": _noisy_against_few, "cases": lambda workshop: workshop.one_layer},
+            {"measure": _noisy_against_few, "cases": lambda workshop: workshop.population(1)},
         ),
     ),
-    cases=lambda workshop: [*workshop.one_layer, *workshop.random(3), *workshop.trained_cases(3)],
+    cases=lambda workshop: workshop.population(3),
+    population=True,
 )
