@@ -14,7 +14,7 @@ _GAIN, _PROMPTS, _TOP = 0.01, 1024, 2
 
 
 @lru_cache(maxsize=64)
-def gain(case: Case, module: str = "attention") -> Estimate:
+def gain(case: Case, module: str = "attention", prompts: int = _PROMPTS) -> Estimate:
     """Test gain of the chosen layer and rank over the untouched model's test loss."""
     found = search_clipping_rate(
         case.weights,
@@ -22,7 +22,7 @@ def gain(case: Case, module: str = "attention") -> Estimate:
         shots=TRAINING_SHOTS,
         module=module,
         top=min(_TOP, case.layers),
-        prompts=_PROMPTS,
+        prompts=prompts,
         key=case.seed,
     )
     test, loss = found.chosen.test_gain, found.test_loss.value
@@ -45,6 +45,11 @@ def spoilt(workshop: Workshop) -> list[Case]:
     return result
 
 
+def gain_spoilt(case: Case) -> Estimate:
+    """The same for W_V of the spoilt optimum; one model, so that more prompts take the place of many seeds."""
+    return gain(case, "value", 4 * _PROMPTS)
+
+
 CLAIM = Claim(
     label="algorithm_1",
     source="Y Section 3.4, Algorithm 1 (App. C.2) and Tables 2 to 8 (App. C.5), arXiv:2406.03768v2, on small models",
@@ -62,7 +67,7 @@ CLAIM = Claim(
     controls=(
         Control(
             "a singular direction of the optimum spoilt",
-            {"cases": spoilt, "measure": lambda case: gain(case, "value"), "population": False},
+            {"cases": spoilt, "measure": gain_spoilt, "population": False},
             Verdict.HOLDS,
         ),
         Control("at most 5 % lost", {"predict": lambda case: -0.05}, Verdict.HOLDS),
@@ -70,7 +75,7 @@ CLAIM = Claim(
             "half of the risk gained, direction spoilt",
             {
                 "cases": spoilt,
-                "measure": lambda case: gain(case, "value"),
+                "measure": gain_spoilt,
                 "predict": lambda case: 0.5,
                 "population": False,
             },

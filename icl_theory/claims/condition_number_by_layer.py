@@ -3,15 +3,10 @@
 import numpy as np
 
 from icl_theory.claims.base import Claim, Control, Verdict
-from icl_theory.claims.cases import DIM, Case, Workshop
+from icl_theory.claims.cases import Case
 from icl_theory.truncation import condition_number
 
-MATRICES = ("value", "key", "query", "mlp_in", "mlp_out")
-
-
-def population(workshop: Workshop) -> list[Case]:
-    """Three-layer models with a linear MLP whose matrices are square: condition numbers of one order are compared."""
-    return workshop.population(3, DIM + 1)
+MATRICES = ("value", "key", "query")
 
 
 def log_condition(case: Case, name: str, layer: int) -> float:
@@ -27,18 +22,17 @@ def growth(case: Case, names: tuple[str, ...] = MATRICES) -> float:
 CLAIM = Claim(
     label="condition_number_by_layer",
     source="Y Section 3.4 and Figure 3 (depth), arXiv:2406.03768v2, on small models",
-    statement="The condition numbers of W_V, W_K, W_Q and the MLP are higher in the last layer than in the first.",
+    statement="The condition numbers of W_V, W_K and W_Q are higher in the last layer than in the first.",
     printed="printed",
     relation="at least",
     measure=growth,
-    explanation="The paper sees a tendency in two language models; the weights here are three-layer models with a "
-    "linear MLP of square matrices. W_V does as the paper says (a control that holds): of the last layer only the "
-    "label's row of the update is read, so that W_V is trained along one direction and its other singular values "
-    "stay small. W_K and W_Q do the reverse.",
+    explanation="The paper sees a tendency in two language models; these are trained three-layer models. W_V does as "
+    "the paper says (a control that holds): of the last layer only the label's row of the update is read, so that "
+    "W_V is trained along one direction and its other singular values stay small. W_K and W_Q do the reverse.",
     controls=(
         Control("W_V", {"measure": lambda case: growth(case, ("value",))}, Verdict.HOLDS),
         Control("W_V, layers exchanged", {"measure": lambda case: -growth(case, ("value",))}),
     ),
-    cases=population,
+    cases=lambda workshop: workshop.population(3),
     population=True,
 )
