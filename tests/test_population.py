@@ -26,6 +26,7 @@ from icl_theory.claims import (
     optimal_rate_varies,
     prompts,
     rate_transfer,
+    remark_3,
     remark_5_norm,
     shifted,
 )
@@ -331,6 +332,11 @@ def test_global_norm_of_the_implicit_gradients_against_the_trajectory(workshop):
     stack = (tokens.T @ tokens / len(tokens))[None]
     slow = math.sqrt(sum(np.linalg.norm(g) ** 2 for g in gradients))
     assert remark_5_norm.global_norms(case.weights, stack)[0] == pytest.approx(slow, rel=1e-11)
+
+
+def test_the_noisy_risk_is_that_of_the_ladder(workshop):
+    case = workshop.population(3)[1]
+    assert_close(remark_3.noisy_risk(case), case.ladder().terms["population"])
 
 
 def test_condition_numbers_against_numpy(workshop):

@@ -10,7 +10,7 @@ import numpy as np
 from icl_theory import _checks
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.information.ladder import Batches, BoundLadder, ladder_of
-from icl_theory.information.simulation import Setting
+from icl_theory.information.simulation import Setting, simulate
 from icl_theory.tasks import LinearRegression
 from icl_theory.training import TrainResult, train
 from icl_theory.truncation import truncate_weights
@@ -140,6 +140,12 @@ def _batches(case: Case, floor: float) -> Batches:
 def demonstration_sets(case: Case) -> np.ndarray:
     """The demonstrations behind every run of the case's ladder without a floor, shape (samples, 80, D)."""
     return np.concatenate([draws.tokens for draws in _batches(case, 0.0)])
+
+
+def noisy_outputs(case: Case) -> np.ndarray:
+    """W_L of the noisy trajectory of every run of the case's ladder without a floor, shape (samples, D, D)."""
+    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, 0.0)
+    return np.concatenate([simulate(setting, draws).accumulated for draws in _batches(case, 0.0)])
 
 
 class Workshop:

@@ -30,7 +30,8 @@ CLAIM = Claim(
     "the paper says (a control that holds): of the last layer only the label's row of the update is read, so that "
     "W_V is trained along one direction and its other singular values stay small. W_K and W_Q do the reverse.",
     controls=(
-        Control("W_V", {"measure": lambda case: growth(case, ("value",))}, Verdict.HOLDS),
+        Control("W_V alone", {"measure": lambda case: growth(case, ("value",))}, Verdict.HOLDS),
+        Control("W_K alone", {"measure": lambda case: growth(case, ("key",))}),
         Control("W_V, layers exchanged", {"measure": lambda case: -growth(case, ("value",))}),
     ),
     cases=lambda workshop: workshop.population(3),

@@ -10,10 +10,10 @@ from icl_theory.claims.cases import TRAINING_SHOTS, Case
 from icl_theory.estimate import Estimate
 from icl_theory.risk import quadratic_loss
 
-_PROMPTS = 8192
+_PROMPTS = 4096
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def _errors(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """Squared errors of the model and of w_ls = S_xx^{-1} S_xy on common prompts, the query integrated out."""
     stack, w = prompts.moments(case, TRAINING_SHOTS, _PROMPTS)
@@ -36,7 +36,7 @@ CLAIM = Claim(
     relation="at most",
     measure=excess,
     explanation="The paper says comparable, for any number of examples, of a GPT-2; here it is linear attention, at "
-    "one number only. d_x = 5, 20 demonstrations with label noise 0.5, on 8192 common prompts. Least squares is not "
+    "one number only. d_x = 5, 20 demonstrations with label noise 0.5, on 4096 common prompts. Least squares is not "
     "the best predictor here: the prior and the noise are known to training, not to it.",
     controls=(
         Control("one layer", {"cases": lambda workshop: workshop.population(1)}),

@@ -7,7 +7,9 @@ independent, each with its own weights, training and test prompts. With n of the
     m̄ ± t_{n-1}(1 - α) s/sqrt(n),    m̄ the mean, s² the sample variance of the m_i,
 
 is an interval for the mean of the population; it covers the sampling of test prompts too, since each seed has its own.
-The statement holds if the whole interval lies above 0, fails if it lies below, and is not decided in between.
+The statement holds if the whole interval lies above 0, fails if it lies below, and is not decided in between. A measure
+that takes the worst of several noisy numbers within a seed leans against its statement: that only strengthens what
+holds, and what fails is to be seen in one of the numbers alone as well (a control of those claims).
 """
 
 import math

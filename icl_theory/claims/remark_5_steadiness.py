@@ -55,6 +55,7 @@ CLAIM = Claim(
     "speaks against it.",
     controls=(
         Control("at most ten times as much", {"predict": lambda case: np.log(10.0)}, Verdict.HOLDS),
+        Control("W_K only", {"measure": lambda case: measure(case, ("key",))}),
         Control("W_V only, layers exchanged", {"measure": _exchanged}),
     ),
     cases=lambda workshop: workshop.population(3),
