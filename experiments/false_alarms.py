@@ -54,7 +54,7 @@ def line(outcome: Outcome, seed: int) -> dict[str, Any]:
         "population": outcome.claim.population,
         "verdict": str(outcome.verdict),
         "cases": dict(Counter(str(item.verdict) for item in outcome.evidence)),
-        "statistical": any(item.stderr > 0 for item in outcome.evidence),
+        "statistical": outcome.claim.population or any(item.stderr > 0 for item in outcome.evidence),
         "controls": [[c.name, str(c.verdict), str(c.expected)] for c in outcome.controls],
         "proved": outcome.proved,
     }
@@ -117,6 +117,8 @@ def tally(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """False alarms, misses and undecided checks of one claim, from its lines; the first seed is the reference."""
     reference = min(rows, key=lambda row: row["seed"])
     rows = [row | {"controls": [c for c in row["controls"] if c[1] != "OUTSIDE"]} for row in rows]
+    # Of a population the seeds decide together: one check, whatever they show one by one.
+    rows = [row | ({"cases": {row["verdict"]: 1}} if row.get("population") else {}) for row in rows]
     alarms = alarm_runs = misses = miss_runs = undecided = checks = 0
     for row in rows:
         total = sum(row["cases"].values())
@@ -127,8 +129,8 @@ def tally(rows: list[dict[str, Any]]) -> dict[str, Any]:
             pass
         elif reference["verdict"] == "FAILS":
             misses, miss_runs = misses + (row["verdict"] != "FAILS"), miss_runs + 1
-        elif row["relation"] == "exists" or row.get("population"):
-            # One case is enough for the one, all together decide the other: they are judged as a whole.
+        elif row["relation"] == "exists":
+            # One case is enough for such a statement, so it is judged as a whole.
             alarms, alarm_runs = alarms + (row["verdict"] == "FAILS"), alarm_runs + 1
         else:
             alarms, alarm_runs = alarms + row["cases"].get("FAILS", 0), alarm_runs + total

@@ -239,12 +239,14 @@ def test_the_campaign_judges_a_population_as_a_whole():
     """Cases against a statement that holds on the mean are no false alarms; its verdict is what counts."""
     rows = [
         {"seed": s, "claim": "c", "relation": "at most", "population": True, "verdict": v, "statistical": True}
-        | {"proved": None, "cases": {"HOLDS": 10, "FAILS": 2}, "controls": []}
-        for s, v in enumerate(("HOLDS", "HOLDS", "FAILS"))
+        | {"proved": None, "cases": {"HOLDS": 9, "FAILS": 2, "INCONCLUSIVE": 1}, "controls": []}
+        for s, v in enumerate(("HOLDS", "HOLDS", "FAILS", "INCONCLUSIVE"))
     ]
-    found = false_alarms.tally(rows)["false_alarms"]
-    assert (found["errors"], found["runs"]) == (1, 3)
-    assert false_alarms.line(outcome([1.0, 1.1]), 0)["population"] is True
+    found = false_alarms.tally(rows)
+    assert (found["false_alarms"]["errors"], found["false_alarms"]["runs"]) == (1, 4)
+    assert (found["undecided"]["errors"], found["undecided"]["runs"]) == (1, 4)
+    line = false_alarms.line(outcome([1.0, 1.1]), 0)
+    assert (line["population"], line["statistical"]) == (True, True)
 
 
 # What the claims about populations compute, on hardly trained models: each against a second road.

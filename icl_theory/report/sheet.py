@@ -198,16 +198,10 @@ def _evidence(claim: dict[str, Any], z: float) -> Markup:
     figures = [tag("figure", svg, tag("figcaption", text)) for svg, text in evidence_figures(claim, z)]
     plots = tag("div", *figures, class_="figures") if figures else tag("p", "No case has a number to draw.")
     summary = tag("summary", f"All {len(claim['evidence'])} cases in numbers")
-    table = tag(
-        "div",
-        _population(claim),
-        _cases(claim),
-        class_="scroll",
-        tabindex="0",
-        role="region",
-        aria_label="Cases in numbers",
+    table = tag("div", _cases(claim), class_="scroll", tabindex="0", role="region", aria_label="Cases in numbers")
+    return tag(
+        "section", tag("h4", "Evidence"), _population(claim), plots, tag("details", summary, table), class_="evidence"
     )
-    return tag("section", tag("h4", "Evidence"), plots, tag("details", summary, table), class_="evidence")
 
 
 def _population(claim: dict[str, Any]) -> Markup | None:
