@@ -26,7 +26,8 @@ def gain(case: Case, module: str = "attention", prompts: int = _PROMPTS) -> Esti
         key=case.seed,
     )
     test, loss = found.chosen.test_gain, found.test_loss.value
-    return Estimate(test.value / loss, test.stderr / loss, test.samples, "unbiased", "share of the loss")
+    note = f"layer {found.chosen.layer + 1}, ξ = {found.chosen.rate:.2g}"
+    return Estimate(test.value / loss, test.stderr / loss, test.samples, "unbiased", "share of the loss", note)
 
 
 def spoilt(workshop: Workshop) -> list[Case]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from icl_theory.claims.base import Claim, Evidence, Verdict, check
+from icl_theory.claims.base import Claim, Evidence, Verdict, check, margin
 from icl_theory.claims.cases import Case, Workshop
 from icl_theory.claims.certificate import certificate
 from icl_theory.claims.population import Population, judge, population_of
@@ -82,13 +82,19 @@ def examine(claim: Claim, workshop: Workshop, *, z: float = 6.0) -> Outcome:
 
 
 def _certificates(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
-    """The case that speaks most against a claim that fails; of a population, with all its other seeds."""
+    """The case that speaks most against a claim that fails; of a population all seeds."""
     if claim.population:
-        against = list(zip(cases, evidence, strict=True)) if conclude(claim, evidence) == Verdict.FAILS else []
-    else:
-        against = [(c, e) for c, e in zip(cases, evidence, strict=True) if e.verdict == Verdict.FAILS]
-    if not against:
+        return _population_certificate(claim, cases, evidence) if judge(claim, evidence) == Verdict.FAILS else []
+    failed = [(c, e) for c, e in zip(cases, evidence, strict=True) if e.verdict == Verdict.FAILS]
+    if not failed:
         return []
-    case, worst = min(against, key=lambda pair: pair[1].slack)
-    others = [other for other in cases if other is not case] if claim.population else []
-    return [certificate(claim, case, worst, others)]
+    case, worst = min(failed, key=lambda pair: pair[1].slack)
+    return [certificate(claim, case, worst)]
+
+
+def _population_certificate(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
+    """All seeds, the one with the smallest margin first."""
+    margins = {i: margin(claim.relation, e.measured, e.predicted) for i, e in enumerate(evidence)}
+    worst = min((i for i in margins if not math.isnan(margins[i])), key=lambda i: margins[i])
+    others = [other for i, other in enumerate(cases) if i != worst]
+    return [certificate(claim, cases[worst], evidence[worst], others)]
