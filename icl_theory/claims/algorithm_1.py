@@ -1,5 +1,6 @@
 """Algorithm 1 on small trained models: does the clipping rate it finds lower the risk on untouched prompts?"""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -51,6 +52,10 @@ def gain_spoilt(case: Case) -> Estimate:
     return gain(case, "value", 4 * _PROMPTS)
 
 
+def _lost(gained: Estimate) -> Estimate:
+    return replace(gained, value=-gained.value)
+
+
 CLAIM = Claim(
     label="algorithm_1",
     source="Y Section 3.4, Algorithm 1 (App. C.2) and Tables 2 to 8 (App. C.5), arXiv:2406.03768v2, on small models",
@@ -72,6 +77,10 @@ CLAIM = Claim(
             Verdict.HOLDS,
         ),
         Control("at most 5 % lost", {"predict": lambda case: -0.05}, Verdict.HOLDS),
+        Control(
+            "a loss for a gain, direction spoilt",
+            {"cases": spoilt, "measure": lambda case: _lost(gain_spoilt(case)), "population": False},
+        ),
         Control(
             "half of the risk gained, direction spoilt",
             {

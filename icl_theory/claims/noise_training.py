@@ -53,6 +53,7 @@ CLAIM = Claim(
     "and trained weights on the same demonstrations, b = 10 of N = 20. The trace tr C_t itself grows a hundredfold "
     "and more, along with the gradients (a control that fails, and its reverse holds).",
     controls=(
+        Control("to a tenth", {"predict": lambda case: -np.log(10.0)}),
         Control("tr C_t", {"measure": lambda case: log_rise(case, False)}),
         Control("tr C_t, time reversed", {"measure": lambda case: -log_rise(case, False)}, Verdict.HOLDS),
     ),

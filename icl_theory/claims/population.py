@@ -27,6 +27,10 @@ CHANCE = 1e-3
 of the one false alarm in 200 runs that a statistical claim may have."""
 
 
+ALIKE = 1e-12
+"""Spread, relative to the mean, up to which margins count as equal: rounding."""
+
+
 @dataclass(frozen=True)
 class Population:
     """What the seeds say together; margins in the units of what the claim measures, above 0 in its favour."""
@@ -52,7 +56,14 @@ class Population:
 
     @property
     def verdict(self) -> Verdict:
-        """HOLDS if the interval lies above 0, FAILS if below; touching 0 decides nothing."""
+        """HOLDS if the interval lies above 0, FAILS if below; touching 0 decides nothing.
+
+        Equal margins have an interval without width, whatever their number; that they agree in sign has the chance
+        2^{-n}, and decides only if that is at most α.
+        """
+        alike = self.stderr <= ALIKE * abs(self.mean)
+        if alike and 0.5**self.seeds > self.chance:
+            return Verdict.INCONCLUSIVE
         if self.low > 0:
             return Verdict.HOLDS
         return Verdict.FAILS if self.high < 0 else Verdict.INCONCLUSIVE

@@ -39,9 +39,14 @@ def allowed(case: Case, margin: float = MARGIN) -> float:
     return margin * float(subset_risk(case).mean())
 
 
-def _noisy_against_few(case: Case) -> Estimate:
+def _noisy_against_five(case: Case) -> Estimate:
     """A quarter of the shots for the subset, not for the noise."""
     return difference(case, LADDER_SHOTS // 4)
+
+
+def _noisy_against_two(case: Case) -> Estimate:
+    """A tenth of the shots."""
+    return difference(case, LADDER_SHOTS // 10)
 
 
 CLAIM = Claim(
@@ -60,9 +65,9 @@ CLAIM = Claim(
     "undone.",
     controls=(
         Control("one layer", {"cases": lambda workshop: workshop.population(1)}, Verdict.HOLDS),
-        Control(
-            "one layer, five demonstrations shown",
-            {"measure": _noisy_against_few, "cases": lambda workshop: workshop.population(1)},
+        *(
+            Control(f"one layer, {words} demonstrations shown", {"measure": m, "cases": lambda w: w.population(1)})
+            for words, m in (("five", _noisy_against_five), ("two", _noisy_against_two))
         ),
     ),
     cases=lambda workshop: workshop.population(3),

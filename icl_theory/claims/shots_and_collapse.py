@@ -33,6 +33,13 @@ CLAIM = Claim(
     controls=(
         Control("one layer", {"cases": lambda workshop: workshop.population(1)}, Verdict.HOLDS),
         Control(
+            "one layer, a hundred times as much",
+            {
+                "predict": lambda case: collapse(case, FEW).value + np.log(100),
+                "cases": lambda workshop: workshop.population(1),
+            },
+        ),
+        Control(
             "one layer, shots exchanged",
             {
                 "measure": lambda case: collapse(case, FEW),
