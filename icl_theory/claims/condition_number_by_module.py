@@ -3,13 +3,9 @@
 import numpy as np
 
 from icl_theory.claims.base import Claim, Control
-from icl_theory.claims.cases import DIM, Case, Workshop
+from icl_theory.claims.cases import Case
+from icl_theory.claims.condition_number_by_layer import population
 from icl_theory.truncation import module_condition_number
-
-
-def population(workshop: Workshop) -> list[Case]:
-    """Three-layer models with a linear MLP whose matrices are square: condition numbers of one order are compared."""
-    return workshop.population(3, DIM + 1)
 
 
 def _log_ratios(case: Case) -> np.ndarray:
