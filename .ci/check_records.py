@@ -31,6 +31,7 @@ EXPECTED: dict[str, str] = {
     "causal_order": "FAILS",
     "remark_3": "FAILS",
     "noise_training": "FAILS",
+    "condition_number_by_layer": "FAILS",
     "remark_5_steadiness": "FAILS",
     "algorithm_1": "FAILS",
     "shots_and_collapse": "FAILS",

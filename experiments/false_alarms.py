@@ -40,8 +40,8 @@ UNDECIDED = ("INCONCLUSIVE", "NONFINITE")
 class Untrained(Workshop):
     """Random and constructed weights only; claims about trained models then have no case and are left out."""
 
-    def _trained(self, layers: int) -> list[Case]:
-        del layers
+    def _trained(self, layers: int, hidden: int) -> list[Case]:
+        del layers, hidden
         return []
 
 
@@ -51,9 +51,10 @@ def line(outcome: Outcome, seed: int) -> dict[str, Any]:
         "seed": seed,
         "claim": outcome.claim.label,
         "relation": outcome.claim.relation,
+        "population": outcome.claim.population,
         "verdict": str(outcome.verdict),
         "cases": dict(Counter(str(item.verdict) for item in outcome.evidence)),
-        "statistical": any(item.stderr > 0 for item in outcome.evidence),
+        "statistical": outcome.claim.population or any(item.stderr > 0 for item in outcome.evidence),
         "controls": [[c.name, str(c.verdict), str(c.expected)] for c in outcome.controls],
         "proved": outcome.proved,
     }
@@ -116,6 +117,8 @@ def tally(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """False alarms, misses and undecided checks of one claim, from its lines; the first seed is the reference."""
     reference = min(rows, key=lambda row: row["seed"])
     rows = [row | {"controls": [c for c in row["controls"] if c[1] != "OUTSIDE"]} for row in rows]
+    # Of a population the seeds decide together: one check, whatever they show one by one.
+    rows = [row | ({"cases": {row["verdict"]: 1}} if row.get("population") else {}) for row in rows]
     alarms = alarm_runs = misses = miss_runs = undecided = checks = 0
     for row in rows:
         total = sum(row["cases"].values())

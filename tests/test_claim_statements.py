@@ -249,8 +249,8 @@ def test_exact_readout_counterexample_against_the_weights():
 
 def test_noise_before_and_after_training_are_told_apart():
     workshop = Workshop(Profile(seeds=1, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000), 0)
-    case = noise_training.cases(workshop)[0]
+    case = noise_training.cases(workshop, 1)[0]
     assert case.layers == 2
     trained = workshop.trained_cases(1)[0]
     assert_close(case.weights.value[1], trained.weights.value[0])
-    assert noise_training.before(case).shape == noise_training.after(case).shape == (1,)
+    assert noise_training.traces(case, True, False).shape == noise_training.traces(case, False, True).shape == (1,)

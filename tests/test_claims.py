@@ -36,6 +36,7 @@ FOUND = dict.fromkeys(LABELS, Verdict.HOLDS) | {
     "causal_order": Verdict.FAILS,
     "remark_3": Verdict.FAILS,
     "noise_training": Verdict.FAILS,
+    "condition_number_by_layer": Verdict.FAILS,
     "remark_5_steadiness": Verdict.FAILS,
     "algorithm_1": Verdict.FAILS,
     "shots_and_collapse": Verdict.FAILS,

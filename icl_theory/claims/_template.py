@@ -30,6 +30,7 @@ CLAIM = Claim(
     predict=predict,
     # assumptions=(Assumption("sentence", holds=lambda case: ...),): outside them the answer is a refusal.
     # trivial=lambda case: ...: for a bound, the value that everything satisfies anyway.
+    # population=True, cases=lambda workshop: workshop.population(3): an inequality about the mean over trained seeds.
     # cases=lambda workshop: workshop.one_layer: which weights and data; all kinds if left out.
     explanation="What is compared with what, and why it could fail.",
     controls=(

@@ -1,21 +1,21 @@
 """Algorithm 1 on small trained models: does the clipping rate it finds lower the risk on untouched prompts?"""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import DIM, TRAINING_SHOTS, Case, Workshop
-from icl_theory.claims.clipping_harmless import trained
 from icl_theory.constructions import one_layer_optimum
 from icl_theory.estimate import Estimate
 from icl_theory.search import search_clipping_rate
 
-_GAIN, _PROMPTS, _TOP = 0.01, 2048, 2
+_GAIN, _PROMPTS, _TOP = 0.01, 1024, 2
 
 
 @lru_cache(maxsize=64)
-def gain(case: Case, module: str = "attention") -> Estimate:
+def gain(case: Case, module: str = "attention", prompts: int = _PROMPTS) -> Estimate:
     """Test gain of the chosen layer and rank over the untouched model's test loss."""
     found = search_clipping_rate(
         case.weights,
@@ -23,11 +23,12 @@ def gain(case: Case, module: str = "attention") -> Estimate:
         shots=TRAINING_SHOTS,
         module=module,
         top=min(_TOP, case.layers),
-        prompts=_PROMPTS,
+        prompts=prompts,
         key=case.seed,
     )
     test, loss = found.chosen.test_gain, found.test_loss.value
-    return Estimate(test.value / loss, test.stderr / loss, test.samples, "unbiased", "share of the loss")
+    note = f"layer {found.chosen.layer + 1}, ξ = {found.chosen.rate:.2g}"
+    return Estimate(test.value / loss, test.stderr / loss, test.samples, "unbiased", "share of the loss", note)
 
 
 def spoilt(workshop: Workshop) -> list[Case]:
@@ -46,29 +47,50 @@ def spoilt(workshop: Workshop) -> list[Case]:
     return result
 
 
+def gain_spoilt(case: Case) -> Estimate:
+    """The same for W_V of the spoilt optimum; one model, so that more prompts take the place of many seeds."""
+    return gain(case, "value", 4 * _PROMPTS)
+
+
+def _lost(gained: Estimate) -> Estimate:
+    return replace(gained, value=-gained.value)
+
+
 CLAIM = Claim(
     label="algorithm_1",
-    source="Y Algorithm 1, arXiv:2406.03768v2, on small models",
-    statement=f"Algorithm 1 lowers the test risk of every trained model by at least {_GAIN:.0%}.",
-    printed="new",
+    source="Y Section 3.4, Algorithm 1 (App. C.2) and Tables 2 to 8 (App. C.5), arXiv:2406.03768v2, on small models",
+    statement=f"Algorithm 1 lowers the test risk of trained models by at least {_GAIN:.0%}.",
+    printed="printed",
     relation="at least",
     measure=gain,
     predict=lambda case: _GAIN,
-    explanation="W_V, W_K and W_Q of the deepest of the two layers with the largest condition numbers, every rank "
-    "tried on 2048 validation prompts, the chosen one reported on 2048 others. Models trained on ever fresh prompts "
-    "are near their optimum, where truncation has nothing to repair. A spoilt singular direction is found and removed, "
-    "and little harm is done either way (controls that hold).",
+    explanation="The paper calls the effect visible; its tables have 20 rises, 5 ties and 3 falls of the accuracy. "
+    f"The number {_GAIN:.0%} for visible is ours. Trained three-layer models, W_V, W_K and W_Q of the deepest of the "
+    "two layers with the largest condition numbers, every rank tried on 1024 validation prompts, the chosen one "
+    "reported on 1024 others. Models trained on ever fresh prompts are near their optimum, where truncation has "
+    "nothing to repair. A spoilt singular direction is found and removed, and little harm is done either way "
+    "(controls that hold).",
     controls=(
         Control(
             "a singular direction of the optimum spoilt",
-            {"cases": spoilt, "measure": lambda case: gain(case, "value")},
+            {"cases": spoilt, "measure": gain_spoilt, "population": False},
             Verdict.HOLDS,
         ),
         Control("at most 5 % lost", {"predict": lambda case: -0.05}, Verdict.HOLDS),
         Control(
+            "a loss for a gain, direction spoilt",
+            {"cases": spoilt, "measure": lambda case: _lost(gain_spoilt(case)), "population": False},
+        ),
+        Control(
             "half of the risk gained, direction spoilt",
-            {"cases": spoilt, "measure": lambda case: gain(case, "value"), "predict": lambda case: 0.5},
+            {
+                "cases": spoilt,
+                "measure": gain_spoilt,
+                "predict": lambda case: 0.5,
+                "population": False,
+            },
         ),
     ),
-    cases=trained,
+    cases=lambda workshop: workshop.population(3),
+    population=True,
 )

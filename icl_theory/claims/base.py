@@ -85,6 +85,9 @@ class Claim:
     """The value every case satisfies anyway: an upper bound beyond it is not informative."""
     controls: tuple[Control, ...] = ()
     cases: Callable[[Workshop], Sequence[Case]] = lambda workshop: workshop.standard()
+    population: bool = False
+    """Whether the cases are a sample of trained seeds and the statement, an inequality, is about their mean: then the
+    verdict comes from one interval over seeds, see `icl_theory.claims.population`."""
     tolerance: float = EXACT_TOLERANCE
     """Relative tolerance for numbers without a standard error."""
     certificate: Callable[[], dict[str, Any]] | None = None
@@ -124,7 +127,7 @@ def _as_estimate(value: Measurement) -> tuple[np.ndarray, np.ndarray, str]:
     return array, np.zeros(1), ""
 
 
-def _margin(relation: Relation, measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+def margin(relation: Relation, measured: Any, predicted: Any) -> Any:
     """How far each entry is on the right side of the relation (negative: on the wrong side)."""
     if relation == "equal":
         return -np.abs(measured - predicted)
@@ -145,17 +148,17 @@ def _compare(claim: Claim, measured: Measurement, predicted: Measurement, z: flo
         bad = int(np.argmax(~np.isfinite(m) | np.isnan(p)))
         return Verdict.NONFINITE, float(m[bad]), float(p[bad]), float("nan"), 0.0, note
     error = np.hypot(m_error, p_error)
-    margin = _margin(claim.relation, m, p)
+    margins = margin(claim.relation, m, p)
     statistical = bool((error > 0).any())
     if statistical:
-        worst = int(np.argmin(margin / np.where(error > 0, error, 1.0)))
-        slack = float(margin[worst] / error[worst]) if error[worst] > 0 else float(margin[worst])
+        worst = int(np.argmin(margins / np.where(error > 0, error, 1.0)))
+        slack = float(margins[worst] / error[worst]) if error[worst] > 0 else float(margins[worst])
         verdict = _statistical_verdict(claim, slack, z)
     else:
         finite = np.where(np.isfinite(p), np.abs(p), 0.0)
         scale = max(float(np.abs(m).max()), float(finite.max()), 1e-300)
-        worst = int(np.argmin(margin))
-        slack = float(margin[worst] / scale)
+        worst = int(np.argmin(margins))
+        slack = float(margins[worst] / scale)
         verdict = Verdict.HOLDS if slack >= -claim.tolerance else Verdict.FAILS
     return verdict, float(m[worst]), float(p[worst]), slack, float(error[worst]), note
 

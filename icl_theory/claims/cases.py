@@ -10,7 +10,7 @@ import numpy as np
 from icl_theory import _checks
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.information.ladder import BoundLadder, ladder_of
-from icl_theory.information.simulation import Batches, Setting
+from icl_theory.information.simulation import Batches, Setting, simulate
 from icl_theory.tasks import LinearRegression
 from icl_theory.training import TrainResult, train
 from icl_theory.truncation import truncate_weights
@@ -29,11 +29,13 @@ class Profile:
     """Training steps by number of layers."""
     scalar_samples: int
     """Runs of the one-dimensional counterexample."""
+    population: int = 12
+    """Trained seeds behind a claim about a population; the first `seeds` of them serve all other claims."""
 
 
 PROFILES = {
-    "quick": Profile(seeds=4, samples=1024, steps={1: 1000, 3: 2000}, scalar_samples=400_000),
-    "full": Profile(seeds=16, samples=2048, steps={1: 2000, 3: 6000}, scalar_samples=4_000_000),
+    "quick": Profile(seeds=4, samples=1024, steps={1: 1000, 3: 2000}, scalar_samples=400_000, population=12),
+    "full": Profile(seeds=16, samples=2048, steps={1: 2000, 3: 6000}, scalar_samples=4_000_000, population=32),
 }
 WEIGHT_NAMES = ("value", "key", "query", "mlp_in", "mlp_out")
 DIM, TRAINING_SHOTS = 5, 20  # d_x and N of the trained models
@@ -140,14 +142,20 @@ def demonstration_sets(case: Case) -> np.ndarray:
     return np.concatenate([draws.tokens for draws in _batches(case, 0.0)])
 
 
+def noisy_outputs(case: Case) -> np.ndarray:
+    """W_L of the noisy trajectory of every run of the case's ladder without a floor, shape (samples, D, D)."""
+    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, 0.0)
+    return np.concatenate([simulate(setting, draws).accumulated for draws in _batches(case, 0.0)])
+
+
 class Workshop:
     """Makes the cases of one run; trains its ensembles once, on the spot, when a claim first asks for them."""
 
     def __init__(self, profile: Profile, seed: int, progress: Callable[[str, int, int], None] | None = None) -> None:
         self.profile, self.seed, self._progress = profile, seed, progress
         self.task = LinearRegression(DIM, noise_std=0.5)
-        self.trained: dict[int, TrainResult] = {}
-        self._made: dict[tuple[str, int], list[Case]] = {}
+        self.trained: dict[tuple[int, int], TrainResult] = {}
+        self._made: dict[tuple[str, int, int], list[Case]] = {}
 
     def _data(self, name: str, kind: str, seed: int, weights: AttentionWeights) -> Case:
         rng = np.random.default_rng([self.seed, seed])
@@ -156,35 +164,40 @@ class Workshop:
         number = int(rng.integers(2**31))
         return Case(name, kind, number, checked(weights), self.task, w[0], tokens, samples=self.profile.samples)
 
-    def ensemble(self, layers: int) -> TrainResult:
-        """The trained ensemble of this run with the given number of layers."""
-        if layers not in self.trained:
-            steps = self.profile.steps[layers]
-            report = self._progress
+    def ensemble(self, layers: int, hidden: int = 0) -> TrainResult:
+        """The trained ensemble of this run: all seeds of the population, with a linear MLP if `hidden` is its width.
+
+        Every seed has initial weights and prompts of its own, so that the members are independent draws. Models with
+        an MLP are trained for as many steps as those of one layer.
+        """
+        if (layers, hidden) not in self.trained:
+            report, what = self._progress, f"{layers} layer{'s' * (layers > 1)}{' with an MLP' * (hidden > 0)}"
 
             def progress(step: int, total: int, loss: float) -> None:
                 if report is not None:
-                    report(f"training {layers} layer{'s' * (layers > 1)}, loss {loss:.3f}", step, total)
+                    report(f"training {what}, loss {loss:.3f}", step, total)
 
-            self.trained[layers] = train(
+            self.trained[layers, hidden] = train(
                 self.task,
                 self.seed,
                 layers=layers,
                 shots=TRAINING_SHOTS,
-                steps=steps,
-                seeds=self.profile.seeds,
+                steps=self.profile.steps[1 if hidden else layers],
+                seeds=max(self.profile.seeds, self.profile.population),
+                hidden=hidden,
                 progress=progress,
             )
-        return self.trained[layers]
+        return self.trained[layers, hidden]
 
     def random(self, layers: int) -> list[Case]:
         """Random weights, one case per seed; the same objects at every call, so that their ladders are shared."""
         return self._once("random", layers, self._random)
 
-    def _once(self, kind: str, layers: int, make: Callable[[int], list[Case]]) -> list[Case]:
-        if (kind, layers) not in self._made:
-            self._made[kind, layers] = make(layers)
-        return self._made[kind, layers]
+    def _once(self, kind: str, layers: int, make: Callable[..., list[Case]], *hidden: int) -> list[Case]:
+        place = (kind, layers, sum(hidden))
+        if place not in self._made:
+            self._made[place] = make(layers, *hidden)
+        return self._made[place]
 
     def _random(self, layers: int) -> list[Case]:
         dimension = self.task.token_dimension
@@ -208,14 +221,19 @@ class Workshop:
         return cases
 
     def trained_cases(self, layers: int) -> list[Case]:
-        """Models trained in this run, one case per seed."""
-        return self._once("trained", layers, self._trained)
+        """Models trained in this run, one case per seed: the first `seeds` of the population."""
+        return self.population(layers)[: self.profile.seeds]
 
-    def _trained(self, layers: int) -> list[Case]:
-        weights = self.ensemble(layers).weights
+    def population(self, layers: int, hidden: int = 0) -> list[Case]:
+        """All models trained in this run with so many layers, one case per seed; see `ensemble`."""
+        return self._once("trained", layers, self._trained, hidden)
+
+    def _trained(self, layers: int, hidden: int) -> list[Case]:
+        weights, first = self.ensemble(layers, hidden).weights, 3000 + 100 * layers + 10_000 * (hidden > 0)
+        name = f"trained{' with an MLP' * (hidden > 0)}, L={layers}"
         return [
-            self._data(f"trained, L={layers}, seed {seed}", "trained", 3000 + 100 * layers + seed, weights.member(seed))
-            for seed in range(self.profile.seeds)
+            self._data(f"{name}, seed {seed}", "trained", first + seed, weights.member(seed))
+            for seed in range(len(weights.value))
         ]
 
     @cached_property

@@ -1,5 +1,6 @@
 """Counterexamples as files: written when a claim fails, and verified from the file alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,12 +8,16 @@ from icl_theory import _checks
 from icl_theory.claims import load
 from icl_theory.claims.base import Claim, Evidence, Verdict, check
 from icl_theory.claims.cases import Case
+from icl_theory.claims.population import Population, population_of
 
 FORMAT = 1
 
 
-def certificate(claim: Claim, case: Case, evidence: Evidence) -> dict[str, Any]:
-    """The document of one counterexample: the numbers seen, the case in full, and a small exact one if there is any."""
+def certificate(claim: Claim, case: Case, evidence: Evidence, others: Sequence[Case] = ()) -> dict[str, Any]:
+    """The document of one counterexample: the numbers seen, the case in full, and a small exact one if there is any.
+
+    Against a statement about a population no single case is one: `others` are the rest of its seeds.
+    """
     return {
         "format": FORMAT,
         "claim": claim.label,
@@ -23,6 +28,7 @@ def certificate(claim: Claim, case: Case, evidence: Evidence) -> dict[str, Any]:
         "stderr": evidence.stderr,
         "exact": None if claim.certificate is None else claim.certificate(),
         "case": case.describe(),
+        "others": [other.describe() for other in others],
     }
 
 
@@ -38,6 +44,8 @@ class Recheck:
     """The check on the rebuilt case."""
     exact: bool | None
     """Whether the exact counterexample breaks the statement; None if there is none."""
+    population: Population | None = None
+    """The interval over the rebuilt seeds, for a statement about a population."""
 
     def __str__(self) -> str:
         e = self.evidence
@@ -46,6 +54,11 @@ class Recheck:
             f"  {e.case}: {e.verdict.value}, measured {e.measured:.6g} against {e.predicted:.6g}"
             + (f" (± {e.stderr:.2g})" if e.stderr else ""),
         ]
+        if (p := self.population) is not None:
+            lines.append(
+                f"  {p.seeds} seeds rebuilt: {p.seeds_for} for, {p.seeds_against} against, mean margin {p.mean:.6g}, "
+                f"from {p.low:.6g} to {p.high:.6g}"
+            )
         if self.exact is not None:
             lines.append(
                 f"  small counterexample in exact arithmetic: {'breaks' if self.exact else 'keeps'} the statement"
@@ -69,6 +82,10 @@ def recheck(document: Any) -> Recheck:
         )
     claim = load(document["claim"])
     evidence = check(claim, Case.rebuild(document["case"]))
+    population = None
+    if claim.population:
+        others = [check(claim, Case.rebuild(other)) for other in document.get("others", [])]
+        population = population_of(claim, [evidence, *others])
     exact = None
     if document["exact"] is not None:
         if claim.recheck is None:
@@ -79,4 +96,6 @@ def recheck(document: Any) -> Recheck:
             raise _checks.refuse(
                 "exact", f"a defect at {error}", "whole numbers as written", "write it again"
             ) from None
-    return Recheck(claim.label, evidence.verdict == Verdict.FAILS and exact is not False, evidence, exact)
+    verdict = population.verdict if population is not None else evidence.verdict
+    broken = verdict == Verdict.FAILS and (population is not None or not claim.population)
+    return Recheck(claim.label, broken and exact is not False, evidence, exact, population)

@@ -33,14 +33,16 @@ def predict(case: Case, power: float = 1.0) -> np.ndarray:
 
 CLAIM = Claim(
     label="noise_shots",
-    source="Y App. C.4 (noise and shots), arXiv:2406.03768v2",
+    source="Y App. C.4 (noise and shots) and Section 3.3 (C_t), arXiv:2406.03768v2",
     statement="tr C_t(b) ≤ tr C_t(1) / b: the noise falls with the number of demonstrations shown.",
     printed="printed",
     relation="at most",
     measure=measure,
     predict=predict,
-    explanation="All subsets of 6 demonstrations of every size are enumerated, through the weights of the last layer; "
-    "at b = N nothing is left.",
+    explanation="App. C.4 says that few shots make the implicit gradient noisy; the rate 1/b is that of C_t as "
+    "Section 3.3 defines it. It is an identity of sampling, exact for all weights, so no population of trained "
+    "models is asked. All subsets of 6 demonstrations of every size are enumerated, through the weights of the last "
+    "layer; at b = N nothing is left.",
     controls=(
         Control("like 1/b²", {"predict": lambda case: predict(case, 2.0)}),
         Control(

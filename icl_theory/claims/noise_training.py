@@ -6,15 +6,16 @@ from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import Case, Workshop
 from icl_theory.ensemble import initial_weights
 from icl_theory.noise import gradient_noise
+from icl_theory.trajectory import implicit_trajectory
 from icl_theory.weights import AttentionWeights
 
 _SHOTS = 10
 
 
-def cases(workshop: Workshop) -> list[Case]:
+def cases(workshop: Workshop, layers: int = 3) -> list[Case]:
     """Trained models, preceded by fresh initial weights of the same kind: L layers before training, then L after."""
     result = []
-    for case in [*workshop.trained_cases(1), *workshop.trained_cases(3)]:
+    for case in workshop.population(layers):
         config = workshop.ensemble(case.layers).config
         first = initial_weights(np.random.default_rng(case.seed), config, case.weights.dimension).member(0)
         pairs = [(getattr(first, name), getattr(case.weights, name)) for name in ("value", "key", "query")]
@@ -23,38 +24,39 @@ def cases(workshop: Workshop) -> list[Case]:
     return result
 
 
-def traces(case: Case, part: slice) -> np.ndarray:
-    """tr C_t of every layer of one of the two models."""
-    w = case.weights
+def traces(case: Case, after: bool, relative: bool) -> np.ndarray:
+    """tr C_t of every layer before or after training; relative ones are divided by ||G_t||_F²."""
+    w, half = case.weights, case.layers // 2
+    part = slice(half, None) if after else slice(0, half)
     model = AttentionWeights(w.value[part], w.key[part], w.query[part])
-    return np.array([gradient_noise(model, case.demonstrations, _SHOTS, layer=t).trace for t in range(model.layers)])
+    found = [gradient_noise(model, case.demonstrations, _SHOTS, layer=t).trace for t in range(half)]
+    if not relative:
+        return np.array(found)
+    gradients = implicit_trajectory(model, case.demonstrations).gradient
+    return np.array(found) / (gradients**2).sum(axis=(1, 2))
 
 
-def before(case: Case) -> np.ndarray:
-    """tr C_t with the initial weights."""
-    return traces(case, slice(0, case.layers // 2))
-
-
-def after(case: Case) -> np.ndarray:
-    """tr C_t with the trained weights."""
-    return traces(case, slice(case.layers // 2, None))
+def log_rise(case: Case, relative: bool = True) -> float:
+    """Mean over layers of log(noise after / before training)."""
+    return float(np.log(traces(case, True, relative) / traces(case, False, relative)).mean())
 
 
 CLAIM = Claim(
     label="noise_training",
-    source="Y App. C.4 (noise and training), arXiv:2406.03768v2, read as a statement on tr C_t",
-    statement="Training lowers the trace tr C_t of the implicit gradient's noise in every layer.",
-    printed="new",
+    source="Y App. C.4 (noise and training), arXiv:2406.03768v2, on small models",
+    statement="Training lowers the noise of the implicit gradient, tr C_t / ||G_t||².",
+    printed="printed",
     relation="at most",
-    measure=after,
-    predict=before,
-    explanation="Initial and trained weights on the same demonstrations, b = 10 of N = 20. The noise is a covariance "
-    "of gradients that grow from small initial weights, so it grows with them.",
+    measure=log_rise,
+    explanation="The paper concludes from falling errors that the noise stems from too little training, and measures "
+    "no noise; relative to the gradient is our reading, the fairest to it. Geometric mean over the layers, initial "
+    "and trained weights on the same demonstrations, b = 10 of N = 20. The trace tr C_t itself grows a hundredfold "
+    "and more, along with the gradients (a control that fails, and its reverse holds).",
     controls=(
-        Control("time reversed", {"measure": before, "predict": after}, Verdict.HOLDS),
-        Control(
-            "time reversed, by a factor of a million", {"measure": before, "predict": lambda case: 1e-6 * after(case)}
-        ),
+        Control("to a tenth", {"predict": lambda case: -np.log(10.0)}),
+        Control("tr C_t", {"measure": lambda case: log_rise(case, False)}),
+        Control("tr C_t, time reversed", {"measure": lambda case: -log_rise(case, False)}, Verdict.HOLDS),
     ),
     cases=cases,
+    population=True,
 )

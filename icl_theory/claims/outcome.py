@@ -5,13 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from icl_theory.claims.base import Claim, Evidence, Verdict, check
-from icl_theory.claims.cases import Workshop
+from icl_theory.claims.base import Claim, Evidence, Verdict, check, margin
+from icl_theory.claims.cases import Case, Workshop
 from icl_theory.claims.certificate import certificate
+from icl_theory.claims.population import Population, judge, population_of
 
 
 def conclude(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
-    """One verdict from all cases: a universal statement fails with one counterexample, `exists` holds with one."""
+    """One verdict from all cases: a universal statement fails with one counterexample, `exists` holds with one.
+
+    A statement about a population is judged by one interval over its seeds instead.
+    """
+    if claim.population:
+        return judge(claim, evidence)
     seen = {item.verdict for item in evidence}
     if claim.relation == "exists" and Verdict.HOLDS in seen:
         return Verdict.HOLDS
@@ -44,6 +50,8 @@ class Outcome:
     proved: bool | None = None
     """Result of the symbolic derivation, None where there is none."""
     certificates: list[dict[str, Any]] = field(default_factory=list)
+    population: Population | None = None
+    """The interval over seeds behind the verdict of a population claim."""
     seconds: float = math.nan
 
     @property
@@ -68,10 +76,25 @@ def examine(claim: Claim, workshop: Workshop, *, z: float = 6.0) -> Outcome:
         spoilt = replace(claim, **control.changes)
         verdict = conclude(spoilt, [check(spoilt, case, z=z) for case in spoilt.cases(workshop)])
         controls.append(ControlOutcome(control.name, verdict, control.expected))
-    certificates = []
-    failed = [(c, e) for c, e in zip(cases, evidence, strict=True) if e.verdict == Verdict.FAILS]
-    if failed:
-        case, worst = min(failed, key=lambda pair: pair[1].slack)
-        certificates.append(certificate(claim, case, worst))
     proved = None if claim.proof is None else bool(claim.proof())
-    return Outcome(claim, conclude(claim, evidence), evidence, controls, proved, certificates)
+    certificates, found = _certificates(claim, cases, evidence), population_of(claim, evidence)
+    return Outcome(claim, conclude(claim, evidence), evidence, controls, proved, certificates, found)
+
+
+def _certificates(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
+    """The case that speaks most against a claim that fails; of a population all seeds."""
+    if claim.population:
+        return _population_certificate(claim, cases, evidence) if judge(claim, evidence) == Verdict.FAILS else []
+    failed = [(c, e) for c, e in zip(cases, evidence, strict=True) if e.verdict == Verdict.FAILS]
+    if not failed:
+        return []
+    case, worst = min(failed, key=lambda pair: pair[1].slack)
+    return [certificate(claim, case, worst)]
+
+
+def _population_certificate(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
+    """All seeds, the one with the smallest margin first."""
+    margins = {i: margin(claim.relation, e.measured, e.predicted) for i, e in enumerate(evidence)}
+    worst = min((i for i in margins if not math.isnan(margins[i])), key=lambda i: margins[i])
+    others = [other for i, other in enumerate(cases) if i != worst]
+    return [certificate(claim, cases[worst], evidence[worst], others)]

@@ -11,6 +11,7 @@ from icl_theory._numerics import float64
 from icl_theory.claims.cases import Case
 from icl_theory.estimate import Estimate
 from icl_theory.risk import final_implied_weights, quadratic_loss
+from icl_theory.truncation import truncate_weights
 from icl_theory.weights import AttentionWeights, checked
 
 PROMPTS = 2048
@@ -19,7 +20,7 @@ RATES = {0.1: 5, 0.5: 3, 0.75: 1}
 MODULES = ("value", "key", "query", "attention")
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def moments(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Second moments S and task vectors w of the case's prompts; another `salt` gives independent ones."""
     return case.task.sample_moments(np.random.default_rng([case.seed, salt]), prompts, shots)
@@ -40,6 +41,27 @@ def errors(case: Case, weights: AttentionWeights, shots: int, prompts: int = PRO
     """(p - w)ᵀ Λ (p - w), the squared error with the query integrated out, of every prompt."""
     stack, w = moments(case, shots, prompts, salt)
     return quadratic_loss(implied(weights, stack), w, case.task.covariance)
+
+
+@lru_cache(maxsize=128)
+def own_errors(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
+    """`errors` of the case's own weights."""
+    return errors(case, case.weights, shots, prompts, salt)
+
+
+def clipped(case: Case, layer: int, module: str, rate: float) -> AttentionWeights:
+    """The model with one module of one layer clipped at a rate of `RATES`; at 0 it is the model itself."""
+    if rate == 0:
+        return case.weights
+    return truncate_weights(case.weights, layer=layer % case.layers, module=module, rank=RATES[rate])
+
+
+def log_ratio(case: Case, model: AttentionWeights, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
+    """log of the squared error of `model` over that of the case's own weights, prompt by prompt.
+
+    A few prompts rule the mean of squared errors once a layer of a deep model is broken, but not the geometric mean.
+    """
+    return np.log(errors(case, model, shots, prompts, salt) / own_errors(case, shots, prompts, salt))
 
 
 def mean(values: np.ndarray, unit: str = "squared error") -> Estimate:

@@ -27,6 +27,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "verdict": outcome.verdict,
         "informative": outcome.informative,
         "sound": outcome.sound,
+        "population": None if outcome.population is None else dataclasses.asdict(outcome.population),
         "cases": dict(Counter(str(item.verdict) for item in outcome.evidence)),
         "assumptions": _assumptions(claim, outcome.evidence),
         "measures": _words(claim.measure),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from icl_theory import _checks, figures
 from icl_theory.claims import all_labels, load_all, package_of
 from icl_theory.claims.base import Claim
@@ -78,7 +80,7 @@ def _sweep(workshop: Workshop, progress: Progress | None) -> list[dict[str, Any]
             progress("bound versus rank", done, total)
 
     return rank_sweep(
-        workshop.ensemble(1).weights,
+        jax.tree.map(lambda matrices: matrices[: workshop.profile.seeds], workshop.ensemble(1).weights),
         workshop.task,
         demonstrations=LADDER_DEMONSTRATIONS,
         shots=LADDER_SHOTS,

@@ -9,7 +9,7 @@ from icl_theory.report.mathml import sentence
 from icl_theory.report.plots import evidence_figures
 from icl_theory.report.records import number
 from icl_theory.report.scales import spelled, typeset
-from icl_theory.report.terminal import RELATION_IN_WORDS, evidence_text
+from icl_theory.report.terminal import POPULATION_IN_WORDS, RELATION_IN_WORDS, evidence_text
 
 VERDICT_SIGNS = {
     "HOLDS": ("✓", "holds"),
@@ -88,6 +88,7 @@ def _explanation(claim: dict[str, Any]) -> Markup:
     told = ("Measured", claim["measures"]), ("Predicted", claim["predicts"] or _constant(claim))
     roads = [tag("li", tag("b", name), ": ", sentence(words)) for name, words in told if words]
     holds = f" The statement holds if {RELATION_IN_WORDS.get(claim['relation'], claim['relation'])}."
+    holds += f" {POPULATION_IN_WORDS}" if claim["population"] else ""
     text = tag("p", sentence(claim["explanation"]), holds)
     return tag("div", text, tag("ul", *roads) if roads else None, class_="explanation")
 
@@ -151,6 +152,9 @@ def _counterexample(found: dict[str, Any], claim: dict[str, Any]) -> Markup:
     measured, predicted = (spelled(number(document[name]), 6) for name in ("measured", "predicted"))
     margin = f" (± {spelled(error, 2)})" if error > 0 else ""
     text = f"In the case “{document['case']['name']}”: measured {measured} {sign} {predicted} predicted{margin}."
+    if document["others"]:
+        text = f"The file holds all {len(document['others']) + 1} seeds; the one that speaks most against it: {text}"
+        document = document | {"others": [other["name"] for other in document["others"]]}  # the file has them in full
     link = tag("a", tag("code", found["file"]), href=found["file"])
     return tag(
         "section",
@@ -200,7 +204,23 @@ def _evidence(claim: dict[str, Any], z: float) -> Markup:
     plots = tag("div", *figures, class_="figures") if figures else tag("p", "No case has a number to draw.")
     summary = tag("summary", f"All {len(claim['evidence'])} cases in numbers")
     table = tag("div", _cases(claim), class_="scroll", tabindex="0", role="region", aria_label="Cases in numbers")
-    return tag("section", tag("h4", "Evidence"), plots, tag("details", summary, table), class_="evidence")
+    return tag(
+        "section", tag("h4", "Evidence"), _population(claim), plots, tag("details", summary, table), class_="evidence"
+    )
+
+
+def _population(claim: dict[str, Any]) -> Markup | None:
+    """The interval over seeds, for a statement about a population."""
+    found = claim["population"]
+    if not found:
+        return None
+    mean, error, low, high, quantile = (
+        spelled(number(found[name]), 3) for name in ("mean", "stderr", "low", "high", "quantile")
+    )
+    interval = f"{mean} ± {quantile} × {error}, from {low} to {high}"
+    counts = f"{found['seeds_for']} of {found['seeds']} seeds for the statement, {found['seeds_against']} against it"
+    chance = f"{number(found['chance']):.1%} on each side"
+    return tag("p", f"Mean margin over seeds: {interval} (Student, {chance}); {counts}.")
 
 
 _DIGITS = (("measured", 6), ("predicted", 6), ("slack", 3))

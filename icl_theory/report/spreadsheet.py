@@ -24,6 +24,13 @@ COLUMNS = (
     "worst_measured",
     "worst_predicted",
     "worst_stderr",
+    "population_seeds",
+    "population_mean",
+    "population_stderr",
+    "population_low",
+    "population_high",
+    "seeds_for",
+    "seeds_against",
     "controls",
     "controls_caught",
     "proved",
@@ -33,7 +40,8 @@ COLUMNS = (
     "statement",
 )
 """Of records.csv, in this order. `worst_slack` is the smallest signed margin in favour of the statement (negative: on
-the wrong side), relative to the numbers or in standard errors as `slack_unit` says."""
+the wrong side), relative to the numbers or in standard errors as `slack_unit` says. The seven columns after it are the
+interval over seeds of a statement about a population, and the seeds for and against it."""
 
 
 def table(records: dict[str, Any]) -> str:
@@ -63,6 +71,9 @@ def _row(claim: dict[str, Any]) -> dict[str, Any]:
     row |= {verdict.lower(): claim["cases"].get(verdict, 0) for verdict in VERDICTS}
     row |= {"cases": len(claim["evidence"]), "counterexamples": len(claim["counterexamples"])}
     row |= {"controls": len(claim["controls"]), "controls_caught": sum(c["caught"] for c in claim["controls"])}
+    found = claim["population"] or {}
+    row |= {f"population_{name}": found.get(name) for name in ("seeds", "mean", "stderr", "low", "high")}
+    row |= {name: found.get(name) for name in ("seeds_for", "seeds_against")}
     item = worst(claim)
     names = ("worst_slack", "slack_unit", "worst_case", "worst_measured", "worst_predicted", "worst_stderr")
     if item is None:

@@ -32,6 +32,10 @@ RELATION_IN_WORDS = {
     "never": "what is looked for is seen in no case",
     "exists": "what is looked for is seen in some case",
 }
+POPULATION_IN_WORDS = (
+    "It is about the mean over trained seeds: the mean margin over them decides, with one Student interval that has to "
+    "lie wholly on one side of 0; the seeds for and against it are counted."
+)
 NARROW = 100
 """Below this width the small columns are folded into one."""
 _HEADS = {
@@ -99,8 +103,11 @@ def evidence_text(claim: dict[str, Any]) -> str:
     """The evidence of one claim's record in a line: how many cases, and the number that decides.
 
     "worst" is the largest deviation of an equality, "margin" the smallest of an inequality: relative to the size of
-    the numbers where they are exact, in standard errors (s.e.) where they are estimated.
+    the numbers where they are exact, in standard errors (s.e.) where they are estimated. Of a population the seeds for
+    and against are told, and the mean margin with its interval.
     """
+    if claim.get("population"):
+        return _population_text(claim["population"])
     verdict, evidence = claim["verdict"], claim["evidence"]
     inside = [item for item in evidence if item["verdict"] != "OUTSIDE"]
     same = [item for item in inside if item["verdict"] == verdict]
@@ -116,6 +123,12 @@ def evidence_text(claim: dict[str, Any]) -> str:
         return f"seen in {seen}/{total}{rest if verdict != 'HOLDS' else ''}"
     worst = min(same, key=lambda item: number(item["slack"]) if item["slack"] != "nan" else math.inf)
     return f"{'false in ' * (verdict == 'FAILS')}{len(same)}/{total}{_detail(claim, worst)}{rest}"
+
+
+def _population_text(found: dict[str, Any]) -> str:
+    mean, low, high = (_short(found[name]) for name in ("mean", "low", "high"))
+    seeds = f"{found['seeds']} seeds: {found['seeds_for']} for, {found['seeds_against']} against"
+    return f"{seeds}, mean margin {mean} ({low} to {high})"
 
 
 def _detail(claim: dict[str, Any], item: dict[str, Any]) -> str:
@@ -237,6 +250,7 @@ def explain_record(claim: "Claim") -> dict[str, Any]:
         "printed": claim.printed,
         "source": claim.source,
         "relation": claim.relation,
+        "population": claim.population,
         "assumptions": [assumption.sentence for assumption in claim.assumptions],
         "explanation": claim.explanation,
         "controls": [{"name": control.name, "expected": control.expected.value} for control in claim.controls],
@@ -247,12 +261,16 @@ def explain_record(claim: "Claim") -> dict[str, Any]:
 def explain_text(claim: "Claim", width: int = 80) -> str:
     """Statement, origin, source, assumptions, what is checked and why it may fail, and the controls of a claim."""
     relation = RELATION_IN_WORDS[claim.relation]
+    population = POPULATION_IN_WORDS if claim.population else ""
     parts = [
         ("statement", [claim.statement]),
         ("origin", [{"printed": "as printed in the source"}.get(claim.printed, claim.printed)]),
         ("source", [claim.source]),
         ("assumptions", [a.sentence for a in claim.assumptions] or ["none beyond the shapes"]),
-        ("what is checked, and why it may fail", [claim.explanation, f"The statement holds if {relation}."]),
+        (
+            "what is checked, and why it may fail",
+            [claim.explanation, f"The statement holds if {relation}.", population],
+        ),
         ("controls", [f"{c.name}: must come out {c.expected.value}" for c in claim.controls] or ["none"]),
     ]
     if claim.proof is not None:
