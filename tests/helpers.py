@@ -1,7 +1,9 @@
 """Slow, readable oracles: plain numpy, one line of the definition per line of code, nothing from the package."""
 
 import itertools
+import math
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -233,3 +235,11 @@ def best_readout_risk(task: Any, shots: int, rank: int, rng: np.random.Generator
             u = omega @ lam @ v @ np.linalg.inv(v.T @ moment @ v)
         smallest = min(smallest, readout_risk(u @ v.T, task, shots))
     return smallest
+
+
+def table_information(table):
+    """I(A; U) = Σ p(a, u) log(p(a, u) / (p(a) p(u))), p(u) = ½."""
+    marginal: dict = defaultdict(float)
+    for (symbol, _), p in table.items():
+        marginal[symbol] += p
+    return sum(p * math.log(p / (marginal[symbol] / 2)) for (symbol, _), p in table.items() if p > 0)
