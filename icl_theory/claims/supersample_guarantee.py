@@ -32,11 +32,11 @@ def _two_heads(first: Case, second: Case) -> Case:
 @lru_cache(maxsize=4)
 def _family(workshop: Workshop) -> list[Case]:
     """A softmax, which makes a kernel smoother of a gradient step; a causal mask; ReLU; two heads."""
-    single, step, trained = workshop.random(1)[0], workshop.constructed(1)[0], workshop.trained_cases(3)[0]
+    single, step = workshop.random(1)[0], workshop.constructed(1)[0]
     with_relu = with_mlp(single)
     return [
         step.with_weights(step.weights, "softmax"),
-        trained.with_weights(trained.weights, "causal mask"),
+        *(case.with_weights(case.weights, "causal mask") for case in workshop.trained_cases(3)[:1]),
         with_relu.with_weights(with_relu.weights, "ReLU"),
         _two_heads(single, step),
     ]
@@ -63,7 +63,7 @@ def _both(case: Case) -> list[SupersampleBounds]:
 
 
 def _not_linear(workshop: Workshop) -> list[Case]:
-    return _family(workshop)[: len(_OPTIONS)]
+    return _family(workshop)[:-1]
 
 
 def _of_linear_attention(case: Case) -> np.ndarray:
