@@ -3,13 +3,10 @@
 Exit status 1 if the ratio of the medians is 0.5 or more, or if memory comes near that of a D² x D² array.
 """
 
-import statistics
 import sys
-import time
-import tracemalloc
-from collections.abc import Callable
 
 import numpy as np
+from measuring import median_seconds, peak_memory
 from rich.console import Console
 from rich.table import Table
 
@@ -17,27 +14,6 @@ from icl_theory import gradient_noise, random_weights
 
 DIMENSION, DEMONSTRATIONS, SHOTS, REPEATS = 1024, 128, 32, 5
 LARGEST_RATIO = 0.5
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Median wall time of REPEATS runs, after one that is not counted."""
-    work()
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def peak_memory(work: Callable[[], object]) -> int:
-    """Peak of the memory that Python and numpy allocate during `work`, in bytes."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def main() -> int:
@@ -51,7 +27,8 @@ def main() -> int:
         covariance = gradient_noise(weights, tokens, SHOTS)
         _ = covariance.spectrum, covariance.trace, covariance.log_pseudo_determinant
 
-    noise_time, svd_time = seconds(noise), seconds(lambda: np.linalg.svd(matrix))
+    works = (noise, lambda: np.linalg.svd(matrix))
+    noise_time, svd_time = (median_seconds(work, REPEATS, warm=True) for work in works)
     peak, dense = peak_memory(noise), 8 * DIMENSION**4
     ratio = noise_time / svd_time
     table = Table("", "measured", title=f"D = {DIMENSION}, N = {DEMONSTRATIONS}, b = {SHOTS}, median of {REPEATS}")

@@ -4,13 +4,11 @@ The baseline asks `predict` 2N 2^N times per supersample, in one batch. Exit sta
 baseline is not slower than the forward passes of `selection_predictions` in every case.
 """
 
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from measuring import median_seconds
 from rich.console import Console
 from rich.table import Table
 
@@ -38,17 +36,6 @@ def model(name: str) -> AttentionWeights:
         return weights
     inner, outer = np.random.default_rng(0).standard_normal((2, LAYERS, 2 * width, width)) / np.sqrt(width)
     return weights.replace(mlp_in=inner, mlp_out=outer.swapaxes(1, 2))
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    """Median wall time of REPEATS runs, after one that compiles."""
-    work()
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def prompt_by_prompt(weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, options: dict[str, str]) -> Any:
@@ -82,7 +69,8 @@ def main() -> int:
             return supersample_bounds(weights, TASK, key=0, **sizes, **options)  # pyright: ignore[reportArgumentType]
 
         same = np.allclose(together()[0], apart(), rtol=1e-9, atol=1e-9)
-        bounds, passes, baseline = (1e3 * t for t in (seconds(whole) / size, seconds(together) / size, seconds(apart)))
+        times = [1e3 * median_seconds(work, REPEATS, warm=True) for work in (whole, together, apart)]
+        bounds, passes, baseline = times[0] / size, times[1] / size, times[2]
         good = good and same and baseline > passes
         ratio = f"{baseline / passes:.1f}" if same else "DIFFERENT"
         table.add_row(name, str(count), f"{bounds:.2f}", f"{passes:.2f}", f"{baseline:.1f}", ratio)

@@ -9,7 +9,6 @@
 (d) Peak memory of a process that trains 12 layers at d = 20 with 16 seeds.
 """
 
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from measuring import resident_gib, seconds
 
 from icl_theory import AttentionWeights, LinearRegression, one_layer_optimum, train
 from icl_theory.data import MomentSource
@@ -43,12 +43,6 @@ CASES = {(10, 10): (160, 48, 0.03), (20, 40): (250, 64, 0.02)}
 SCHEDULES = ((50, 0.1), (70, 0.1), (70, 0.05), (100, 0.05), (140, 0.05), (200, 0.03), (400, 0.02))
 """Steps and learning rates that the textbook loop tries."""
 REPEATS, EVALUATE = 5, 5
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def settings(layers: int, shots: int, steps: int, seeds: int = 1, batch: int = 64, **more: Any) -> TrainConfig:
@@ -202,7 +196,7 @@ def main() -> int:
     """Measure and print; with --deep only the work of (d)."""
     if "--deep" in sys.argv:
         train(LinearRegression(20), 0, layers=12, shots=40, steps=20, seeds=16)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        print(resident_gib())
         return 0
     print(f"jax {jax.__version__} on {jax.devices()[0].device_kind}")
     for part in (time_to_optimum, cost_against_shots, ensemble, memory):

@@ -8,14 +8,12 @@
 Exit status 1 if one of them is missed. About a minute on two cores.
 """
 
-import resource
-import statistics
 import sys
 import time
-import tracemalloc
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+from measuring import median_seconds, peak_memory, resident_gib, seconds
 from rich.console import Console
 from rich.table import Table
 
@@ -26,29 +24,18 @@ RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)  # Y Section 2
 LARGEST_RATIO, LARGEST_MEMORY, SMALLEST_GAIN, TOLERANCE = 0.2, 4.0, 20.0, 1e-9
 
 
-def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """Median wall time of `repeats` runs."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
 def rates_against_svd(table: Table) -> bool:
     """All eight rates of each matrix, the decomposition given, over one decomposition."""
     dimension, count = 2048, 256
     weights = random_weights(0, layers=1, dimension=dimension)
     tokens = np.random.default_rng(0).standard_normal((count, dimension))
     ranks = [rank_of_rate(rate, dimension, dimension) for rate in RATES]
-    svd_time, good = seconds(lambda: np.linalg.svd(weights.value[0]), 1), True
+    svd_time, good = seconds(lambda: np.linalg.svd(weights.value[0])), True
     table.add_row("SVD of a 2048 x 2048 matrix", f"{svd_time:.2f} s")
     for module in ("value", "key", "query"):
         known = np.linalg.svd(getattr(weights, module)[0])
-        spent = seconds(
-            lambda m=module, k=known: truncation_noise(weights, tokens, 64, module=m, ranks=ranks, decomposition=k)
-        )
+        curve = partial(truncation_noise, weights, tokens, 64, module=module, ranks=ranks, decomposition=known)
+        spent = median_seconds(curve, 3)
         table.add_row(f"{module}: eight rates at N = 256", f"{spent:.3f} s, ratio {spent / svd_time:.3f}")
         good &= spent <= LARGEST_RATIO * svd_time
     return good
@@ -64,11 +51,9 @@ def memory(table: Table) -> bool:
     weights = AttentionWeights(value[None], rng.standard_normal((1, *value.shape)) / 64, value[None])
     tokens = rng.standard_normal((count, dimension))
     ranks = [rank_of_rate(rate, dimension, dimension) for rate in RATES]
-    tracemalloc.start()
-    truncation_noise(weights, tokens, 128, module="value", ranks=ranks, decomposition=(factors[0], values, factors[1]))
-    peak = tracemalloc.get_traced_memory()[1] / 2**30
-    tracemalloc.stop()
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    known = (factors[0], values, factors[1])
+    work = partial(truncation_noise, weights, tokens, 128, module="value", ranks=ranks, decomposition=known)
+    peak, resident = peak_memory(work) / 2**30, resident_gib()
     table.add_row("D = 4096, N = 512, eight rates", f"peak {peak:.2f} GiB in the call, {resident:.2f} GiB resident")
     return max(peak, resident) <= LARGEST_MEMORY
 
@@ -87,7 +72,7 @@ def curve_against_dense(table: Table) -> bool:
     weights = AttentionWeights.create(loose.value + eye, loose.key + eye, loose.query + eye)
     tokens = np.random.default_rng(2).standard_normal((count, dimension))
     found = truncation_noise(weights, tokens, 150, module="value")
-    spent = seconds(lambda: truncation_noise(weights, tokens, 150, module="value")) / dimension
+    spent = median_seconds(lambda: truncation_noise(weights, tokens, 150, module="value"), 3) / dimension
     probe, worst, start = range(3, dimension, 4), 0.0, time.perf_counter()
     for i in probe:
         trace, volume = dense(weights, tokens, int(found.ranks[i]), int(found.dimension[i]))
