@@ -211,7 +211,7 @@ def _train(command: Train) -> int:
 
 def _bounds(command: Bounds) -> int:
     from icl_theory import _checks
-    from icl_theory.report import bounds, bounds_config, console, terminal
+    from icl_theory.report import bounds, bounds_config, console, plain_text, terminal
     from icl_theory.report.records import number, to_json
 
     bounds_config.validate(command)
@@ -229,7 +229,7 @@ def _bounds(command: Bounds) -> int:
     if command.json:
         sys.stdout.write(to_json(document))
     else:
-        records = document if console.shows_greek() else terminal.ascii_records(document)
+        records = document if console.shows_greek() else plain_text.ascii_records(document)
         console.show(terminal.sweep_table(records["sweep"]), "", *terminal.remarks_on_rungs(records["sweep"]))
     if document["diverged"]:
         console.remark(f"not sound: training diverged for seeds {document['diverged']}, which are left out")
@@ -242,7 +242,8 @@ def _bounds(command: Bounds) -> int:
 
 def _explain(command: Explain) -> int:
     from icl_theory.claims import all_labels, load, package_of, require_known
-    from icl_theory.report import console, terminal
+    from icl_theory.report import console
+    from icl_theory.report.explain import explain_record, explain_text
     from icl_theory.report.records import to_json
 
     console.spell_out()
@@ -254,7 +255,7 @@ def _explain(command: Explain) -> int:
         return 0
     require_known([command.claim])
     claim = load(command.claim)
-    text = to_json(terminal.explain_record(claim)) if command.json else terminal.explain_text(claim) + "\n"
+    text = to_json(explain_record(claim)) if command.json else explain_text(claim) + "\n"
     sys.stdout.write(text)
     return 0
 

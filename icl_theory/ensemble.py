@@ -13,6 +13,7 @@ import optax
 from icl_theory import _checks
 from icl_theory.attention import ACTIVATIONS, KINDS, MASKS, predict_batch
 from icl_theory.data import Draw, Pool, Source, moments_of
+from icl_theory.optimizer import clipped_adam
 from icl_theory.risk import READOUTS, final_implied_weights, quadratic_loss
 from icl_theory.weights import AttentionWeights
 
@@ -22,8 +23,6 @@ CHUNKS = 10
 """Fewest chunks of a run, hence the fewest calls of `progress`."""
 CHUNKS_WITH_STOP = 24
 """Fewest chunks where every border may be the end: a finer grid wastes fewer steps, each border costs about 1 ms."""
-CLIP_FACTOR, CLIP_MEMORY = 16.0, 0.95
-"""A gradient may be so many times as long as those of the last twenty steps or so."""
 LOST = 1e20
 """Loss from which on a prompt is left out of the batch of a deep model, in squared label units."""
 SAMPLINGS = ("auto", "moments", "tokens")
@@ -163,56 +162,6 @@ def draw_chunk(rng: np.random.Generator, config: TrainConfig, length: int, sourc
     return source.draw(rng, (config.seeds, length, config.batch))
 
 
-class RunningNorm(NamedTuple):
-    """State of `_clip_to_running_norm`."""
-
-    norm: Any
-    """Exponential mean of the clipped norms so far, one number."""
-
-
-def _clip_to_running_norm(limit: Any) -> Any:
-    """Scale a gradient down to min(limit, CLIP_FACTOR times the mean norm of late), if it is longer.
-
-    Losses of deep models have heavy tails: of a model whose gradients have come down to 0.01, one prompt in a thousand
-    still gives one of any size. Clipped at 1 it would fill Adam's momentum for many steps and throw the model into a
-    region where every batch overflows.
-    """
-
-    def update(gradient: Any, state: RunningNorm, params: Any = None) -> tuple:
-        del params
-        norm = jnp.sqrt(sum((g**2).sum() for g in jax.tree.leaves(gradient)))
-        longest = jnp.minimum(limit, CLIP_FACTOR * state.norm)
-        scale = jnp.where(norm > longest, longest / jnp.where(norm > 0, norm, 1.0), 1.0)
-        after = CLIP_MEMORY * state.norm + (1 - CLIP_MEMORY) * jnp.minimum(norm, longest)
-        return jax.tree.map(lambda g: g * scale, gradient), RunningNorm(after)
-
-    return optax.GradientTransformation(
-        lambda params: RunningNorm(jnp.float32(1)),
-        update,  # pyright: ignore[reportArgumentType]  (optax types its arguments loosely)
-    )
-
-
-def _optimizer(steps: Any, learning_rate: Any, clip_norm: Any) -> Any:
-    """Clipped Adam whose step size falls to 0 along half a cosine; the arguments may be traced.
-
-    `optax.cosine_decay_schedule` is the same curve, but it wants the number of steps at compile time.
-    """
-
-    def schedule(count: Any) -> Any:
-        return 0.5 * learning_rate * (1 + jnp.cos(jnp.pi * jnp.minimum(count / steps, 1.0)))
-
-    return optax.chain(_clip_to_running_norm(clip_norm), optax.scale_by_adam(), optax.scale_by_learning_rate(schedule))
-
-
-def initial_optimizer(weights: AttentionWeights) -> Any:
-    """The optimiser's state for every seed, what `_optimizer(...).init` gives under vmap, without tracing it."""
-    seeds = weights.value.shape[0]
-    count: Any = np.zeros(seeds, np.int32)
-    first, second = (jax.tree.map(np.zeros_like, weights) for _ in range(2))
-    adam = optax.ScaleByAdamState(count=count, mu=first, nu=second)  # pyright: ignore[reportArgumentType]
-    return RunningNorm(np.ones(seeds, np.float32)), adam, optax.ScaleByScheduleState(count=count)
-
-
 class Model(NamedTuple):
     """What of a model is known at compile time."""
 
@@ -269,7 +218,7 @@ def _loss_without_lost_prompts(weights: AttentionWeights, moments: Any, w: Any, 
 @partial(jax.jit, static_argnames="model")
 def run_chunk(weights: Any, state: Any, draws: Draw, data: tuple, schedule: tuple, model: Model) -> tuple:
     """A chunk of steps of every seed, losses (seeds, length); settings are traced: only shapes and model recompile."""
-    update = _optimizer(*schedule).update
+    update = clipped_adam(*schedule).update
 
     def member(weights: Any, state: Any, draw: Draw) -> tuple:
         loss, gradient = jax.value_and_grad(batch_loss)(weights, draw, data, model)

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from icl_theory.checkpoint import Saved, fingerprint
-from icl_theory.ensemble import TrainConfig, initial_optimizer, initial_weights
+from icl_theory.ensemble import TrainConfig, initial_weights
+from icl_theory.optimizer import initial_optimizer
 from icl_theory.task_base import Task
 
 

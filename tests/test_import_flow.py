@@ -27,6 +27,7 @@ ORDER = (
     "descent",
     "agreement",
     "data",
+    "optimizer",
     "ensemble",
     "checkpoint",
     "run_state",

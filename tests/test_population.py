@@ -23,11 +23,12 @@ from icl_theory.claims.cases import PROFILES, Case, Workshop
 from icl_theory.claims.outcome import conclude, examine
 from icl_theory.claims.population import CHANCE, judge, population_of, summarise
 from icl_theory.claims.recording import record
+from icl_theory.report.explain import explain_text
 from icl_theory.report.markup import Markup
 from icl_theory.report.records import plain
 from icl_theory.report.sheet import sheet
 from icl_theory.report.spreadsheet import table
-from icl_theory.report.terminal import evidence_text, explain_text
+from icl_theory.report.terminal import evidence_text
 
 SPEC = importlib.util.spec_from_file_location(
     "false_alarms", Path(__file__).parents[1] / "experiments" / "false_alarms.py"

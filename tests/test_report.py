@@ -17,7 +17,7 @@ from rich.console import Console
 from icl_theory.claims import LABELS, load
 from icl_theory.claims.base import Verdict
 from icl_theory.estimate import Estimate
-from icl_theory.report import records, terminal
+from icl_theory.report import explain, plain_text, records, terminal
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
@@ -174,16 +174,16 @@ def test_the_table_fits_and_breaks_no_verdict(width: int, verdict: str) -> None:
 
 
 def test_formulas_can_be_spelt_in_ascii() -> None:
-    assert terminal.ascii_text("||ΔW||² ≤ ½ Σ_t ε") == "||Delta W||^2 <= 1/2 Sum _t eps"
-    assert terminal.ascii_records({"a": ["≥", 1.0, None]}) == {"a": [">=", 1.0, None]}
+    assert plain_text.ascii_text("||ΔW||² ≤ ½ Σ_t ε") == "||Delta W||^2 <= 1/2 Sum _t eps"
+    assert plain_text.ascii_records({"a": ["≥", 1.0, None]}) == {"a": [">=", 1.0, None]}
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_every_claim_is_explained_and_can_be_spelt(label: str) -> None:
     found = load(label)
-    text = terminal.explain_text(found)
+    text = explain.explain_text(found)
     for part in ("statement", "assumptions", "source", "what is checked, and why it may fail", "controls"):
         assert f"  {part}" in text
-    assert "?" not in terminal.ascii_text(text.replace("?", "")), terminal.ascii_text(text)
-    assert terminal.explain_record(found)["label"] == label
-    json.dumps(terminal.explain_record(found))
+    assert "?" not in plain_text.ascii_text(text.replace("?", "")), plain_text.ascii_text(text)
+    assert explain.explain_record(found)["label"] == label
+    json.dumps(explain.explain_record(found))

@@ -7,18 +7,8 @@ import pytest
 
 from icl_theory.constructions import one_layer_optimum
 from icl_theory.data import MomentSource, moments_of
-from icl_theory.ensemble import (
-    Model,
-    RunningNorm,
-    TrainConfig,
-    _clip_to_running_norm,
-    _optimizer,
-    batch_loss,
-    draw_chunk,
-    initial_optimizer,
-    initial_weights,
-    run_chunk,
-)
+from icl_theory.ensemble import Model, TrainConfig, batch_loss, draw_chunk, initial_weights, run_chunk
+from icl_theory.optimizer import RunningNorm, clip_to_running_norm, clipped_adam, initial_optimizer
 from icl_theory.risk import population_risk
 from icl_theory.tasks import LinearRegression
 from icl_theory.training import TrainResult, train
@@ -229,7 +219,7 @@ def test_refusals(changes: dict, word: str) -> None:
 def test_the_first_state_of_the_optimiser_is_optax_own() -> None:
     config = TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
     weights = initial_weights(np.random.default_rng(0), config, 4)
-    expected = jax.vmap(_optimizer(1, 1.0, 1.0).init)(weights)
+    expected = jax.vmap(clipped_adam(1, 1.0, 1.0).init)(weights)
     got = initial_optimizer(weights)
     assert jax.tree.structure(got) == jax.tree.structure(expected)
     jax.tree.map(np.testing.assert_array_equal, got, jax.tree.map(np.asarray, expected))
@@ -237,7 +227,7 @@ def test_the_first_state_of_the_optimiser_is_optax_own() -> None:
 
 
 def test_a_gradient_far_above_those_of_late_is_cut_down_to_sixteen_times_their_norm() -> None:
-    clip = _clip_to_running_norm(1.0)
+    clip = clip_to_running_norm(1.0)
     state = clip.init({"w": jnp.zeros(2)})
 
     def norm(size: float, state: RunningNorm) -> tuple[float, RunningNorm]:

@@ -24,18 +24,9 @@ from measuring import resident_gib, seconds
 
 from icl_theory import AttentionWeights, LinearRegression, one_layer_optimum, train
 from icl_theory.data import MomentSource
-from icl_theory.ensemble import (
-    Model,
-    TrainConfig,
-    _optimizer,
-    checked_config,
-    chunk_length,
-    draw_chunk,
-    initial_optimizer,
-    initial_weights,
-    run_chunk,
-)
+from icl_theory.ensemble import Model, TrainConfig, checked_config, chunk_length, draw_chunk, initial_weights, run_chunk
 from icl_theory.exact_risk import one_layer_risk
+from icl_theory.optimizer import clipped_adam, initial_optimizer
 
 EXCESS, TEXTBOOK_BATCH, CAP = 0.01, 2048, 60.0
 CASES = {(10, 10): (160, 48, 0.03), (20, 40): (250, 64, 0.02)}
@@ -69,7 +60,7 @@ def excess_of(weights: AttentionWeights, task: LinearRegression, shots: int, opt
 
 def textbook_step(dim: int, shots: int, schedule: tuple) -> Callable:
     """One step on 2048 freshly sampled prompts of tokens with a query."""
-    update = _optimizer(*schedule).update
+    update = clipped_adam(*schedule).update
 
     def loss(weights: AttentionWeights, key: Any) -> Any:
         keys = jax.random.split(key, 3)
@@ -98,7 +89,7 @@ def textbook(task: LinearRegression, config: TrainConfig, steps: int, rate: floa
     optimum = one_layer_optimum(task, shots=config.shots)[1]
     first = initial_weights(np.random.default_rng(0), config, task.token_dimension)
     weights = jax.tree.map(lambda a: jnp.asarray(a[0]), first)
-    state, key = _optimizer(*schedule).init(weights), jax.random.key(0)
+    state, key = clipped_adam(*schedule).init(weights), jax.random.key(0)
     compile_time = seconds(lambda: jax.block_until_ready(step(weights, state, key)))
     clock, done, reached = 0.0, 0, False
     while not reached and clock < CAP and done < schedule[0]:

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from icl_theory.report.terminal import ascii_text
+from icl_theory.report.plain_text import ascii_text
 
 PLAIN_WIDTH = 100
 """Columns of an output that is no terminal, unless COLUMNS says otherwise."""

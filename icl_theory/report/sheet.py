@@ -4,12 +4,13 @@ import json
 import math
 from typing import Any
 
+from icl_theory.report.explain import POPULATION_IN_WORDS, RELATION_IN_WORDS
 from icl_theory.report.markup import Markup, joined, tag
 from icl_theory.report.mathml import sentence
 from icl_theory.report.plots import evidence_figures
 from icl_theory.report.records import number
 from icl_theory.report.scales import spelled, typeset
-from icl_theory.report.terminal import POPULATION_IN_WORDS, RELATION_IN_WORDS, evidence_text
+from icl_theory.report.terminal import evidence_text
 
 VERDICT_SIGNS = {
     "HOLDS": ("✓", "holds"),

@@ -1,10 +1,9 @@
 """Records and claims as text for a terminal."""
 
 import math
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -12,9 +11,6 @@ from rich.text import Text
 
 from icl_theory.report.records import number
 from icl_theory.report.series import distinct_rungs, estimate_at, over_ranks, require_sweep
-
-if TYPE_CHECKING:
-    from icl_theory.claims.base import Claim
 
 COLOURS = {
     "HOLDS": "green",
@@ -25,17 +21,6 @@ COLOURS = {
     "NONFINITE": "bold magenta",
 }
 """Colour of a verdict; the word itself always stands beside it."""
-RELATION_IN_WORDS = {
-    "equal": "the measured value equals the predicted one",
-    "at most": "the measured value is at most the predicted one",
-    "at least": "the measured value is at least the predicted one",
-    "never": "what is looked for is seen in no case",
-    "exists": "what is looked for is seen in some case",
-}
-POPULATION_IN_WORDS = (
-    "It is about the mean over trained seeds: the mean margin over them decides, with one Student interval that has to "
-    "lie wholly on one side of 0; the seeds for and against it are counted."
-)
 NARROW = 100
 """Below this width the small columns are folded into one."""
 _HEADS = {
@@ -50,40 +35,6 @@ _HEADS = {
     "theorem_2_repaired": "Thm 2\nrep.",
     "theorem_2_printed": "Thm 2\nprt.",
 }
-_SPELT = {
-    **{"Δ": "Delta ", "Λ": "Lambda", "Σ": "Sum ", "Γ": "Gamma", "Ω": "Omega", "Π": "Prod ", "α": "alpha", "γ": "gamma"},
-    **{"δ": "delta", "ε": "eps", "η": "eta", "κ": "kappa", "λ": "lambda", "μ": "mu", "ξ": "xi", "σ": "sigma"},
-    **{"φ": "phi", "χ": "chi", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "≻": ">", "∞": "inf", "√": "sqrt"},
-    **{"±": "+-", "×": "x", "·": "*", "⊗": "(x)", "→": "->", "←": "<-", "∈": "in", "∇": "grad ", "∂": "d", "∩": "&"},
-    **{"ᵀ": "^T", "⁻": "^-", "¹": "1", "²": "^2", "³": "^3", "⁴": "^4", "½": "1/2", "₁": "_1", "₂": "_2", "…": "..."},
-    **{
-        "ŷ": "y_hat",
-        "ĥ": "h_hat",
-        "Ŵ": "W_hat",
-        "Ĥ": "H_hat",
-        "\u0303": "~",
-        "–": "-",
-        "—": "-",
-        "’": "'",
-        "“": '"',
-        "”": '"',
-        "•": "*",
-    },
-}
-
-
-def ascii_text(text: str) -> str:
-    """`text` with Greek letters and mathematical signs spelt out, for an output that cannot show them."""
-    return text.translate(str.maketrans(_SPELT)).encode("ascii", "replace").decode("ascii")
-
-
-def ascii_records(value: Any) -> Any:
-    """A record whose every string went through `ascii_text`, before it is laid out in columns."""
-    if isinstance(value, dict):
-        return {key: ascii_records(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [ascii_records(item) for item in value]
-    return ascii_text(value) if isinstance(value, str) else value
 
 
 def _short(value: Any, digits: int = 3) -> str:
@@ -240,44 +191,3 @@ def remarks_on_rungs(records: Sequence[dict[str, Any]]) -> list[str]:
             where = "" if len(infinite) == len(records) else f" at rank {ranks}"
             lines.append(f"{name}{where} = +inf: {infinite[0]['rungs'][name].get('note', 'no reason recorded')}")
     return lines
-
-
-def explain_record(claim: "Claim") -> dict[str, Any]:
-    """What `explain_text` says, as a plain dictionary."""
-    return {
-        "label": claim.label,
-        "statement": claim.statement,
-        "printed": claim.printed,
-        "source": claim.source,
-        "relation": claim.relation,
-        "population": claim.population,
-        "assumptions": [assumption.sentence for assumption in claim.assumptions],
-        "explanation": claim.explanation,
-        "controls": [{"name": control.name, "expected": control.expected.value} for control in claim.controls],
-        "proof": claim.proof is not None,
-    }
-
-
-def explain_text(claim: "Claim", width: int = 80) -> str:
-    """Statement, origin, source, assumptions, what is checked and why it may fail, and the controls of a claim."""
-    relation = RELATION_IN_WORDS[claim.relation]
-    population = POPULATION_IN_WORDS if claim.population else ""
-    parts = [
-        ("statement", [claim.statement]),
-        ("origin", [{"printed": "as printed in the source"}.get(claim.printed, claim.printed)]),
-        ("source", [claim.source]),
-        ("assumptions", [a.sentence for a in claim.assumptions] or ["none beyond the shapes"]),
-        (
-            "what is checked, and why it may fail",
-            [claim.explanation, f"The statement holds if {relation}.", population],
-        ),
-        ("controls", [f"{c.name}: must come out {c.expected.value}" for c in claim.controls] or ["none"]),
-    ]
-    if claim.proof is not None:
-        parts.append(("proof", ["a symbolic derivation is run along with the check"]))
-    lines = [claim.label]
-    for heading, paragraphs in parts:
-        lines += ["", f"  {heading}"]
-        for paragraph in filter(None, paragraphs):
-            lines += textwrap.wrap(paragraph, width, initial_indent="    ", subsequent_indent="    ")
-    return "\n".join(lines)

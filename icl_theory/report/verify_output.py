@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from icl_theory.report import console, terminal
+from icl_theory.report import console, plain_text, terminal
 from icl_theory.report.compare import comparison_lines
 from icl_theory.report.records import to_json
 
@@ -14,7 +14,7 @@ def show(records: dict[str, Any], changes: dict[str, Any] | None, *, as_json: bo
     if as_json:
         sys.stdout.write(to_json(records if changes is None else records | {"comparison": changes}))
         return
-    records = records if console.shows_greek() else terminal.ascii_records(records)
+    records = records if console.shows_greek() else plain_text.ascii_records(records)
     sweep = [terminal.sweep_table(records["sweep"]), ""] if records["sweep"] else []
     changed = [] if changes is None else ["", *comparison_lines(changes)]
     table = terminal.claims_table(records, console.output().width)
