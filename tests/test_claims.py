@@ -139,7 +139,7 @@ def test_claim(label, workshop):
     claim = load(label)
     outcome = examine(claim, workshop)
     assert outcome.verdict == FOUND[label]
-    assert len(claim.controls) >= 2
+    assert sum(control.expected == Verdict.FAILS for control in claim.controls) >= 2
     assert [c.name for c in outcome.controls if not c.caught] == []
     # A check that can only say one thing shows nothing: the controls must lead it to the other side as well.
     spoilt = {c.verdict for c in outcome.controls}

@@ -77,6 +77,13 @@ CLAIM = Claim(
                 "predict": lambda case: 0.99,
             },
         ),
+        Control(
+            "singular values, 1 % less",
+            {
+                "measure": lambda case: amplification(case) / condition_number(case.weights.value[0]),
+                "predict": lambda case: 0.99,
+            },
+        ),
     ),
     certificate=certificate,
     recheck=recheck,

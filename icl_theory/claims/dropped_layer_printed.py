@@ -71,6 +71,10 @@ CLAIM = Claim(
             "last W_V a million times larger, with and without exchanged",
             {"measure": lambda case: kept(case, 1e6), "predict": lambda case: dropped(case, 1e6)},
         ),
+        Control(
+            "last W_V a million times smaller",
+            {"measure": lambda case: dropped(case, 1e-6), "predict": lambda case: kept(case, 1e-6)},
+        ),
     ),
     cases=_deep,
     certificate=certificate,

@@ -64,6 +64,7 @@ CLAIM = Claim(
     controls=(
         Control("norm of the weights", {"measure": weight_growth}, Verdict.HOLDS),
         Control("norm of the weights, halved at least", {"measure": weight_growth, "predict": lambda case: 0.5}),
+        Control("norm of the weights, lower by 1 % at least", {"measure": weight_growth, "predict": lambda case: 0.99}),
     ),
     certificate=certificate,
     recheck=recheck,

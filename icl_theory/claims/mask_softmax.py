@@ -15,11 +15,13 @@ def _softmax(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=0)
 
 
-def demonstrations_after(case: Case, shift: float = 0.0, *, softmax: bool = True, hidden: bool = False) -> np.ndarray:
+def demonstrations_after(
+    case: Case, shift: float = 0.0, *, softmax: bool = True, hidden: bool = False, masked: bool = True
+) -> np.ndarray:
     """H_s after one layer of Eq. 1, Ĥ = H + W_V H M Softmax((W_K H)ᵀ W_Q H).
 
     `shift` is added to the query; `softmax` False leaves the softmax out; `hidden` True keeps the query's key out of
-    the normaliser too.
+    the normaliser too; `masked` False leaves M out, so that the query's value is seen.
     """
     h, w = prompt(case), case.weights
     h[:, -1] += shift
@@ -28,7 +30,7 @@ def demonstrations_after(case: Case, shift: float = 0.0, *, softmax: bool = True
     scores = scores / np.abs((w.key[0] @ case.demonstrations.T).T @ w.query[0] @ case.demonstrations.T).max()
     seen = np.ones((count, count), dtype=bool)
     seen[-1] = not hidden
-    moved = h + w.value[0] @ h @ mask(count, count - 1) @ (_softmax(scores, seen) if softmax else scores)
+    moved = h + w.value[0] @ h @ mask(count, count - masked) @ (_softmax(scores, seen) if softmax else scores)
     return moved[:, :-1]
 
 
@@ -84,6 +86,13 @@ CLAIM = Claim(
         Control(
             "hidden from the normaliser in one of the two only",
             {"measure": lambda case: demonstrations_after(case, hidden=True)},
+        ),
+        Control(
+            "without softmax and without the mask",
+            {
+                "measure": lambda case: demonstrations_after(case, softmax=False, masked=False),
+                "predict": lambda case: predict(case, softmax=False, masked=False),
+            },
         ),
     ),
     certificate=certificate,

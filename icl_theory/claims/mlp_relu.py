@@ -4,11 +4,15 @@ import numpy as np
 
 from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import Case
-from icl_theory.claims.mlp_linear import measure, predict, relu_error
+from icl_theory.claims.mlp_linear import measure, predict, relu_error, without_mlp
 
 
 def _linear_error(case: Case) -> float:
     return float(abs(measure(case) - predict(case)).max())
+
+
+def _error_without_mlp(case: Case) -> float:
+    return float(abs(measure(case) - without_mlp(case)).max())
 
 
 def certificate() -> dict:
@@ -37,6 +41,7 @@ CLAIM = Claim(
     controls=(
         Control("no activation", {"measure": _linear_error}, Verdict.HOLDS),
         Control("error below 1e-6", {"predict": lambda case: 1e-6}),
+        Control("no activation, MLP left out", {"measure": _error_without_mlp}),
     ),
     certificate=certificate,
     recheck=recheck,

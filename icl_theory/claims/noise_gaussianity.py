@@ -19,6 +19,7 @@ CLAIM = Claim(
     controls=(
         Control("the exact law of subsets", {"predict": predict}, Verdict.HOLDS),
         Control("independent draws: Gaussian up to an excess of 1/b", {"predict": with_replacement}),
+        Control("the exact law with one shot more", {"predict": lambda case: predict(case, 1)}),
     ),
     tolerance=1e-9,
 )

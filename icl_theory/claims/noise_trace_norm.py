@@ -76,6 +76,7 @@ CLAIM = Claim(
             "gradients that agree, a thousandth of the bound",
             {"cases": _aligned, "predict": lambda case: 0.001 * bound(case)},
         ),
+        Control("gradients that agree, sides exchanged", {"cases": _aligned, "measure": bound, "predict": trace}),
     ),
     cases=lambda workshop: [*workshop.one_layer, *(cancelling(case) for case in workshop.random(1))],
     certificate=certificate,

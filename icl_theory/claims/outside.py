@@ -1,8 +1,8 @@
 """Claims of other packages, found through the entry point group `icl_theory.claims`.
 
 An entry point names a `Claim`, a list of them, a function without arguments that returns either, or a module that holds
-them as `CLAIMS` or `CLAIM`. Such claims are held to the rules of our own: a label of its own, and at least one negative
-control. A package that breaks a rule, or cannot be imported, is refused with its name: it never just goes missing. To
+them as `CLAIMS` or `CLAIM`. Such claims are held to the rules of our own: a label of its own, and at least two spoilt
+versions. A package that breaks a rule, or cannot be imported, is refused with its name: it never just goes missing. To
 work without it, name the claims to check, or uninstall it.
 """
 
@@ -79,8 +79,8 @@ def _claims_of(point: EntryPoint, package: str) -> list[Any]:
 
 
 def _require_sound(claim: Any, package: str) -> None:
-    """Raises: ValueError unless it is a claim with a usable label, texts, a known relation and a control."""
-    from icl_theory.claims.base import Claim, Origin, Relation
+    """Raises: ValueError unless it is a claim with a usable label, texts, a known relation and two spoilt versions."""
+    from icl_theory.claims.base import Claim, Origin, Relation, Verdict
 
     if not isinstance(claim, Claim):
         raise _refusal(package, f"a {type(claim).__name__}", "a Claim or a list of them")
@@ -95,5 +95,7 @@ def _require_sound(claim: Any, package: str) -> None:
     ):
         if value not in options:
             raise _refusal(package, f"{claim.label!r} with {name} {value!r}", "one of " + ", ".join(options))
-    if not claim.controls:
-        raise _refusal(package, f"{claim.label!r} without controls", "at least one negative control")
+    spoilt = sum(control.expected == Verdict.FAILS for control in claim.controls)
+    if spoilt < 2:
+        got = f"{claim.label!r} with {spoilt} controls that must fail"
+        raise _refusal(package, got, "at least two spoilt versions")

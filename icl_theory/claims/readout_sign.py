@@ -34,11 +34,11 @@ def _one_layer(workshop: Workshop) -> list[Case]:
     return [workshop.constructed(1)[0].with_weights(plain, "1 layer, step -0.5", "constructed")]
 
 
-def _longer(case: Case) -> Case:
-    """Steps of two sizes, which plain gradient descent with one size cannot take."""
+def _longer(case: Case, factor: float = 1.01) -> Case:
+    """The last step times `factor`: steps of two sizes, which plain gradient descent with one size cannot take."""
     value = case.weights.value.copy()
-    value[-1] *= 1.01
-    return case.with_weights(case.weights.replace(value=value), "last step 1 % longer")
+    value[-1] *= factor
+    return case.with_weights(case.weights.replace(value=value), f"last step times {factor:g}")
 
 
 def certificate() -> dict:
@@ -79,6 +79,7 @@ CLAIM = Claim(
         Control("minus readout", {"measure": lambda case: distance(case, "minus")}, Verdict.HOLDS),
         Control("one layer", {"cases": _one_layer}, Verdict.HOLDS),
         Control("minus readout, last step 1 % longer", {"measure": lambda case: distance(_longer(case), "minus")}),
+        Control("minus readout, last step backwards", {"measure": lambda case: distance(_longer(case, -1.0), "minus")}),
     ),
     cases=_cases,
     certificate=certificate,

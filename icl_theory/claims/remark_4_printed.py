@@ -68,6 +68,10 @@ CLAIM = Claim(
             "with a noise floor, gradient enlarged",
             {"measure": lambda c: after(c, floor_of(c), 10.0), "predict": lambda c: clearly_below(c, floor_of(c))},
         ),
+        Control(
+            "with a noise floor, gradient as it was",
+            {"measure": lambda c: after(c, floor_of(c), 1.0), "predict": lambda c: clearly_below(c, floor_of(c))},
+        ),
     ),
     cases=lambda workshop: workshop.one_layer,
     certificate=certificate,

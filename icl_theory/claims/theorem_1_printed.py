@@ -24,6 +24,10 @@ def _summed(case: Case) -> np.ndarray:
     return np.cumsum(implicit_trajectory(case.weights, case.demonstrations).gradient, axis=0)
 
 
+def _last(case: Case) -> np.ndarray:
+    return implicit_trajectory(case.weights, case.demonstrations).gradient
+
+
 def certificate() -> dict:
     """Two layers of a 1 x 1 model with every weight and token 1: W_2 = 9 against 2 G_2 = 16."""
     return {"value": [1, 1], "key": [1, 1], "query": [1, 1], "tokens": [1]}
@@ -54,6 +58,7 @@ CLAIM = Claim(
         Control("summand corrected to G_j", {"predict": _summed}, Verdict.HOLDS),
         Control("one layer only", {"cases": lambda workshop: workshop.one_layer}, Verdict.HOLDS),
         Control("corrected sum off by 1 %", {"predict": lambda case: 1.01 * _summed(case)}),
+        Control("the last increment alone", {"predict": _last}),
     ),
     certificate=certificate,
     recheck=recheck,

@@ -46,5 +46,9 @@ CLAIM = Claim(
             "repaired right side / 200, hypothesis dropped",
             {"predict": lambda case: _spoilt(case), "assumptions": ()},
         ),
+        Control(
+            "gap and repaired right side exchanged, hypothesis dropped",
+            {"measure": lambda c: c.ladder().rungs["theorem_2_repaired"], "predict": gap, "assumptions": ()},
+        ),
     ),
 )

@@ -111,6 +111,13 @@ CLAIM = Claim(
             Verdict.VACUOUS,
         ),
         Control("printed bound raised by half", {"predict": lambda case: _raised(case)}),
+        Control(
+            "tame data, gap and bound exchanged",
+            {
+                "measure": lambda c: simulate(c.seed, c.samples, 0.1)[1],
+                "predict": lambda c: simulate(c.seed, c.samples, 0.1)[0],
+            },
+        ),
     ),
     cases=cases,
 )

@@ -79,6 +79,10 @@ CLAIM = Claim(
             "whitened, 1 % better than the best",
             {"measure": lambda c: _curve(c, "whitened"), "predict": lambda c: 0.99 * _curve(c, "best")},
         ),
+        Control(
+            "isotropic inputs, 1 % better than the best",
+            {"cases": _isotropic, "predict": lambda case: 0.99 * _curve(case, "best")},
+        ),
     ),
     cases=cases,
     certificate=certificate,

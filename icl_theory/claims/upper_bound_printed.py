@@ -23,6 +23,11 @@ def upper_bound(case: Case) -> float:
     return float(((values**2).sum(1) * (keys**2).sum(1)).sum() * (w.query[0] ** 2).sum())
 
 
+def _mixed(case: Case) -> float:
+    count = len(case.demonstrations)
+    return count * upper_bound(case) / count**2
+
+
 def with_equal_tokens(workshop: Workshop) -> list[Case]:
     """All standard cases, and random ones whose demonstrations are all the same."""
     equal = [
@@ -60,6 +65,7 @@ CLAIM = Claim(
     controls=(
         Control("with a factor N", {"predict": lambda c: len(c.demonstrations) * upper_bound(c)}, Verdict.HOLDS),
         Control("with a factor N / 100", {"predict": lambda c: len(c.demonstrations) / 100 * upper_bound(c)}),
+        Control("with a factor N, UB alone in the mean convention", {"predict": _mixed}),
     ),
     cases=with_equal_tokens,
     certificate=certificate,
