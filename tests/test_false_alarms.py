@@ -117,7 +117,7 @@ def test_another_campaign_is_not_mixed_in(tmp_path, counted):
 def test_untrained_workshops_train_nothing():
     workshop = false_alarms.Untrained(false_alarms.PROFILES["quick"], 0)
     assert {case.kind for case in workshop.standard()} == {"random", "constructed", "truncated"}
-    assert workshop.trained == {}
+    assert workshop.ensembles.begun == ()
 
 
 @pytest.mark.slow

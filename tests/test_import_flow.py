@@ -53,6 +53,7 @@ ORDER = (
     "information.individual",
     "information.ends",
     "information.rungs",
+    "information.single_rungs",
     "information.ladder",
     "subsets",
     "truncation",

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from icl_theory import _checks
+from icl_theory.claims.ensembles import Ensembles, Kind
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.information.ladder import BoundLadder, ladder_of
 from icl_theory.information.simulation import Batches, Setting, simulate
 from icl_theory.tasks import LinearRegression
-from icl_theory.training import TrainResult, train
+from icl_theory.training import TrainResult
 from icl_theory.truncation import truncate_weights
 from icl_theory.weights import AttentionWeights, checked
 
@@ -39,6 +40,7 @@ PROFILES = {
 }
 WEIGHT_NAMES = ("value", "key", "query", "mlp_in", "mlp_out")
 DIM, TRAINING_SHOTS = 5, 20  # d_x and N of the trained models
+MLP_WIDTH = DIM + 1  # of the models with a linear MLP: square matrices, whose condition numbers are of one order
 LADDER_DEMONSTRATIONS, LADDER_SHOTS, CLIP = 80, 20, 4.0  # N, b and c of every ladder
 PAIRS = 256  # runs in the sandwich of a case's ladder
 
@@ -152,9 +154,17 @@ class Workshop:
     """Makes the cases of one run; trains its ensembles once, on the spot, when a claim first asks for them."""
 
     def __init__(self, profile: Profile, seed: int, progress: Callable[[str, int, int], None] | None = None) -> None:
-        self.profile, self.seed, self._progress = profile, seed, progress
+        self.profile, self.seed = profile, seed
         self.task = LinearRegression(DIM, noise_std=0.5)
-        self.trained: dict[tuple[int, int], TrainResult] = {}
+        self.ensembles = Ensembles(
+            self.task,
+            seed,
+            shots=TRAINING_SHOTS,
+            seeds=max(profile.seeds, profile.population),
+            # Models with an MLP are trained for as many steps as those of one layer.
+            steps=lambda kind: profile.steps[1 if kind.hidden else kind.layers],
+            progress=progress,
+        )
         self._made: dict[tuple[str, int, int], list[Case]] = {}
 
     def _data(self, name: str, kind: str, seed: int, weights: AttentionWeights) -> Case:
@@ -167,27 +177,17 @@ class Workshop:
     def ensemble(self, layers: int, hidden: int = 0) -> TrainResult:
         """The trained ensemble of this run: all seeds of the population, with a linear MLP if `hidden` is its width.
 
-        Every seed has initial weights and prompts of its own, so that the members are independent draws. Models with
-        an MLP are trained for as many steps as those of one layer.
+        Every seed has initial weights and prompts of its own, so that the members are independent draws.
         """
-        if (layers, hidden) not in self.trained:
-            report, what = self._progress, f"{layers} layer{'s' * (layers > 1)}{' with an MLP' * (hidden > 0)}"
+        return self.ensembles.get(Kind(layers, hidden))
 
-            def progress(step: int, total: int, loss: float) -> None:
-                if report is not None:
-                    report(f"training {what}, loss {loss:.3f}", step, total)
+    def close(self) -> None:
+        """Nothing more will be asked for: training that is not finished is broken off."""
+        self.ensembles.close()
 
-            self.trained[layers, hidden] = train(
-                self.task,
-                self.seed,
-                layers=layers,
-                shots=TRAINING_SHOTS,
-                steps=self.profile.steps[1 if hidden else layers],
-                seeds=max(self.profile.seeds, self.profile.population),
-                hidden=hidden,
-                progress=progress,
-            )
-        return self.trained[layers, hidden]
+    def train_ahead(self) -> None:
+        """Begin all the training that a run over every claim needs, the longest first, without waiting for it."""
+        self.ensembles.begin(Kind(3), Kind(3, MLP_WIDTH), Kind(1))
 
     def random(self, layers: int) -> list[Case]:
         """Random weights, one case per seed; the same objects at every call, so that their ladders are shared."""

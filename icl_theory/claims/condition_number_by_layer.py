@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from icl_theory.claims.base import Claim, Control, Verdict
-from icl_theory.claims.cases import DIM, Case, Workshop
+from icl_theory.claims.cases import MLP_WIDTH, Case, Workshop
 from icl_theory.truncation import condition_number
 
 MATRICES = ("value", "key", "query", "mlp_in", "mlp_out")
@@ -13,7 +13,7 @@ MATRICES = ("value", "key", "query", "mlp_in", "mlp_out")
 
 def population(workshop: Workshop) -> list[Case]:
     """Three-layer models with a linear MLP whose matrices are square: condition numbers of one order are compared."""
-    return workshop.population(3, DIM + 1)
+    return workshop.population(3, MLP_WIDTH)
 
 
 def tendency(case: Case, name: str) -> float:

@@ -7,10 +7,10 @@ import numpy as np
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
 from icl_theory.estimate import Estimate
-from icl_theory.information.ladder import Batches, ladder_of
 from icl_theory.information.large_sample import look_information
 from icl_theory.information.rungs import mean_estimate
-from icl_theory.information.simulation import Setting
+from icl_theory.information.simulation import Batches, Setting
+from icl_theory.information.single_rungs import path_saving
 from icl_theory.support import support_dimension
 
 _FLOOR = 1e-24  # ε², far below any direction: the maps are then used as they are, and do not cancel
@@ -20,8 +20,7 @@ _FLOOR = 1e-24  # ε², far below any direction: the maps are then used as they 
 def saved(case: Case) -> Estimate:
     """Gaussian rung minus path-Gaussian rung, paired over runs, with the layers' true maps along their noisy path."""
     setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, _FLOOR)
-    ladder = ladder_of(setting, Batches(setting, case.seed, case.samples), 4.0, 16, "minus")
-    return mean_estimate(ladder.terms["gaussian"] - ladder.terms["path_gaussian"], "unbiased", "nats")
+    return mean_estimate(path_saving(setting, Batches(setting, case.seed, case.samples)), "unbiased", "nats")
 
 
 def predict(case: Case, looks: int | None = None, shots: int = LADDER_SHOTS) -> float:

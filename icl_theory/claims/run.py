@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from icl_theory import _checks, figures
 from icl_theory.claims import all_labels, load_all, package_of
 from icl_theory.claims.base import Claim
 from icl_theory.claims.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, PROFILES, Workshop
-from icl_theory.claims.outcome import Outcome, examine
+from icl_theory.claims.outcome import Outcome, derive, examine
 from icl_theory.claims.outside import told
 from icl_theory.claims.recording import counterexample_file, record
 from icl_theory.report.compare import compare
@@ -48,22 +49,29 @@ class Report:
 
 
 def _examine_all(chosen: list, workshop: Workshop, progress: Progress | None) -> list[Outcome]:
-    outcomes = []
+    """Derivations first: they need no model, so that ensembles can be trained meanwhile."""
+    tell = progress or (lambda text, done, total: None)
+    derived, outcomes = [], []
     for done, claim in enumerate(chosen):
-        if progress is not None:
-            progress(claim.label, done, len(chosen))
-        started = time.perf_counter()
-        outcome = _examine(claim, workshop)
-        outcomes.append(dataclasses.replace(outcome, seconds=time.perf_counter() - started))
-    if progress is not None:
-        progress("all claims examined", len(chosen), len(chosen))
+        if claim.proof is not None:
+            tell(f"derivation of {claim.label}", done, len(chosen))
+        derived.append(_timed(claim, derive))
+    for done, (claim, (proved, before)) in enumerate(zip(chosen, derived, strict=True)):
+        tell(claim.label, done, len(chosen))
+        outcome, seconds = _timed(claim, lambda c, p=proved: examine(c, workshop, z=STANDARD_ERRORS, proved=p))
+        outcomes.append(dataclasses.replace(outcome, seconds=before + seconds))
+    tell("all claims examined", len(chosen), len(chosen))
     return outcomes
 
 
-def _examine(claim: Claim, workshop: Workshop) -> Outcome:
-    """The outcome of one claim. Raises: ValueError naming the package if a claim from outside breaks down."""
+def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
+    """What `work` makes of a claim, and the seconds it took.
+
+    Raises: ValueError naming the package if a claim from outside breaks down.
+    """
+    started = time.perf_counter()
     try:
-        return examine(claim, workshop, z=STANDARD_ERRORS)
+        return work(claim), time.perf_counter() - started
     except Exception as error:  # of our own claims it is passed on; of a foreign one the package must be named
         package = package_of(claim.label)
         if package is None:
@@ -133,8 +141,11 @@ def verify(
     seed = _checks.integer("seed", seed, 0, 2**31 - 1, "pass a whole number")
     directory = None if out is None else prepare_directory(out, overwrite)
     started = time.perf_counter()
-    workshop = Workshop(PROFILES[profile], seed, progress)
-    outcomes = _examine_all(chosen, workshop, progress)
+    with closing(Workshop(PROFILES[profile], seed, progress)) as workshop:
+        if claims is None:
+            workshop.train_ahead()
+        outcomes = _examine_all(chosen, workshop, progress)
+        sweep = [] if directory is None else _sweep(workshop, progress)
     records = {
         "format": FORMAT,
         "environment": environment(),
@@ -142,7 +153,7 @@ def verify(
         "seed": seed,
         "standard_errors": STANDARD_ERRORS,
         "claims": [record(outcome) for outcome in outcomes],
-        "sweep": [] if directory is None else _sweep(workshop, progress),
+        "sweep": sweep,
     }
     records["seconds"] = time.perf_counter() - started
     records = plain(records)

@@ -6,8 +6,8 @@ import numpy as np
 
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
-from icl_theory.information.ladder import divergences
 from icl_theory.information.simulation import Batches, Setting
+from icl_theory.information.single_rungs import divergences
 from icl_theory.truncation import truncate_weights
 from icl_theory.weights import AttentionWeights
 

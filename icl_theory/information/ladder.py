@@ -10,22 +10,26 @@ from icl_theory import _checks
 from icl_theory._numerics import generator
 from icl_theory.estimate import Estimate, generalization_bound
 from icl_theory.information.chain import chain_divergence
-from icl_theory.information.channel import covariance_root
 from icl_theory.information.ends import ends
 from icl_theory.information.losses import empirical_loss, loss_range, population_loss
 from icl_theory.information.path import path_divergences
-from icl_theory.information.rungs import RUNGS, Collected, layer_terms, mean_estimate, rung_information
+from icl_theory.information.rungs import (
+    RUNGS,
+    Collected,
+    layer_terms,
+    mean_estimate,
+    reference_of,
+    rung_information,
+    singular,
+)
 from icl_theory.information.sandwich import Sandwich
 from icl_theory.information.simulation import (
     Batches,
     Draws,
-    Runs,
     Setting,
-    gaussian_moment_covariance,
     simulate,
 )
 from icl_theory.risk import READOUTS
-from icl_theory.support import symmetric_coordinates
 from icl_theory.tasks import LinearRegression
 from icl_theory.trajectory import implied_weights
 from icl_theory.weights import AttentionWeights, checked
@@ -61,44 +65,15 @@ class BoundLadder:
     """
 
 
-def _singular(runs: Runs, setting: Setting) -> str:
-    """Why every bound with a density on the support is infinite, or an empty string."""
-    if setting.floor > 0:
-        return ""
-    for index, layer in enumerate(runs.layers):
-        if setting.demonstrations - 1 < layer.dimension:
-            return (
-                f"N - 1 = {setting.demonstrations - 1} is below d_S = {layer.dimension} in layer {index}: "
-                "C_t is singular on its support and its null space depends on the sample; a noise floor cures it"
-            )
-    return ""
-
-
-def divergences(setting: Setting, batches: Iterable[Draws]) -> np.ndarray:
-    """Σ_t KL(N(G_t, C_t) || prior_t) of every run, in nats, shape (runs,): what the Gaussian rung is the mean of.
-
-    Raises: ValueError where C_t is singular on its support, saying why.
-    """
-    collected = _collect(setting, batches, None, with_sandwich=False)
-    if collected.reason:
-        raise _checks.refuse("demonstrations", collected.reason, "N - 1 ≥ d_S", "use more of them or a floor")
-    return np.sum([layer["divergence"] for layer in collected.merged()], axis=0)
-
-
-def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None, *, with_sandwich: bool = True) -> Collected:
+def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> Collected:
     """Run all batches: terms per layer, losses, the sandwich (from the first batch), dimensions, reason."""
-    basis = setting.basis
-    inner = basis.T @ setting.covariance @ basis
-    spread = gaussian_moment_covariance(inner) / setting.shots
-    reference = symmetric_coordinates(inner), covariance_root(spread)
-    result = Collected()
+    reference, result = reference_of(setting), Collected()
     for draws in batches:
         runs = simulate(setting, draws)
         if not result.dimensions:
             result.dimensions = [layer.dimension for layer in runs.layers]
-            result.reason = _singular(runs, setting)
-            if with_sandwich:
-                result.ends = ends(runs, setting, reference, pairs, result.reason)
+            result.reason = singular(runs, setting)
+            result.ends = ends(runs, setting, reference, pairs, result.reason)
         if not result.reason:
             result.add([layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)])
             by_layer = path_divergences(runs, setting, reference)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from icl_theory.estimate import Estimate
-from icl_theory.information.channel import log_determinant, whitening, with_floor
+from icl_theory.information.channel import covariance_root, log_determinant, whitening, with_floor
 from icl_theory.information.ends import Ends
 from icl_theory.information.sandwich import Sandwich
-from icl_theory.information.simulation import Layer, Runs, Setting
+from icl_theory.information.simulation import Layer, Runs, Setting, gaussian_moment_covariance
+from icl_theory.support import symmetric_coordinates
 
 RUNGS = (
     "individual_sample",
@@ -30,6 +31,26 @@ _ISOTROPIC = ("isotropic", "isotropic_zero", "theorem_2_repaired")
 
 
 Reference = tuple[np.ndarray, np.ndarray]  # mean and covariance root of the prior, in symmetric coordinates
+
+
+def reference_of(setting: Setting) -> Reference:
+    """Mean and covariance root of the prior: svec Σ_w and Cov svec(h hᵀ) / b."""
+    basis = setting.basis
+    inner = basis.T @ setting.covariance @ basis
+    return symmetric_coordinates(inner), covariance_root(gaussian_moment_covariance(inner) / setting.shots)
+
+
+def singular(runs: Runs, setting: Setting) -> str:
+    """Why every bound with a density on the support is infinite, or an empty string."""
+    if setting.floor > 0:
+        return ""
+    for index, layer in enumerate(runs.layers):
+        if setting.demonstrations - 1 < layer.dimension:
+            return (
+                f"N - 1 = {setting.demonstrations - 1} is below d_S = {layer.dimension} in layer {index}: "
+                "C_t is singular on its support and its null space depends on the sample; a noise floor cures it"
+            )
+    return ""
 
 
 def _apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
