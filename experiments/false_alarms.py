@@ -1,30 +1,27 @@
 """How often does the ledger err? False alarms on true statements and misses on spoilt ones, over many seeds.
 
-python experiments/false_alarms.py --out runs/false_alarms --seeds 20 --untrained
-python experiments/false_alarms.py --out runs/false_alarms --seeds 40 --untrained   # goes on where it stopped
+python experiments/false_alarms.py --seeds 20 --untrained                    # a look: no training
+python experiments/false_alarms.py --seeds 340 --runs 1000 200 --jobs 2      # the whole campaign, an hour or two
 
-One line of `campaign.jsonl` per seed and claim, written as soon as it is known; a run that was broken off goes on
-after the last whole line. What a claim should say is its verdict under the first seed, if that is a decision; what a
-control should say is written in the claim.
-
-* false alarm: a case of a claim that should hold, or a control that should hold, comes out as FAILS;
-* miss: a claim that should fail, or a control that should fail, does not;
-* undecided: INCONCLUSIVE or NONFINITE, which is neither.
-
-A control that had no case (OUTSIDE), as those on trained models with --untrained, is not counted.
-
-Intervals are Clopper and Pearson's at 95 %.
+One line of `campaign.jsonl` per seed and claim; a run that was broken off goes on after the last whole line. What a
+claim should say is its verdict under the first seed, if that is a decision; what a control should say is written in
+the claim; `error_rates.py` counts. With --runs a claim is left alone once it has been checked that often (the first
+number for exact, the second for statistical claims) and under ten seeds; what counts are the cases of a statement that
+should hold, the verdict and the controls of one that should not.
 """
 
 import argparse
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import closing
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import binomtest
+from error_rates import summary, table
 
 from icl_theory.claims import load_all
 from icl_theory.claims.base import Claim
@@ -34,7 +31,7 @@ from icl_theory.report.console import LiveProgress
 from icl_theory.report.records import plain, write_json
 
 FORMAT = 1
-UNDECIDED = ("INCONCLUSIVE", "NONFINITE")
+FEWEST_SEEDS = 10  # of every claim
 
 
 class Untrained(Workshop):
@@ -82,108 +79,95 @@ def read(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
     return lines
 
 
+def examined(claims: list[Claim], seed: int, setting: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The lines of one seed; a claim without a case has none."""
+    with closing((Untrained if setting["untrained"] else Workshop)(PROFILES[setting["profile"]], seed)) as workshop:
+        for claim in claims:
+            if claim.cases(workshop):
+                yield plain(line(examine(claim, workshop), seed))
+
+
+def examined_elsewhere(labels: list[str], seed: int, setting: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same for a process of its own."""
+    return list(examined(load_all(labels), seed, setting))
+
+
+def checks(row: dict[str, Any]) -> int:
+    """How often a line has checked its statement: its cases, or the verdict and controls of one that fails."""
+    if row["verdict"] == "FAILS":
+        return 1 + len(row["controls"])
+    return 1 if row["population"] or row["relation"] == "exists" else sum(row["cases"].values())
+
+
+class Register:
+    """All lines of a campaign: kept in a file, and counted."""
+
+    def __init__(self, path: Path, setting: dict[str, Any]) -> None:
+        self._path, self.lines = path, read(path, setting)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Keep a line."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        self.lines.append(row)
+
+    def left(self, claims: list[Claim], seed: int, runs: tuple[int, int] | None) -> list[Claim]:
+        """Claims to be examined under that seed: not yet done, and short of checks."""
+        rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in self.lines:
+            rows[row["claim"]].append(row)
+
+        def short(label: str) -> bool:
+            found = rows[label]
+            if runs is None or len(found) < FEWEST_SEEDS:
+                return True
+            return sum(map(checks, found)) < runs[any(row["statistical"] for row in found)]
+
+        return [c for c in claims if all(row["seed"] != seed for row in rows[c.label]) and short(c.label)]
+
+
 def campaign(
-    path: Path, claims: list[Claim], seeds: Iterable[int], *, profile: str, untrained: bool, progress: Any = None
+    path: Path,
+    claims: list[Claim],
+    seeds: Iterable[int],
+    *,
+    profile: str,
+    untrained: bool,
+    runs: tuple[int, int] | None = None,
+    jobs: int = 1,
+    progress: Any = None,
 ) -> list[dict[str, Any]]:
-    """Examine every claim under every seed that `path` does not hold yet; all lines, old and new."""
-    lines = read(path, {"format": FORMAT, "profile": profile, "untrained": untrained})
-    done = {(row["seed"], row["claim"]) for row in lines}
-    seeds = list(seeds)
-    with path.open("a", encoding="utf-8") as file:
+    """Examine the claims under every seed that `path` does not hold yet; all lines, old and new.
+
+    `runs`: checks after which an exact and a statistical claim is left alone. `jobs`: processes, one seed each.
+    """
+    setting, seeds = {"format": FORMAT, "profile": profile, "untrained": untrained}, list(seeds)
+    register, tell = Register(path, setting), progress or (lambda text, done, total: None)
+    if jobs == 1:
         for number, seed in enumerate(seeds):
-            left = [claim for claim in claims if (seed, claim.label) not in done]
-            workshop = (Untrained if untrained else Workshop)(PROFILES[profile], seed)
-            for claim in left:
-                if progress is not None:
-                    progress(f"seed {seed}: {claim.label}", number, len(seeds))
-                if not claim.cases(workshop):
-                    continue
-                row = plain(line(examine(claim, workshop), seed))
-                file.write(json.dumps(row) + "\n")
-                file.flush()
-                lines.append(row)
-    return lines
+            for row in examined(register.left(claims, seed, runs), seed, setting):
+                register.add(row)
+                tell(f"seed {seed}: {row['claim']}", number, len(seeds))
+        return register.lines
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        working: set[Future[list[dict[str, Any]]]] = set()
+        for number, seed in enumerate(seeds):
+            if left := [claim.label for claim in register.left(claims, seed, runs)]:
+                working.add(pool.submit(examined_elsewhere, left, seed, setting))
+            tell(f"seed {seed}: {len(left)} claims", number, len(seeds))
+            working = _collect(register, working, jobs)
+        _collect(register, working, 1)
+    return register.lines
 
 
-def rate(errors: int, runs: int) -> dict[str, Any]:
-    """An error rate with its Clopper-Pearson interval at 95 %; nothing known without runs."""
-    if runs == 0:
-        return {"errors": 0, "runs": 0, "rate": None, "interval": None}
-    interval = binomtest(errors, runs).proportion_ci(0.95, method="exact")
-    return {"errors": errors, "runs": runs, "rate": errors / runs, "interval": [interval.low, interval.high]}
-
-
-def tally(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """False alarms, misses and undecided checks of one claim, from its lines; the first seed is the reference."""
-    reference = min(rows, key=lambda row: row["seed"])
-    rows = [row | {"controls": [c for c in row["controls"] if c[1] != "OUTSIDE"]} for row in rows]
-    # Of a population the seeds decide together: one check, whatever they show one by one.
-    rows = [row | ({"cases": {row["verdict"]: 1}} if row.get("population") else {}) for row in rows]
-    alarms = alarm_runs = misses = miss_runs = undecided = checks = 0
-    for row in rows:
-        total = sum(row["cases"].values())
-        checks += total + len(row["controls"])
-        undecided += sum(row["cases"].get(name, 0) for name in UNDECIDED)
-        undecided += sum(verdict in UNDECIDED for _, verdict, _ in row["controls"])
-        if reference["verdict"] in UNDECIDED:
-            pass
-        elif reference["verdict"] == "FAILS":
-            misses, miss_runs = misses + (row["verdict"] != "FAILS"), miss_runs + 1
-        elif row["relation"] == "exists":
-            # One case is enough for such a statement, so it is judged as a whole.
-            alarms, alarm_runs = alarms + (row["verdict"] == "FAILS"), alarm_runs + 1
-        else:
-            alarms, alarm_runs = alarms + row["cases"].get("FAILS", 0), alarm_runs + total
-        for _, verdict, expected in row["controls"]:
-            if expected == "FAILS":
-                misses, miss_runs = misses + (verdict != "FAILS"), miss_runs + 1
-            else:
-                alarms, alarm_runs = alarms + (verdict == "FAILS"), alarm_runs + 1
-    return {
-        "claim": reference["claim"],
-        "verdict": reference["verdict"],
-        "verdicts": dict(Counter(row["verdict"] for row in rows)),
-        "statistical": any(row["statistical"] for row in rows),
-        "seeds": len(rows),
-        "false_alarms": rate(alarms, alarm_runs),
-        "misses": rate(misses, miss_runs),
-        "undecided": rate(undecided, checks),
-        "unproved": sum(row["proved"] is False for row in rows),
-    }
-
-
-def summary(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    """Every claim's tally in the order of the file, and the totals of exact and of statistical claims."""
-    by_claim: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in lines:
-        by_claim[row["claim"]].append(row)
-    tallies = [tally(rows) for rows in by_claim.values()]
-    totals = {}
-    for kind, statistical in (("exact", False), ("statistical", True)):
-        chosen = [t for t in tallies if t["statistical"] == statistical]
-        totals[kind] = {
-            name: rate(sum(t[name]["errors"] for t in chosen), sum(t[name]["runs"] for t in chosen))
-            for name in ("false_alarms", "misses", "undecided")
-        } | {"claims": len(chosen)}
-    return {"claims": tallies, "totals": totals}
-
-
-def _cell(found: dict[str, Any]) -> str:
-    if found["interval"] is None:
-        return f"{'-':>24}"
-    return f"{found['errors']:>5}/{found['runs']:<6} ≤ {found['interval'][1]:8.2%}"
-
-
-def table(document: dict[str, Any]) -> str:
-    """Errors over runs, with the upper end of the interval."""
-    rows = [f"{'claim':30}{'verdict':10}{'seeds':>6}  {'false alarms':24}  {'misses':24}  {'undecided':24}"]
-    for found in document["claims"]:
-        cells = "  ".join(_cell(found[name]) for name in ("false_alarms", "misses", "undecided"))
-        rows.append(f"{found['claim']:30}{found['verdict']:10}{found['seeds']:>6}  {cells}")
-    for kind, found in document["totals"].items():
-        cells = "  ".join(_cell(found[name]) for name in ("false_alarms", "misses", "undecided"))
-        rows.append(f"{'all ' + kind:40}{found['claims']:>6}  {cells}")
-    return "\n".join(rows)
+def _collect(register: Register, working: set[Future], most: int) -> set[Future]:
+    """Keep what is finished, and wait until fewer than `most` are at work."""
+    while len(working) >= most:
+        done, working = wait(working, return_when=FIRST_COMPLETED)
+        for future in done:
+            for row in future.result():
+                register.add(row)
+    return working
 
 
 def main() -> int:
@@ -193,6 +177,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20, help="seeds 0, 1, ... up to this number")
     parser.add_argument("--claims", nargs="*", help="labels; all if left out")
     parser.add_argument("--profile", choices=tuple(PROFILES), default="quick")
+    parser.add_argument("--runs", type=int, nargs=2, help="checks of an exact and of a statistical claim; all seeds")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, one seed each")
     parser.add_argument("--untrained", action="store_true", help="random and constructed weights only: no training")
     arguments = parser.parse_args()
     try:
@@ -204,6 +190,8 @@ def main() -> int:
                 range(arguments.seeds),
                 profile=arguments.profile,
                 untrained=arguments.untrained,
+                runs=None if arguments.runs is None else tuple(arguments.runs),
+                jobs=arguments.jobs,
                 progress=progress,
             )
     except ValueError as error:

@@ -1,22 +1,15 @@
 """The campaign of experiments/false_alarms.py: counting by hand, going on after a break, and a small real one."""
 
-import importlib.util
 import json
-from pathlib import Path
 
+import error_rates
+import false_alarms
 import pytest
 from scipy.stats import beta
 
 from icl_theory.claims import LABELS, load_all
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.outcome import examine
-
-PATH = Path(__file__).parent.parent / "experiments" / "false_alarms.py"
-SPEC = importlib.util.spec_from_file_location("false_alarms", PATH)
-assert SPEC is not None
-assert SPEC.loader is not None
-false_alarms = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(false_alarms)
 
 
 def row(seed, verdict="HOLDS", cases=None, controls=(), **changes):
@@ -31,7 +24,7 @@ def test_errors_counted_by_hand():
         row(1, cases={"HOLDS": 4}, controls=[good, ("sound", "HOLDS", "HOLDS"), ("no case", "OUTSIDE", "FAILS")]),
         row(2, cases={"HOLDS": 3, "INCONCLUSIVE": 1}, controls=[good, ("sound", "FAILS", "HOLDS")], proved=False),
     ]
-    found = false_alarms.tally(rows)
+    found = error_rates.tally(rows)
     assert found["verdict"] == "HOLDS"
     assert (found["false_alarms"]["errors"], found["false_alarms"]["runs"]) == (2, 14)
     assert (found["misses"]["errors"], found["misses"]["runs"]) == (1, 3)
@@ -41,28 +34,28 @@ def test_errors_counted_by_hand():
 
 
 def test_a_false_statement_is_missed_when_it_holds():
-    found = false_alarms.tally([row(0, "FAILS", {"FAILS": 1, "HOLDS": 9}), row(1, "HOLDS"), row(2, "FAILS")])
+    found = error_rates.tally([row(0, "FAILS", {"FAILS": 1, "HOLDS": 9}), row(1, "HOLDS"), row(2, "FAILS")])
     assert (found["misses"]["errors"], found["misses"]["runs"]) == (1, 3)
     assert found["false_alarms"]["interval"] is None
 
 
 def test_nothing_is_counted_where_the_reference_did_not_decide():
-    found = false_alarms.tally([row(0, "INCONCLUSIVE"), row(1, "FAILS")])
+    found = error_rates.tally([row(0, "INCONCLUSIVE"), row(1, "FAILS")])
     assert (found["false_alarms"]["runs"], found["misses"]["runs"]) == (0, 0)
     assert found["undecided"]["errors"] == 1
 
 
 def test_totals_keep_exact_and_statistical_claims_apart():
     lines = [row(0), row(1, "FAILS"), row(0, claim="s", statistical=True)]
-    totals = false_alarms.summary(lines)["totals"]
+    totals = error_rates.summary(lines)["totals"]
     assert (totals["exact"]["false_alarms"]["errors"], totals["exact"]["false_alarms"]["runs"]) == (1, 2)
     assert (totals["statistical"]["claims"], totals["statistical"]["false_alarms"]["errors"]) == (1, 0)
-    assert "all exact" in false_alarms.table(false_alarms.summary(lines))
+    assert "all exact" in error_rates.table(error_rates.summary(lines))
 
 
 @pytest.mark.parametrize(("errors", "runs"), [(0, 1000), (1, 200), (7, 7), (3, 40)])
 def test_clopper_pearson_against_beta_quantiles(errors, runs):
-    found = false_alarms.rate(errors, runs)
+    found = error_rates.rate(errors, runs)
     low = beta.ppf(0.025, errors, runs - errors + 1) if errors else 0.0
     high = beta.ppf(0.975, errors + 1, runs - errors) if errors < runs else 1.0
     assert found["interval"] == pytest.approx([low, high], abs=1e-12)
@@ -100,7 +93,35 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path, counted):
     assert calls == [(1, "second"), (2, "first"), (2, "second")]
     assert again[:4] == first
     assert [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]] == again
-    assert false_alarms.summary(again)["claims"][0]["false_alarms"]["runs"] == 12
+    assert error_rates.summary(again)["claims"][0]["false_alarms"]["runs"] == 12
+
+
+def test_a_claim_is_left_alone_once_it_has_been_checked_often_enough(tmp_path, counted, monkeypatch):
+    calls, claims = counted
+    monkeypatch.setattr(false_alarms, "FEWEST_SEEDS", 2)
+    options = {"profile": "quick", "untrained": True, "runs": (10, 1)}
+    false_alarms.campaign(tmp_path / "c.jsonl", claims, range(8), **options)
+    assert calls == [(seed, name) for seed in range(3) for name in ("first", "second")]  # four cases a seed
+
+
+def test_what_counts_as_a_check():
+    controls = [("spoilt", "FAILS", "FAILS"), ("sound", "HOLDS", "HOLDS")]
+    cases = {"HOLDS": 3, "OUTSIDE": 1}
+    assert false_alarms.checks(row(0, cases=cases, controls=controls, population=False)) == 4
+    assert false_alarms.checks(row(0, cases=cases, controls=controls, population=True)) == 1
+    assert false_alarms.checks(row(0, cases=cases, population=False, relation="exists")) == 1
+    assert false_alarms.checks(row(0, "FAILS", cases=cases, controls=controls, population=True)) == 3
+
+
+def test_processes_find_what_one_finds(tmp_path):
+    options = {"profile": "quick", "untrained": True}
+    claims = load_all(["lemma_1", "theorem_1_printed", "trained_to_optimum"])
+    one = false_alarms.campaign(tmp_path / "one.jsonl", claims, range(2), **options)
+    two = false_alarms.campaign(tmp_path / "two.jsonl", claims, range(2), jobs=2, **options)
+    assert sorted(one, key=str) == sorted(two, key=str)
+    assert [(row["seed"], row["claim"]) for row in one] == [
+        (seed, name) for seed in range(2) for name in ("lemma_1", "theorem_1_printed")
+    ]
 
 
 def test_another_campaign_is_not_mixed_in(tmp_path, counted):
@@ -125,7 +146,7 @@ def test_no_false_alarm_and_no_miss_of_the_exact_claims(tmp_path):
     """Three seeds of every claim that needs no training; 20 seeds and more are for the script."""
     claims = load_all(LABELS)
     lines = false_alarms.campaign(tmp_path / "c.jsonl", claims, range(100, 103), profile="quick", untrained=True)
-    exact = false_alarms.summary(lines)["totals"]["exact"]
+    exact = error_rates.summary(lines)["totals"]["exact"]
     assert exact["claims"] > 40
     assert exact["false_alarms"]["runs"] > 1000
     assert (exact["false_alarms"]["errors"], exact["misses"]["errors"], exact["undecided"]["errors"]) == (0, 0, 0)

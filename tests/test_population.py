@@ -2,15 +2,15 @@
 
 import csv
 import dataclasses
-import importlib.util
 import io
 import itertools
 import json
 import math
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 
+import error_rates
+import false_alarms
 import numpy as np
 import pytest
 from helpers import refusal
@@ -29,14 +29,6 @@ from icl_theory.report.records import plain
 from icl_theory.report.sheet import sheet
 from icl_theory.report.spreadsheet import table
 from icl_theory.report.terminal import evidence_text
-
-SPEC = importlib.util.spec_from_file_location(
-    "false_alarms", Path(__file__).parents[1] / "experiments" / "false_alarms.py"
-)
-assert SPEC is not None
-assert SPEC.loader is not None
-false_alarms = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(false_alarms)
 
 STUDENT_3 = 10.214531852407  # of three degrees of freedom, exceeded with a chance of 0.001
 
@@ -234,7 +226,7 @@ def test_the_campaign_judges_a_population_as_a_whole():
         | {"proved": None, "cases": {"HOLDS": 9, "FAILS": 2, "INCONCLUSIVE": 1}, "controls": []}
         for s, v in enumerate(("HOLDS", "HOLDS", "FAILS", "INCONCLUSIVE"))
     ]
-    found = false_alarms.tally(rows)
+    found = error_rates.tally(rows)
     assert (found["false_alarms"]["errors"], found["false_alarms"]["runs"]) == (1, 4)
     assert (found["undecided"]["errors"], found["undecided"]["runs"]) == (1, 4)
     line = false_alarms.line(outcome([1.0, 1.1]), 0)
