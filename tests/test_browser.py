@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from browser import REASON, Browser, find_browser
-from ledger import CLAIMS, VERDICTS, document
+from ledger import CLAIMS, SHELVES, VERDICTS, document
 from schema import problems
 from test_figures import sweep
 from test_recording import SCHEMA
@@ -114,6 +114,12 @@ def test_filters_show_what_they_say(opened: Browser) -> None:
     assert opened.evaluate(SHOWN) == everything
     assert opened.evaluate("location.hash") == ""
     assert opened.evaluate("document.querySelector('#show-all').disabled") is True
+    opened.evaluate("document.querySelector('[data-value=related]').click()")
+    assert opened.evaluate(SHOWN) == [c.label for c, s in zip(CLAIMS, SHELVES, strict=True) if s == "related"]
+    assert opened.evaluate("[...document.querySelectorAll('tbody.shelf')].map((s) => s.hidden)") == [True, False, True]
+    assert opened.evaluate("location.hash") == "#shelf=related"
+    opened.evaluate("document.querySelector('#show-all').click()")
+    assert opened.evaluate("[...document.querySelectorAll('tbody.shelf')].some((s) => s.hidden)") is False
     assert opened.complaints() == []
 
 

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 import pytest
-from ledger import CLAIMS, HOSTILE, VERDICTS, document
+from ledger import CLAIMS, HOSTILE, SHELVES, VERDICTS, document
 from test_figures import sweep
 
 from icl_theory.report.compare import compare
@@ -73,9 +73,11 @@ def test_every_claim_is_on_the_page_once_in_order(read: Reader) -> None:
     assert [found["id"] for found, _ in articles] == [claim.label for claim in CLAIMS]
     assert [found["data-verdict"] for found, _ in articles] == [str(verdict) for verdict in VERDICTS]
     rows = [found for found, _ in read.all("tr") if "data-verdict" in found]
-    assert [(row["data-verdict"], row["data-origin"]) for row in rows] == [
-        (found["data-verdict"], found["data-origin"]) for found, _ in articles
-    ]
+    names = ("data-verdict", "data-origin", "data-shelf")
+    assert [[row[name] for name in names] for row in rows] == [[found[name] for name in names] for found, _ in articles]
+    assert [row["data-shelf"] for row in rows] == list(SHELVES)
+    headings = [words for found, words in read.all("th") if found.get("scope") == "rowgroup"]
+    assert [words.split(" ")[0] for words in headings] == ["The", "Related", "Claims"]
     assert [text for _, text in read.all("h3")] == [title(claim.label) for claim in CLAIMS]
 
 

@@ -1,4 +1,4 @@
-"""Every statement under test, one file each, in the paper's order (Y: arXiv:2406.03768v2) and then the new ones.
+"""Every statement under test, one file each, on two shelves: the paper (Y: arXiv:2406.03768v2) and related results.
 
 `LABELS` can be read without importing jax; `load` brings in one claim. Installed packages can add claims of their own,
 see `icl_theory.claims.outside`; they follow ours, and nothing of them is imported before they are asked for.
@@ -14,7 +14,7 @@ from icl_theory import _checks
 if TYPE_CHECKING:
     from icl_theory.claims.base import Claim
 
-LABELS = (
+PAPER = (
     "mask_matrix",
     "mask_softmax",
     "dual_form",
@@ -28,7 +28,6 @@ LABELS = (
     "remark_2",
     "remark_3",
     "softmax_kernel",
-    "softmax_random_features",
     "softmax_rank",
     "mlp_linear",
     "mlp_relu",
@@ -101,11 +100,13 @@ LABELS = (
     "truncation_isotropic",
     "truncation_trap",
     "universality",
-    "supersample_guarantee",
     "large_sample",
     "path_depth",
     "shared_subsets",
     "readout_sign",
+)
+"""The paper's statements in its order, each with its repairs and with what is new about it."""
+RELATED = (
     "gradient_descent_construction",
     "gd_plus_plus_construction",
     "one_layer_optimum",
@@ -114,8 +115,12 @@ LABELS = (
     "trained_descends",
     "trained_gd_plus_plus",
     "least_squares",
+    "softmax_random_features",
     "individual_sample",
+    "supersample_guarantee",
 )
+"""Results of others that the paper, or an answer to it, stands on."""
+LABELS = (*PAPER, *RELATED)
 
 
 def all_labels() -> tuple[str, ...]:
@@ -136,6 +141,11 @@ def package_of(label: str) -> str | None:
 
     found = outside.claims().get(label)
     return None if found is None else found.package
+
+
+def shelf_of(label: str) -> str:
+    """Where a claim stands: "paper", "related", or "outside" for one of another package."""
+    return "paper" if label in PAPER else "related" if label in RELATED else "outside"
 
 
 def require_known(labels: Iterable[str]) -> None:

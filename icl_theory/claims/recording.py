@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from icl_theory.claims import package_of
+from icl_theory.claims import package_of, shelf_of
 from icl_theory.claims.base import BROKEN, UNATTAINABLE, Assumption, Claim, Evidence
 from icl_theory.claims.outcome import Outcome
 from icl_theory.report.records import plain
@@ -18,6 +18,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
     return {
         "label": claim.label,
         "package": package_of(claim.label),
+        "shelf": shelf_of(claim.label),
         "statement": claim.statement,
         "printed": claim.printed,
         "source": claim.source,

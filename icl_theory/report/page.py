@@ -16,7 +16,7 @@ from icl_theory.report.markup import Markup, joined, tag
 from icl_theory.report.mathml import sentence
 from icl_theory.report.plots import key
 from icl_theory.report.records import number
-from icl_theory.report.sheet import ORIGINS, VERDICT_SIGNS, finding, proof_words, sheet, title, verdict_badge
+from icl_theory.report.sheet import ORIGINS, SHELVES, VERDICT_SIGNS, finding, proof_words, sheet, title, verdict_badge
 from icl_theory.report.sweep_section import sweep_section
 
 _VERSIONS = {"icl_theory": "icl_theory version", "devices": "number of devices"}
@@ -120,11 +120,23 @@ def _ledger(claims: Sequence[dict[str, Any]]) -> Markup:
     names = [name or tag("span", "number", class_="unseen") for name in heads]
     # The roles say once more what the elements say: on a phone the rows are laid out as blocks, which hides it.
     head = tag("tr", *(tag("th", name, scope="col", role="columnheader") for name in names), role="row")
-    rows = tag("tbody", *(_row(claim, place) for place, claim in enumerate(claims, 1)), role="rowgroup")
-    caption = tag("caption", "All statements, in the paper's order", class_="unseen")
-    table = tag("table", caption, tag("thead", head, role="rowgroup"), rows, role="table")
+    caption = tag("caption", "All statements, shelf by shelf", class_="unseen")
+    placed = list(enumerate(claims, 1))
+    bodies = [
+        _shelf(words, [(place, claim) for place, claim in placed if claim["shelf"] == name])
+        for name, (_, words) in SHELVES.items()
+    ]
+    table = tag("table", caption, tag("thead", head, role="rowgroup"), *bodies, role="table")
     heading = tag("h2", "All statements")
     return tag("section", heading, _filters(claims), table, id="all-statements", class_="ledger", tabindex="-1")
+
+
+def _shelf(words: str, placed: Sequence[tuple[int, dict[str, Any]]]) -> Markup | None:
+    """A heading and the rows below it; nothing for an empty shelf."""
+    if not placed:
+        return None
+    heading = tag("tr", tag("th", words, colspan="5", scope="rowgroup", role="rowheader"), role="row", class_="heading")
+    return tag("tbody", heading, *(_row(claim, place) for place, claim in placed), role="rowgroup", class_="shelf")
 
 
 def _row(claim: dict[str, Any], place: int) -> Markup:
@@ -144,6 +156,7 @@ def _row(claim: dict[str, Any], place: int) -> Markup:
         role="row",
         data_verdict=claim["verdict"],
         data_origin=claim["printed"],
+        data_shelf=claim["shelf"],
     )
 
 
@@ -151,9 +164,11 @@ def _filters(claims: Sequence[dict[str, Any]]) -> Markup:
     """Buttons that hide and show; they work by the script, and without it they are not shown."""
     verdicts = Counter(claim["verdict"] for claim in claims)
     origins = Counter(claim["printed"] for claim in claims)
+    shelves = Counter(claim["shelf"] for claim in claims)
     groups = (
         ("verdict", [(name, words, verdicts[name]) for name, (_, words) in VERDICT_SIGNS.items() if verdicts[name]]),
         ("origin", [(name, words, origins[name]) for name, words in ORIGINS.items() if origins[name]]),
+        ("shelf", [(name, words, shelves[name]) for name, (words, _) in SHELVES.items() if shelves[name]]),
     )
     sets = [
         tag("fieldset", tag("legend", kind), *(_button(kind, *option) for option in options))

@@ -22,6 +22,12 @@ VERDICT_SIGNS = {
 }
 """Sign and words of a verdict; colour only repeats them."""
 ORIGINS = {"printed": "as printed", "repaired": "repaired", "new": "new"}
+SHELVES = {
+    "paper": ("the paper", "The paper's statements, in its order, with their repairs and what is new about them"),
+    "related": ("related results", "Related results that the paper, or an answer to it, stands on"),
+    "outside": ("other packages", "Claims of other packages"),
+}
+"""Words of a shelf for a button, and for the heading above its statements."""
 _NAMES = {"mlp": "MLP", "gd": "GD", "relu": "ReLU"}
 _MATRICES = {"value": "W_V", "key": "W_K", "query": "W_Q"}
 
@@ -68,6 +74,7 @@ def sheet(claim: dict[str, Any], place: int, z: float) -> Markup:
         id=claim["label"],
         data_verdict=claim["verdict"],
         data_origin=claim["printed"],
+        data_shelf=claim["shelf"],
         aria_labelledby=f"{claim['label']}.title",
     )
 

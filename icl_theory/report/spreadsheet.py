@@ -11,6 +11,7 @@ VERDICTS = ("HOLDS", "FAILS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE")
 COLUMNS = (
     "label",
     "package",
+    "shelf",
     "printed",
     "relation",
     "verdict",
@@ -66,7 +67,7 @@ def worst(claim: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _row(claim: dict[str, Any]) -> dict[str, Any]:
-    names = ("label", "package", "printed", "relation", "verdict", "informative", "sound", "proved", "seconds")
+    names = ("label", "package", "shelf", "printed", "relation", "verdict", "informative", "sound", "proved", "seconds")
     row = {name: claim[name] for name in (*names, "source", "statement")}
     row |= {verdict.lower(): claim["cases"].get(verdict, 0) for verdict in VERDICTS}
     row |= {"cases": len(claim["evidence"]), "counterexamples": len(claim["counterexamples"])}

@@ -21,6 +21,7 @@ COLOURS = {
     "NONFINITE": "bold magenta",
 }
 """Colour of a verdict; the word itself always stands beside it."""
+_SHELVES = {"related": "related results", "outside": "claims of other packages"}  # that follow those of the paper
 NARROW = 100
 """Below this width the small columns are folded into one."""
 _HEADS = {
@@ -128,7 +129,11 @@ def claims_table(records: dict[str, Any], width: int = 120) -> Table:
     table.add_column("evidence", width=max(12, room - words), overflow="fold")
     table.add_column("controls\ncaught", width=9, no_wrap=True)
     table.add_column("infor-\nmative", width=6, no_wrap=True)
+    shelf = "paper"
     for claim in records["claims"]:
+        if claim["shelf"] != shelf:
+            shelf = claim["shelf"]
+            table.add_row(Text(_SHELVES[shelf], "underline"))
         package = f" ({claim['package']})" if claim.get("package") else ""
         statement = Text.assemble((claim["label"], "bold"), package, "\n", claim["statement"])
         informative = {True: "yes", False: "no", None: "-"}[claim["informative"]]

@@ -1,8 +1,8 @@
 "use strict";
-// Filters by verdict and origin. The state stands in the address behind the #, so that a view can be kept and sent.
+// Filters by verdict, origin and shelf. The state stands in the address behind the #, so that a view can be kept and sent.
 (() => {
-  const kinds = ["verdict", "origin"];
-  const chosen = { verdict: new Set(), origin: new Set() };
+  const kinds = ["verdict", "origin", "shelf"];
+  const chosen = Object.fromEntries(kinds.map((kind) => [kind, new Set()]));
   const buttons = [...document.querySelectorAll("button[data-kind]")];
   const items = [...document.querySelectorAll("[data-verdict]")];
   const showAll = document.getElementById("show-all");
@@ -12,6 +12,10 @@
 
   function show() {
     for (const item of items) item.hidden = !fits(item);
+    // A shelf with nothing on it has no heading.
+    for (const shelf of document.querySelectorAll("tbody.shelf")) {
+      shelf.hidden = ![...shelf.rows].some((row) => row.dataset.verdict && !row.hidden);
+    }
     for (const button of buttons) {
       button.setAttribute("aria-pressed", String(chosen[button.dataset.kind].has(button.dataset.value)));
     }
