@@ -6,6 +6,8 @@ in the page forbids the browser to load anything or to run any script but the on
 
 import base64
 import hashlib
+import html
+import re
 from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
@@ -13,6 +15,7 @@ from typing import Any
 
 from icl_theory.report.changes_section import changes_section
 from icl_theory.report.markup import Markup, joined, tag
+from icl_theory.report.math_font import face
 from icl_theory.report.mathml import sentence
 from icl_theory.report.plots import key
 from icl_theory.report.records import number
@@ -27,8 +30,12 @@ def page(records: dict[str, Any], changes: dict[str, Any] | None = None) -> str:
 
     Args: records: as `Report.records`, or read from records.json. changes: since another run, from `compare.compare`.
     """
-    style, script = _asset("page.css"), _asset("page.js")
-    policy = f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'"
+    script = _asset("page.js")
+    body = _body(records, changes, script)
+    style = Markup(face(_signs(body)) + _asset("page.css"))
+    policy = (
+        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; font-src data:; base-uri 'none'"
+    )
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -38,17 +45,26 @@ def page(records: dict[str, Any], changes: dict[str, Any] | None = None) -> str:
         tag("title", f"icl_theory: the ledger, {records['profile']} profile, seed {records['seed']}"),
         tag("style", style),
     )
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _body(records: dict[str, Any], changes: dict[str, Any] | None, script: Markup) -> Markup:
     claims, sweep = records["claims"], records["sweep"]
     since = None if changes is None else changes_section(changes, {claim["label"] for claim in claims})
     sections = (since, _ledger(claims), _sheets(records), sweep_section(sweep), _environment(records))
-    body = tag(
+    return tag(
         "body",
         tag("a", "Skip to the ledger", href="#all-statements", class_="skip"),
         _masthead(records),
         tag("main", *sections),
         tag("script", script),
     )
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _signs(body: Markup) -> str:
+    """Every sign of every formula, in order and once."""
+    formulas = "".join(re.findall("<math.*?</math>", body, re.DOTALL))
+    return "".join(sorted(set(html.unescape(re.sub("<[^>]*>", "", formulas)))))
 
 
 def _asset(name: str) -> Markup:
