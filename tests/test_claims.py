@@ -49,6 +49,8 @@ FOUND = dict.fromkeys(LABELS, Verdict.HOLDS) | {
     "noise_trace_norm": Verdict.FAILS,
     "case_1_eigenvalues": Verdict.FAILS,
     "dropped_layer_printed": Verdict.FAILS,
+    "dropped_first_layer": Verdict.FAILS,
+    "truncation_norm_later": Verdict.FAILS,
 }
 
 
@@ -225,6 +227,7 @@ EXACT = (
     "remark_4_printed",
     "upper_bound_printed",
     "truncation_norm_key",
+    "truncation_norm_later",
     "magnitude_pruning",
     "mlp_relu",
     "truncation_trap",
