@@ -18,12 +18,13 @@ def few(progress=None, steps=40) -> Ensembles:
 
 
 def test_threads_train_what_a_call_trains():
-    found, kinds = few(), (Kind(2), Kind(2, 4), Kind(1))
+    found, kinds = few(), (Kind(2), Kind(2, 4), Kind(1), Kind(1, readout="plus"))
     found.begin(*kinds)
     assert found.begun == kinds
     for kind in kinds:
         result = found.get(kind)
-        plain = train(TASK, SEED, layers=kind.layers, shots=8, steps=40 * kind.layers, seeds=2, hidden=kind.hidden)
+        options = {"hidden": kind.hidden, "readout": kind.readout}
+        plain = train(TASK, SEED, layers=kind.layers, shots=8, steps=40 * kind.layers, seeds=2, **options)
         for one, other in ((result.weights.value, plain.weights.value), (result.losses, plain.losses)):
             np.testing.assert_array_equal(one, other)
         assert (result.weights.mlp_in is None) == (kind.hidden == 0)

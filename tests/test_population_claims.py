@@ -9,7 +9,7 @@ import pytest
 from helpers import assert_close, assert_mean
 from scipy.stats import kendalltau
 
-from icl_theory import implicit_trajectory
+from icl_theory import implicit_trajectory, population_risk
 from icl_theory.claims import (
     condition_number_by_layer,
     condition_number_by_module,
@@ -18,6 +18,7 @@ from icl_theory.claims import (
     optimal_rate_varies,
     prompts,
     rate_transfer,
+    readout_trained,
     remark_3,
     remark_5_norm,
     shifted,
@@ -106,6 +107,17 @@ def test_global_norm_of_the_implicit_gradients_against_the_trajectory(workshop):
 def test_the_noisy_risk_is_that_of_the_ladder(workshop):
     case = workshop.population(3)[1]
     assert_close(remark_3.noisy_risk(case), case.ladder().terms["population"])
+
+
+def test_both_readouts_of_a_seed_against_their_risks(workshop):
+    (case, *_), plus = readout_trained.pairs(workshop), workshop.ensemble(3, readout="plus").weights
+    assert len(readout_trained.pairs(workshop)) == 3
+    found = readout_trained.risks(case)
+    models = workshop.population(3)[0].weights, plus.member(0)
+    for model, risk, sign in zip(models, found, ("minus", "plus"), strict=True):
+        expected = population_risk(model, case.task, shots=TRAINING_SHOTS, samples=32768, key=1, readout=sign)
+        assert abs(risk - expected.value) < 12 * expected.stderr  # 8192 prompts against 32768
+    assert readout_trained.measure(case) == pytest.approx(math.log(found[0] / found[1]))
 
 
 def test_condition_numbers_against_numpy(workshop):

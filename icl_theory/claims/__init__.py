@@ -110,6 +110,7 @@ PAPER = (
     "path_depth",
     "shared_subsets",
     "readout_sign",
+    "readout_trained",
 )
 """The paper's statements in its order, each with its repairs and with what is new about it."""
 RELATED = (

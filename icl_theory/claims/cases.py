@@ -174,20 +174,20 @@ class Workshop:
         number = int(rng.integers(2**31))
         return Case(name, kind, number, checked(weights), self.task, w[0], tokens, samples=self.profile.samples)
 
-    def ensemble(self, layers: int, hidden: int = 0) -> TrainResult:
+    def ensemble(self, layers: int, hidden: int = 0, readout: str = "minus") -> TrainResult:
         """The trained ensemble of this run: all seeds of the population, with a linear MLP if `hidden` is its width.
 
         Every seed has initial weights and prompts of its own, so that the members are independent draws.
         """
-        return self.ensembles.get(Kind(layers, hidden))
+        return self.ensembles.get(Kind(layers, hidden, readout))
 
     def close(self) -> None:
         """Nothing more will be asked for: training that is not finished is broken off."""
         self.ensembles.close()
 
     def train_ahead(self) -> None:
-        """Begin all the training that a run over every claim needs, the longest first, without waiting for it."""
-        self.ensembles.begin(Kind(3), Kind(3, MLP_WIDTH), Kind(1))
+        """Begin all the training that a run over every claim needs, what is asked for first in front; do not wait."""
+        self.ensembles.begin(Kind(3), Kind(1), Kind(3, MLP_WIDTH), Kind(3, readout="plus"))
 
     def random(self, layers: int) -> list[Case]:
         """Random weights, one case per seed; the same objects at every call, so that their ladders are shared."""

@@ -17,9 +17,12 @@ class Kind(NamedTuple):
     layers: int
     hidden: int = 0
     """Width of a linear MLP; 0 for attention alone."""
+    readout: str = "minus"
+    """Sign with which the query's label slot is read."""
 
     def __str__(self) -> str:
-        return f"{self.layers} layer{'s' * (self.layers > 1)}{' with an MLP' * (self.hidden > 0)}"
+        words = f"{self.layers} layer{'s' * (self.layers > 1)}{' with an MLP' * (self.hidden > 0)}"
+        return words + " read with a plus" * (self.readout == "plus")
 
 
 class _Abandoned(Exception):
@@ -88,5 +91,6 @@ class Ensembles:
             steps=self._steps(kind),
             seeds=self._seeds,
             hidden=kind.hidden,
+            readout=kind.readout,
             progress=note,
         )

@@ -1,0 +1,65 @@
+"""Readout sign, trained models: what the minus readout is worth when training is free to use either."""
+
+import numpy as np
+
+from icl_theory.claims import prompts
+from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.cases import TRAINING_SHOTS, Case, Workshop
+from icl_theory.risk import quadratic_loss
+from icl_theory.weights import AttentionWeights
+
+_PROMPTS = 8192
+
+
+def pairs(workshop: Workshop) -> list[Case]:
+    """One case per seed with two models in it: the first three layers read with a minus, the last three with a plus.
+
+    Both have the same initial weights, but for the sign of the label's entry, and the same prompts.
+    """
+    cases = workshop.population(3)
+    if not cases:
+        return []
+    other = workshop.ensemble(3, readout="plus").weights
+    both = []
+    for seed, case in enumerate(cases):
+        own, plus = case.weights, other.member(seed)
+        stacks = (np.concatenate([getattr(own, n), getattr(plus, n)]) for n in ("value", "key", "query"))
+        both.append(case.with_weights(AttentionWeights.create(*stacks), "with a minus and with a plus"))
+    return both
+
+
+def risks(case: Case) -> tuple[float, float]:
+    """Test risk of the model read with a minus and of the one read with a plus, on the same prompts."""
+    w, half = case.weights, case.layers // 2
+    later = AttentionWeights(w.value[half:], w.key[half:], w.query[half:])
+    stack, tasks = prompts.moments(case, TRAINING_SHOTS, _PROMPTS)
+    # `implied` reads with a minus: with a plus the prediction has the other sign.
+    guesses = prompts.implied(w.first_layers(half), stack), -prompts.implied(later, stack)
+    minus, plus = (float(quadratic_loss(p, tasks, case.task.covariance).mean()) for p in guesses)
+    return minus, plus
+
+
+def measure(case: Case) -> float:
+    """log of the test risk with a minus over that with a plus."""
+    minus, plus = risks(case)
+    return float(np.log(minus / plus))
+
+
+CLAIM = Claim(
+    label="readout_trained",
+    source="new; Y Section 3.1 reads plus the label slot, arXiv:2406.03768v2, on small models",
+    statement="Three-layer models trained to be read with a minus reach a lower test risk than those read with a plus.",
+    printed="new",
+    relation="at most",
+    measure=measure,
+    explanation="Both readouts trained from the same start on the same prompts, 8192 test prompts each. The advantage "
+    "is small here, about 7 % at d_x = 5 and 20 demonstrations, and not a half (a control that fails); it was looked "
+    "at for seeds 0 and 1 before the statement was worded. With a plus the residuals cannot be what the demonstrations "
+    "carry from layer to layer (readout_sign), but there are other ways to descend.",
+    controls=(
+        Control("the two exchanged", {"measure": lambda case: -measure(case)}),
+        Control("half the risk at most", {"predict": lambda case: np.log(0.5)}),
+    ),
+    cases=pairs,
+    population=True,
+)
