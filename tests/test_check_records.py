@@ -74,6 +74,30 @@ def test_spoilt_files_do_not(script: ModuleType, folder: Path, name: str, old: s
     assert any(words in problem for problem in found), found
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"verdict": "INCONCLUSIVE"}, ["c: INCONCLUSIVE"]),
+        ({"verdict": "PROBABLY"}, ["c: got verdict 'PROBABLY'"]),
+        ({"label": "theorem_1", "verdict": "FAILS"}, ["theorem_1: got FAILS, expected HOLDS"]),
+        ({"cases": {}}, ["no case"]),
+        ({"controls": []}, ["0 spoilt versions"]),
+        ({"slipped": "HOLDS"}, ["slipped through: got HOLDS, expected FAILS"]),
+        ({"expected": "HOLDS"}, ["1 spoilt versions", "slipped through"]),
+        ({"caught": False}, ["slipped through"]),
+        ({}, []),
+    ],
+)
+def test_what_is_wrong_with_one_claim(script: ModuleType, changes: dict[str, Any], words: list[str]) -> None:
+    controls = [{"name": name, "verdict": "FAILS", "expected": "FAILS", "caught": True} for name in ("one", "two")]
+    controls[1]["verdict"] = changes.pop("slipped", "FAILS")
+    controls[1] |= {name: changes.pop(name) for name in ("expected", "caught") if name in changes}
+    claim = {"label": "c", "verdict": "HOLDS", "cases": {"HOLDS": 1}, "controls": controls} | changes
+    found = script.claim_problems(claim)
+    assert len(found) == len(words)
+    assert all(word in problem for word, problem in zip(words, found, strict=True))
+
+
 def test_a_counterexample_that_is_missing_or_does_not_count_is_seen(script: ModuleType, folder: Path) -> None:
     records = document()
     records["claims"][1]["counterexamples"][0]["exact_confirmed"] = False
