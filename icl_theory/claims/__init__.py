@@ -180,7 +180,7 @@ def load(label: str) -> "Claim":
 
 
 def load_all(labels: Iterable[str] | None = None) -> list["Claim"]:
-    """The claims asked for, or all of them: ours in the paper's order, then those of installed packages."""
+    """The claims asked for, or all of them: ours shelf by shelf, then those of installed packages."""
     chosen = all_labels() if labels is None else tuple(labels)
     if not chosen:
         raise _checks.refuse("claims", "an empty list", "at least one claim", "leave it out to check all")

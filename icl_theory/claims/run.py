@@ -35,7 +35,7 @@ class Report:
     records: dict[str, Any]
     """The JSON document: environment, profile, seed, one entry per claim, and the sweep if one was made."""
     outcomes: list[Outcome]
-    """One per claim, in the paper's order."""
+    """One per claim, shelf by shelf."""
     changes: dict[str, Any] | None = None
     """What differs from the earlier run that was given, from `report.compare.compare`; None without one."""
 
