@@ -1,4 +1,4 @@
-"""Copy this file to `<label>.py`, add the label to PAPER or RELATED in `claims/__init__.py`, and say here what is stated.
+"""Copy this file to `<label>.py`, add the label to PAPER or RELATED in `claims/__init__.py`, say here what is stated.
 
 Formula first, then symbol ↔ argument, then why it may fail. The example below is a claim that is true and checked:
 tr(A B) = tr(B A).
