@@ -117,7 +117,7 @@ def test_both_readouts_of_a_seed_against_their_risks(workshop):
     for model, risk, sign in zip(models, found, ("minus", "plus"), strict=True):
         expected = population_risk(model, case.task, shots=TRAINING_SHOTS, samples=32768, key=1, readout=sign)
         assert abs(risk - expected.value) < 12 * expected.stderr  # 8192 prompts against 32768
-    assert readout_trained.measure(case) == pytest.approx(math.log(found[0] / found[1]))
+    assert readout_trained.measure(case) == pytest.approx(np.clip(math.log(found[0] / found[1]), -0.2, 0.2))
 
 
 def test_condition_numbers_against_numpy(workshop):

@@ -1,15 +1,20 @@
 """GD++: trained layers do not only take gradient steps, they also move the inputs."""
 
+from functools import lru_cache
+
 from icl_theory.agreement import gradient_descent_agreement
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import TRAINING_SHOTS, Case
 
+_PROMPTS = 256  # to fit and to score; three layers have rare large errors, which now and then rule a fit
 
+
+@lru_cache(maxsize=32)
 def ratio(case: Case) -> float:
     """Prediction difference from fitted GD++ over that from fitted plain gradient descent, on unseen prompts."""
     difference = [
         gradient_descent_agreement(
-            case.weights, case.task, shots=TRAINING_SHOTS, prompts=128, key=case.seed, scheme=scheme
+            case.weights, case.task, shots=TRAINING_SHOTS, prompts=_PROMPTS, key=case.seed, scheme=scheme
         ).final.prediction_difference
         for scheme in ("gd++", "gd")
     ]
@@ -19,7 +24,7 @@ def ratio(case: Case) -> float:
 CLAIM = Claim(
     label="trained_gd_plus_plus",
     source="von Oswald et al. 2023, GD++, arXiv:2212.07677v2",
-    statement="A trained three-layer model is at least twice as close to three steps of GD++ as to three plain steps.",
+    statement="Trained three-layer models are at least twice as close to three steps of GD++ as to three plain steps.",
     printed="new",
     relation="at most",
     measure=ratio,
@@ -27,8 +32,9 @@ CLAIM = Claim(
     explanation="Both schemes are fitted on one set of prompts (η, for GD++ also the input step γ), scored on another "
     "by the root mean square difference of predictions.",
     controls=(
-        Control("ten times as close", {"predict": lambda case: 0.1}),
-        Control("random three-layer models", {"cases": lambda workshop: workshop.random(3)[:2]}),
+        Control("the two exchanged", {"measure": lambda case: 1 / ratio(case)}),
+        Control("random three-layer models", {"cases": lambda workshop: workshop.random(3)}),
     ),
-    cases=lambda workshop: workshop.trained_cases(3),
+    cases=lambda workshop: workshop.population(3)[::2],
+    population=True,
 )
