@@ -8,7 +8,7 @@ import pytest
 
 from icl_theory import LinearRegression, train
 from icl_theory.claims import ensembles
-from icl_theory.claims.ensembles import Ensembles, Kind
+from icl_theory.claims.ensembles import Ensembles, Kind, Unfinished
 
 TASK, SEED = LinearRegression(2, noise_std=0.5), 3
 
@@ -56,6 +56,22 @@ def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
     assert few(progress).get(Kind(1)) == 1
     assert {said[0] for said in told} == {threading.main_thread()}
     assert told[-1][1:] == ("training 1 layer, loss 1.250", 10, 40)
+
+
+def test_who_is_not_patient_is_told_to_come_again(monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(ensembles, "train", lambda *_, layers, **__: go_on.wait(20) and layers)
+    found = few()
+    found.patient = False
+    for _ in range(2):
+        with pytest.raises(Unfinished, match="1 layer"):
+            found.get(Kind(1))
+    assert found.begun == (Kind(1),)
+    go_on.set()
+    found.patient = True
+    assert found.get(Kind(1)) == 1
+    found.patient = False
+    assert found.get(Kind(1)) == 1
 
 
 def test_what_goes_wrong_is_told_to_the_one_who_waits(monkeypatch):

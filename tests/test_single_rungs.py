@@ -9,7 +9,7 @@ from helpers import assert_close, random_matrices, refusal
 from icl_theory import AttentionWeights, LinearRegression
 from icl_theory.information.ladder import ladder_of
 from icl_theory.information.simulation import Batches, Setting
-from icl_theory.information.single_rungs import divergences, path_saving
+from icl_theory.information.single_rungs import divergences, path_saving, without_path
 
 TASK, W, RUNS, SEED = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1]), 32, 4
 
@@ -25,12 +25,16 @@ def test_against_the_whole_ladder(layers: int, floor: float) -> None:
     setting = setting_of(layers, floor)
     terms = ladder_of(setting, Batches(setting, SEED, RUNS), 4.0, 16, "minus").terms
     assert_close(divergences(setting, Batches(setting, SEED, RUNS)), terms["divergence"])
-    assert_close(path_saving(setting, Batches(setting, SEED, RUNS)), terms["gaussian"] - terms["path_gaussian"], 1e-9)
+    for name, values in without_path(setting, Batches(setting, SEED, RUNS)).items():
+        assert_close(values, terms[name])
+    saving = terms["gaussian"] - terms["path_gaussian"]  # nothing at one layer
+    np.testing.assert_allclose(path_saving(setting, Batches(setting, SEED, RUNS)), saving, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("rung", [divergences, path_saving])
+@pytest.mark.parametrize("rung", [divergences, path_saving, without_path])
 def test_too_few_demonstrations_are_refused(rung) -> None:
     setting = replace(setting_of(1, 0.0), demonstrations=6, shots=2)
     assert "N - 1 = 5 is below d_S = 6" in refusal(rung, setting, Batches(setting, SEED, RUNS))
     setting = replace(setting, floor=1e-3)
-    assert np.isfinite(rung(setting, Batches(setting, SEED, RUNS))).all()
+    found = rung(setting, Batches(setting, SEED, RUNS))
+    assert all(np.isfinite(values).all() for values in (found.values() if isinstance(found, dict) else [found]))

@@ -25,6 +25,10 @@ class Kind(NamedTuple):
         return words + " read with a plus" * (self.readout == "plus")
 
 
+class Unfinished(Exception):
+    """Raised instead of waiting for a training that is not done, see `Ensembles.patient`."""
+
+
 class _Abandoned(Exception):
     """Raised within a training that nobody waits for any more."""
 
@@ -50,6 +54,8 @@ class Ensembles:
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="training")
         self._begun: dict[Kind, Future[TrainResult]] = {}
         self._seen: dict[Kind, tuple[str, int, int]] = {}
+        self.patient = True
+        """Whether `get` waits; if not, it begins the training and raises `Unfinished` until that is done."""
 
     @property
     def begun(self) -> tuple[Kind, ...]:
@@ -64,9 +70,14 @@ class Ensembles:
                 self._begun[kind] = self._pool.submit(self._train, kind)
 
     def get(self, kind: Kind) -> TrainResult:
-        """The ensemble, trained now if need be; progress is told here, and so by one thread only."""
+        """The ensemble, trained now if need be; progress is told here, and so by one thread only.
+
+        Raises: Unfinished where it would have to wait and is not `patient`.
+        """
         self.begin(kind)
         future = self._begun[kind]
+        if not (self.patient or future.done()):
+            raise Unfinished(str(kind))
         while not wait([future], timeout=_REPORT_SECONDS).done:
             if self._progress is not None:
                 self._progress(*self._seen[kind])

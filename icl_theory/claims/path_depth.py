@@ -20,7 +20,7 @@ _FLOOR = 1e-24  # ε², far below any direction: the maps are then used as they 
 def saved(case: Case) -> Estimate:
     """Gaussian rung minus path-Gaussian rung, paired over runs, with the layers' true maps along their noisy path."""
     setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, _FLOOR)
-    return mean_estimate(path_saving(setting, Batches(setting, case.seed, case.samples)), "unbiased", "nats")
+    return mean_estimate(path_saving(setting, Batches(setting, case.seed, case.samples // 2)), "unbiased", "nats")
 
 
 def predict(case: Case, looks: int | None = None, shots: int = LADDER_SHOTS) -> float:

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from icl_theory import _checks, figures
 from icl_theory.claims import all_labels, load_all, package_of
 from icl_theory.claims.base import Claim
 from icl_theory.claims.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, PROFILES, Workshop
+from icl_theory.claims.ensembles import Unfinished
 from icl_theory.claims.outcome import Outcome, derive, examine
 from icl_theory.claims.outside import told
 from icl_theory.claims.recording import counterexample_file, record
@@ -49,19 +50,23 @@ class Report:
 
 
 def _examine_all(chosen: list, workshop: Workshop, progress: Progress | None) -> list[Outcome]:
-    """Derivations first: they need no model, so that ensembles can be trained meanwhile."""
+    """Derivations first, then claims whose models are there, the others when theirs are: training goes on meanwhile."""
     tell = progress or (lambda text, done, total: None)
-    derived, outcomes = [], []
+    derived, outcomes = [], dict[str, Outcome]()
     for done, claim in enumerate(chosen):
         if claim.proof is not None:
             tell(f"derivation of {claim.label}", done, len(chosen))
         derived.append(_timed(claim, derive))
-    for done, (claim, (proved, before)) in enumerate(zip(chosen, derived, strict=True)):
-        tell(claim.label, done, len(chosen))
-        outcome, seconds = _timed(claim, lambda c, p=proved: examine(c, workshop, z=STANDARD_ERRORS, proved=p))
-        outcomes.append(dataclasses.replace(outcome, seconds=before + seconds))
+    for workshop.ensembles.patient in (False, True):
+        for claim, (proved, before) in zip(chosen, derived, strict=True):
+            if claim.label in outcomes:
+                continue
+            tell(claim.label, len(outcomes), len(chosen))
+            with suppress(Unfinished):
+                outcome, seconds = _timed(claim, lambda c, p=proved: examine(c, workshop, z=STANDARD_ERRORS, proved=p))
+                outcomes[claim.label] = dataclasses.replace(outcome, seconds=before + seconds)
     tell("all claims examined", len(chosen), len(chosen))
-    return outcomes
+    return [outcomes[claim.label] for claim in chosen]
 
 
 def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
@@ -72,6 +77,8 @@ def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
     started = time.perf_counter()
     try:
         return work(claim), time.perf_counter() - started
+    except Unfinished:
+        raise
     except Exception as error:  # of our own claims it is passed on; of a foreign one the package must be named
         package = package_of(claim.label)
         if package is None:
@@ -136,7 +143,9 @@ def verify(
     Returns: `Report`. Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim
     of an installed package that cannot be used.
     """
-    chosen = load_all(claims)
+    # All of our own are imported below, while the models train; those of others may have to be refused first.
+    named = None if claims is None else load_all(claims)
+    labels = all_labels() if claims is None else None
     profile = _checks.choice("profile", profile, tuple(PROFILES))
     seed = _checks.integer("seed", seed, 0, 2**31 - 1, "pass a whole number")
     directory = None if out is None else prepare_directory(out, overwrite)
@@ -144,6 +153,7 @@ def verify(
     with closing(Workshop(PROFILES[profile], seed, progress)) as workshop:
         if claims is None:
             workshop.train_ahead()
+        chosen = load_all() if named is None else named
         outcomes = _examine_all(chosen, workshop, progress)
         sweep = [] if directory is None else _sweep(workshop, progress)
     records = {
@@ -157,8 +167,7 @@ def verify(
     }
     records["seconds"] = time.perf_counter() - started
     records = plain(records)
-    known = all_labels() if claims is None else None
-    changes = None if earlier is None else compare(earlier, records, known)
+    changes = None if earlier is None else compare(earlier, records, labels)
     if directory is not None:
         _write(directory, records, outcomes, changes)
     return Report(records, outcomes, changes)

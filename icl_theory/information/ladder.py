@@ -75,8 +75,11 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> C
             result.reason = singular(runs, setting)
             result.ends = ends(runs, setting, reference, pairs, result.reason)
         if not result.reason:
-            result.add([layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)])
-            by_layer = path_divergences(runs, setting, reference)
+            terms = [layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)]
+            result.add(terms)
+            # One layer is the whole path: the filter has nothing to learn from, and would find the same once more.
+            one = len(terms) == 1
+            by_layer = [terms[0]["gaussian"]] if one else path_divergences(runs, setting, reference)
             result.path.append(np.sum(by_layer, axis=0))
             result.chain.append(chain_divergence(runs, setting, reference, by_layer))
         result.outputs.append((runs.accumulated, draws.tokens))

@@ -122,7 +122,7 @@ def _exact_sizes(maps: np.ndarray, mean: np.ndarray, prior_root: np.ndarray, set
     }
 
 
-def _isotropic_information(terms: list[dict[str, np.ndarray]], dims: list[int], name: str) -> tuple[float, np.ndarray]:
+def isotropic_information(terms: list[dict[str, np.ndarray]], dims: list[int], name: str) -> tuple[float, np.ndarray]:
     """½ Σ_t [d_t log(E[||G_t - g̃_t||² + tr C_t] / d_t) - E log det C_t] and its per-sample linearisation."""
     value, linear = 0.0, np.zeros(len(terms[0]["log_volume"]))
     for layer, width in zip(terms, dims, strict=True):
@@ -190,7 +190,7 @@ def rung_information(collected: Collected) -> tuple[dict, dict]:
         for name in _GAUSSIAN:
             information[name] = mean_estimate(terms[name], "upper", "nats")
         for name in _ISOTROPIC:
-            value, terms[name] = _isotropic_information(merged, collected.dimensions, name)
+            value, terms[name] = isotropic_information(merged, collected.dimensions, name)
             error = float(terms[name].std(ddof=1) / np.sqrt(samples))
             information[name] = Estimate(value, error, samples, "upper")
     information["theorem_2_printed"] = Estimate(math.inf, direction="upper", note=printed)

@@ -6,7 +6,7 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory.information.path import path_divergences
-from icl_theory.information.rungs import layer_terms, reference_of, singular
+from icl_theory.information.rungs import Collected, isotropic_information, layer_terms, reference_of, singular
 from icl_theory.information.simulation import Draws, Runs, Setting, simulate
 
 
@@ -30,6 +30,21 @@ def path_saving(setting: Setting, batches: Iterable[Draws]) -> np.ndarray:
             for runs in _resolved(setting, batches)
         ]
     )
+
+
+def without_path(setting: Setting, batches: Iterable[Draws]) -> dict[str, np.ndarray]:
+    """The rungs "gaussian" and "isotropic" of every run, in nats, shape (runs,), without priors on the path.
+
+    The second is linearised about its mean, which is the rung.
+    Raises: ValueError where C_t is singular on its support, saying why.
+    """
+    collected, reference = Collected(), reference_of(setting)
+    for runs in _resolved(setting, batches):
+        collected.dimensions = [layer.dimension for layer in runs.layers]
+        collected.add([layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)])
+    merged = collected.merged()
+    isotropic = isotropic_information(merged, collected.dimensions, "isotropic")[1]
+    return {"gaussian": np.sum([layer["gaussian"] for layer in merged], axis=0), "isotropic": isotropic}
 
 
 def _resolved(setting: Setting, batches: Iterable[Draws]) -> Iterator[Runs]:
