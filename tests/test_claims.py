@@ -1,5 +1,6 @@
 """The check itself (every verdict, every relation), and every claim with its controls on freshly trained models."""
 
+import functools
 import importlib
 import json
 import math
@@ -136,10 +137,16 @@ def workshop():
     return Workshop(PROFILES["quick"], 0)
 
 
+@functools.cache
+def outcome_of(label, workshop):
+    """A claim is examined once for all tests of this file."""
+    return examine(load(label), workshop)
+
+
 @pytest.mark.parametrize("label", LABELS)
 def test_claim(label, workshop):
     claim = load(label)
-    outcome = examine(claim, workshop)
+    outcome = outcome_of(label, workshop)
     assert outcome.verdict == FOUND[label]
     assert sum(control.expected == Verdict.FAILS for control in claim.controls) >= 2
     assert [c.name for c in outcome.controls if not c.caught] == []
@@ -174,7 +181,7 @@ def test_unknown_claims_are_refused():
 
 @pytest.mark.parametrize("label", [label for label, verdict in FOUND.items() if verdict == Verdict.FAILS])
 def test_counterexamples_can_be_rechecked_from_their_files(label, workshop, tmp_path):
-    (document,) = examine(load(label), workshop).certificates
+    (document,) = outcome_of(label, workshop).certificates
     path = write_json(tmp_path / "counterexample.json", document)
     found = recheck(read_json(path))
     assert found.confirmed
@@ -184,13 +191,13 @@ def test_counterexamples_can_be_rechecked_from_their_files(label, workshop, tmp_
 
 @pytest.mark.parametrize("label", ["theorem_1_printed", "upper_bound_printed"])
 def test_a_file_that_is_no_counterexample_is_not_confirmed(label, workshop):
-    (document,) = examine(load(label), workshop).certificates
+    (document,) = outcome_of(label, workshop).certificates
     zero = {name: np.zeros_like(m).tolist() for name, m in document["case"]["weights"].items()}
     assert not recheck(document | {"case": document["case"] | {"weights": zero}}).confirmed
 
 
 def test_recheck_refuses_what_is_no_counterexample(workshop):
-    (document,) = examine(load("upper_bound_printed"), workshop).certificates
+    (document,) = outcome_of("upper_bound_printed", workshop).certificates
     with pytest.raises(ValueError, match="a document of another kind"):
         recheck({"claim": "lemma_1"})
     with pytest.raises(ValueError, match="a defect at 'tokens'"):

@@ -283,9 +283,7 @@ def test_verify_says_what_has_changed(cache: Path, tmp_path: Path) -> None:
 
 
 def test_recheck_reads_a_counterexample(cache: Path, tmp_path: Path) -> None:
-    done = command(
-        cache, "verify", "--claims", "theorem_2_scalar", "upper_bound_printed", "--out", str(tmp_path / "run")
-    )
+    done = command(cache, "verify", "--claims", "theorem_2_scalar", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     assert f"the report is {tmp_path / 'run' / 'report.html'}" in done.stderr
     names = {"report.html", "records.json", "records.csv", "bound_versus_rank.pdf", "bound_versus_rank.png"}

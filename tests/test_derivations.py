@@ -54,7 +54,12 @@ def says_no(proof: Callable[[], bool]) -> bool:
         return False
 
 
-@pytest.mark.parametrize("label", DERIVED)
+SLOW = ("support_dimension",)  # every pair of ranks up to D = 6, again and again
+
+
+@pytest.mark.parametrize(
+    "label", [pytest.param(label, marks=pytest.mark.slow if label in SLOW else ()) for label in DERIVED]
+)
 def test_a_derivation_is_true_and_can_be_false(label: str) -> None:
     proof = load(label).proof
     assert proof is not None

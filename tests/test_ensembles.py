@@ -13,7 +13,7 @@ from icl_theory.claims.ensembles import Ensembles, Kind, Unfinished
 TASK, SEED = LinearRegression(2, noise_std=0.5), 3
 
 
-def few(progress=None, steps=40) -> Ensembles:
+def few(progress=None, steps=20) -> Ensembles:
     return Ensembles(TASK, SEED, shots=8, seeds=2, steps=lambda kind: steps * kind.layers, progress=progress)
 
 
@@ -24,7 +24,7 @@ def test_threads_train_what_a_call_trains():
     for kind in kinds:
         result = found.get(kind)
         options = {"hidden": kind.hidden, "readout": kind.readout}
-        plain = train(TASK, SEED, layers=kind.layers, shots=8, steps=40 * kind.layers, seeds=2, **options)
+        plain = train(TASK, SEED, layers=kind.layers, shots=8, steps=20 * kind.layers, seeds=2, **options)
         for one, other in ((result.weights.value, plain.weights.value), (result.losses, plain.losses)):
             np.testing.assert_array_equal(one, other)
         assert (result.weights.mlp_in is None) == (kind.hidden == 0)

@@ -245,6 +245,7 @@ def test_a_gradient_far_above_those_of_late_is_cut_down_to_sixteen_times_their_n
     assert norm(0.0, state)[0] == 0.0
 
 
+@pytest.mark.slow
 def test_a_deep_model_loses_the_prompt_that_overflows_and_nothing_else() -> None:
     config = TrainConfig(6, 7, 1, 1, 4, 0.02, 0.4, 1.0, "minus")
     weights = jax.tree.map(lambda a: a[0], initial_weights(np.random.default_rng(0), config, 4))
