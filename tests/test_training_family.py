@@ -38,6 +38,7 @@ def losses_and_gradients(source: Any, task: Task, config: TrainConfig, batches: 
     return np.column_stack([loss, *(np.asarray(g).reshape(batches, -1) for g in jax.tree.leaves(gradient))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "changes"),
     [
@@ -113,6 +114,7 @@ def test_few_tasks_are_learnt_by_heart() -> None:
     assert gaps[1] < 1.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "share"),
     [
@@ -144,6 +146,7 @@ def test_every_model_learns(model: dict[str, Any], share: float) -> None:
         np.testing.assert_array_equal(result.weights.value[:, 0], result.weights.value[:, 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "within"),
     [
