@@ -144,6 +144,7 @@ def test_bounds_in_json_is_one_document(cache: Path) -> None:
     assert "on cpu" in done.stderr or document["environment"]["device"] in done.stderr
 
 
+@pytest.mark.slow
 def test_bounds_writes_records_and_figure_and_never_twice(cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ("bounds", "--model", "random", "--seeds", "2", "--ranks", "2", "--samples", "32", "--out", str(out))
@@ -258,6 +259,7 @@ def test_only_the_first_paragraph_of_a_parser_s_box_is_kept() -> None:
     assert cli._one_line("something else") == "something else"
 
 
+@pytest.mark.slow
 def test_verify_says_what_has_changed(cache: Path, tmp_path: Path) -> None:
     arguments = ("verify", "--claims", "theorem_2_scalar")
     done = command(cache, *arguments, "--json")
