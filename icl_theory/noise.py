@@ -9,7 +9,7 @@ import numpy as np
 from icl_theory import _checks
 from icl_theory._numerics import EPS, generator, transpose
 from icl_theory.summed_support import ranks_of, support_of
-from icl_theory.support import span, symmetric_coordinates
+from icl_theory.support import outer_coordinates, span
 from icl_theory.trajectory import implicit_trajectory
 from icl_theory.weights import AttentionWeights, checked
 
@@ -199,4 +199,4 @@ def support_points(left: np.ndarray, right: np.ndarray, tokens: np.ndarray) -> t
     coordinates, volume = support.coordinates(inner), support.log_volume
     if volume is None:
         return coordinates, None, 0.0
-    return coordinates, symmetric_coordinates(inner[:, :, None] * inner[:, None, :]), float(volume)
+    return coordinates, outer_coordinates(inner), float(volume)

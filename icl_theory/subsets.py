@@ -18,7 +18,7 @@ from icl_theory.information.losses import empirical_loss, population_loss
 from icl_theory.information.rungs import mean_estimate
 from icl_theory.information.simulation import Batches, Draws, Setting, draw, simulate
 from icl_theory.risk import READOUTS
-from icl_theory.support import symmetric_coordinates
+from icl_theory.support import outer_coordinates
 from icl_theory.tasks import LinearRegression
 from icl_theory.trajectory import implied_weights
 from icl_theory.weights import AttentionWeights
@@ -51,7 +51,7 @@ class SharedSubsets:
 def with_subset(draws: Draws, setting: Setting) -> Draws:
     """The draws with every look replaced by S_b of the first b demonstrations (tokens are exchangeable)."""
     inner = draws.tokens[:, : setting.shots] @ setting.basis
-    look = symmetric_coordinates(inner[..., :, None] * inner[..., None, :]).mean(axis=1)
+    look = outer_coordinates(inner).mean(axis=1)
     return replace(draws, looks=np.repeat(look[:, None], draws.looks.shape[1], axis=1))
 
 

@@ -15,7 +15,7 @@ from icl_theory.support import (
     FactorRanks,
     Support,
     factor_ranks,
-    symmetric_coordinates,
+    outer_coordinates,
     symmetric_pairs,
 )
 
@@ -62,7 +62,7 @@ class SummedSupport:
 
     def coordinates(self, tokens: np.ndarray) -> np.ndarray:
         """Coordinates of Σ_h A_h h hᵀ B_h for every token (..., N, q), shape (..., N, d_S)."""
-        return symmetric_coordinates(tokens[..., :, None] * tokens[..., None, :]) @ transpose(self.matrix())
+        return outer_coordinates(tokens) @ transpose(self.matrix())
 
     def matrix(self) -> np.ndarray:
         """P with z = P svec(X), shape (..., d_S, q(q+1)/2)."""

@@ -87,6 +87,15 @@ def symmetric_coordinates(matrix: np.ndarray) -> np.ndarray:
     return matrix[..., rows, columns] * weight
 
 
+def outer_coordinates(vectors: np.ndarray) -> np.ndarray:
+    """svec(v vᵀ): (..., q) → (..., q(q+1)/2), without v vᵀ itself."""
+    rows, columns, weight = symmetric_pairs(vectors.shape[-1])
+    result = vectors[..., rows]
+    result *= vectors[..., columns]  # in place: for the demonstrations of many runs the copies are what costs time
+    result *= weight
+    return result
+
+
 @dataclass(frozen=True)
 class Support:
     """Orthonormal coordinates of V for one pair (A, B), or for a stack of pairs with the same ranks."""

@@ -9,7 +9,7 @@ from icl_theory.claims.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, W
 from icl_theory.information.channel import covariance_root
 from icl_theory.information.simulation import gaussian_moment_covariance
 from icl_theory.noise import layer_factors, sampling_factor
-from icl_theory.support import symmetric_coordinates, symmetric_pairs
+from icl_theory.support import outer_coordinates, symmetric_pairs
 from icl_theory.truncation import truncate_weights
 
 _RUNS = 24
@@ -30,7 +30,7 @@ def spread(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
 
 def free(case: Case, *, layers: int, shots: int = LADDER_SHOTS) -> np.ndarray:
     """`layers` times ½ [log det Cov(svec h hᵀ)/b - log det C_X] of every run: no weight enters."""
-    features = np.stack([symmetric_coordinates(t[:, :, None] * t[:, None, :]) for t in _draws(case)[0]])
+    features = np.stack([outer_coordinates(t) for t in _draws(case)[0]])
     factor = sampling_factor(LADDER_DEMONSTRATIONS, shots)
     volumes = [np.linalg.slogdet(factor * np.cov(f.T, bias=True))[1] for f in features]
     return layers / 2 * (np.linalg.slogdet(spread(case, shots))[1] - np.array(volumes))

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from icl_theory._numerics import transpose
-from icl_theory.support import symmetric_coordinates
+from icl_theory.support import outer_coordinates, symmetric_coordinates
 
 # A pivot of relative size r carries an error of about EPS / r into the log-determinant: 2e-5 nats at this limit.
 SMALLEST_PIVOT = 1e-11
@@ -111,7 +111,7 @@ class SharedChannel:
         white, log_volume = whitening(frame @ roots)
         precision = transpose(white) @ white
         pulled = np.einsum("kde,ke->kd", precision, means)
-        square = symmetric_coordinates(inner[..., :, None] * inner[..., None, :]).sum(axis=1)
+        square = outer_coordinates(inner).sum(axis=1)
         ones = np.full((len(outputs), 1), float(looks))
         features = np.concatenate([square, inner.sum(axis=1), ones], axis=1)
         level = (pulled * means).sum(axis=1, keepdims=True)

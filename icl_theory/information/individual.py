@@ -13,7 +13,7 @@ from icl_theory.information.large_sample import look_correction, look_informatio
 from icl_theory.information.sandwich import Sandwich
 from icl_theory.information.simulation import Runs, Setting
 from icl_theory.noise import sampling_factor
-from icl_theory.support import symmetric_coordinates
+from icl_theory.support import outer_coordinates, symmetric_coordinates
 
 _AFFORDED = 0.07  # see `resolvable`; at d_S = 3, 6 and 21 the excess N e^I / K was found to be off by a factor of 4
 
@@ -50,7 +50,7 @@ class ExchangedChannel:
     def _form(self, points: np.ndarray) -> np.ndarray:
         """(x - m_j)ᵀ B_j⁻¹ (x - m_j) of points (rows, d), shape (rows, K)."""
         pulled = np.einsum("kde,ke->kd", self.precision, self.means)
-        square = symmetric_coordinates(points[:, :, None] * points[:, None, :])
+        square = outer_coordinates(points)
         level = (pulled * self.means).sum(-1)
         return square @ symmetric_coordinates(self.precision).T - 2 * points @ pulled.T + level
 
@@ -64,7 +64,7 @@ class ExchangedChannel:
             points = self.outputs[rows, look]
             apart = points - first
             own = self._form(points)
-            across = 0.5 * (own + length - symmetric_coordinates(apart[:, :, None] * apart[:, None, :]) @ coefficients)
+            across = 0.5 * (own + length - outer_coordinates(apart) @ coefficients)
             residual = own - 2 * share * across + share**2 * length
             along = across - share * length
             total += residual - self.bump * along**2 / grown
@@ -81,7 +81,7 @@ def exchanged_channel(runs: Runs, setting: Setting, pairs: int) -> ExchangedChan
     maps = np.eye(setting.coordinates) if free else layer.maps[0]
     outputs = runs.draws.looks[kept] if free else layer.outputs[kept][:, None]
     inner = runs.draws.tokens[kept] @ setting.basis
-    features = symmetric_coordinates(inner[..., :, None] * inner[..., None, :]) @ maps.T
+    features = outer_coordinates(inner) @ maps.T
     others = features[:, 1:]
     means = others.mean(axis=1)
     centre, frame = pooled_frame(outputs)

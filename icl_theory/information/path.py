@@ -24,9 +24,11 @@ def path_divergences(runs: Runs, setting: Setting, reference: Reference) -> list
 
     Raises: LinAlgError for noise that is singular on its support.
     """
-    result = [np.zeros(len(runs.draws.moments)) for _ in runs.layers]
+    result, draws = [np.zeros(len(runs.draws.moments)) for _ in runs.layers], runs.draws
+    jacobian = 2 * np.log(np.abs(np.diagonal(reference[1]))).sum()
     for step in _filter(runs, setting, reference):
-        result[step.layer] += 0.5 * (step.volume - log_determinant(step.noise))
+        noise_volume = draws.log_volume - jacobian if step.cancels else log_determinant(step.noise)
+        result[step.layer] += 0.5 * (step.volume - noise_volume)
         # With maps that do not depend on the path the filter is linear and its moments are true: E excess = 0.
         if not step.linear:
             trace = ((step.inverse @ step.noise) ** 2).sum((-2, -1))

@@ -69,13 +69,14 @@ def _divergence(
     (mean, prior_root), draws = reference, runs.draws
     map_volume = layer.support.log_volume if layer.cancels else None
     if map_volume is not None:
-        root, prior, offset = draws.noise_root, prior_root[None], draws.moments - mean
+        root, volume = draws.noise_root, draws.log_volume
+        prior, offset = prior_root[None], draws.moments - mean
     else:
         root = with_floor(layer.maps @ draws.noise_root, setting.floor)
+        volume = log_determinant(root)
         prior = with_floor(layer.maps @ prior_root, setting.floor)
         offset = _apply(layer.maps, draws.moments - mean)
     inverse, prior_volume = whitening(prior)
-    volume = log_determinant(root)
     white = ((inverse @ root) ** 2).sum((-2, -1)) + (_apply(inverse, offset) ** 2).sum(-1)
     shift = 0.0 if map_volume is None else 2 * map_volume
     return volume + shift, 0.5 * (prior_volume - volume), 0.5 * (white - layer.dimension)

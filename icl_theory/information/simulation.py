@@ -7,14 +7,16 @@ that changes with the rank are handled by numpy's batched routines, which need n
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from icl_theory import _checks
 from icl_theory._numerics import transpose
+from icl_theory.information.channel import log_determinant
 from icl_theory.noise import layer_factors, sampling_factor
 from icl_theory.summed_support import Ranks, SummedSupport, ranks_of, support_of
-from icl_theory.support import Support, span, symmetric_coordinates, symmetric_pairs
+from icl_theory.support import Support, outer_coordinates, span, symmetric_pairs
 from icl_theory.tasks import LinearRegression
 from icl_theory.weights import AttentionWeights
 
@@ -91,6 +93,11 @@ class Draws:
     extra: np.ndarray
     """Standard normal D x D matrices for the noise floor, shape (K, L, D, D); (K, 0, D, D) without a floor."""
 
+    @cached_property
+    def log_volume(self) -> np.ndarray:
+        """log det C_X, shape (K,): taken once for all layers and all weights. LinAlgError where it is singular."""
+        return log_determinant(self.noise_root)
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -159,7 +166,7 @@ def draw(setting: Setting, rng: np.random.Generator, count: int) -> Draws:
     mix = rng.standard_normal((count, layers, total))
     extra = rng.standard_normal((count, layers if setting.floor > 0 else 0, dimension, dimension))
     inner = tokens @ setting.basis
-    features = symmetric_coordinates(inner[..., :, None] * inner[..., None, :])
+    features = outer_coordinates(inner)
     moments = features.mean(axis=1)
     centred = features - moments[:, None]
     scale = np.sqrt(sampling_factor(total, setting.shots) / total)
