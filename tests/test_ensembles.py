@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -96,12 +97,11 @@ def test_closing_breaks_off_what_nobody_waits_for(monkeypatch):
             ended.append(layers)
 
     monkeypatch.setattr(ensembles, "train", endless)
-    found = few()
-    found.begin(Kind(1), Kind(2), Kind(3))
-    wait_until(lambda: len(begun) == 2)  # two are at work at a time, the third waits
-    found.close()
-    wait_until(lambda: len(ended) == 2)
-    assert sorted(begun) == sorted(ended) == [1, 2]
+    with closing(few()) as found:  # whatever fails: an endless thread would keep the whole of pytest from ending
+        found.begin(Kind(1), Kind(2))
+        wait_until(lambda: begun)  # one is at work at a time, the other waits
+    wait_until(lambda: ended)
+    assert begun == ended == [1]
 
 
 def wait_until(condition):

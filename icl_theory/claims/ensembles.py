@@ -1,4 +1,4 @@
-"""The trained ensembles of a run: each is trained once, in a thread of its own, two at a time."""
+"""The trained ensembles of a run: each is trained once, in a thread beside the claims."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from icl_theory.tasks import LinearRegression
 from icl_theory.training import TrainResult, train
 
-_REPORT_SECONDS = 0.2
+REPORT_SECONDS = 0.2  # between two reports on something that is waited for
 
 
 class Kind(NamedTuple):
@@ -29,8 +29,8 @@ class Unfinished(Exception):
     """Raised instead of waiting for a training that is not done, see `Ensembles.patient`."""
 
 
-class _Abandoned(Exception):
-    """Raised within a training that nobody waits for any more."""
+class Abandoned(Exception):
+    """Raised within a training, or other work in a thread, that nobody waits for any more."""
 
 
 class Ensembles:
@@ -50,8 +50,9 @@ class Ensembles:
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self._task, self._seed, self._shots, self._seeds, self._steps = task, seed, shots, seeds, steps
-        self._progress, self._abandoned = progress, threading.Event()
-        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="training")
+        self._progress, self._closed = progress, threading.Event()
+        # One at a time: the claims are what a run waits for, and on two cores a second training would slow them down.
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")
         self._begun: dict[Kind, Future[TrainResult]] = {}
         self._seen: dict[Kind, tuple[str, int, int]] = {}
         self.patient = True
@@ -69,29 +70,37 @@ class Ensembles:
                 self._seen[kind] = f"training {kind}", 0, self._steps(kind)
                 self._begun[kind] = self._pool.submit(self._train, kind)
 
+    def future(self, kind: Kind) -> Future[TrainResult]:
+        """The ensemble as something to wait for in another thread."""
+        self.begin(kind)
+        return self._begun[kind]
+
     def get(self, kind: Kind) -> TrainResult:
         """The ensemble, trained now if need be; progress is told here, and so by one thread only.
 
         Raises: Unfinished where it would have to wait and is not `patient`.
         """
-        self.begin(kind)
-        future = self._begun[kind]
+        future = self.future(kind)
         if not (self.patient or future.done()):
             raise Unfinished(str(kind))
-        while not wait([future], timeout=_REPORT_SECONDS).done:
+        while not wait([future], timeout=REPORT_SECONDS).done:
             if self._progress is not None:
                 self._progress(*self._seen[kind])
         return future.result()
 
     def close(self) -> None:
         """Break off what is not finished, at the next border of a chunk of steps."""
-        self._abandoned.set()
+        self._closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def stop_if_closed(self) -> None:
+        """For work in other threads to call now and then. Raises: Abandoned when nobody waits for it any more."""
+        if self._closed.is_set():
+            raise Abandoned
 
     def _train(self, kind: Kind) -> TrainResult:
         def note(step: int, total: int, loss: float) -> None:
-            if self._abandoned.is_set():
-                raise _Abandoned
+            self.stop_if_closed()
             self._seen[kind] = f"training {kind}, loss {loss:.3f}", step, total
 
         return train(

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from icl_theory import _checks, figures
 from icl_theory.claims import all_labels, load_all, package_of
 from icl_theory.claims.base import Claim
-from icl_theory.claims.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, PROFILES, Workshop
+from icl_theory.claims.cases import PROFILES, Workshop
 from icl_theory.claims.ensembles import Unfinished
 from icl_theory.claims.outcome import Outcome, derive, examine
 from icl_theory.claims.outside import told
 from icl_theory.claims.recording import counterexample_file, record
+from icl_theory.claims.sweeping import Sweep
 from icl_theory.report.compare import compare
 from icl_theory.report.page import page
 from icl_theory.report.records import environment, plain, prepare_directory, write_bytes, write_json
 from icl_theory.report.spreadsheet import table
-from icl_theory.sweep import rank_sweep
 
 FORMAT = 1  # of records.json
 STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which an equality must stay
@@ -87,25 +85,6 @@ def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
         raise _checks.refuse(where, got, "evidence", "repair or uninstall that package") from error
 
 
-def _sweep(workshop: Workshop, progress: Progress | None) -> list[dict[str, Any]]:
-    """Bound versus rank of W_V for the one-layer ensemble trained in this run."""
-
-    def report(done: int, total: int) -> None:
-        if progress is not None:
-            progress("bound versus rank", done, total)
-
-    return rank_sweep(
-        jax.tree.map(lambda matrices: matrices[: workshop.profile.seeds], workshop.ensemble(1).weights),
-        workshop.task,
-        demonstrations=LADDER_DEMONSTRATIONS,
-        shots=LADDER_SHOTS,
-        clip=CLIP,
-        samples=workshop.profile.samples,
-        key=workshop.seed,
-        progress=report,
-    )
-
-
 def _write(out: Path, records: dict[str, Any], outcomes: list[Outcome], changes: dict[str, Any] | None) -> None:
     """Counterexamples, figure, page and table first; `records.json`, written last, says that the rest is there."""
     for outcome in outcomes:
@@ -153,9 +132,10 @@ def verify(
     with closing(Workshop(PROFILES[profile], seed, progress)) as workshop:
         if claims is None:
             workshop.train_ahead()
+        sweep = None if directory is None else Sweep(workshop)
         chosen = load_all() if named is None else named
         outcomes = _examine_all(chosen, workshop, progress)
-        sweep = [] if directory is None else _sweep(workshop, progress)
+        bound_versus_rank = [] if sweep is None else sweep.records(progress)
     records = {
         "format": FORMAT,
         "environment": environment(),
@@ -163,7 +143,7 @@ def verify(
         "seed": seed,
         "standard_errors": STANDARD_ERRORS,
         "claims": [record(outcome) for outcome in outcomes],
-        "sweep": sweep,
+        "sweep": bound_versus_rank,
     }
     records["seconds"] = time.perf_counter() - started
     records = plain(records)
