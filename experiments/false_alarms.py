@@ -25,8 +25,9 @@ from error_rates import summary, table
 
 from icl_theory.claims import load_all
 from icl_theory.claims.base import Claim
-from icl_theory.claims.cases import PROFILES, Case, Workshop
+from icl_theory.claims.cases import Case, Workshop
 from icl_theory.claims.outcome import Outcome, examine
+from icl_theory.claims.profiles import PROFILES
 from icl_theory.report.console import LiveProgress
 from icl_theory.report.records import plain, write_json
 

@@ -9,8 +9,9 @@ import numpy as np
 from icl_theory import AttentionWeights, Estimate, LinearRegression
 from icl_theory.claims import load
 from icl_theory.claims.base import Assumption, Claim, Control, Verdict
-from icl_theory.claims.cases import PROFILES, Case, Workshop
+from icl_theory.claims.cases import Case, Workshop
 from icl_theory.claims.outcome import examine
+from icl_theory.claims.profiles import PROFILES
 from icl_theory.claims.recording import record
 from icl_theory.report.records import environment, plain
 

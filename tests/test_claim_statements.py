@@ -37,8 +37,9 @@ from icl_theory.claims import (
     truncation_trap,
     wishart_moment,
 )
-from icl_theory.claims.cases import PROFILES, TRAINING_SHOTS, Profile, Workshop, demonstration_sets
+from icl_theory.claims.cases import TRAINING_SHOTS, Workshop, demonstration_sets
 from icl_theory.claims.gradient_descent_construction import query_input
+from icl_theory.claims.profiles import PROFILES, Profile
 from icl_theory.descent import plus_plus_steps
 
 

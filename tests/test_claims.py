@@ -14,9 +14,10 @@ from icl_theory import AttentionWeights, Estimate, LinearRegression, check, impl
 from icl_theory.attention import layer_update, second_moment
 from icl_theory.claims import LABELS, load, load_all
 from icl_theory.claims.base import Assumption, Claim, Control, Evidence, Verdict
-from icl_theory.claims.cases import PROFILES, Case, Workshop
+from icl_theory.claims.cases import Case, Workshop
 from icl_theory.claims.certificate import recheck
 from icl_theory.claims.outcome import conclude, examine
+from icl_theory.claims.profiles import PROFILES
 from icl_theory.claims.theorem_2_scalar import simulate
 from icl_theory.claims.truncation_norm_key import integer_counterexample
 from icl_theory.report.records import read_json, write_json

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from icl_theory import __version__, cli
+from icl_theory import __version__, commands
 from icl_theory.report import bounds
 from icl_theory.report.bounds_config import SweepConfig
 
@@ -255,8 +255,8 @@ def test_only_the_first_paragraph_of_a_parser_s_box_is_kept() -> None:
     box = (
         "╭─ Invalid ─╮\n│ bad value │\n│ for x. │\n│ ───── │\n│ For full helptext, run icl-theory verify --help │\n╰──╯"
     )
-    assert cli._one_line(box) == "bad value for x; see icl-theory verify --help"
-    assert cli._one_line("something else") == "something else"
+    assert commands._one_line(box) == "bad value for x; see icl-theory verify --help"
+    assert commands._one_line("something else") == "something else"
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ from scipy.integrate import quad
 from scipy.special import logsumexp
 
 from icl_theory.claims import lemma_3
-from icl_theory.claims.cases import PROFILES, Workshop
+from icl_theory.claims.cases import Workshop
+from icl_theory.claims.profiles import PROFILES
 from icl_theory.claims.truncation_isotropic import integer_counterexample, recheck
 from icl_theory.claims.universality import images
 

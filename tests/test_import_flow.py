@@ -69,6 +69,7 @@ ORDER = (
     "report.train_run",  # trains into a run directory and draws the loss curve there
     "claims.recording",  # turns outcomes into records
     "claims.run",  # runs the claims and hands their outcomes to the report and the figures
+    "commands",
     "cli",
     "__main__",
 )

@@ -33,7 +33,8 @@ from icl_theory.claims import (
     upper_bound_truncation,
 )
 from icl_theory.claims.base import Verdict, check
-from icl_theory.claims.cases import PROFILES, Workshop
+from icl_theory.claims.cases import Workshop
+from icl_theory.claims.profiles import PROFILES
 from icl_theory.truncation import truncate, truncate_weights
 
 

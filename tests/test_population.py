@@ -19,9 +19,10 @@ from schema import problems
 from icl_theory import AttentionWeights, Estimate, LinearRegression, check
 from icl_theory.claims import certificate
 from icl_theory.claims.base import Assumption, Claim, Control, Verdict
-from icl_theory.claims.cases import PROFILES, Case, Workshop
+from icl_theory.claims.cases import Case, Workshop
 from icl_theory.claims.outcome import conclude, examine
 from icl_theory.claims.population import CHANCE, judge, population_of, summarise
+from icl_theory.claims.profiles import PROFILES
 from icl_theory.claims.recording import record
 from icl_theory.report.explain import explain_text
 from icl_theory.report.markup import Markup

@@ -23,7 +23,8 @@ from icl_theory.claims import (
     remark_5_norm,
     shifted,
 )
-from icl_theory.claims.cases import TRAINING_SHOTS, Profile, Workshop
+from icl_theory.claims.cases import TRAINING_SHOTS, Workshop
+from icl_theory.claims.profiles import Profile
 
 
 @pytest.fixture(scope="module")

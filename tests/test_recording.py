@@ -14,8 +14,9 @@ from schema import problems
 from test_figures import sweep
 
 from icl_theory.claims.base import Assumption
-from icl_theory.claims.cases import PROFILES, Workshop
+from icl_theory.claims.cases import Workshop
 from icl_theory.claims.outcome import examine
+from icl_theory.claims.profiles import PROFILES
 from icl_theory.claims.recording import record
 from icl_theory.report.compare import compare, comparison_lines, read_run
 from icl_theory.report.records import number, plain, write_json

@@ -17,7 +17,8 @@ from icl_theory.claims import (
     truncation_trap,
     whitened_truncation,
 )
-from icl_theory.claims.cases import TRAINING_SHOTS, Profile, Workshop
+from icl_theory.claims.cases import TRAINING_SHOTS, Workshop
+from icl_theory.claims.profiles import Profile
 from icl_theory.noise import layer_factors
 from icl_theory.truncation import truncate
 

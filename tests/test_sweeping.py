@@ -8,8 +8,9 @@ import pytest
 
 from icl_theory import rank_sweep
 from icl_theory.claims import sweeping
-from icl_theory.claims.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, Profile, Workshop
+from icl_theory.claims.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, Workshop
 from icl_theory.claims.ensembles import Abandoned
+from icl_theory.claims.profiles import Profile
 from icl_theory.claims.sweeping import Sweep
 
 SMALL = Profile(seeds=2, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000, population=3)

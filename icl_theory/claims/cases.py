@@ -9,6 +9,7 @@ import numpy as np
 
 from icl_theory import _checks
 from icl_theory.claims.ensembles import Ensembles, Kind
+from icl_theory.claims.profiles import Profile
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.information.ladder import BoundLadder, ladder_of
 from icl_theory.information.simulation import Batches, Setting, simulate
@@ -17,27 +18,6 @@ from icl_theory.training import TrainResult
 from icl_theory.truncation import truncate_weights
 from icl_theory.weights import AttentionWeights, checked
 
-
-@dataclass(frozen=True)
-class Profile:
-    """How many cases of each kind, and how long to train."""
-
-    seeds: int
-    """Seeds of random and trained weights."""
-    samples: int
-    """Monte Carlo runs of every ladder."""
-    steps: dict[int, int]
-    """Training steps by number of layers."""
-    scalar_samples: int
-    """Runs of the one-dimensional counterexample."""
-    population: int = 12
-    """Trained seeds behind a claim about a population; the first `seeds` of them serve all other claims."""
-
-
-PROFILES = {
-    "quick": Profile(seeds=4, samples=1024, steps={1: 1000, 3: 2000}, scalar_samples=400_000, population=12),
-    "full": Profile(seeds=16, samples=2048, steps={1: 2000, 3: 6000}, scalar_samples=4_000_000, population=32),
-}
 WEIGHT_NAMES = ("value", "key", "query", "mlp_in", "mlp_out")
 DIM, TRAINING_SHOTS = 5, 20  # d_x and N of the trained models
 MLP_WIDTH = DIM + 1  # of the models with a linear MLP: square matrices, whose condition numbers are of one order

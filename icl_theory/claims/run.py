@@ -11,10 +11,11 @@ from typing import Any
 from icl_theory import _checks, figures
 from icl_theory.claims import all_labels, load_all, package_of
 from icl_theory.claims.base import Claim
-from icl_theory.claims.cases import PROFILES, Workshop
+from icl_theory.claims.cases import Workshop
 from icl_theory.claims.ensembles import Unfinished
 from icl_theory.claims.outcome import Outcome, derive, examine
 from icl_theory.claims.outside import told
+from icl_theory.claims.profiles import PROFILES
 from icl_theory.claims.recording import counterexample_file, record
 from icl_theory.claims.sweeping import Sweep
 from icl_theory.report.compare import compare

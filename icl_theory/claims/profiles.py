@@ -1,0 +1,25 @@
+"""How much a run does."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How many cases of each kind, and how long to train."""
+
+    seeds: int
+    """Seeds of random and trained weights."""
+    samples: int
+    """Monte Carlo runs of every ladder."""
+    steps: dict[int, int]
+    """Training steps by number of layers."""
+    scalar_samples: int
+    """Runs of the one-dimensional counterexample."""
+    population: int = 12
+    """Trained seeds behind a claim about a population; the first `seeds` of them serve all other claims."""
+
+
+PROFILES = {
+    "quick": Profile(seeds=4, samples=1024, steps={1: 1000, 3: 2000}, scalar_samples=400_000, population=12),
+    "full": Profile(seeds=16, samples=2048, steps={1: 2000, 3: 6000}, scalar_samples=4_000_000, population=32),
+}
