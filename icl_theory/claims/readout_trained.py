@@ -31,20 +31,25 @@ def pairs(workshop: Workshop) -> list[Case]:
 
 
 @lru_cache(maxsize=64)
-def risks(case: Case) -> tuple[float, float]:
-    """Test risk of the model read with a minus and of the one read with a plus, on the same prompts."""
+def risks(case: Case, shown: int = TRAINING_SHOTS) -> tuple[float, float]:
+    """Test risk of the model read with a minus and of the one read with a plus, on the same prompts.
+
+    `shown`: another number of demonstrations for the first of them.
+    """
     w, half = case.weights, case.layers // 2
     later = AttentionWeights(w.value[half:], w.key[half:], w.query[half:])
-    stack, tasks = prompts.moments(case, TRAINING_SHOTS, _PROMPTS)
     # `implied` reads with a minus: with a plus the prediction has the other sign.
-    guesses = prompts.implied(w.first_layers(half), stack), -prompts.implied(later, stack)
-    minus, plus = (float(quadratic_loss(p, tasks, case.task.covariance).mean()) for p in guesses)
-    return minus, plus
+    return _risk(case, w.first_layers(half), 1.0, shown), _risk(case, later, -1.0, TRAINING_SHOTS)
 
 
-def measure(case: Case) -> float:
+def _risk(case: Case, weights: AttentionWeights, sign: float, shots: int) -> float:
+    stack, tasks = prompts.moments(case, shots, _PROMPTS)
+    return float(quadratic_loss(sign * prompts.implied(weights, stack), tasks, case.task.covariance).mean())
+
+
+def measure(case: Case, shown: int = TRAINING_SHOTS) -> float:
     """log of the test risk with a minus over that with a plus; what is beyond ± 0.2 counts as ± 0.2."""
-    minus, plus = risks(case)
+    minus, plus = risks(case, shown)
     return float(np.clip(np.log(minus / plus), -_MOST, _MOST))
 
 
@@ -56,13 +61,13 @@ CLAIM = Claim(
     relation="at most",
     measure=measure,
     explanation="Both readouts trained from the same start on the same prompts, 4096 test prompts each. The advantage "
-    "is small here, about 7 % at d_x = 5 and 20 demonstrations, and not 20 % (a control that fails). A few models read "
-    "with a plus train badly and would rule the mean, hence the limit of 0.2, set after seeing seeds 0 to 14. With a "
-    "plus the residuals cannot be what the demonstrations carry from layer to layer (readout_sign), but there are "
-    "other ways to descend.",
+    "is small here, about 7 % at d_x = 5 and 20 demonstrations. About one model in five that is read with a plus ends "
+    "in a worse solution, and a few of them would rule the mean: hence the limit of 0.2, set after seeing seeds 0 to "
+    "14. With a plus the residuals cannot be what the demonstrations carry from layer to layer (readout_sign), but "
+    "there are other ways to descend.",
     controls=(
         Control("the two exchanged", {"measure": lambda case: -measure(case)}),
-        Control("lower by 0.2 in every seed", {"predict": lambda case: -_MOST}),
+        Control("half of the demonstrations for the minus", {"measure": lambda c: measure(c, TRAINING_SHOTS // 2)}),
     ),
     cases=pairs,
     population=True,
