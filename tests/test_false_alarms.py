@@ -1,6 +1,8 @@
 """The campaign of experiments/false_alarms.py: counting by hand, going on after a break, and a small real one."""
 
+import gzip
 import json
+from pathlib import Path
 
 import error_rates
 import false_alarms
@@ -10,6 +12,8 @@ from scipy.stats import beta
 from icl_theory.claims import LABELS, load_all
 from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.outcome import examine
+
+ROOT = Path(__file__).parent.parent
 
 
 def row(seed, verdict="HOLDS", cases=None, controls=(), **changes):
@@ -133,6 +137,30 @@ def test_another_campaign_is_not_mixed_in(tmp_path, counted):
     path.write_text("no json\n", encoding="utf-8")
     with pytest.raises(ValueError, match="expected JSON lines"):
         false_alarms.campaign(path, claims, range(1), profile="quick", untrained=True)
+
+
+def test_the_numbers_of_the_readme_are_those_of_the_kept_lines():
+    """The whole campaign as it was run: its lines, counted again, against what README says of them."""
+    first, *lines = map(
+        json.loads, gzip.decompress((ROOT / "experiments/records/false_alarms.jsonl.gz").read_bytes()).splitlines()
+    )
+    assert first == {"format": false_alarms.FORMAT, "profile": "quick", "untrained": False}
+    found, readme = error_rates.summary(lines), " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    said = readme[readme.index("How often the ledger errs") :]
+    for kind, claims, alarms, misses in (("exact", 79, 67349, 24365), ("statistical", 30, 4980, 7218)):
+        total = found["totals"][kind]
+        assert (total["claims"], total["false_alarms"]["runs"], total["misses"]["runs"]) == (claims, alarms, misses)
+        assert total["false_alarms"]["errors"] == total["misses"]["errors"] == 0
+        for number in (claims, alarms, misses):
+            assert (f"{number:,}".replace(",", " ") if number > 9999 else str(number)) in said
+    assert sum(tally["undecided"]["errors"] for tally in found["claims"]) == 99
+    for tally in found["claims"]:
+        assert len(tally["verdicts"]) == 1, tally["claim"]
+        assert 11 <= tally["seeds"] <= 251
+        assert tally["undecided"]["errors"] == 0 or tally["claim"] == "dropped_first_layer"
+        rows = [row for row in lines if row["claim"] == tally["claim"]]
+        assert sum(map(false_alarms.checks, rows)) >= (200 if tally["statistical"] else 1000), tally["claim"]
+    assert {tally["claim"] for tally in found["claims"]} <= set(LABELS)
 
 
 def test_untrained_workshops_train_nothing():
