@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_theory import support_dimension
-from icl_theory.support import Support, factor_ranks, numerical_rank, span, symmetric_coordinates
+from icl_theory.support import Support, factor_ranks, numerical_rank, outer_coordinates, span, symmetric_coordinates
 
 D = 4
 RANKS = list(itertools.product(range(D + 1), repeat=2))
@@ -199,6 +199,13 @@ def test_symmetric_coordinates_keep_the_norm(rng: np.random.Generator) -> None:
     x = np.array([symmetric(rng), symmetric(rng)])
     assert symmetric_coordinates(x).shape == (2, 10)
     assert_close((symmetric_coordinates(x) ** 2).sum(axis=1), (x**2).sum(axis=(1, 2)))
+
+
+def test_outer_coordinates_are_those_of_the_outer_product(rng: np.random.Generator) -> None:
+    v = rng.standard_normal((3, 5, 4))
+    before = v.copy()
+    assert_close(outer_coordinates(v), symmetric_coordinates(v[..., :, None] * v[..., None, :]))
+    np.testing.assert_array_equal(v, before)
 
 
 def test_numerical_rank(rng: np.random.Generator) -> None:
