@@ -16,10 +16,9 @@ from icl_theory.claims.sweeping import Sweep
 SMALL = Profile(seeds=2, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000, population=3)
 
 
-def test_the_sweep_is_that_of_the_first_seeds_and_is_told_by_the_thread_that_waits():
-    told = []
+def test_the_sweep_is_that_of_the_first_seeds():
     with closing(Workshop(SMALL, 5)) as workshop:
-        records = Sweep(workshop).records(lambda *said: told.append((threading.current_thread(), *said)))
+        records = Sweep(workshop).records()
         weights = jax.tree.map(lambda a: a[:2], workshop.ensemble(1).weights)
     plain = rank_sweep(
         weights,
@@ -32,8 +31,26 @@ def test_the_sweep_is_that_of_the_first_seeds_and_is_told_by_the_thread_that_wai
     )
     assert records == plain
     assert len(records) > 2
-    assert {thread for thread, *_ in told} <= {threading.main_thread()}
-    assert all(text == "bound versus rank" and 0 <= done <= total for _, text, done, total in told)
+
+
+def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
+    told, go_on = [], threading.Event()
+
+    def slow(*_, progress, **__):
+        progress(1, 3)
+        assert go_on.wait(60)  # until somebody has been told of it
+        return ["a record"]
+
+    def progress(*said):
+        told.append((threading.current_thread(), *said))
+        if said[1] == 1:
+            go_on.set()
+
+    monkeypatch.setattr(sweeping, "rank_sweep", slow)
+    with closing(Workshop(SMALL, 0)) as workshop:
+        assert Sweep(workshop).records(progress) == ["a record"]
+    assert {thread for thread, *_ in told} == {threading.main_thread()}
+    assert told[-1][1:] == ("bound versus rank", 1, 3)
 
 
 def test_a_closed_run_breaks_the_sweep_off(monkeypatch):
