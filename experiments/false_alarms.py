@@ -1,7 +1,7 @@
 """How often does the ledger err? False alarms on true statements and misses on spoilt ones, over many seeds.
 
 python experiments/false_alarms.py --seeds 20 --untrained                    # a look: no training
-python experiments/false_alarms.py --seeds 340 --runs 1000 200 --jobs 2      # the whole campaign, an estimated two to three hours
+python experiments/false_alarms.py --seeds 340 --runs 1000 200 --jobs 2      # the whole campaign: hours
 
 One line of `campaign.jsonl` per seed and claim; a run that was broken off goes on after the last whole line. What a
 claim should say is its verdict under the first seed, if that is a decision; what a control should say is written in
