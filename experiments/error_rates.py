@@ -14,7 +14,7 @@ from typing import Any
 
 from scipy.stats import binomtest
 
-UNDECIDED = ("INCONCLUSIVE", "NONFINITE")
+UNDECIDED = ("INCONCLUSIVE", "NONFINITE", "ERROR")
 
 
 def rate(errors: int, runs: int) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from found import FOUND
 
 from icl_theory import AttentionWeights, Estimate, LinearRegression, check, implicit_trajectory
 from icl_theory.attention import layer_update, second_moment
@@ -16,12 +15,15 @@ from icl_theory.claims import LABELS, load, load_all
 from icl_theory.claims.base import Assumption, Claim, Control, Evidence, Verdict
 from icl_theory.claims.cases import Case, Workshop
 from icl_theory.claims.certificate import recheck
+from icl_theory.claims.expected import expected_verdicts
 from icl_theory.claims.outcome import conclude, examine
 from icl_theory.claims.profiles import PROFILES
 from icl_theory.claims.theorem_2_scalar import simulate
 from icl_theory.claims.truncation_norm_key import integer_counterexample
 from icl_theory.report.records import read_json, write_json
 from icl_theory.truncation import truncate
+
+FOUND = expected_verdicts()
 
 
 def a_case():

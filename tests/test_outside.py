@@ -14,6 +14,7 @@ from helpers import refusal
 
 from icl_theory import verify
 from icl_theory.claims import LABELS, all_labels, load, load_all, outside, package_of
+from icl_theory.report import verify_output
 from icl_theory.report.page import page
 from icl_theory.report.spreadsheet import table
 
@@ -156,11 +157,19 @@ def test_what_breaks_a_rule_is_refused_with_its_package(
     assert load("lemma_1").label == "lemma_1"  # our own are not touched
 
 
-def test_a_claim_that_breaks_down_is_named(place: Callable[..., None]) -> None:
-    place("CLAIMS = [replace(own, measure=lambda case: 1 / 0, cases=lambda workshop: workshop.random(1))]")
-    message = refusal(verify, ["theirs"])
-    for word in ("claim 'theirs' of the installed package theirs 0.1", "ZeroDivisionError (division by zero)"):
-        assert word in message
+def test_a_claim_that_breaks_down_is_named_and_the_run_goes_on(
+    place: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    place(
+        "random = replace(own, cases=lambda workshop: workshop.random(1))\n"
+        "CLAIMS = [replace(random, measure=lambda case: 1 / 0), replace(random, label='sound')]"
+    )
+    report = verify(["theirs", "sound"])
+    assert [(c["label"], c["verdict"]) for c in report.records["claims"]] == [("theirs", "ERROR"), ("sound", "HOLDS")]
+    assert not report.sound
+    verify_output.remarks(report.records, None)
+    line = "icl-theory: not sound: theirs: ERROR in theirs 0.1: ZeroDivisionError: division by zero (theirs.py, line 5)"
+    assert capsys.readouterr().err.startswith(line)
 
 
 def test_without_other_packages_there_are_only_ours() -> None:

@@ -20,6 +20,8 @@ Origin = Literal["printed", "repaired", "new"]
 Measurement = Estimate | np.ndarray | float | bool
 
 EXACT_TOLERANCE = 1e-11  # relative, for identities in float64
+SMALL_ENTRY = 0.01
+"""Entries below this share of an array's largest one are compared with that share: 450 units of rounding by default."""
 BROKEN = "assumption broken: "
 UNATTAINABLE = "no data of this shape can meet: "
 """How the note of a case begins that an assumption has kept from being measured; the assumption's sentence follows."""
@@ -37,6 +39,9 @@ class Verdict(StrEnum):
     VACUOUS = "VACUOUS"
     """Holds only because it exceeds the trivial bound, or its hypothesis can never be met."""
     NONFINITE = "NONFINITE"
+    """A NaN or an infinity where a number was expected."""
+    ERROR = "ERROR"
+    """The check itself raised an exception: nothing is known of the statement, and the run is not sound."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Claim:
     """Whether the cases are a sample of trained seeds and the statement, an inequality, is about their mean: then the
     verdict comes from one interval over seeds, see `icl_theory.claims.population`."""
     tolerance: float = EXACT_TOLERANCE
-    """Relative tolerance for numbers without a standard error."""
+    """Relative tolerance for numbers without a standard error, entry by entry; see `check`."""
     certificate: Callable[[], dict[str, Any]] | None = None
     """A small exact counterexample in whole numbers, where one is known how to find."""
     recheck: Callable[[dict[str, Any]], bool] | None = None
@@ -142,25 +147,48 @@ def _compare(claim: Claim, measured: Measurement, predicted: Measurement, z: flo
         seen = bool(m.any())
         good = seen if claim.relation == "exists" else not seen
         return Verdict.HOLDS if good else Verdict.FAILS, float(seen), float("nan"), 0.0, 0.0, m_note
+    _require_fitting(claim.label, m.shape, p.shape)
     m, p, m_error, p_error = (a.ravel() for a in np.broadcast_arrays(m, p, m_error, p_error))
     note = m_note or p_note
     if not np.isfinite(m).all() or np.isnan(p).any():
         bad = int(np.argmax(~np.isfinite(m) | np.isnan(p)))
         return Verdict.NONFINITE, float(m[bad]), float(p[bad]), float("nan"), 0.0, note
     error = np.hypot(m_error, p_error)
-    margins = margin(claim.relation, m, p)
-    statistical = bool((error > 0).any())
-    if statistical:
-        worst = int(np.argmin(margins / np.where(error > 0, error, 1.0)))
-        slack = float(margins[worst] / error[worst]) if error[worst] > 0 else float(margins[worst])
-        verdict = _statistical_verdict(claim, slack, z)
-    else:
-        finite = np.where(np.isfinite(p), np.abs(p), 0.0)
-        scale = max(float(np.abs(m).max()), float(finite.max()), 1e-300)
-        worst = int(np.argmin(margins))
-        slack = float(margins[worst] / scale)
-        verdict = Verdict.HOLDS if slack >= -claim.tolerance else Verdict.FAILS
-    return verdict, float(m[worst]), float(p[worst]), slack, float(error[worst]), note
+    slack = margin(claim.relation, m, p) / np.where(error > 0, error, _sizes(m, p))
+    verdicts = [
+        _statistical_verdict(claim, s, z) if e > 0 else Verdict.HOLDS if s >= -claim.tolerance else Verdict.FAILS
+        for s, e in zip(slack, error, strict=True)
+    ]
+    # The entry furthest on the wrong side of its own limit: exact entries are measured in tolerances, others in z.
+    worst = int(np.argmin(slack / np.where(error > 0, z, max(claim.tolerance, 1e-300))))
+    verdict = next(v for v in (Verdict.FAILS, Verdict.INCONCLUSIVE, Verdict.HOLDS) if v in verdicts)
+    return verdict, float(m[worst]), float(p[worst]), float(slack[worst]), float(error[worst]), note
+
+
+def _require_fitting(label: str, measured: tuple[int, ...], predicted: tuple[int, ...]) -> None:
+    """Raises: ValueError for no entries, or for shapes of which neither can be repeated to give the other.
+
+    (3,) and (3, 1) would silently be compared as 3 x 3 numbers, every entry with every other.
+    """
+    if 0 in measured + predicted:
+        raise _checks.refuse(f"measurement of {label!r}", "no entries", "at least one number", "leave the case out")
+    try:
+        fits = np.broadcast_shapes(measured, predicted) in (measured, predicted)
+    except ValueError:
+        fits = False
+    if not fits:
+        cure = "return arrays of one shape, or one number for all entries"
+        raise _checks.refuse(f"prediction of {label!r}", f"shape {predicted}", f"shape {measured} as measured", cure)
+
+
+def _sizes(m: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """What a deviation of exact entries is relative to: the entry's own size, but not below a share of the array's.
+
+    An entry can be a small difference of large numbers, and then carries their rounding. How large they are is read
+    off what was measured, never off the prediction: a generous bound on one entry excuses nothing in another.
+    """
+    own = np.maximum(np.abs(m), np.where(np.isfinite(p), np.abs(p), 0.0))
+    return np.maximum(own, max(SMALL_ENTRY * float(np.abs(m).max()), 1e-300))
 
 
 def _statistical_verdict(claim: Claim, slack: float, z: float) -> Verdict:
@@ -176,12 +204,13 @@ def check(claim: Claim, case: Case, *, z: float = 6.0) -> Evidence:
     """The evidence for or against `claim` on one case.
 
     Assumptions first: one that no data of this shape could meet gives VACUOUS, one that is broken here gives
-    OUTSIDE. Then `measure` and `predict` are compared under `relation`: exact numbers to the claim's relative
-    tolerance, estimates with z combined standard errors (an inequality inside them is INCONCLUSIVE). A bound that
-    holds but is not below the trivial value is VACUOUS.
+    OUTSIDE. Then `measure` and `predict` are compared under `relation`: exact numbers entry by entry to the claim's
+    tolerance relative to the entry (or to a hundredth of the largest one, see `SMALL_ENTRY`), estimates with z combined
+    standard errors, sqrt(se² + se²) (an inequality inside them is INCONCLUSIVE). A bound that holds but is not below
+    the trivial value is VACUOUS.
 
     Args: claim, case: what to check and on what. z: standard errors, 6 by default.
-    Returns: `Evidence`. Raises: ValueError for z ≤ 0.
+    Returns: `Evidence`. Raises: ValueError for z ≤ 0, or arrays whose shapes do not fit.
     """
     z = _checks.number("z", z, low=0.0, strict=True, cure="use a positive number of standard errors")
     nan = float("nan")

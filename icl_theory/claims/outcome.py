@@ -1,14 +1,21 @@
 """What a run over all cases of a claim says: one verdict, its controls, a certificate where it fails."""
 
 import math
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from icl_theory.claims.base import Claim, Evidence, Verdict, check, margin
 from icl_theory.claims.cases import Case, Workshop
 from icl_theory.claims.certificate import certificate
+from icl_theory.claims.ensembles import Abandoned, Unfinished
+from icl_theory.claims.expected import Flip, expected_verdict, flip
 from icl_theory.claims.population import Population, judge, population_of
+
+NO_CASE = "making the cases"
+"""Name of the case in the evidence that there are no cases because making them raised an exception."""
 
 
 def conclude(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
@@ -16,9 +23,11 @@ def conclude(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
 
     A statement about a population is judged by one interval over its seeds instead.
     """
+    seen = {item.verdict for item in evidence}
+    if Verdict.ERROR in seen:
+        return Verdict.ERROR
     if claim.population:
         return judge(claim, evidence)
-    seen = {item.verdict for item in evidence}
     if claim.relation == "exists" and Verdict.HOLDS in seen:
         return Verdict.HOLDS
     order = (Verdict.NONFINITE, Verdict.FAILS, Verdict.INCONCLUSIVE, Verdict.HOLDS, Verdict.VACUOUS)
@@ -61,32 +70,81 @@ class Outcome:
         return any(known) if known else None
 
     @property
+    def expected(self) -> str | None:
+        """The verdict that is known for a claim of this package, None for any other."""
+        return expected_verdict(self.claim.label)
+
+    @property
+    def flip(self) -> Flip | None:
+        """What it means that the verdict is not the expected one; None where it is."""
+        return flip(self.claim.label, self.claim.printed, self.verdict)
+
+    @property
     def sound(self) -> bool:
-        """Conclusive and finite, every control caught, and the derivation (if any) came out true."""
-        settled = self.verdict not in (Verdict.INCONCLUSIVE, Verdict.NONFINITE)
-        return settled and all(c.caught for c in self.controls) and self.proved is not False
+        """Conclusive and finite, no regression, every control caught, and the derivation (if any) came out true."""
+        settled = self.verdict not in (Verdict.INCONCLUSIVE, Verdict.NONFINITE, Verdict.ERROR)
+        caught = all(control.caught for control in self.controls)
+        return settled and caught and self.proved is not False and self.flip != "regression"
 
 
 def derive(claim: Claim) -> bool | None:
-    """Whether the symbolic derivation comes out true; None for a claim without one. It needs no case."""
-    return None if claim.proof is None else bool(claim.proof())
+    """Whether the symbolic derivation comes out true; None for a claim without one. It needs no case.
+
+    A derivation that raises an exception has derived nothing: False.
+    """
+    if claim.proof is None:
+        return None
+    try:
+        return bool(claim.proof())
+    except Exception:  # whatever it is, it is no proof; the run goes on and is not sound
+        return False
 
 
 def examine(claim: Claim, workshop: Workshop, *, z: float = 6.0, proved: bool | None = None) -> Outcome:
     """Check a claim and its controls on all their cases, and keep a certificate if the claim fails.
 
+    An exception while cases are made or checked gives the verdict ERROR with its words and place; it is not passed on.
     `proved` is what `derive` has said; if None, it is asked here.
     """
-    cases = claim.cases(workshop)
-    evidence = [check(claim, case, z=z) for case in cases]
+    cases, evidence = _evidence(claim, workshop, z)
     controls = []
     for control in claim.controls:
         spoilt = replace(claim, **control.changes)
-        verdict = conclude(spoilt, [check(spoilt, case, z=z) for case in spoilt.cases(workshop)])
+        verdict = conclude(spoilt, _evidence(spoilt, workshop, z)[1])
         controls.append(ControlOutcome(control.name, verdict, control.expected))
     proved = derive(claim) if proved is None else proved
+    verdict = conclude(claim, evidence)
+    if verdict == Verdict.ERROR:
+        return Outcome(claim, verdict, evidence, controls, proved)
     certificates, found = _certificates(claim, cases, evidence), population_of(claim, evidence)
-    return Outcome(claim, conclude(claim, evidence), evidence, controls, proved, certificates, found)
+    return Outcome(claim, verdict, evidence, controls, proved, certificates, found)
+
+
+def _evidence(claim: Claim, workshop: Workshop, z: float) -> tuple[Sequence[Case], list[Evidence]]:
+    """The cases of a claim and the evidence of each; what raises an exception is evidence too, of an ERROR."""
+    nan = math.nan
+    try:
+        cases = claim.cases(workshop)
+    except (Unfinished, Abandoned):
+        raise  # no error: models that are waited for, or a run that was broken off
+    except Exception as error:
+        return [], [Evidence(Verdict.ERROR, NO_CASE, workshop.seed, nan, nan, nan, note=in_one_line(error))]
+    evidence = []
+    for case in cases:
+        try:
+            evidence.append(check(claim, case, z=z))
+        except (Unfinished, Abandoned):
+            raise
+        except Exception as error:
+            evidence.append(Evidence(Verdict.ERROR, case.name, case.seed, nan, nan, nan, note=in_one_line(error)))
+    return cases, evidence
+
+
+def in_one_line(error: Exception) -> str:
+    """An exception in a line: its type, its words, and the innermost line of code it comes from."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words} ({Path(place.filename).name}, line {place.lineno})"
 
 
 def _certificates(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:

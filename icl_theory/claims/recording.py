@@ -26,6 +26,8 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "explanation": claim.explanation,
         "tolerance": claim.tolerance,
         "verdict": outcome.verdict,
+        "expected": outcome.expected,
+        "flip": outcome.flip,
         "informative": outcome.informative,
         "sound": outcome.sound,
         "population": None if outcome.population is None else dataclasses.asdict(outcome.population),

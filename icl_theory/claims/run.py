@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from icl_theory import _checks, figures
-from icl_theory.claims import all_labels, load_all, package_of
+from icl_theory.claims import all_labels, load_all
 from icl_theory.claims.base import Claim
 from icl_theory.claims.cases import Workshop
 from icl_theory.claims.ensembles import Unfinished
 from icl_theory.claims.outcome import Outcome, derive, examine
-from icl_theory.claims.outside import told
 from icl_theory.claims.profiles import PROFILES
 from icl_theory.claims.recording import counterexample_file, record
 from icl_theory.claims.sweeping import Sweep
@@ -41,9 +40,10 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """Nothing inconclusive or non-finite, every control caught, every derivation true.
+        """Nothing inconclusive, non-finite or in error, no regression, every control caught, every derivation true.
 
-        A printed statement that is found false is a finding and does not make a run unsound.
+        A printed statement that is found false is a finding and does not make a run unsound; a statement of ours whose
+        verdict is not the known one is a regression and does, see `icl_theory.claims.expected`.
         """
         return all(outcome.sound for outcome in self.outcomes)
 
@@ -69,21 +69,9 @@ def _examine_all(chosen: list, workshop: Workshop, progress: Progress | None) ->
 
 
 def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
-    """What `work` makes of a claim, and the seconds it took.
-
-    Raises: ValueError naming the package if a claim from outside breaks down.
-    """
+    """What `work` makes of a claim, and the seconds it took."""
     started = time.perf_counter()
-    try:
-        return work(claim), time.perf_counter() - started
-    except Unfinished:
-        raise
-    except Exception as error:  # of our own claims it is passed on; of a foreign one the package must be named
-        package = package_of(claim.label)
-        if package is None:
-            raise
-        got, where = told(error), f"claim {claim.label!r} of the installed package {package}"
-        raise _checks.refuse(where, got, "evidence", "repair or uninstall that package") from error
+    return work(claim), time.perf_counter() - started
 
 
 def _write(out: Path, records: dict[str, Any], outcomes: list[Outcome], changes: dict[str, Any] | None) -> None:
@@ -120,8 +108,9 @@ def verify(
         earlier: records of another run (`report.compare.read_run`); what has changed since is then in
             `Report.changes` and on the page. The verdicts do not depend on it.
 
-    Returns: `Report`. Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim
-    of an installed package that cannot be used.
+    Returns: `Report`. A claim whose check raises an exception has the verdict ERROR; the others are examined all the
+        same. Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim of an
+        installed package that cannot be used.
     """
     # All of our own are imported below, while the models train; those of others may have to be refused first.
     named = None if claims is None else load_all(claims)

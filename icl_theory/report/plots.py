@@ -22,6 +22,7 @@ _MARKS = {
     "OUTSIDE": "M0,-3.4L3.4,2.6H-3.4z",
     "INCONCLUSIVE": "M0,-3.6L3.6,0L0,3.6L-3.6,0z",
     "NONFINITE": "M-3.4,0H3.4M0,-3.4V3.4M-2.4,-2.4L2.4,2.4M-2.4,2.4L2.4,-2.4",
+    "ERROR": "M-3.2,-3.2H3.2V3.2H-3.2zM-3.2,-3.2L3.2,3.2M-3.2,3.2L3.2,-3.2",
 }
 """Outline of a mark by verdict, around the origin: told apart without colour."""
 

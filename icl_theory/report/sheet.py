@@ -19,6 +19,7 @@ VERDICT_SIGNS = {
     "OUTSIDE": ("○", "outside"),
     "INCONCLUSIVE": ("?", "inconclusive"),
     "NONFINITE": ("!", "not finite"),
+    "ERROR": ("!!", "error"),
 }
 """Sign and words of a verdict; colour only repeats them."""
 ORIGINS = {"printed": "as printed", "repaired": "repaired", "new": "new"}
@@ -87,9 +88,15 @@ def _header(claim: dict[str, Any], place: int) -> Markup:
         "header",
         tag("p", str(place), class_="place", aria_hidden="true"),
         tag("h3", title(claim["label"]), id=f"{claim['label']}.title"),
-        tag("p", verdict_badge(claim["verdict"]), unsound, class_="outcome"),
+        tag("p", verdict_badge(claim["verdict"]), unsound, _flip(claim), class_="outcome"),
         tag("p", *meta, tag("code", claim["label"]), class_="meta"),
     )
+
+
+def _flip(claim: dict[str, Any]) -> Markup | None:
+    """That the verdict is not the known one, and what that means; nothing where it is."""
+    words = {"regression": "a regression of this package", "changed": "another finding than before"}.get(claim["flip"])
+    return words and tag("span", f"known to be {claim['expected']}: {words}", class_="unsound")
 
 
 def _explanation(claim: dict[str, Any]) -> Markup:

@@ -7,7 +7,7 @@ from typing import Any
 
 from icl_theory.report.records import number
 
-VERDICTS = ("HOLDS", "FAILS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE")
+VERDICTS = ("HOLDS", "FAILS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE", "ERROR")
 COLUMNS = (
     "label",
     "package",
@@ -15,6 +15,8 @@ COLUMNS = (
     "printed",
     "relation",
     "verdict",
+    "expected",
+    "flip",
     "informative",
     "sound",
     "cases",
@@ -67,8 +69,8 @@ def worst(claim: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _row(claim: dict[str, Any]) -> dict[str, Any]:
-    names = ("label", "package", "shelf", "printed", "relation", "verdict", "informative", "sound", "proved", "seconds")
-    row = {name: claim[name] for name in (*names, "source", "statement")}
+    names = ("label", "package", "shelf", "printed", "relation", "verdict", "expected", "flip")
+    row = {name: claim[name] for name in (*names, "informative", "sound", "proved", "seconds", "source", "statement")}
     row |= {verdict.lower(): claim["cases"].get(verdict, 0) for verdict in VERDICTS}
     row |= {"cases": len(claim["evidence"]), "counterexamples": len(claim["counterexamples"])}
     row |= {"controls": len(claim["controls"]), "controls_caught": sum(c["caught"] for c in claim["controls"])}

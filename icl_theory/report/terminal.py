@@ -19,6 +19,7 @@ COLOURS = {
     "OUTSIDE": "cyan",
     "INCONCLUSIVE": "magenta",
     "NONFINITE": "bold magenta",
+    "ERROR": "bold magenta",
 }
 """Colour of a verdict; the word itself always stands beside it."""
 _SHELVES = {"related": "related results", "outside": "claims of other packages"}  # that follow those of the paper
@@ -57,10 +58,15 @@ def evidence_text(claim: dict[str, Any]) -> str:
     "worst" is the largest deviation of an equality, "margin" the smallest of an inequality: relative to the size of
     the numbers where they are exact, in standard errors (s.e.) where they are estimated. Of a population the seeds for
     and against are told, and the mean margin with its interval.
+
+    An error is told in the words of the exception, with the line it comes from.
     """
     if claim.get("population"):
         return _population_text(claim["population"])
     verdict, evidence = claim["verdict"], claim["evidence"]
+    if verdict == "ERROR":
+        broken = [item for item in evidence if item["verdict"] == "ERROR"]
+        return f"error in {len(broken)}/{len(evidence)} cases; {broken[0]['case']}: {broken[0]['note']}"
     inside = [item for item in evidence if item["verdict"] != "OUTSIDE"]
     same = [item for item in inside if item["verdict"] == verdict]
     total = f"{len(inside)} case" + "s" * (len(inside) != 1)

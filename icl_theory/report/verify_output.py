@@ -27,7 +27,26 @@ def remarks(records: dict[str, Any], out: str | None) -> None:
         page = Path(out) / "report.html"
         console.remark(f"the report is {page}; records, counterexamples and figure lie beside it")
     for claim in records["claims"]:
+        if claim["flip"] == "changed":
+            console.remark(f"changed: {claim['label']}: known {claim['expected']}, now {claim['verdict']}")
         if not claim["sound"]:
-            slipped = [control["name"] for control in claim["controls"] if not control["caught"]]
-            reason = f"controls not caught: {', '.join(slipped)}" if slipped else claim["verdict"]
-            console.remark(f"not sound: {claim['label']}: {'derivation false' if claim['proved'] is False else reason}")
+            console.remark(f"not sound: {claim['label']}: {'; '.join(_reasons(claim))}")
+
+
+def _reasons(claim: dict[str, Any]) -> list[str]:
+    """Everything that makes one claim unsound."""
+    slipped = [control["name"] for control in claim["controls"] if not control["caught"]]
+    reasons = []
+    if claim["verdict"] == "ERROR":
+        note = next(item["note"] for item in claim["evidence"] if item["verdict"] == "ERROR")
+        origin = f" in {claim['package']}" if claim["package"] else ""
+        reasons.append(f"ERROR{origin}: {note}")
+    elif claim["verdict"] in ("INCONCLUSIVE", "NONFINITE"):
+        reasons.append(claim["verdict"])
+    if claim["flip"] == "regression" and claim["verdict"] != "ERROR":
+        reasons.append(f"a regression: {claim['verdict']}, known to be {claim['expected']}")
+    if slipped:
+        reasons.append(f"controls not caught: {', '.join(slipped)}")
+    if claim["proved"] is False:
+        reasons.append("derivation false")
+    return reasons
