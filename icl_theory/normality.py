@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta, chi2, norm
+from scipy.special import betainc, betaincinv, chdtrc, ndtr
 
 from icl_theory import _checks
 from icl_theory._numerics import generator
@@ -141,23 +141,23 @@ def _tests(z: np.ndarray) -> tuple[NormalityTest, NormalityTest, NormalityTest]:
     cubed, fourth = mardia(z)
     mean = d * (d + 2) * ((n + 1) * (d + 1) - 6) / ((n + 1) * (n + 3))
     freedom = d * (d + 1) * (d + 2) / 6
-    skewness = NormalityTest(cubed, mean, float(chi2.sf(cubed * freedom / mean, freedom)))
+    skewness = NormalityTest(cubed, mean, float(chdtrc(freedom, cubed * freedom / mean)))
 
     mean = d * (d + 2) * (n - 1) / (n + 1)
     variance = 8 * d * (d + 2) * (n - 3) * (n - d - 1) * (n - d + 1) / ((n + 1) ** 2 * (n + 3) * (n + 5))
-    kurtosis = NormalityTest(fourth, mean, float(2 * norm.sf(abs(fourth - mean) / np.sqrt(variance))))
+    kurtosis = NormalityTest(fourth, mean, float(2 * ndtr(-abs(fourth - mean) / np.sqrt(variance))))
 
     value = henze_zirkler(z)
     mean, variance = _henze_zirkler_moments(n, d)
     spread = np.log1p(variance / mean**2)  # variance of the logarithm
-    p_value = norm.sf((np.log(value) - np.log(mean) + spread / 2) / np.sqrt(spread))
+    p_value = ndtr((np.log(mean) - np.log(value) - spread / 2) / np.sqrt(spread))
     return skewness, kurtosis, NormalityTest(value, mean, float(p_value))
 
 
 def mahalanobis_quantiles(samples: int, dimension: int) -> np.ndarray:
     """Quantiles at (i - ½)/n of |z|², z one of n Gaussian points whitened together: (n - 1) Beta(d/2, (n-d-1)/2)."""
     levels = (np.arange(samples) + 0.5) / samples
-    return (samples - 1) * beta.ppf(levels, dimension / 2, (samples - dimension - 1) / 2)
+    return (samples - 1) * betaincinv(dimension / 2, (samples - dimension - 1) / 2, levels)
 
 
 def subset_kurtosis(points: Any, shots: int) -> float:
@@ -249,7 +249,7 @@ def _record(population: np.ndarray, shots: int, samples: int, rng: np.random.Gen
         raise _checks.refuse("samples", got, "all of them", "draw more subsets")
     skewness, kurtosis, distance = _tests(z)
     squares = np.sort((z**2).sum(axis=1))
-    law = beta.cdf(squares / (samples - 1), d / 2, (samples - d - 1) / 2)
+    law = betainc(d / 2, (samples - d - 1) / 2, squares / (samples - 1))
     rank = np.arange(samples + 1) / samples
     gap = float(max((law - rank[:-1]).max(), (rank[1:] - law).max()))
     quantiles = mahalanobis_quantiles(samples, d)

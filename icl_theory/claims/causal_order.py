@@ -6,12 +6,16 @@ from icl_theory.attention import forward
 from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import Case, Workshop
 from icl_theory.claims.dropped_layer import first_layers
+from icl_theory.claims.token_loop import loop
+
+
+def _query(case: Case) -> np.ndarray:
+    return np.append(np.random.default_rng(case.seed).standard_normal(case.weights.dimension - 1), 0.0)
 
 
 def _output(case: Case, tokens: np.ndarray, mask: str = "causal") -> np.ndarray:
     """The query token after all layers."""
-    query = np.append(np.random.default_rng(case.seed).standard_normal(case.weights.dimension - 1), 0.0)
-    return forward(case.weights, tokens, query, mask=mask)
+    return forward(case.weights, tokens, _query(case), mask=mask)
 
 
 def measure(case: Case, mask: str = "causal") -> np.ndarray:
@@ -81,6 +85,15 @@ CLAIM = Claim(
                 "predict": lambda c: predict(c, "demonstrations"),
             },
             Verdict.HOLDS,
+        ),
+        Control(
+            "the forward pass against a loop in which nobody sees later demonstrations",
+            {"measure": predict, "predict": lambda case: loop(case, _query(case), mask="causal")},
+            Verdict.HOLDS,
+        ),
+        Control(
+            "the forward pass against a loop in which nobody sees earlier demonstrations",
+            {"measure": predict, "predict": lambda case: loop(case, _query(case), mask="reversed")},
         ),
         Control("one layer, labels reversed", {"measure": _labels_reversed, "cases": lambda w: w.one_layer}),
         Control("one layer, off by 1 %", {"predict": lambda c: 1.01 * predict(c), "cases": lambda w: w.one_layer}),

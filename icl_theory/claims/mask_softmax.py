@@ -4,9 +4,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from icl_theory.attention import forward
 from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import Case
 from icl_theory.claims.mask_matrix import mask, prompt
+from icl_theory.claims.token_loop import loop
 
 
 def _softmax(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -37,6 +39,25 @@ def demonstrations_after(
 def predict(case: Case, **options: bool) -> np.ndarray:
     """The same with another query."""
     return demonstrations_after(case, 1.0, **options)
+
+
+def _gentle(case: Case) -> Case:
+    """The case with W_K small enough that no score is above 1: a softmax of large ones sees a single token."""
+    h = prompt(case)
+    scores = [np.abs((k @ h).T @ q @ h).max() for k, q in zip(case.weights.key, case.weights.query, strict=True)]
+    return case.with_weights(case.weights.replace(key=case.weights.key / max(scores)), "small scores")
+
+
+def forward_pass(case: Case, mask: str = "demonstrations") -> np.ndarray:
+    """The query after all layers of the package's softmax attention."""
+    case = _gentle(case)
+    return forward(case.weights, case.demonstrations, prompt(case)[:, -1], kind="softmax", mask=mask)
+
+
+def by_token(case: Case, mask: str = "demonstrations") -> np.ndarray:
+    """The same, token by token."""
+    case = _gentle(case)
+    return loop(case, prompt(case)[:, -1], kind="softmax", mask=mask)
 
 
 def certificate() -> dict:
@@ -82,6 +103,20 @@ CLAIM = Claim(
                 "predict": lambda case: predict(case, hidden=True),
             },
             Verdict.HOLDS,
+        ),
+        Control(
+            "softmax forward pass against a loop over tokens",
+            {"measure": forward_pass, "predict": by_token, "tolerance": 1e-9},
+            Verdict.HOLDS,
+        ),
+        Control(
+            "the same with a causal mask among the demonstrations",
+            {"measure": lambda c: forward_pass(c, "causal"), "predict": lambda c: by_token(c, "causal")},
+            Verdict.HOLDS,
+        ),
+        Control(
+            "the same with a mask that hides earlier demonstrations in the loop",
+            {"measure": lambda c: forward_pass(c, "causal"), "predict": lambda c: by_token(c, "reversed")},
         ),
         Control(
             "hidden from the normaliser in one of the two only",

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from icl_theory import _checks
 from icl_theory.claims.base import Claim, Evidence, Verdict, margin
@@ -75,7 +75,7 @@ def summarise(margins: Sequence[float]) -> Population | None:
     if count < 2 or not np.isfinite(values).all():
         return None
     mean, stderr = float(values.mean()), float(values.std(ddof=1) / math.sqrt(count))
-    quantile = float(t.isf(CHANCE, count - 1))
+    quantile = -float(stdtrit(count - 1, CHANCE))
     low, high = mean - quantile * stderr, mean + quantile * stderr
     return Population(count, mean, stderr, quantile, low, high, int((values > 0).sum()), int((values < 0).sum()))
 

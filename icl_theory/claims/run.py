@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from icl_theory import _checks, figures
+from icl_theory import _checks
 from icl_theory.claims import all_labels, load_all
 from icl_theory.claims.base import Claim
 from icl_theory.claims.cases import Workshop
@@ -76,6 +76,8 @@ def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
 
 def _write(out: Path, records: dict[str, Any], outcomes: list[Outcome], changes: dict[str, Any] | None) -> None:
     """Counterexamples, figure, page and table first; `records.json`, written last, says that the rest is there."""
+    from icl_theory import figures  # matplotlib takes half a second to import, and most runs write nothing
+
     for outcome in outcomes:
         for number, certificate in enumerate(outcome.certificates):
             write_json(out / counterexample_file(outcome.claim.label, number), certificate)

@@ -10,7 +10,7 @@ from icl_theory.claims.base import Claim, Control
 from icl_theory.claims.cases import Case, Workshop
 from icl_theory.noise import layer_factors
 from icl_theory.support import factor_ranks, support_dimension
-from icl_theory.truncation import truncate_weights
+from icl_theory.truncation import truncate, truncate_weights
 
 _PLANS = (("value", 1), ("value", 4), ("query", 2), ("key", 5), ("attention", 2), ("attention", 4), ("attention", 5))
 
@@ -46,12 +46,25 @@ def cases(workshop: Workshop) -> list[Case]:
         for s in sources
         for m, r in _PLANS
     ]
-    return [*workshop.one_layer, *cut]
+    graded = [_graded(source, smallest) for source in sources for smallest in (1e-3, 1e-6)]
+    return [*workshop.one_layer, *cut, *graded]
+
+
+def _graded(case: Case, smallest: float) -> Case:
+    """W_V with singular values from 1 down to `smallest`: small, and not zero."""
+    u, values, vt = np.linalg.svd(case.weights.value[0])
+    value = (u * np.geomspace(1.0, smallest, len(values))) @ vt
+    return case.with_weights(case.weights.replace(value=value[None]), f"singular values down to {smallest:g}")
 
 
 def _with_plus(case: Case) -> float:
     ranks = factor_ranks(*_factors(case))
     return float(ranks.left * ranks.right - ranks.overlap * (ranks.overlap + 1) // 2)
+
+
+def _with_tolerance(case: Case) -> float:
+    left, right = _factors(case)
+    return float(support_dimension(truncate(left, int((np.linalg.svd(left)[1] > 1e-2).sum())).matrix, right))
 
 
 def _exact_rank(matrix: np.ndarray) -> int:
@@ -95,10 +108,11 @@ CLAIM = Claim(
     measure=measure,
     predict=predict,
     explanation="The formula is compared with the numerical rank of the images of a basis of symmetric matrices, for "
-    "full and truncated W_V, W_K, W_Q.",
+    "full and truncated W_V, W_K, W_Q, and for W_V with singular values down to 1e-6, which are small and not zero.",
     proof=proof,
     controls=(
         Control("k(k+1)/2 instead of k(k-1)/2", {"predict": _with_plus}),
+        Control("singular values below 1e-2 taken for zero", {"predict": _with_tolerance}),
         Control("overlap ignored", {"predict": lambda c: float(np.prod(factor_ranks(*_factors(c))[:2]))}),
         Control("D(D+1)/2 always", {"predict": lambda c: c.weights.dimension * (c.weights.dimension + 1) / 2.0}),
     ),
