@@ -83,4 +83,4 @@ def test_bound_refuses_constants_out_of_range(range_constant: float, demonstrati
 def test_uncertain_information_near_zero_keeps_an_error_bar() -> None:
     """An estimate clamped at zero without an error bar would claim a bound of exactly 0: it must not."""
     result = bound(Estimate(-0.01, 0.01, 100, "unbiased"))
-    assert result.stderr > 0
+    assert result.stderr == pytest.approx(0.5 * math.sqrt(2 * 0.01 / 8), rel=1e-12)

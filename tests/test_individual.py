@@ -41,8 +41,7 @@ def test_exchanged_densities_against_the_definition(layers, rank, floor):
     assert channel is not None
     got = channel.log_density(slice(2, 5))
     expected = [[exchanged_by_hand(setting, runs, i, j) for j in range(40)] for i in range(2, 5)]
-    shift = np.subtract(got, expected)  # the outputs are rescaled together, which adds one constant for all
-    np.testing.assert_allclose(shift, shift[0, 0], atol=1e-7 * np.abs(expected).max())
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-7 * np.abs(expected).max())
 
 
 def by_quadrature(scale, floor, demonstrations=3, shots=1, nodes=41):
@@ -85,20 +84,6 @@ def test_nested_estimate_stands_just_above_quadrature():
     assert found.value > truth - 6 * found.stderr
     assert found.value < truth + 6 * found.stderr + 0.005
     assert found.stderr < 0.12 * truth
-
-
-def test_standard_error_matches_repetitions():
-    setting = Setting(
-        random_weights(4, layers=1, dimension=2, scale=1.4), LinearRegression(1, noise_std=0.5), W[:1], 12, 4
-    )
-    found = []
-    for seed in range(60):
-        runs = simulate(setting, draw(setting, np.random.default_rng(seed), 200))
-        exchanged = exchanged_channel(runs, setting, 200)
-        assert exchanged is not None
-        found.append(nested(ends.path_channels(runs, setting, None), exchanged)[0])
-    spread = np.std([f.value for f in found], ddof=1)
-    assert 0.7 < np.mean([f.stderr for f in found]) / spread < 1.4
 
 
 def test_the_road_is_chosen_before_any_number_is_seen():

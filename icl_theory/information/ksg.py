@@ -38,7 +38,8 @@ def ksg_mutual_information(x: Any, y: Any, *, neighbours: int = 3) -> Estimate:
         neighbours: k, from 1 to K - 1.
 
     Returns: `Estimate` in nats, direction "biased". Its standard error is the spread of the K local terms, as if they
-        were independent; it knows nothing of the bias.
+        were independent. Neighbours share their terms, so it is too small: at 300 pairs of Gaussian numbers the true
+        spread is about 1.15, 1.25 and 1.5 times it for k = 1, 3 and 10. It knows nothing of the bias.
     Raises: ValueError for more than three dimensions, repeated pairs, wrong shapes, NaN or k out of range.
     Source: Kraskov, Stögbauer, Grassberger 2004, Eq. 8 (arXiv:cond-mat/0305641).
     """

@@ -1,0 +1,53 @@
+"""Standard errors by another road: the influence of every sample as the derivative in its weight, by a complex step.
+
+A statistic is written as a function of weights w, one per independent sample, that does not change when all of them are
+multiplied by one number: means become Σ w x / Σ w. The derivative of an analytic function along i h is exact to
+rounding for h = 1e-40, with no difference of nearly equal numbers, so that a delta-method error can be compared with it
+to nine digits.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest, t
+
+Functional = Callable[[np.ndarray], Any]
+_STEP = 1e-40
+
+
+def mean(weights: np.ndarray, values: np.ndarray) -> Any:
+    """Σ w x / Σ w over the first axis."""
+    return np.tensordot(weights, values, axes=1) / weights.sum()
+
+
+def influences(statistic: Functional, count: int) -> np.ndarray:
+    """K ∂T/∂w_i at equal weights, for every sample i; they sum to 0 if T does not depend on the scale of w."""
+    weights = np.ones(count, dtype=np.complex128) + 1j * _STEP * np.eye(count)
+    found = count * np.array([complex(statistic(w)).imag for w in weights]) / _STEP
+    assert abs(found.mean()) <= 1e-9 * np.abs(found).max() + 1e-300  # else the statistic is not one of shares
+    return found
+
+
+def jackknife_error(statistic: Functional, count: int) -> float:
+    """The infinitesimal jackknife: the standard error of a mean of the influences."""
+    return error_of_mean(influences(statistic, count))
+
+
+def error_of_mean(values: Any) -> float:
+    """sqrt(Σ (x - x̄)² / (n (n - 1))), summed without numpy's own variance."""
+    values = [float(v) for v in np.asarray(values).ravel()]
+    count, centre = len(values), math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((v - centre) ** 2 for v in values) / (count * (count - 1)))
+
+
+def assert_covers(values: Any, errors: Any, truth: float, samples: int, chance: float = 1e-4) -> None:
+    """Student intervals of 95 % hold the truth as often as they say: an exact binomial test at `chance`.
+
+    With 800 repetitions it passes between about 92 % and 98 %, with 300 between 90 % and 99 %; an error too small by √2
+    covers 83 %, one too large by √2 99.4 %.
+    """
+    values, errors = np.asarray(values), np.asarray(errors)
+    inside = int((np.abs(values - truth) <= t.ppf(0.975, samples - 1) * errors).sum())
+    assert binomtest(inside, len(values), 0.95).pvalue > chance, inside / len(values)
