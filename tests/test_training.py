@@ -120,12 +120,6 @@ def test_same_key_same_result_and_shapes() -> None:
     assert first.weights.seeds == 3
 
 
-def test_members_differ() -> None:
-    result = small()
-    assert len({float(x) for x in result.losses[:, 0]}) == 3
-    assert len({float(x) for x in result.weights.value[:, 0, 0, 0]}) == 3
-
-
 def test_progress_sees_everything_and_changes_nothing() -> None:
     calls: list[tuple[int, int, float]] = []
     watched = small(progress=lambda *args: calls.append(args))

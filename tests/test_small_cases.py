@@ -1,0 +1,234 @@
+"""Small cases done by hand, odd shapes, several heads at the start of training, and options whose meaning is exact."""
+
+import itertools
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_close, assert_mean, forward_by_token, random_matrices
+
+import icl_theory as it
+from icl_theory.data import MomentSource, TokenMomentSource, moments_of
+from icl_theory.ensemble import TrainConfig, initial_weights
+from icl_theory.information.individual import nested
+from icl_theory.subsets import _shift
+from icl_theory.truncation import condition_number, module_condition_number, module_rank
+from icl_theory.weights import AttentionWeights
+
+MIX = np.array([[1.0, 0.3], [0.3, 0.7]])
+TASK = it.LinearRegression(2, MIX, noise_std=0.5)
+
+
+def drawn(seed: int, layers: int, dimension: int = 3, hidden: int = 0) -> AttentionWeights:
+    rng = np.random.default_rng(seed)
+    mlp = (rng.standard_normal((layers, hidden, dimension)), rng.standard_normal((layers, dimension, hidden)))
+    return AttentionWeights.create(*random_matrices(rng, layers, dimension), *(mlp if hidden else ()))
+
+
+class Table:
+    """A channel whose log densities stand in a table."""
+
+    def __init__(self, table: np.ndarray) -> None:
+        self.table = table
+
+    @property
+    def samples(self) -> int:
+        """K."""
+        return len(self.table)
+
+    def log_density(self, rows: slice) -> np.ndarray:
+        """A copy of those rows."""
+        return self.table[rows].copy()
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("rows", [1, 2, 99])
+def test_nested_means_by_hand(count: int, rows: int) -> None:
+    """log of a mean over K and of one over K - 1, every sum written out; K = 2 leaves one other run."""
+    rng = np.random.default_rng(count)
+    exchanged, first, second = rng.standard_normal((3, count, count))
+    found, influence = nested([Table(first), Table(second)], Table(exchanged), block_entries=32 * count * rows)
+    terms, shares = [], [0.0] * count
+    for i in range(count):
+        inner = [math.exp(exchanged[i, j]) for j in range(count)]
+        outer = [0.0 if j == i else math.exp(first[i, j] + second[i, j]) for j in range(count)]
+        terms.append(math.log(sum(inner) / count) - math.log(sum(outer) / (count - 1)))
+        for j in range(count):
+            shares[j] += inner[j] / sum(inner) - outer[j] / sum(outer)
+    assert found.value == pytest.approx(np.mean(terms), rel=1e-12)
+    assert found.samples == count
+    # What a run adds: its own term, and its weight in the mixtures of all runs, whose sum over the runs is 0.
+    assert_close(influence, np.array(terms) + np.array(shares), 1e-12)
+    assert found.stderr == pytest.approx(np.std(influence, ddof=1) / math.sqrt(count), rel=1e-12)
+
+
+@pytest.mark.parametrize("count", [2, 3, 20])
+def test_shift_is_the_mean_over_pairs_of_different_runs(count: int) -> None:
+    """|E d|² without bias is Σ_{i≠j} d_i · d_j / (K(K-1)); over the spread Σ |f - f̄|² / (K-1)."""
+    shared, fresh = np.random.default_rng(count).standard_normal((2, count, 2, 2))
+    d = (shared - fresh).reshape(count, -1)
+    pairs = sum(d[i] @ d[j] for i, j in itertools.permutations(range(count), 2)) / (count * (count - 1))
+    spread = sum(((f - fresh.mean(0)) ** 2).sum() for f in fresh) / (count - 1)
+    assert _shift(shared, fresh).value == pytest.approx(pairs / spread, rel=1e-10)
+
+
+def test_shift_without_any_is_zero_on_average() -> None:
+    rng, values, biased = np.random.default_rng(0), [], []
+    for _ in range(2000):
+        shared, fresh = rng.standard_normal((2, 10, 2, 2))
+        spread = ((fresh - fresh.mean(0)) ** 2).sum() / 9
+        values.append(_shift(shared, fresh).value * spread)  # the spread is common to numerator and bias
+        biased.append(((shared - fresh).mean(0) ** 2).sum())
+    assert_mean(values, 0.0)
+    with pytest.raises(AssertionError):
+        assert_mean(biased, 0.0)
+
+
+@pytest.mark.parametrize("readout", ["minus", "plus"])
+@pytest.mark.parametrize(("heads", "outputs"), [(1, 1), (2, 1), (3, 2)])
+def test_what_training_starts_from(heads: int, outputs: int, readout: str) -> None:
+    """Every head compares by a² I; together they read labels as ∓a, each with noise of deviation a/(√D heads)."""
+    size, dimension, seeds, layers = 0.3, 5, 400, 2
+    config = TrainConfig(layers, 7, 1, seeds, 1, 0.1, size, 1.0, readout, heads=heads)
+    weights = initial_weights(np.random.default_rng(0), config, dimension, outputs).with_heads()
+    assert weights.value.shape == weights.key.shape == (seeds, layers, heads, dimension, dimension)
+    assert weights.value.dtype == weights.key.dtype == np.float32
+    value, key, query = (np.asarray(m, np.float64) for m in (weights.value, weights.key, weights.query))
+    identity = np.broadcast_to(np.eye(dimension), key.shape)
+    np.testing.assert_allclose(key.swapaxes(-1, -2) @ query, size**2 * identity, atol=1e-6)
+    label = (-size if readout == "minus" else size) * np.eye(outputs)
+    block = value[..., -outputs:, -outputs:]
+    np.testing.assert_allclose(block.sum(2), np.broadcast_to(label, (seeds, layers, outputs, outputs)), atol=1e-6)
+    np.testing.assert_allclose(block, np.broadcast_to(label / heads, block.shape), atol=1e-6)
+    noise = value[..., 0, :]
+    assert_mean(noise, 0.0)
+    assert_mean((noise**2).mean((1, 2, 3)), (size / heads) ** 2 / dimension)
+    assert_mean(key**2, size**2 / dimension)
+    turned = key - key.mean(0)  # the signs of its columns are LAPACK's, so that its mean is not quite 0
+    for random in (noise, turned):
+        assert_mean(random[:, 0] * random[:, 1], 0.0)  # layers are independent,
+        for one, other in itertools.combinations(range(heads), 2):
+            assert_mean(random[:, :, one] * random[:, :, other], 0.0)  # and so are heads
+
+
+@pytest.mark.parametrize(("hidden", "activation"), [(3, "identity"), (7, "identity"), (7, "relu")])
+def test_an_mlp_starts_near_the_identity(hidden: int, activation: str) -> None:
+    """W_out W_in is the projection on min(hidden, D) directions; twice that for ReLU, which passes half."""
+    config = TrainConfig(2, 7, 1, 50, 1, 0.1, 0.3, 1.0, "minus", hidden=hidden, activation=activation)
+    weights = initial_weights(np.random.default_rng(0), config, 5)
+    product = np.asarray(weights.mlp_out, np.float64) @ weights.mlp_in / (2 if activation == "relu" else 1)
+    assert weights.mlp_in.shape == (50, 2, hidden, 5)
+    np.testing.assert_allclose(product @ product, product, atol=1e-5)
+    np.testing.assert_allclose(product, product.swapaxes(-1, -2), atol=1e-6)
+    np.testing.assert_allclose(np.trace(product, axis1=-2, axis2=-1), min(hidden, 5), atol=1e-4)
+
+
+def negative(weights: AttentionWeights) -> AttentionWeights:
+    return weights.replace(value=-weights.value)
+
+
+LADDER: dict[str, Any] = {"demonstrations": 9, "shots": 3, "clip": 2.0, "samples": 20, "key": 1}
+SUPERSAMPLE: dict[str, Any] = {"demonstrations": 3, "supersamples": 4, "loss": "clipped", "key": 1}
+READERS = {
+    "risk": lambda m, r: it.population_risk(m, TASK, shots=4, readout=r).value,
+    "risk of softmax": lambda m, r: it.population_risk(m, TASK, shots=4, samples=20, kind="softmax", readout=r).value,
+    "accuracy": lambda m, r: it.accuracy(m, it.LinearClassification(2), shots=4, samples=400, readout=r).value,
+    "supersample": lambda m, r: it.supersample_bounds(m, TASK, readout=r, **SUPERSAMPLE).pointwise["gap"],
+    "supersample of softmax": lambda m, r: it.supersample_bounds(
+        m, TASK, kind="softmax", readout=r, **SUPERSAMPLE
+    ).pointwise["gap"],
+    "ladder": lambda m, r: it.bound_ladder(m, TASK, readout=r, **LADDER).terms["gap"],
+    "ladder of the sign": lambda m, r: it.bound_ladder(m, TASK, readout=r, loss="sign", **LADDER).terms["gap"],
+    "one subset": lambda m, r: [
+        getattr(it.shared_subsets(m, TASK, readout=r, **LADDER), name).value
+        for name in ("gap", "subset_gap", "fresh_gap")
+    ],
+    "sweep": lambda m, r: [
+        [entry[name]["value"] for name in ("gap", "population_loss", "population_risk")]
+        for entry in it.rank_sweep(m, TASK, ranks=[1], readout=r, **LADDER)
+    ],
+    "search": lambda m, r: it.search_clipping_rate(m, TASK, shots=4, top=1, prompts=9, readout=r).test_loss.value,
+    "agreement": lambda m, r: it.gradient_descent_agreement(m, TASK, shots=4, prompts=9, readout=r).step_size,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_at_one_layer_plus_reads_what_minus_reads_of_negative_values(name: str) -> None:
+    """Wherever a readout can be chosen it changes the sign of p, and nothing is left at its default on the way."""
+    weights, read = drawn(4, 1), READERS[name]
+    plus, same, minus = read(weights, "plus"), read(negative(weights), "minus"), read(weights, "minus")
+    np.testing.assert_allclose(plus, same, rtol=1e-9, atol=1e-12)
+    assert np.abs(np.subtract(plus, minus)).max() > 1e-3
+
+
+def test_a_sum_is_a_mean_of_values_n_times_as_large() -> None:
+    """Linear attention divides by N or does not: trajectory and predictions of two layers."""
+    weights, tokens = drawn(5, 2), np.random.default_rng(1).standard_normal((3, 3))
+    more = weights.replace(value=3 * weights.value)
+    path, other = it.implicit_trajectory(weights, tokens, normalization="sum"), it.implicit_trajectory(more, tokens)
+    for name in ("delta", "gradient", "accumulated"):
+        assert_close(getattr(path, name), getattr(other, name))
+    prompt = TASK.sample(0, 5, 3)
+    assert_close(it.predict(weights, prompt, normalization="sum"), it.predict(more, prompt))
+
+
+@pytest.mark.parametrize(
+    ("kind", "mask"), [("linear", "demonstrations"), ("softmax", "causal"), ("softmax", "demonstrations")]
+)
+def test_one_demonstration_of_one_input_through_a_wide_mlp(kind: str, mask: str) -> None:
+    """N = 1, d_x = 1, one prompt: the smallest prediction there is, with more hidden units than entries."""
+    weights, prompt = drawn(6, 2, 2, hidden=5), it.LinearRegression(1, noise_std=0.5).sample(3, 1, 1)
+    named: dict[str, Any] = {"kind": kind, "mask": mask, "activation": "relu"}
+    query = np.append(prompt.x_query[0], 0.0)
+    expected = forward_by_token(weights, prompt.tokens()[0], query, **named)[1]
+    assert_close(it.predict(weights, prompt, **named), -expected[-1:])
+    assert np.abs(expected - query).max() > 1e-3
+
+
+def test_baselines_of_one_demonstration_of_one_input() -> None:
+    prompt = it.LinearRegression(1, noise_std=0.5).sample(3, 1, 1)
+    x, y, query = float(prompt.x[0, 0, 0]), float(prompt.y[0, 0]), float(prompt.x_query[0, 0])
+    assert_close(it.least_squares_predict(prompt), np.array([y / x * query]))
+    assert_close(it.ridge_predict(prompt, 0.3), np.array([x * y / (x * x + 0.3) * query]))
+    doubled = replace(prompt, y=np.repeat(prompt.y[..., None], 2, axis=2) * np.array([1.0, -2.0]))
+    assert_close(it.ridge_predict(doubled, 0.3), x * y / (x * x + 0.3) * query * np.array([[1.0, -2.0]]))
+
+
+@pytest.mark.parametrize("hidden", [2, 7])
+def test_wide_and_narrow_matrices_of_an_mlp(hidden: int) -> None:
+    """W_in (hidden, 4) and W_out (4, hidden) lose rank each on its own; other layers and matrices lose nothing."""
+    weights, side, worst = drawn(11, 2, 4, hidden=hidden), min(hidden, 4), 0.0
+    assert (module_rank(weights, "mlp"), module_rank(weights, "all"), module_rank(weights, "key")) == (side, side, 4)
+    for rank in range(side + 1):
+        cut = it.truncate_weights(weights, layer=1, module="mlp", rank=rank)
+        np.testing.assert_array_equal(cut.value, weights.value)
+        for name in ("mlp_in", "mlp_out"):
+            before, after = getattr(weights, name), getattr(cut, name)
+            np.testing.assert_array_equal(after[0], before[0])
+            values, vectors = np.linalg.eigh(before[1] @ before[1].T)  # the best cut projects on the largest of them
+            kept = vectors[:, len(vectors) - rank :]
+            assert_close(after[1], kept @ kept.T @ before[1], 1e-10)
+            largest = values[::-1][:side]
+            assert condition_number(before[1]) == pytest.approx(np.sqrt(largest[0] / largest[-1]), rel=1e-10)
+            worst = max(worst, condition_number(before[1]))
+    assert module_condition_number(weights, 1, "mlp") == pytest.approx(worst)
+
+
+def test_uniform_and_sparse_prompts_for_training_hold_together() -> None:
+    """Noise-free S is that of inputs of the promised law with labels w · x, w of the promised law."""
+    root, rng = np.linalg.inv(it.LinearRegression(2, MIX).input_root), np.random.default_rng(0)
+    one = TokenMomentSource(it.LinearRegression(2, MIX, inputs="uniform"), 1).draw(rng, (3, 4, 50))
+    s, w = one["moments"].reshape(-1, 3, 3).astype(np.float64), one["w"].reshape(-1, 2).astype(np.float64)
+    np.testing.assert_allclose(s[:, :2, 2], np.einsum("nij,nj->ni", s[:, :2, :2], w), atol=1e-5)
+    squares = np.einsum("ij,njk,kl->nil", root, s[:, :2, :2], root)[:, [0, 1], [0, 1]]  # u_i² of the only token
+    assert 2.9 < squares.max() < 3 + 1e-4
+    two = TokenMomentSource(it.LinearRegression(2, MIX, inputs="uniform"), 2).draw(rng, (4000,))["moments"]
+    mean = two[:, :2, :2].astype(np.float64).mean(0)
+    assert np.abs(mean - MIX).max() < 6 * two[:, :2, :2].std(0).max() / np.sqrt(4000)
+    task = it.SparseLinearRegression(4, nonzero=1)
+    draw = MomentSource(task, 3).draw(rng, (50,))
+    assert ((draw["w"] != 0).sum(-1) == 1).all()
+    found = np.asarray(moments_of(draw, np.float32(task.input_root), np.float32(0), 3))
+    np.testing.assert_allclose(found[:, :4, 4], np.einsum("nij,nj->ni", found[:, :4, :4], draw["w"]), atol=1e-4)
