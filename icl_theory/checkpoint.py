@@ -17,6 +17,8 @@ LAYOUT = 1
 """Version of what a checkpoint holds; another one is refused."""
 KEEP = 3
 """Checkpoints kept: the newest, and two to fall back on."""
+ABSENT = "absent"
+"""What is told of a setting that there was not, or is no longer."""
 SEAL = "seal.json"
 """Written last, by one rename: a checkpoint without it is half-written."""
 
@@ -56,6 +58,15 @@ def saved_steps(directory: str | Path) -> list[int]:
     return sorted(int(name) for name in names if name.isdecimal())
 
 
+def require_spellable(directory: str | Path) -> None:
+    """Refuse a path that is no text: the library that writes the arrays cannot take it. Raises: ValueError."""
+    try:
+        str(Path(directory).absolute()).encode("utf-8")
+    except UnicodeEncodeError:
+        got = f"{str(directory)!r}, which is no UTF-8"
+        raise _checks.refuse("checkpoints", got, "a path in UTF-8", "name another place") from None
+
+
 class Store:
     """The checkpoints of one run.
 
@@ -69,6 +80,7 @@ class Store:
 
     def __init__(self, options: Checkpoints, setup: Mapping[str, Any], versions: Mapping[str, str]) -> None:
         self._every = _checks.integer("checkpoints.every", options.every, 1, None, "save after every chunk")
+        require_spellable(options.directory)
         self._root = Path(options.directory).absolute()  # Orbax wants an absolute path
         self._setup, self._versions, self._orbax = dict(setup), dict(versions), None
         self._unsaved = 0
@@ -180,9 +192,10 @@ def _unsealed(place: Path) -> dict[str, Any]:
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """name → (then, now) for every entry that is not the same in both."""
+    """name → (then, now) for every entry that is not the same in both; one that is missing is not the same as None."""
     now = json.loads(json.dumps(now))  # as it would be after saving: tuples are lists there
-    return {n: (then.get(n), now.get(n)) for n in {**then, **now} if then.get(n) != now.get(n)}
+    pairs = {name: (then.get(name, ABSENT), now.get(name, ABSENT)) for name in {**then, **now}}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _digests(place: Path) -> dict[str, str]:

@@ -1,47 +1,137 @@
 """The command `icl-theory`: verify, train, bounds, explain, recheck.
 
-Exit status: 0 the run is sound (a printed statement found false is a finding, not a failure); 1 something was
-inconclusive or not finite, a control slipped through or a derivation failed; 2 bad input or a package of claims that
-cannot be used, with one line that says what was got, what was expected and the cure; 130 interrupted. With --json,
-standard output holds one JSON document.
+Exit status, of every command:
+
+    0    the run is sound (a printed statement found false is a finding, not a failure)
+    1    something was inconclusive, not finite or in error, a control slipped through, a derivation failed, training
+         diverged, or a counterexample was not confirmed
+    2    bad input, a package of claims that cannot be used, or output that cannot be written (a full disk, a closed
+         stream): one line says what was got, what was expected and the cure
+    70   an error that is neither of these (a missing driver, a fault of ours): one line names the exception and the
+         place in this package; with the environment variable ICL_TRACEBACK=1 the whole traceback comes before the line
+    130  interrupted
+    141  the reader of standard output has gone
+
+With --json, standard output holds one JSON document.
 
 What a command needs is imported where it runs, so that --help answers at once.
 """
 
+import contextlib
+import errno
 import math
 import os
+import re
 import sys
+import textwrap
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from icl_theory import __version__
-from icl_theory.commands import PROGRAM, Bounds, Explain, Recheck, Train, Verify, parse
+from icl_theory.commands import PROGRAM, Bounds, CommandLineError, Explain, Recheck, Train, Verify, parse
+from icl_theory.report.plain_text import spell_out
+
+UNEXPECTED = 70
+"""Exit status of what nobody foresaw; EX_SOFTWARE of sysexits.h."""
+LONGEST_MESSAGE = 400
+"""Characters of a foreign exception's message that are told."""
+UNWRITABLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.EBADF),
+    *(errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP),
+}
+"""Errors of the operating system that are about the place named for the output, or the stream given for it."""
+_REFUSAL = re.compile(r".*?: got .+, expected .+; .+\.", re.DOTALL)  # the form that `_checks.refuse` gives
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns: the exit status."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    """Run one command. Returns: the exit status; no exception leaves this function."""
+    if sys.stderr is None:  # closed: what is printed to None would end up in standard output
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+            return main(arguments)
+    try:
+        spell_out()
+        status = _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+        return status
+    except BaseException as error:
+        return _ended_by(error)
+
+
+def _run(arguments: list[str]) -> int:
+    if sys.stdout is None:
+        from icl_theory import _checks
+
+        cure = "send it to /dev/null if it is not wanted"
+        raise _checks.refuse("standard output", "a closed stream", "one that can be written", cure)
     if "--version" in arguments[:1]:
         print(f"{PROGRAM} {__version__}")
         return 0
-    try:
-        command = parse(arguments)
-        if command is None:
-            return 0
-        status = {Verify: _verify, Train: _train, Bounds: _bounds, Explain: _explain, Recheck: _recheck}[type(command)](
-            command
-        )
-        sys.stdout.flush()
-        return status
-    except ValueError as error:
-        print(f"{PROGRAM}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"\n{PROGRAM}: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of standard output has gone (a pager, `head`): say nothing, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    command = parse(arguments)
+    if command is None:
+        return 0
+    commands = {Verify: _verify, Train: _train, Bounds: _bounds, Explain: _explain, Recheck: _recheck}
+    return commands[type(command)](command)
+
+
+def _ended_by(error: BaseException) -> int:
+    """Say in one line why the command ends, if anybody listens. Returns: the exit status."""
+    if isinstance(error, BrokenPipeError):
+        _give_up_streams()
         return 141
+    if isinstance(error, KeyboardInterrupt):
+        _say(f"\n{PROGRAM}: interrupted")
+        return 130
+    if os.environ.get("ICL_TRACEBACK", "0") not in ("", "0"):
+        _say("".join(traceback.format_exception(error)).rstrip())
+    bad = _bad_input(error)
+    _say(f"{PROGRAM}: {_unexpected(error)}" if bad is None else f"{PROGRAM}: error: {bad}")
+    _give_up_streams()
+    return UNEXPECTED if bad is None else 2
+
+
+def _bad_input(error: BaseException) -> str | None:
+    """What is wrong with the input or with the place for the output, in a line; None if the error is another one."""
+    text = " ".join(str(error).split())
+    if isinstance(error, CommandLineError) or (isinstance(error, ValueError) and _REFUSAL.fullmatch(text)):
+        return text
+    if isinstance(error, MemoryError):
+        return (
+            f"memory: got a request for more than there is ({_short(text)}), expected sizes that fit; use smaller ones."
+        )
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        place = "" if error.filename is None else f"{os.fsdecode(error.filename)!r}: "
+        cure = "free some space or name another place"
+        return f"output: got {place}{error.strerror}, expected a place that can be written; {cure}."
+    return None
+
+
+def _unexpected(error: BaseException) -> str:
+    """The exception, and the innermost line of this package on the way to it."""
+    package = Path(__file__).parent
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if package in Path(frame.filename).parents]
+    place = f"{Path(frames[-1].filename).relative_to(package.parent).as_posix()}:{frames[-1].lineno}"
+    said = _short(" ".join(str(error).split()))
+    return f"unexpected {type(error).__name__} ({said}) at {place}; set ICL_TRACEBACK=1 to see the traceback"
+
+
+def _short(text: str) -> str:
+    return textwrap.shorten(text, LONGEST_MESSAGE, placeholder=" ...")
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # standard error may be full or closed as well
+        print(text, file=sys.stderr, flush=True)
+
+
+def _give_up_streams() -> None:
+    """What a stream cannot take any more is thrown away, so that nothing fails again at exit."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _verify(command: Verify) -> int:
@@ -129,11 +219,9 @@ def _bounds(command: Bounds) -> int:
 
 def _explain(command: Explain) -> int:
     from icl_theory.claims import all_labels, load, package_of, require_known
-    from icl_theory.report import console
     from icl_theory.report.explain import explain_record, explain_text
     from icl_theory.report.records import to_json
 
-    console.spell_out()
     if command.claim is None:
         origin = {label: package_of(label) for label in all_labels()}
         lines = [f"  {label}" if package is None else f"  {label}  ({package})" for label, package in origin.items()]
@@ -152,9 +240,7 @@ def _recheck(command: Recheck) -> int:
 
     document = read_json(command.file)
     from icl_theory.claims.certificate import recheck
-    from icl_theory.report import console
 
-    console.spell_out()
     found = recheck(document)
     sys.stdout.write(to_json(plain(found)) if command.json else f"{found}\n")
     return 0 if found.confirmed else 1

@@ -17,7 +17,8 @@ from icl_theory.report.train_config import TrainRunConfig
 PROGRAM = "icl-theory"
 DESCRIPTION = (
     "Check the theory of in-context learning on transformers trained during the run. "
-    "Exit status: 0 sound, 1 inconclusive or a control slipped through, 2 bad input. --version prints the version."
+    "Exit status: 0 sound, 1 inconclusive or a control slipped through, 2 bad input, 70 an unexpected error. "
+    "--version prints the version."
 )
 Json = Annotated[bool, tyro.conf.arg(help="One JSON document on standard output, everything else on standard error.")]
 Out = Annotated[str | None, tyro.conf.arg(metavar="DIR", help="Directory for records and figure; nothing if left out.")]
@@ -88,8 +89,12 @@ Command = (
 )
 
 
+class CommandLineError(ValueError):
+    """What was typed is no command; the message is one line."""
+
+
 def parse(arguments: list[str]) -> Any:
-    """The command, or None if help was asked for and has been printed. Raises: ValueError with tyro's message."""
+    """The command, or None if help was asked for and has been printed. Raises: CommandLineError in tyro's words."""
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -103,7 +108,7 @@ def parse(arguments: list[str]) -> Any:
     except SystemExit as stop:
         if not stop.code:
             return None
-        raise ValueError(_one_line(said.getvalue())) from None
+        raise CommandLineError(_one_line(said.getvalue())) from None
 
 
 def _one_line(message: str) -> str:

@@ -1,20 +1,23 @@
-"""The command in fresh processes: quick help, one line for bad input, one JSON document, honest exit status."""
+"""The command: quick help, one line for bad input, one JSON document. `test_exit_status` has every bad ending."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import pytest
+from command_line import environment, fresh, here, refused
+from test_figures import sweep
 
 from icl_theory import __version__, commands
-from icl_theory.report import bounds
+from icl_theory.claims import LABELS
+from icl_theory.report import bounds, console
 from icl_theory.report.bounds_config import SweepConfig
 
-ONE_LINE = "icl-theory: error: "
+NAMES = ("verify", "train", "bounds", "explain", "recheck")
 
 
 @pytest.fixture(scope="module")
@@ -23,46 +26,52 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def command(cache: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONIOENCODING": "utf-8", **environment}
-    return subprocess.run(
-        [sys.executable, "-m", "icl_theory", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-        env=variables,
-    )
+@pytest.fixture
+def quick_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`verify --out` without the ensemble that its figure is about: entries made up beforehand."""
+
+    class Made:
+        def __init__(self, _workshop: object) -> None:
+            pass
+
+        def records(self, _progress: object) -> list[dict]:
+            return sweep()
+
+    monkeypatch.setattr("icl_theory.claims.run.Sweep", Made)
 
 
-def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The single line that a refusal puts on standard error."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.startswith(ONE_LINE)
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
-
-
-def test_help_loads_nothing_heavy() -> None:
+def test_help_loads_nothing_heavy_and_can_be_spelt(cache: Path) -> None:
+    """In a fresh process that can show nothing but ASCII: the help of every command, and the version."""
     heavy = ("jax", "numpy", "scipy", "matplotlib", "rich", "sympy", "flax", "optax", "orbax")
-    code = "import sys\nfrom icl_theory.cli import main\nassert main(['--help']) == 0\n"
+    code = "import sys\nfrom icl_theory.cli import main\n"
+    code += f"for words in [[], *([name] for name in {NAMES})]:\n    assert main([*words, '--help']) == 0\n"
+    code += "assert main(['--version']) == 0\n"
     code += f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        encoding="ascii",
+        timeout=60,
+        check=True,
+        env=environment(cache, PYTHONIOENCODING="ascii"),
+    )
     assert done.stderr.strip() == "[]"
-    for name in ("verify", "train", "bounds", "explain"):
-        assert name in done.stdout
+    assert done.stdout.count("usage: icl-theory") == 1 + len(NAMES)
+    for name in NAMES:
+        assert f"usage: icl-theory {name}" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"icl-theory {__version__}"
 
 
-@pytest.mark.parametrize("name", ["verify", "train", "bounds", "explain", "recheck"])
-def test_every_command_has_help(cache: Path, name: str) -> None:
-    done = command(cache, name, "--help")
-    assert done.returncode == 0
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "cp437", "shift_jis"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help(name: str, encoding: str) -> None:
+    done = here(name, "--help", encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
     assert "--json" in done.stdout
 
 
-def test_version(cache: Path) -> None:
-    assert command(cache, "--version").stdout == f"icl-theory {__version__}\n"
+def test_version() -> None:
+    assert here("--version").stdout == f"icl-theory {__version__}\n"
 
 
 @pytest.mark.parametrize(
@@ -92,63 +101,82 @@ def test_version(cache: Path) -> None:
         (("train", "--resume"), ("resume: got no directory", "--out")),
     ],
 )
-def test_bad_input_is_one_line_and_status_2(cache: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    line = refused(command(cache, *arguments))
+def test_bad_input_is_one_line_and_status_2(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    line = refused(here(*arguments))
     for word in words:
         assert word in line
 
 
 @pytest.mark.parametrize("name", ["verify", "train", "bounds"])
-def test_an_out_that_is_a_file_or_in_use_is_refused(cache: Path, tmp_path: Path, name: str) -> None:
+def test_an_out_that_is_a_file_or_in_use_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    assert "directory" in refused(command(cache, name, "--out", str(tmp_path / "file")))
-    assert "not empty" in refused(command(cache, name, "--out", str(tmp_path)))
+    assert "directory" in refused(here(name, "--out", str(tmp_path / "file")))
+    assert "not empty" in refused(here(name, "--out", str(tmp_path)))
+    assert "name too long" in refused(here(name, "--out", str(tmp_path / ("x" * 300))))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_bad_input_makes_no_directory(cache: Path, tmp_path: Path) -> None:
-    refused(command(cache, "bounds", "--ranks", "99", "--out", str(tmp_path / "new")))
-    refused(command(cache, "verify", "--claims", "none", "--out", str(tmp_path / "new")))
-    assert not (tmp_path / "new").exists()
+def test_bad_input_makes_no_directory(tmp_path: Path) -> None:
+    refused(here("bounds", "--ranks", "99", "--out", str(tmp_path / "new")))
+    refused(here("verify", "--claims", "none", "--out", str(tmp_path / "new")))
+    refused(here("train", "--steps", "0", "--out", str(tmp_path / "new")))
+    refused(here("train", "--out", str(tmp_path / "not utf-8 \udcff")))  # checkpoints cannot be written there
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_explain_lists_and_explains(cache: Path) -> None:
-    from icl_theory.claims import LABELS
-
-    listing = command(cache, "explain")
+def test_explain_lists_and_explains() -> None:
+    listing = here("explain")
     assert listing.returncode == 0
     assert [line.strip() for line in listing.stdout.splitlines()[1:]] == list(LABELS)
-    assert json.loads(command(cache, "explain", "--json").stdout) == {"claims": list(LABELS)}
-    done = command(cache, "explain", "lemma_1")
+    assert json.loads(here("explain", "--json").stdout) == {"claims": list(LABELS)}
+    done = here("explain", "lemma_1")
     assert done.returncode == 0
     for word in ("lemma_1", "statement", "assumptions", "source", "what is checked", "controls", "2406.03768"):
         assert word in done.stdout
-    assert json.loads(command(cache, "explain", "lemma_1", "--json").stdout)["label"] == "lemma_1"
+    assert json.loads(here("explain", "lemma_1", "--json").stdout)["label"] == "lemma_1"
 
 
-def test_an_ascii_terminal_gets_ascii(cache: Path) -> None:
-    done = command(cache, "explain", "lemma_1", PYTHONIOENCODING="ascii")
+def test_an_ascii_terminal_gets_ascii() -> None:
+    done = here("explain", "lemma_1", encoding="ascii")
     assert done.returncode == 0
-    assert done.stdout.isascii()
     assert "Delta W" in done.stdout
 
 
-def test_bounds_in_json_is_one_document(cache: Path) -> None:
-    done = command(cache, "bounds", "--model", "optimum", "--ranks", "1", "3", "--samples", "64", "--json")
+def test_bounds_in_json_is_one_document_and_its_programs_are_kept(cache: Path) -> None:
+    """A fresh process with a cache of its own, then another of the same settings, whose disk is full in the end."""
+    arguments = ("bounds", "--seeds", "1", "--steps", "20", "--ranks", "1", "3", "--samples", "16", "--json")
+    done = fresh(cache, *arguments)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert [record["rank"] for record in document["sweep"]] == [1, 3]
     assert document["sweep"][0]["rungs"]["theorem_2_printed"]["value"] == "inf"
-    assert document["configuration"]["model"] == "optimum"
+    assert document["configuration"]["model"] == "trained"
     assert "out" not in document["configuration"]
-    assert "on cpu" in done.stderr or document["environment"]["device"] in done.stderr
+    assert document["environment"]["device"] in done.stderr
+    programs = {path.name for path in (cache / "icl_theory").glob("*-cache")}
+    assert programs
+    with open("/dev/full", "w") as full:
+        again = subprocess.run(
+            [sys.executable, "-m", "icl_theory", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=300,
+            check=False,
+            env=environment(cache),
+        )
+    assert again.returncode == 2
+    assert again.stderr.splitlines()[-1].startswith("icl-theory: error: output: got No space left on device, expected")
+    assert "Traceback" not in again.stderr
+    # Nothing was compiled anew: what would be a different program under the same settings has another name.
+    assert {path.name for path in (cache / "icl_theory").glob("*-cache")} == programs
 
 
 @pytest.mark.slow
 def test_bounds_writes_records_and_figure_and_never_twice(cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ("bounds", "--model", "random", "--seeds", "2", "--ranks", "2", "--samples", "32", "--out", str(out))
-    done = command(cache, *arguments)
+    done = fresh(cache, *arguments)
     assert done.returncode == 0, done.stderr
     assert "d_S" in done.stdout
     figures = ("bound_versus_gap", "bound_versus_rank", "information_versus_support", "tightness")
@@ -156,9 +184,9 @@ def test_bounds_writes_records_and_figure_and_never_twice(cache: Path, tmp_path:
     names |= {"records.json", "records.csv", "entries.jsonl", "weights.npz"}
     assert {path.name for path in out.iterdir()} == names
     before = (out / "records.json").read_bytes()
-    refused(command(cache, *arguments))
+    refused(fresh(cache, *arguments))
     assert (out / "records.json").read_bytes() == before
-    assert command(cache, *arguments, "--overwrite").returncode == 0
+    assert fresh(cache, *arguments, "--overwrite").returncode == 0
     again = json.loads((out / "records.json").read_bytes())
     assert again["sweep"] == json.loads(before)["sweep"]  # the same seed gives the same numbers
 
@@ -171,7 +199,7 @@ def test_an_interrupted_sweep_goes_on(cache: Path, tmp_path: Path) -> None:
         [sys.executable, "-m", "icl_theory", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "XDG_CACHE_HOME": str(cache)},
+        env=environment(cache),
     )
     journal = tmp_path / "run" / "entries.jsonl"
     while not journal.is_file() or journal.read_bytes().count(b"\n") < 4:
@@ -180,75 +208,49 @@ def test_an_interrupted_sweep_goes_on(cache: Path, tmp_path: Path) -> None:
     process.kill()
     process.wait()
     assert not (tmp_path / "run" / "records.json").exists()
-    assert "seed 1 (saved: 0)" in refused(command(cache, *arguments, "--seed", "1", "--resume"))
-    assert command(cache, *arguments, "--resume").returncode == 0
+    assert "seed 1 (saved: 0)" in refused(here(*arguments, "--seed", "1", "--resume"))
+    assert fresh(cache, *arguments, "--resume").returncode == 0
     resumed = json.loads((tmp_path / "run" / "records.json").read_bytes())["sweep"]
     assert [record["rank"] for record in resumed] == [1, 2, 3, 4, 5, 6] * 3
     assert resumed == bounds.run(SweepConfig(model="random", seeds=3, samples=1500))["sweep"]
-    refused(command(cache, "bounds", "--out", str(tmp_path / "nowhere"), "--resume"))
+    refused(here("bounds", "--out", str(tmp_path / "nowhere"), "--resume"))
 
 
-def test_compiled_programs_are_kept_in_the_cache_directory(tmp_path: Path) -> None:
-    arguments = ("bounds", "--seeds", "1", "--steps", "20", "--ranks", "1", "--samples", "16")
-    assert command(tmp_path, *arguments).returncode == 0
-    kept = {path.name for path in (tmp_path / "icl_theory").iterdir()}
-    assert kept
-    assert command(tmp_path, *arguments).returncode == 0
-    # Nothing was compiled anew: what would be a different program under the same settings has another name.
-    programs = {name for name in kept if name.endswith("-cache")}
-    assert {path.name for path in (tmp_path / "icl_theory").glob("*-cache")} == programs
+@pytest.fixture
+def jax_settings() -> Iterator[dict[str, object]]:
+    """jax's settings about its cache, as they are now; put back afterwards."""
+    names = ("compilation_cache_dir", "persistent_cache_min_compile_time_secs", "persistent_cache_min_entry_size_bytes")
+    before = {f"jax_{name}": jax.config.values[f"jax_{name}"] for name in names}
+    for name, other in zip(before, (None, 7.0, 7), strict=True):
+        jax.config.update(name, other)
+    yield before
+    for name, value in before.items():
+        jax.config.update(name, value)
 
 
-def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
+def test_programs_are_kept_in_the_user_s_cache_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jax_settings: dict[str, object]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    console.use_cache()
+    found = {name: jax.config.values[name] for name in jax_settings}
+    assert list(found.values()) == [str(tmp_path / "icl_theory"), 0.0, -1]
+    assert (tmp_path / "icl_theory").is_dir()
+    # A directory that the user has given to jax is used as it is.
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "mine"))
+    console.use_cache()
+    assert jax.config.values["jax_compilation_cache_dir"] == str(tmp_path / "mine")
+
+
+@pytest.mark.usefixtures("jax_settings")
+def test_a_cache_that_cannot_be_written_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").touch()
-    done = command(tmp_path / "file", "bounds", "--model", "optimum", "--ranks", "1", "--samples", "16")
-    assert done.returncode == 0, done.stderr
-    assert "without a compilation cache" in done.stderr
-
-
-INTERRUPTIBLE = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from icl_theory.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-"""The command as a terminal starts it: what a shell starts in the background inherits an interrupt that is ignored."""
-
-
-def test_an_interrupt_is_one_line_and_status_130(cache: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, "bounds", "--steps", "10000000"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "XDG_CACHE_HOME": str(cache)},
-    )
-    try:
-        assert process.stderr is not None
-        while "training" not in process.stderr.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode == 130
-    assert rest.strip().splitlines()[-1] == "icl-theory: interrupted"
-    assert "Traceback" not in rest
-
-
-def test_a_reader_that_leaves_early_causes_no_traceback(cache: Path) -> None:
-    script = f"{sys.executable} -m icl_theory explain | true; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(
-        ["bash", "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "XDG_CACHE_HOME": str(cache)},
-    )
-    assert done.stderr == ""
-    assert done.returncode in (0, 141)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    console.use_cache()
+    assert jax.config.values["jax_compilation_cache_dir"] is None
+    assert "going on without a compilation cache" in capsys.readouterr().err
 
 
 def test_only_the_first_paragraph_of_a_parser_s_box_is_kept() -> None:
@@ -259,23 +261,23 @@ def test_only_the_first_paragraph_of_a_parser_s_box_is_kept() -> None:
     assert commands._one_line("something else") == "something else"
 
 
-@pytest.mark.slow
-def test_verify_says_what_has_changed(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("quick_sweep")
+def test_verify_says_what_has_changed(tmp_path: Path) -> None:
     arguments = ("verify", "--claims", "theorem_2_scalar")
-    done = command(cache, *arguments, "--json")
+    done = here(*arguments, "--json")
     before = json.loads(done.stdout)
     assert "comparison" not in before
     before["claims"][0]["verdict"] = "HOLDS"
     before["claims"].append(before["claims"][0] | {"label": "lemma_1"})
     (tmp_path / "records.json").write_text(json.dumps(before), encoding="utf-8")
-    done = command(cache, *arguments, "--compare", str(tmp_path / "records.json"))
+    done = here(*arguments, "--compare", str(tmp_path / "records.json"))
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert "theorem_2_scalar: HOLDS → FAILS" in lines
     assert "lemma_1: not examined this time, was HOLDS" in lines
     assert lines[-1] == "compared: 1 verdict changed, 0 claims the same"
     out = tmp_path / "run"
-    done = command(cache, *arguments, "--json", "--out", str(out), "--compare", str(tmp_path))  # the directory will do
+    done = here(*arguments, "--json", "--out", str(out), "--compare", str(tmp_path))  # the directory will do
     changes = json.loads(done.stdout)["comparison"]
     assert changes["verdicts"] == [{"label": "theorem_2_scalar", "old": "HOLDS", "new": "FAILS"}]
     assert changes["gone"] == []
@@ -284,20 +286,27 @@ def test_verify_says_what_has_changed(cache: Path, tmp_path: Path) -> None:
     assert "comparison" not in json.loads((out / "records.json").read_text(encoding="utf-8"))
 
 
-def test_recheck_reads_a_counterexample(cache: Path, tmp_path: Path) -> None:
-    done = command(cache, "verify", "--claims", "theorem_2_scalar", "--out", str(tmp_path / "run"))
+@pytest.mark.usefixtures("quick_sweep")
+def test_recheck_reads_a_counterexample(tmp_path: Path) -> None:
+    done = here("verify", "--claims", "theorem_2_scalar", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     assert f"the report is {tmp_path / 'run' / 'report.html'}" in done.stderr
     names = {"report.html", "records.json", "records.csv", "bound_versus_rank.pdf", "bound_versus_rank.png"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names | {"counterexamples"}
     file = tmp_path / "run" / "counterexamples" / "theorem_2_scalar.json"
-    done = command(cache, "recheck", str(file))
+    done = here("recheck", str(file))
     assert done.returncode == 0
     assert "confirmed, the statement fails here" in done.stdout
     document = json.loads(file.read_text(encoding="utf-8"))
     document["claim"] = "lemma_1"  # true of these weights, so this is no counterexample to it
     file.write_text(json.dumps(document), encoding="utf-8")
-    assert command(cache, "recheck", str(file)).returncode == 1
-    done = command(cache, "recheck", str(tmp_path / "missing.json"))
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert here("recheck", str(file)).returncode == 1
+    assert "missing.json" in refused(here("recheck", str(tmp_path / "missing.json")))
+
+
+@pytest.mark.slow  # a fresh process, and the ensemble behind the figure
+def test_verify_writes_its_report(cache: Path, tmp_path: Path) -> None:
+    done = fresh(cache, "verify", "--claims", "theorem_2_scalar", "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    records = json.loads((tmp_path / "run" / "records.json").read_text(encoding="utf-8"))
+    assert [entry["rank"] for entry in records["sweep"]] == [1, 2, 3, 4, 5, 6] * 4

@@ -1,9 +1,6 @@
 """`icl-theory train`: the run directory is complete, survives kill -9 and is never overwritten unasked."""
 
-import contextlib
-import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,33 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import environment, refused
+from command_line import here as command
 
-from icl_theory import cli
 from icl_theory.checkpoint import SEAL
 from icl_theory.loss_figure import loss_curve
-from icl_theory.report import console
 from icl_theory.report.run_directory import metrics_file
 
 FILES = ["checkpoints", "config.json", "loss.pdf", "loss.png", "metrics.jsonl", "weights.npz"]
 QUICK = ("train", "--dim", "3", "--shots", "8", "--steps", "60", "--seeds", "2", "--batch", "16")
 LONG = ("train", "--layers", "3", "--steps", "5000", "--batch", "128", "--seeds", "3")
-
-
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command in this process, without its compilation cache: a fresh process for each would take minutes."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(console, "use_cache", lambda: None)  # it would change jax's settings for the other tests
-        status = cli.main(arguments)
-    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
-
-
-def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The single line of a refusal."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +124,8 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     moments, kills, mode = np.random.default_rng(0), 0, ()
     for _ in range(40):
         arguments = [sys.executable, "-m", "icl_theory", *LONG, "--out", str(out), *mode]
-        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+        variables = environment(tmp_path)
+        with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=variables) as process:
             assert process.stderr is not None
             process.stderr.readline()  # the device: training begins
             time.sleep(moments.uniform(0.2, 1.5))

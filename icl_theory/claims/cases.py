@@ -43,8 +43,8 @@ class Case:
     """b, of the N demonstrations above."""
     samples: int = 512
     """Monte Carlo runs where a claim samples."""
-    ladders: dict[Any, BoundLadder] = field(default_factory=dict, repr=False)
-    """Ladders that have been computed, by (floor, scale)."""
+    ladders: dict[Any, BoundLadder] = field(default_factory=dict, repr=False, init=False)
+    """Ladders that have been computed, by (floor, scale); a case made by `dataclasses.replace` begins with none."""
 
     @property
     def layers(self) -> int:
@@ -68,7 +68,7 @@ class Case:
     def with_weights(self, weights: AttentionWeights, suffix: str, kind: str | None = None) -> "Case":
         """The same data under other weights."""
         name = f"{self.name}, {suffix}"
-        return replace(self, weights=weights, name=name, kind=kind or self.kind, ladders={})
+        return replace(self, weights=weights, name=name, kind=kind or self.kind)
 
     def describe(self) -> dict[str, Any]:
         """Everything needed to build the case again, as plain lists and numbers (`Case.rebuild` reads it)."""

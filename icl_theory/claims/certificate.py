@@ -8,9 +8,12 @@ from icl_theory import _checks
 from icl_theory.claims import load
 from icl_theory.claims.base import Claim, Evidence, Verdict, check
 from icl_theory.claims.cases import Case
+from icl_theory.claims.outside import told
 from icl_theory.claims.population import Population, population_of
 
 FORMAT = 1
+DEFECTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a document with a defect makes a computation raise."""
 
 
 def certificate(claim: Claim, case: Case, evidence: Evidence, others: Sequence[Case] = ()) -> dict[str, Any]:
@@ -72,6 +75,21 @@ def recheck(document: Any) -> Recheck:
     Args: document: what `certificate` made, read back from a file.
     Returns: `Recheck`. Raises: ValueError for a document that is not one, or names an unknown claim.
     """
+    _require_document(document)
+    claim = load(document["claim"])
+    evidence = _checked(claim, document["case"])
+    population = None
+    if claim.population:
+        others = [_checked(claim, other) for other in document.get("others", [])]
+        population = population_of(claim, [evidence, *others])
+    exact = None if document["exact"] is None else _breaks(claim, document["exact"])
+    verdict = population.verdict if population is not None else evidence.verdict
+    broken = verdict == Verdict.FAILS and (population is not None or not claim.population)
+    return Recheck(claim.label, broken and exact is not False, evidence, exact, population)
+
+
+def _require_document(document: Any) -> None:
+    """Refuse what `certificate` cannot have made, by format and by the types of the fields that are read."""
     known = isinstance(document, dict) and document.get("format") == FORMAT
     if not known or not {"claim", "case", "exact"} <= document.keys():
         raise _checks.refuse(
@@ -80,22 +98,37 @@ def recheck(document: Any) -> Recheck:
             f"format {FORMAT} with claim, case and exact",
             "pass a file from the counterexamples folder of a run",
         )
-    claim = load(document["claim"])
-    evidence = check(claim, Case.rebuild(document["case"]))
-    population = None
-    if claim.population:
-        others = [check(claim, Case.rebuild(other)) for other in document.get("others", [])]
-        population = population_of(claim, [evidence, *others])
-    exact = None
-    if document["exact"] is not None:
-        if claim.recheck is None:
-            raise _checks.refuse("exact", "a counterexample", "none, since the claim cannot check it", "remove it")
-        try:
-            exact = claim.recheck(document["exact"])
-        except (KeyError, TypeError, IndexError) as error:
-            raise _checks.refuse(
-                "exact", f"a defect at {error}", "whole numbers as written", "write it again"
-            ) from None
-    verdict = population.verdict if population is not None else evidence.verdict
-    broken = verdict == Verdict.FAILS and (population is not None or not claim.population)
-    return Recheck(claim.label, broken and exact is not False, evidence, exact, population)
+    kinds = {"claim": str, "case": dict, "exact": dict | None, "others": list}
+    for name, kind in kinds.items():
+        value = document.get(name, [])
+        if not isinstance(value, kind):
+            words = {str: "a label", dict: "an object", list: "a list of cases"}.get(kind, "an object or null")
+            raise _checks.refuse(name, f"{type(value).__name__}", words, "pass the file as it was written")
+
+
+def _checked(claim: Claim, description: Any) -> Evidence:
+    """The check on the case of a file. Raises: ValueError for a description that cannot be built or measured."""
+    if not isinstance(description, dict):
+        raise _checks.refuse("case", type(description).__name__, "an object", "pass the file as it was written")
+    for name, low in (("seed", 0), ("shots", 1), ("samples", 1)):
+        if name in description:
+            _checks.integer(f"{name} of the case", description[name], low, None, "pass the file as it was written")
+    for name, shape in (("task_vector", (None,)), ("demonstrations", (None, None))):
+        if name in description:
+            _checks.array(f"{name} of the case", description[name], shape, "pass the file as it was written")
+    case = Case.rebuild(description)
+    try:
+        return check(claim, case)
+    except DEFECTS as error:  # shapes that do not belong together, most likely
+        got = f"{told(error)} from the check of {claim.label!r}"
+        raise _checks.refuse("case", got, "a case of this claim", "pass the file as it was written") from error
+
+
+def _breaks(claim: Claim, exact: dict[str, Any]) -> bool:
+    """Whether the small counterexample breaks the statement, in exact arithmetic. Raises: ValueError for a defect."""
+    if claim.recheck is None:
+        raise _checks.refuse("exact", "a counterexample", "none, since the claim cannot check it", "remove it")
+    try:
+        return claim.recheck(exact)
+    except DEFECTS as error:
+        raise _checks.refuse("exact", f"a defect at {error}", "whole numbers as written", "write it again") from None

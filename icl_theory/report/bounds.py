@@ -5,6 +5,7 @@ Importing this file is quick: nothing heavy is loaded before `run`.
 
 import io
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -85,15 +86,20 @@ def _kept_weights(
     """`_weights`, read back from `out` if an earlier part of the run has left them there, otherwise made and left."""
     import numpy as np
 
+    from icl_theory import _checks
     from icl_theory.report.records import write_bytes
     from icl_theory.weights import MATRICES, AttentionWeights
 
     path = None if out is None else out / "weights.npz"
     if path is not None and resume and path.is_file():
-        with np.load(path) as saved:
-            matrices = {name: saved[name] for name in MATRICES if name in saved}
-            heads = {"heads": config.heads} if config.heads > 1 else {}
-            return AttentionWeights(**matrices, **heads), saved["diverged"].tolist()
+        try:
+            with np.load(path) as saved:
+                matrices = {name: saved[name] for name in MATRICES if name in saved}
+                heads = {"heads": config.heads} if config.heads > 1 else {}
+                return AttentionWeights(**matrices, **heads), saved["diverged"].tolist()
+        except (AttributeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            got = f"{str(path)!r}, which is damaged ({type(error).__name__})"
+            raise _checks.refuse("resume", got, "the weights of the sweep", "start it anew with --overwrite") from error
     weights, diverged = _weights(config, task, tell)
     if path is not None:
         buffer = io.BytesIO()

@@ -1,8 +1,6 @@
 """Standard output and standard error of a command: results on the one, progress and remarks on the other."""
 
-import codecs
 import contextlib
-import io
 import os
 import sys
 import time
@@ -13,7 +11,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from icl_theory.report.plain_text import ascii_text
+from icl_theory.report.plain_text import spell_out
 
 PLAIN_WIDTH = 100
 """Columns of an output that is no terminal, unless COLUMNS says otherwise."""
@@ -28,20 +26,6 @@ def start() -> None:
     announce()
 
 
-def spell_out() -> None:
-    """Make both streams spell out what their encoding cannot show, instead of failing in the middle of a table."""
-    codecs.register_error("icl_theory.spell", _spelt)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="icl_theory.spell")
-
-
-def _spelt(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    return ascii_text(error.object[error.start : error.end]), error.end
-
-
 def shows_greek() -> bool:
     """Whether standard output can show the letters and signs of the formulas."""
     try:
@@ -51,10 +35,17 @@ def shows_greek() -> bool:
     return True
 
 
+class _Stream(Console):
+    """A console that passes a broken pipe on, where rich's own would end the process with status 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # the BrokenPipeError that rich handles when it calls this
+
+
 def output() -> Console:
     """Standard output, as wide as the terminal."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
-    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+    return _Stream(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
 def show(*items: RenderableType) -> None:
@@ -127,7 +118,7 @@ class LiveProgress:
     def __enter__(self) -> "LiveProgress":
         if sys.stderr.isatty():
             columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
-            console = Console(file=sys.stderr)
+            console = _Stream(file=sys.stderr)
             self._bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
             self._bar.start()
             self._task = self._bar.add_task("starting", total=None)

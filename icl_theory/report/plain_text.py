@@ -1,5 +1,8 @@
-"""Greek letters and mathematical signs spelt out, for an output that cannot show them."""
+"""Greek letters and mathematical signs spelt out, for an output that cannot show them. Importing this file is quick."""
 
+import codecs
+import io
+import sys
 from typing import Any
 
 _SPELT = {
@@ -22,6 +25,20 @@ _SPELT = {
         "•": "*",
     },
 }
+
+
+def spell_out() -> None:
+    """Make both streams spell out what their encoding cannot show, instead of failing in the middle of a table."""
+    codecs.register_error("icl_theory.spell", _spelt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="icl_theory.spell")
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return ascii_text(error.object[error.start : error.end]), error.end
 
 
 def ascii_text(text: str) -> str:

@@ -76,6 +76,15 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
     Missing directories on the way are made. Returns: the path. Raises: OSError.
     """
     path = Path(path)
+    try:
+        return _write_atomically(path, content)
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = str(path)  # a full disk names no file, and nobody knows the temporary one
+        raise
+
+
+def _write_atomically(path: Path, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
@@ -95,10 +104,16 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
 
 
 def read_json(path: str | Path) -> Any:
-    """The document in a record file. Raises: ValueError if there is none or it is no JSON."""
+    """The document in a record file, which may begin with a byte order mark.
+
+    Raises: ValueError if there is none or it is no JSON.
+    """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError:
+        got = f"{str(path)!r}, which is nested too deep"
+        raise _checks.refuse("records", got, "a JSON document", "make the records again") from None
     except OSError as error:
         raise _checks.refuse("records", f"{str(path)!r}: {error.strerror}", "a JSON file", "make it first") from None
     except ValueError:
@@ -114,13 +129,12 @@ def prepare_directory(out: str | Path, overwrite: bool = False) -> Path:
     Raises: ValueError if `out` is a file, is not empty, or cannot be made or written to.
     """
     path = Path(out)
-    if path.exists() and not path.is_dir():
-        raise _checks.refuse("out", f"the file {str(path)!r}", "a directory", "name another place")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise _checks.refuse(
-            "out", f"{str(path)!r}, which is not empty", "a new or empty directory", "name another or ask to overwrite"
-        )
     try:
+        if path.exists() and not path.is_dir():
+            raise _checks.refuse("out", f"the file {str(path)!r}", "a directory", "name another place")
+        if path.is_dir() and any(path.iterdir()) and not overwrite:
+            cure = "name another or ask to overwrite"
+            raise _checks.refuse("out", f"{str(path)!r}, which is not empty", "a new or empty directory", cure)
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from icl_theory import _checks
-from icl_theory.checkpoint import saved_steps
+from icl_theory.checkpoint import require_spellable, saved_steps
 from icl_theory.report.records import plain, prepare_directory, read_json
 
 FILES = ("weights.npz", "loss.pdf", "loss.png", "metrics.jsonl", "config.json")
@@ -33,6 +33,7 @@ def prepare(settings: dict[str, Any], out: str | None, *, overwrite: bool, resum
             raise _checks.refuse("resume", "no directory", "the directory of a run", "name it with --out")
         return None
     path = Path(out)
+    require_spellable(path)
     if resume:
         _require_same(settings, path)
         return path

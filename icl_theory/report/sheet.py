@@ -96,7 +96,7 @@ def _header(claim: dict[str, Any], place: int) -> Markup:
 def _flip(claim: dict[str, Any]) -> Markup | None:
     """That the verdict is not the known one, and what that means; nothing where it is."""
     words = {"regression": "a regression of this package", "changed": "another finding than before"}.get(claim["flip"])
-    return words and tag("span", f"known to be {claim['expected']}: {words}", class_="unsound")
+    return tag("span", f"known to be {claim['expected']}: {words}", class_="unsound") if words else None
 
 
 def _explanation(claim: dict[str, Any]) -> Markup:

@@ -10,6 +10,8 @@ from icl_theory.report.records import NON_FINITE, plain
 
 FORMAT = 2
 _SPELT = tuple(NON_FINITE)
+PLACE = {"seed", "layer", "module", "rank"}
+"""Fields of an entry that say which one it is."""
 
 
 class SweepJournal:
@@ -64,6 +66,8 @@ class SweepJournal:
         if not isinstance(lines[0], dict) or lines[0].get("format") != FORMAT:
             raise self._refused("a file of another kind")
         _require_same(header["settings"], lines[0].get("settings"))
+        if not all(isinstance(line, dict) and line.keys() >= PLACE for line in lines[1:]):
+            raise self._refused("a file with a line that is no entry")
         return [_floats(line) for line in lines[1:]]
 
     def _refused(self, got: str) -> ValueError:
