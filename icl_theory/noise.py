@@ -13,6 +13,10 @@ from icl_theory.support import outer_coordinates, span
 from icl_theory.trajectory import implicit_trajectory
 from icl_theory.weights import AttentionWeights, checked
 
+# Beside the size of all gradients together. A Gram matrix squares condition numbers: its smallest eigenvalue is used
+# where that costs no more than a factor of 1e3 over rounding. Singular values below 1e-12 are taken for rounding.
+_SMALLEST_OF_GRAM, _RANK_TOLERANCE = 1e-3, 1e-12
+
 
 def sampling_factor(demonstrations: int, shots: int) -> float:
     """(N - b) / (b (N - 1)): variance of a mean of b out of N without replacement, in units of the variance."""
@@ -46,27 +50,16 @@ class NoiseCovariance:
         return sampling_factor(len(self.left), self.shots)
 
     @cached_property
-    def _gram(self) -> np.ndarray:
-        """Centred Gram matrix of the gradients, ⟨g_i - G, g_j - G⟩, shape (N, N)."""
-        heads = list(zip(_by_head(self.left), _by_head(self.right), strict=True))
-        gram = np.sum([(a @ c.T) * (b @ d.T) for a, b in heads for c, d in heads], axis=0)
-        means = gram.mean(axis=0)
-        return gram - means - means[:, None] + means.mean()
-
-    @cached_property
     def spectrum(self) -> np.ndarray:
         """The nonzero eigenvalues of C, descending, shape (rank,).
 
-        From the N x N Gram matrix, O(N² D + N³); or from the d_S coordinates of the support where N is larger.
+        From the d_S coordinates of the support, or from `centred_squares` of the factors where N is smaller.
         """
         count = len(self.left)
         if self.shots == count:
             return np.zeros(0)
         if self.coordinates is None:
-            values = np.linalg.eigvalsh(self._gram)[::-1]
-            sizes = np.linalg.norm(self.left, axis=-1) * np.linalg.norm(self.right, axis=-1)  # of every a_i b_iᵀ
-            scale = float(np.max(sizes.reshape(count, -1).sum(1) ** 2))
-            values = values[values > 10 * count * EPS * scale]
+            values = centred_squares(_by_head(self.left), _by_head(self.right))
         else:
             centred = self.coordinates - self.coordinates.mean(axis=0)
             values = np.linalg.svd(centred, compute_uv=False)[: self.rank] ** 2
@@ -83,13 +76,13 @@ class NoiseCovariance:
         points = self.coordinates if self.features is None else self.features
         size = np.linalg.norm(points, 2) if points.size else 0.0
         values = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
-        return int((values > 1e-12 * size).sum())
+        return int((values > _RANK_TOLERANCE * size).sum())
 
     @cached_property
     def trace(self) -> float:
         """tr C = (N-b)/(b(N-1)) [(1/N) Σ |a_i|² |b_i|² - |G|_F²]."""
         if self.coordinates is None:
-            return float(self.factor * np.trace(self._gram) / len(self.left))
+            return float(self.spectrum.sum())
         return float(self.factor * self.coordinates.var(axis=0).sum())
 
     @cached_property
@@ -142,6 +135,52 @@ def _by_head(factors: np.ndarray) -> np.ndarray:
     return factors[None] if factors.ndim == 2 else factors.swapaxes(0, 1)
 
 
+def centred_squares(left: np.ndarray, right: np.ndarray, gram: np.ndarray | None = None) -> np.ndarray:
+    """Squared singular values of the rows vec(g_i - G), g_i = Σ_h a_i b_iᵀ, descending, rounding left out; (rank,).
+
+    O(N² D + N³) from the Gram matrix of the g_i where that is well conditioned. Where it is not, squaring would lose
+    the small values, and they come from a triangular factor of the rows: 2 N² p q flops for a_i and b_i that span p and
+    q ≤ N dimensions, and room for N² + 4 N max(N, q) numbers.
+
+    Args: left, right: a_i and b_i by head, (heads, N, D). gram: ⟨g_i, g_j⟩, (N, N), if it is known.
+    """
+    count = left.shape[1]
+    if left.shape[2] * right.shape[2] >= count:  # else the rank is below N - 1 for certain
+        gram = gram_matrix(left, right) if gram is None else gram
+        means = gram.mean(axis=0)
+        values = np.linalg.eigvalsh(gram - means - means[:, None] + means.mean())[::-1]
+        if values[-2] > _SMALLEST_OF_GRAM * (values[0] + count * means.mean()):
+            return values[:-1]  # the one left out is that of the mean
+    rows = _triangle(_compressed(left), _compressed(right))
+    size = np.linalg.norm(rows, 2) if rows.size else 0.0
+    values = np.linalg.svd(rows - rows.mean(axis=1, keepdims=True), compute_uv=False)
+    return values[values > _RANK_TOLERANCE * size] ** 2
+
+
+def gram_matrix(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """⟨g_i, g_j⟩ = Σ_hk (a_i · a_j) (b_i · b_j) over pairs of heads, shape (N, N)."""
+    heads = list(zip(left, right, strict=True))
+    return np.sum([(a @ c.T) * (b @ d.T) for a, b in heads for c, d in heads], axis=0)
+
+
+def _compressed(factors: np.ndarray) -> np.ndarray:
+    """The same vectors (heads, N, D) in orthonormal coordinates of their span, (heads, N, p)."""
+    u, values, _ = np.linalg.svd(factors.reshape(-1, factors.shape[2]), full_matrices=False)
+    kept = int((values > EPS * values[0]).sum())
+    return (u[:, :kept] * values[:kept]).reshape(*factors.shape[:2], kept)
+
+
+def _triangle(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """T (·, N) with TᵀT = ⟨g_i, g_j⟩, by QR of the vec g_i in blocks and not from that product."""
+    count = left.shape[1]
+    step = max(1, 4 * count // max(1, right.shape[2]))
+    triangle = np.zeros((0, count))
+    for start in range(0, left.shape[2], step):
+        block = np.einsum("hni,hnj->ijn", left[:, :, start : start + step], right).reshape(-1, count)
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, block]), mode="r"))
+    return triangle
+
+
 def layer_factors(weights: AttentionWeights, layer: int, accumulated: Any) -> tuple[Any, Any]:
     """A = W_V M and B = Mᵀ W_Kᵀ W_Q M with M = I + `accumulated`, each (..., D, D), or (..., heads, D, D)."""
     m = np.eye(weights.dimension) + accumulated
@@ -162,7 +201,8 @@ def gradient_noise(weights: AttentionWeights, demonstrations: Any, shots: int, *
         shots: b in 1..N (b = N has no noise).
         layer: t - 1, counted from 0.
 
-    Returns: `NoiseCovariance`, factored. Cost O(N D² + N² D + N³), or in d_S coordinates for large N.
+    Returns: `NoiseCovariance`, factored. Cost O(N D² + N² D + N³), up to O(N² D²) where the gradients
+        are ill-conditioned, or in d_S coordinates for large N.
     Raises: ValueError for wrong shapes, NaN, shots or layer out of range.
     Source: Y Assumption 1, App. C.4 (arXiv:2406.03768v2).
     """

@@ -1,9 +1,10 @@
 """The gradient noise of one layer at every rank of one of its matrices, from one singular value decomposition.
 
 Truncation at rank r keeps the first r singular directions, so the factors of the gradients are running sums over them.
-For few demonstrations (N - 1 < d_S) the N x N Gram matrices follow rank by rank. For many, the supports of all ranks
-are nested: in coordinates adapted to the singular directions they are the first rD - r(r-1)/2 of the same features, and
-the pivots of one triangular factor give every log-determinant. All of it is new, not in Y (arXiv:2406.03768v2).
+For few demonstrations (N - 1 < d_S) the spectra of the N gradients follow rank by rank. For many, the supports of all
+ranks are nested: in coordinates adapted to the singular directions they are the first rD - r(r-1)/2 of the same
+features, and the pivots of one triangular factor give every log-determinant. All of it is new, not in Y
+(arXiv:2406.03768v2).
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory import _checks
-from icl_theory._numerics import EPS
-from icl_theory.noise import sampling_factor
+from icl_theory.noise import centred_squares, sampling_factor
 from icl_theory.support import FactorRanks, Support, factor_ranks, span, symmetric_pairs
 from icl_theory.trajectory import implicit_trajectory
 from icl_theory.weights import AttentionWeights, checked
@@ -51,8 +51,9 @@ def truncation_noise(
 ) -> TruncationNoise:
     """What `gradient_noise` says of C_t after `truncate_weights` at each rank, for all ranks at once.
 
-    With R ranks O(N D² + R (N² D + N³)) for W_V and W_Q in the first layer, R N D² more elsewhere; with N > d_S one
-    O(N d_S²) factorisation and O(D³) per rank. Nothing of size D² x D².
+    With R ranks O(N D² + R (N² D + N³)) for W_V and W_Q in the first layer, R N D² more elsewhere, and up to O(N² D²)
+    at a rank where the gradients are ill-conditioned; with N > d_S one O(N d_S²) factorisation and O(D³) per rank.
+    Nothing of size D² x D².
 
     Args:
         weights: value, key, query, each (L, D, D), without an MLP. demonstrations: tokens (N, D). shots: b < N.
@@ -77,7 +78,7 @@ def truncation_noise(
     scale = sampling_factor(count, shots) / count
     if dimension * (dimension + 1) // 2 <= count - 1 and cut.generic(chosen):
         return _nested(cut, chosen, scale)
-    return _grams(cut, chosen, scale)
+    return _one_by_one(cut, chosen, scale)
 
 
 @dataclass(frozen=True)
@@ -157,21 +158,18 @@ class _Cut:
         )
 
 
-def _grams(cut: _Cut, ranks: list[int], scale: float) -> TruncationNoise:
-    """From the spectrum of the centred N x N Gram matrix at every rank."""
-    spectra, traces, other = [], [], None
+def _one_by_one(cut: _Cut, ranks: list[int], scale: float) -> TruncationNoise:
+    """From the spectrum of the centred gradients at every rank; all share the Gram matrix of the fixed factor."""
+    spectra, other = [], None
+    few = len(cut.tokens) <= cut.weights.dimension**2
     for left, right, left_changes in cut.factors(ranks):
         moving, fixed = (left, right) if left_changes else (right, left)
-        other = fixed @ fixed.T if other is None else other
-        gram = (moving @ moving.T) * other
-        size = float(np.diagonal(gram).max())
-        means = gram.mean(axis=0)
-        centred = gram - means - means[:, None] + means.mean()
-        values = np.linalg.eigvalsh(centred)[::-1]
-        spectra.append(scale * values[values > 10 * len(gram) * EPS * size])
-        traces.append(scale * float(np.trace(centred)))
+        other = fixed @ fixed.T if other is None and few else other
+        gram = None if other is None else (moving @ moving.T) * other
+        spectra.append(scale * centred_squares(left[None], right[None], gram))
     logs = [float(np.log(values).sum()) for values in spectra]
     sizes = [len(values) for values in spectra]
+    traces = [float(values.sum()) for values in spectra]
     return TruncationNoise(np.array(ranks), np.array(sizes), np.array(traces), np.array(logs), tuple(spectra))
 
 

@@ -1,11 +1,17 @@
 """The test world: seeded, strict about promotion where asked, and watchful of jax's global settings."""
 
+import os
 from collections.abc import Iterator
 
-import jax
-import numpy as np
-import pytest
-from hypothesis import HealthCheck, settings
+# Before jax reads them: the user's own settings are not what is tested, in this process or in one that it starts.
+for _name in [name for name in os.environ if name.startswith("JAX_") and name != "JAX_PLATFORMS"]:
+    del os.environ[_name]
+
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+import platformdirs  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 # The first call of a jitted function compiles, so a deadline per example would measure the compiler.
 settings.register_profile(
@@ -16,6 +22,34 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("icl_theory")
+
+
+CACHE = os.environ.get("ICL_TEST_CACHE") or str(platformdirs.user_cache_path("icl_theory") / "tests")
+"""Compiled programs of the tests, kept between runs: a program that has changed has another name there."""
+MOST_WORKERS = 4
+"""Processes for a run of all tests; each of them holds about a gigabyte."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process per core for a run of all tests; files named on the command line run in this process."""
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        return 0
+    return min(MOST_WORKERS, os.cpu_count() or 1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--closest N` lists the comparisons that nearly missed their tolerance; see `closeness`."""
+    parser.addoption("--closest", type=int, default=0, metavar="N", help="list the N comparisons nearest to failure")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    jax.config.update("jax_compilation_cache_dir", CACHE)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    if shown := config.getoption("--closest"):
+        from closeness import Closeness  # wraps comparisons, so only where it is asked for
+
+        config.pluginmanager.register(Closeness(shown))
 
 
 @pytest.fixture

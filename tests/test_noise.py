@@ -29,7 +29,7 @@ def make(rng: np.random.Generator, scale: float = 1.0) -> AttentionWeights:
 
 
 def two_roads(weights: AttentionWeights, tokens: np.ndarray, shots: int) -> list[NoiseCovariance]:
-    """The same covariance of layer 1 from the Gram matrix and from coordinates of the support."""
+    """The same covariance of layer 1 from the N gradients and from coordinates of the support."""
     left = tokens @ weights.value[0].T
     right = tokens @ weights.key[0].T @ weights.query[0]
     points = support_points(*layer_factors(weights, 0, np.zeros((D, D))), tokens)
@@ -78,39 +78,48 @@ def test_spectrum_against_dense(rng: np.random.Generator, demonstrations: int, l
     """Rank, trace and both log-determinants, with fewer and with more demonstrations than coordinates."""
     weights, tokens = make(rng), rng.standard_normal((demonstrations, D))
     noise = gradient_noise(weights, tokens, 2, layer=layer)
-    dense = covariance_by_definition(gradients(weights, tokens, layer), 2)
-    check_against_dense(noise, dense, min(demonstrations - 1, FULL))
+    check_against_dense(noise, gradients(weights, tokens, layer), min(demonstrations - 1, FULL))
 
 
-def check_against_dense(noise: NoiseCovariance, dense: np.ndarray, rank: int) -> None:
-    values = np.linalg.eigvalsh(dense)[::-1]
-    assert noise.rank == rank == np.linalg.matrix_rank(dense, tol=1e-10 * values[0])
-    assert_close(noise.spectrum, values[:rank], 1e-9)
-    assert noise.trace == pytest.approx(np.trace(dense), rel=1e-9)
-    assert noise.log_pseudo_determinant == pytest.approx(np.log(values[:rank]).sum(), abs=1e-8)
+def check_against_dense(noise: NoiseCovariance, per_token: np.ndarray, rank: int) -> None:
+    """Against the D² x D² covariance of two shots with forty digits. Float64 knows σ_k to c ε |g|, c = 10 (N + D).
+
+    Seven products of matrices make the g_i (W_V M h, and Mᵀ W_Kᵀ W_Q M h), three more their singular values.
+    """
+    mp.mp.dps, count = 40, len(per_token)
+    rows = mp.matrix(per_token.reshape(count, -1).tolist())
+    centred = rows - mp.ones(count) * rows / count
+    dense = centred.T * centred * (mp.mpf(count - 2) / (2 * (count - 1) * count))
+    exact = sorted((max(value, mp.mpf(0)) for value in mp.eigsy(dense, eigvals_only=True)), reverse=True)
+    assert noise.rank == rank == sum(value > mp.mpf(10) ** -25 for value in exact)
+    values = np.array([float(value) for value in exact[:rank]])
+    volume, factor = float(sum(mp.log(value) for value in exact[:rank])), (count - 2) / (2 * (count - 1) * count)
+    rounding = 10 * (count + D) * np.finfo(float).eps * np.sqrt(factor) * np.linalg.norm(per_token)
+    known = 2 * rounding * (1 / np.sqrt(values)).sum()
+    np.testing.assert_allclose(np.sqrt(noise.spectrum), np.sqrt(values), rtol=0, atol=rounding)
+    assert noise.trace == pytest.approx(values.sum(), abs=2 * rounding * np.sqrt(values).sum())
+    assert noise.log_pseudo_determinant == pytest.approx(volume, abs=known)
     for floor in (1e-6, 0.5):
-        full = np.linalg.slogdet(dense + floor * np.eye(len(dense)))[1]
-        assert noise.log_determinant(floor) == pytest.approx(full, abs=1e-8)
-        part = full - (len(dense) - FULL) * np.log(floor)
-        assert noise.log_determinant(floor, FULL) == pytest.approx(part, abs=1e-8)
+        full = float(mp.log(mp.det(dense + mp.mpf(floor) * mp.eye(dense.rows))))
+        assert noise.log_determinant(floor) == pytest.approx(full, abs=known)
+        part = full - (dense.rows - FULL) * np.log(floor)
+        assert noise.log_determinant(floor, FULL) == pytest.approx(part, abs=known)
     assert noise.log_determinant(0.0) == -np.inf
-    at_rank = noise.log_determinant(0.0, rank)
-    assert at_rank == pytest.approx(np.log(values[:rank]).sum(), abs=1e-8)
+    assert noise.log_determinant(0.0, rank) == pytest.approx(volume, abs=known)
 
 
 @pytest.mark.parametrize("demonstrations", [3, 6, 7, 8, 25])
-def test_gram_and_coordinates_agree(rng: np.random.Generator, demonstrations: int) -> None:
+def test_gradients_and_coordinates_agree(rng: np.random.Generator, demonstrations: int) -> None:
     weights, tokens = make(rng), rng.standard_normal((demonstrations, D))
-    gram, coordinates = two_roads(weights, tokens, 2)
-    assert gram.coordinates is None
+    plain, coordinates = two_roads(weights, tokens, 2)
+    assert plain.coordinates is None
     assert coordinates.coordinates is not None
-    dense = covariance_by_definition(gradients(weights, tokens, 0), 2)
-    for noise in (gram, coordinates):
-        check_against_dense(noise, dense, min(demonstrations - 1, FULL))
+    for noise in (plain, coordinates):
+        check_against_dense(noise, gradients(weights, tokens, 0), min(demonstrations - 1, FULL))
 
 
 def test_each_road_is_taken(rng: np.random.Generator) -> None:
-    """Many coordinates and few demonstrations take the Gram road, the reverse the other one."""
+    """Many coordinates and few demonstrations go through the gradients, the reverse through the support."""
     wide = AttentionWeights.create(*random_matrices(rng, 1, 8))
     assert gradient_noise(wide, rng.standard_normal((5, 8)), 2).coordinates is None
     assert gradient_noise(wide, rng.standard_normal((40, 8)), 2).coordinates is not None
@@ -127,8 +136,12 @@ def test_truncated_weights(rng: np.random.Generator, value: int, key: int, query
     assert support_dimension(a, b) == dimension
     for noise in two_roads(weights, tokens, 2):
         assert noise.rank == min(demonstrations - 1, dimension)
-        values = nonzero_spectrum(gradients(weights, tokens, 0), 2, noise.rank)
-        assert noise.log_pseudo_determinant == pytest.approx(np.log(values).sum(), abs=1e-7)
+        per_token = gradients(weights, tokens, 0)
+        values = nonzero_spectrum(per_token, 2, noise.rank)
+        # Both know σ_k to c ε |g|, c = 4 (N + D), and log pdet is 2 Σ log σ_k.
+        size = np.sqrt(noise.factor / demonstrations) * np.linalg.norm(per_token)
+        known = 2 * 8 * (demonstrations + D) * np.finfo(float).eps * (size / np.sqrt(values)).sum()
+        assert noise.log_pseudo_determinant == pytest.approx(np.log(values).sum(), abs=known)
 
 
 @pytest.mark.parametrize("layer", [0, 1])

@@ -32,7 +32,7 @@ def well_conditioned(dimension: int, layers: int = 2) -> AttentionWeights:
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("count", [9, 60])
 def test_every_rank_against_truncated_weights(module, layer, count):
-    """N = 9 goes through Gram matrices, N = 60 through nested features (d_S = 21)."""
+    """N = 9 goes rank by rank through the gradients, N = 60 through nested features (d_S = 21)."""
     weights = well_conditioned(6)
     tokens = 0.7 * np.random.default_rng(count).standard_normal((count, 6))
     got = truncation_noise(weights, tokens, 4, module=module, layer=layer)

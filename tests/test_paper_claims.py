@@ -214,7 +214,8 @@ def test_one_step_of_the_equation_by_many_small_ones():
     mean, variance, dt = 1.0, 0.0, rate / steps
     for _ in range(steps):
         mean, variance = mean - drift * mean * dt, variance * (1 - drift * dt) ** 2 + rate * dt
-    assert footnote_5.exact(np.array(drift), np.array(rate)) == pytest.approx([mean, variance], rel=1e-5)
+    # The error of steps of finite length is about drift · dt.
+    assert footnote_5.exact(np.array(drift), np.array(rate)) == pytest.approx([mean, variance], rel=2 * drift * dt)
 
 
 def test_lemma_1_holds_with_a_sum_as_printed(case):
