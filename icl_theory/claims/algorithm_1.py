@@ -16,7 +16,7 @@ _GAIN, _PROMPTS, _TOP = 0.01, 1024, 2
 
 @lru_cache(maxsize=64)
 def gain(case: Case, module: str = "attention", prompts: int = _PROMPTS) -> Estimate:
-    """Test gain of the chosen layer and rank over the untouched model's test loss."""
+    """Test gain of the chosen layer and rank over the untouched model's test loss, with the delta method's error."""
     found = search_clipping_rate(
         case.weights,
         case.task,
@@ -26,9 +26,12 @@ def gain(case: Case, module: str = "attention", prompts: int = _PROMPTS) -> Esti
         prompts=prompts,
         key=case.seed,
     )
-    test, loss = found.chosen.test_gain, found.test_loss.value
+    before, after = found.test_losses
+    loss, share = before.mean(), found.chosen.test_gain.value / found.test_loss.value
+    # Gain and loss are taken on the same prompts: the loss has an error too, and the two go together.
+    error = (before - after - share * before).std(ddof=1) / (loss * np.sqrt(prompts))
     note = f"layer {found.chosen.layer + 1}, ξ = {found.chosen.rate:.2g}"
-    return Estimate(test.value / loss, test.stderr / loss, test.samples, "unbiased", "share of the loss", note)
+    return Estimate(share, float(error), prompts, "unbiased", "share of the loss", note)
 
 
 def spoilt(workshop: Workshop) -> list[Case]:
