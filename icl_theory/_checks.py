@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 
 
-def refuse(name: str, got: object, expected: str, cure: str) -> ValueError:
+class InvalidInputError(ValueError):
+    """Bad input, in the one form that `refuse` gives; the command line tells it from an error of ours by its type."""
+
+
+def refuse(name: str, got: object, expected: str, cure: str) -> InvalidInputError:
     """The one form of a refusal, so that every message reads alike."""
-    return ValueError(f"{name}: got {got}, expected {expected}; {cure}.")
+    return InvalidInputError(f"{name}: got {got}, expected {expected}; {cure}.")
 
 
 def _describe(shape: Sequence[int | None]) -> str:

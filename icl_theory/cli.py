@@ -21,7 +21,6 @@ import contextlib
 import errno
 import math
 import os
-import re
 import sys
 import textwrap
 import traceback
@@ -41,7 +40,6 @@ UNWRITABLE = {
     *(errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP),
 }
 """Errors of the operating system that are about the place named for the output, or the stream given for it."""
-_REFUSAL = re.compile(r".*?: got .+, expected .+; .+\.", re.DOTALL)  # the form that `_checks.refuse` gives
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +91,7 @@ def _ended_by(error: BaseException) -> int:
 def _bad_input(error: BaseException) -> str | None:
     """What is wrong with the input or with the place for the output, in a line; None if the error is another one."""
     text = " ".join(str(error).split())
-    if isinstance(error, CommandLineError) or (isinstance(error, ValueError) and _REFUSAL.fullmatch(text)):
+    if isinstance(error, CommandLineError | _refusal()):
         return text
     if isinstance(error, MemoryError):
         return (
@@ -104,6 +102,12 @@ def _bad_input(error: BaseException) -> str | None:
         cure = "free some space or name another place"
         return f"output: got {place}{error.strerror}, expected a place that can be written; {cure}."
     return None
+
+
+def _refusal() -> type[ValueError]:
+    from icl_theory._checks import InvalidInputError  # imports numpy, which --help does without
+
+    return InvalidInputError
 
 
 def _unexpected(error: BaseException) -> str:
@@ -143,24 +147,19 @@ def _verify(command: Verify) -> int:
     require_known(command.claims or all_labels())  # before anything heavy is loaded
     _checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
     earlier = None if command.compare is None else read_run(command.compare)
-    if command.out is not None:
-        prepare_directory(command.out, command.overwrite)
+    out = None if command.out is None else prepare_directory(command.out, command.overwrite)
     from icl_theory.report import console, verify_output
 
     console.start()
-    from icl_theory.claims.run import verify
+    from icl_theory.claims.run import run, write
 
+    claims = command.claims or None
     with console.LiveProgress() as progress:
-        report = verify(
-            command.claims or None,
-            profile=command.profile,
-            seed=command.seed,
-            out=command.out,
-            overwrite=command.overwrite,
-            progress=progress,
-            earlier=earlier,
-        )
+        report = run(claims, command.profile, command.seed, sweep=out is not None, progress=progress, earlier=earlier)
+    # Shown before the files are written: a disk that is full must not cost the result of minutes.
     verify_output.show(report.records, report.changes, as_json=command.json)
+    if out is not None:
+        write(report, out)
     verify_output.remarks(report.records, command.out)
     return 0 if report.sound else 1
 

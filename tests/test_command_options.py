@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import here
+from command_line import here, refused
 from ledger import document
 from test_exit_status import INNER, Bare
 
@@ -64,17 +64,20 @@ def kept(monkeypatch: pytest.MonkeyPatch, target: str, result: Any) -> list[tupl
 
 def test_verify_is_asked_for_what_was_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls = kept(monkeypatch, INNER["verify"], Bare)
+    written = kept(monkeypatch, "icl_theory.claims.run.write", None)
     out, earlier = str(tmp_path / "out"), write_json(tmp_path / "earlier.json", document())
     words = ("--claims", "lemma_2", "lemma_1", "--profile", "full", "--seed", "7", "--out", out)
     assert here("verify", *words, "--compare", str(earlier), "--json").returncode == 0
+    (tmp_path / "out" / "of an earlier run").touch()
+    assert "not empty" in refused(here("verify", *words, "--json"))
     assert here("verify", *words, "--overwrite", "--json").returncode == 0
     assert here("verify", "--json").returncode == 0
     told = [(given, {name: value for name, value in named.items() if name != "progress"}) for given, named in calls]
-    asked = {"profile": "full", "seed": 7, "out": out, "overwrite": False, "earlier": document()}
-    assert told[0] == ((("lemma_2", "lemma_1"),), asked)
-    assert told[1] == ((("lemma_2", "lemma_1"),), asked | {"overwrite": True, "earlier": None})
-    plain = {"profile": "quick", "seed": 0, "out": None, "overwrite": False, "earlier": None}
-    assert told[2] == ((None,), plain)
+    asked = ("lemma_2", "lemma_1"), "full", 7
+    assert told[0] == (asked, {"sweep": True, "earlier": document()})
+    assert told[1] == (asked, {"sweep": True, "earlier": None})
+    assert told[2] == ((None, "quick", 0), {"sweep": False, "earlier": None})
+    assert [given for given, _ in written] == [(Bare, Path(out))] * 2
 
 
 @pytest.mark.parametrize("name", ["train", "bounds"])

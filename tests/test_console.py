@@ -110,7 +110,7 @@ def test_a_table_is_spelt_before_it_is_laid_out(monkeypatch: pytest.MonkeyPatch,
     class Found:
         sound, records, changes = True, document(), None
 
-    monkeypatch.setattr("icl_theory.claims.run.verify", lambda *_, **__: Found)
+    monkeypatch.setattr("icl_theory.claims.run.run", lambda *_, **__: Found)
     text = here("verify", "--claims", "lemma_2", encoding=encoding).stdout
     assert max(map(len, text.splitlines()[:40])) <= 100
     assert ("≤" in text, "<=" in text) == ((True, False) if encoding == "utf-8" else (False, True))

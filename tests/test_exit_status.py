@@ -20,7 +20,7 @@ from icl_theory.report.records import environment as recorded_environment
 from icl_theory.report.records import write_json
 
 INNER = {
-    "verify": "icl_theory.claims.run.verify",
+    "verify": "icl_theory.claims.run.run",
     "train": "icl_theory.report.train_run.run",
     "bounds": "icl_theory.report.bounds.run",
     "explain": "icl_theory.report.explain.explain_text",
@@ -195,6 +195,24 @@ def test_a_full_disk_behind_the_table(monkeypatch: pytest.MonkeyPatch, json_want
     with open("/dev/full", "w", encoding="utf-8") as full:
         words = ("verify", "--claims", "lemma_2", *(("--json",) if json_wanted else ()))
         assert run_with(full, io.StringIO(), *words) == 2
+
+
+@pytest.mark.parametrize("json_wanted", [True, False])
+def test_a_full_disk_behind_the_files_does_not_cost_the_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, json_wanted: bool
+) -> None:
+    """The results of minutes are shown before their files are written."""
+
+    class Found(Bare):
+        records = document()
+        outcomes = ()
+
+    monkeypatch.setattr(INNER["verify"], lambda *_, **__: Found)
+    monkeypatch.setattr("icl_theory.claims.run.write", raising(FULL))
+    done = here("verify", "--claims", "lemma_2", "--out", str(tmp_path), *(("--json",) if json_wanted else ()))
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert "8 claims: " in done.stdout if not json_wanted else json.loads(done.stdout)["claims"]
 
 
 def test_a_full_disk_behind_standard_error() -> None:

@@ -74,15 +74,19 @@ def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
     return work(claim), time.perf_counter() - started
 
 
-def _write(out: Path, records: dict[str, Any], outcomes: list[Outcome], changes: dict[str, Any] | None) -> None:
-    """Counterexamples, figure, page and table first; `records.json`, written last, says that the rest is there."""
+def write(report: Report, out: Path) -> None:
+    """Counterexamples, figure, page and table first; `records.json`, written last, says that the rest is there.
+
+    Args: report: of `run` with a sweep. out: a directory that is ready, see `prepare_directory`. Raises: OSError.
+    """
+    records = report.records
     from icl_theory import figures  # matplotlib takes half a second to import, and most runs write nothing
 
-    for outcome in outcomes:
+    for outcome in report.outcomes:
         for number, certificate in enumerate(outcome.certificates):
             write_json(out / counterexample_file(outcome.claim.label, number), certificate)
     figures.bound_versus_rank(records["sweep"], out / "bound_versus_rank")
-    write_bytes(out / "report.html", page(records, changes).encode("utf-8"))
+    write_bytes(out / "report.html", page(records, report.changes).encode("utf-8"))
     write_bytes(out / "records.csv", table(records).encode("utf-8"))
     write_json(out / "records.json", records)
 
@@ -114,20 +118,36 @@ def verify(
         same. Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim of an
         installed package that cannot be used.
     """
+    directory = None if out is None else prepare_directory(out, overwrite)
+    report = run(claims, profile, seed, sweep=directory is not None, progress=progress, earlier=earlier)
+    if directory is not None:
+        write(report, directory)
+    return report
+
+
+def run(
+    claims: Iterable[str] | None,
+    profile: str,
+    seed: int,
+    *,
+    sweep: bool,
+    progress: Progress | None = None,
+    earlier: dict[str, Any] | None = None,
+) -> Report:
+    """`verify` without its files; `sweep` says whether to compute bound versus rank for the figure."""
     # All of our own are imported below, while the models train; those of others may have to be refused first.
     named = None if claims is None else load_all(claims)
     labels = all_labels() if claims is None else None
     profile = _checks.choice("profile", profile, tuple(PROFILES))
     seed = _checks.integer("seed", seed, 0, 2**31 - 1, "pass a whole number")
-    directory = None if out is None else prepare_directory(out, overwrite)
     started = time.perf_counter()
     with closing(Workshop(PROFILES[profile], seed, progress)) as workshop:
         if claims is None:
             workshop.train_ahead()
-        sweep = None if directory is None else Sweep(workshop)
+        swept = Sweep(workshop) if sweep else None
         chosen = load_all() if named is None else named
         outcomes = _examine_all(chosen, workshop, progress)
-        bound_versus_rank = [] if sweep is None else sweep.records(progress)
+        bound_versus_rank = [] if swept is None else swept.records(progress)
     records = {
         "format": FORMAT,
         "environment": environment(),
@@ -139,7 +159,4 @@ def verify(
     }
     records["seconds"] = time.perf_counter() - started
     records = plain(records)
-    changes = None if earlier is None else compare(earlier, records, labels)
-    if directory is not None:
-        _write(directory, records, outcomes, changes)
-    return Report(records, outcomes, changes)
+    return Report(records, outcomes, None if earlier is None else compare(earlier, records, labels))
