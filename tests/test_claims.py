@@ -4,6 +4,7 @@ import functools
 import importlib
 import json
 import math
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -105,7 +106,10 @@ def test_an_uncaught_control_makes_the_outcome_unsound(workshop):
 
 @pytest.fixture(scope="session")
 def workshop():
-    return Workshop(PROFILES["quick"], 0)
+    """One set of trained ensembles for all claims; training begins at once, beside the tests that need none."""
+    with closing(Workshop(PROFILES["quick"], 0)) as made:
+        made.train_ahead()
+        yield made
 
 
 @functools.cache
