@@ -5,18 +5,22 @@ from itertools import combinations
 import numpy as np
 import sympy as sp
 
-from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import Case
 from icl_theory.noise import gradient_noise
 
 _TOKENS, _SHOTS = 6, 2  # 15 subsets
 
 
-def measure(case: Case) -> np.ndarray:
-    """Covariance of the mean gradient over every subset of b = 2 out of N = 6, first layer."""
+def measure(case: Case, layer: int = 0) -> np.ndarray:
+    """Covariance of the mean gradient over every subset of b = 2 out of N = 6 at the state of all six, first layer."""
     w, tokens = case.weights, case.demonstrations[:_TOKENS]
-    key_query = w.key[0].T @ w.query[0]
-    gradients = np.stack([np.outer(w.value[0] @ h, h) @ key_query for h in tokens]).reshape(_TOKENS, -1)
+    state, moment = np.eye(w.dimension), tokens.T @ tokens / _TOKENS
+    for value, key, query in list(zip(w.value, w.key, w.query, strict=True))[:layer]:
+        state = state + value @ state @ moment @ state.T @ key.T @ query @ state
+    key_query = w.key[layer].T @ w.query[layer] @ state
+    moved = tokens @ state.T
+    gradients = np.stack([np.outer(w.value[layer] @ h, h) @ key_query for h in moved]).reshape(_TOKENS, -1)
     means = np.stack([gradients[list(chosen)].mean(axis=0) for chosen in combinations(range(_TOKENS), _SHOTS)])
     centred = means - gradients.mean(axis=0)
     return centred.T @ centred / len(means)
@@ -44,6 +48,12 @@ def proof(size: int = 4) -> bool:
     return True
 
 
+def _last(case: Case, shots: int = _SHOTS) -> np.ndarray:
+    tokens = case.demonstrations[:_TOKENS]
+    return gradient_noise(case.weights, tokens, shots, layer=case.layers - 1).dense()
+
+
+_LAST = {"measure": lambda case: measure(case, case.layers - 1), "cases": lambda workshop: workshop.random(3)}
 _CORRECTION = (_TOKENS - _SHOTS) / (_TOKENS - 1)
 
 CLAIM = Claim(
@@ -58,6 +68,8 @@ CLAIM = Claim(
     "is the covariance at a fixed state W_{t-1}: whether all layers may be given noise of their own is fresh_noise.",
     proof=proof,
     controls=(
+        Control("in the last of three layers", _LAST | {"predict": _last, "tolerance": 1e-9}, Verdict.HOLDS),
+        Control("in the last of three layers, one shot more", _LAST | {"predict": lambda c: _last(c, _SHOTS + 1)}),
         Control("with replacement (factor 1/b)", {"predict": lambda case: predict(case) / _CORRECTION}),
         Control("factor (N-b)/(bN)", {"predict": lambda case: predict(case) * (_TOKENS - 1) / _TOKENS}),
         Control(

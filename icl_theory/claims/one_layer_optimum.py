@@ -1,11 +1,15 @@
 """The closed-form optimum of one layer: attained by its construction and beaten by no other one-layer model."""
 
+from dataclasses import replace
+
+import numpy as np
 import sympy as sp
 
-from icl_theory.claims.base import Claim, Control
-from icl_theory.claims.cases import TRAINING_SHOTS, Case, Workshop
+from icl_theory.claims.base import Claim, Control, Verdict
+from icl_theory.claims.cases import DIM, TRAINING_SHOTS, Case, Workshop
 from icl_theory.constructions import one_layer_optimum
 from icl_theory.risk import population_risk
+from icl_theory.tasks import LinearRegression
 
 
 def risk(case: Case) -> float:
@@ -33,6 +37,33 @@ def proof() -> bool:
     return sp.simplify(risk.subs(eta, best) - (1 - 1 / gamma)) == 0
 
 
+def _skew(workshop: Workshop) -> list[Case]:
+    """The constructed optimum where Λ and Ω do not commute, moved a little in a random direction."""
+    result = []
+    for case in workshop.random(1):
+        rng = np.random.default_rng(case.seed)
+        factors = rng.standard_normal((2, DIM, DIM)) / np.sqrt(DIM)
+        inputs, tasks = (f @ f.T + 0.2 * np.eye(DIM) for f in factors)
+        task = LinearRegression(DIM, inputs, tasks, noise_std=0.5)
+        query = one_layer_optimum(task, shots=TRAINING_SHOTS)[0].query.copy()
+        query[0, :DIM, :DIM] += 0.05 * rng.standard_normal((DIM, DIM))
+        weights = one_layer_optimum(task, shots=TRAINING_SHOTS)[0].replace(query=query)
+        result.append(replace(case, name=f"near the optimum, {case.name}", task=task, weights=weights))
+    return result
+
+
+def _isotropic_tasks(case: Case) -> Case:
+    """Ω = I of the same trace."""
+    size = np.trace(case.task.task_covariance) / DIM
+    task = LinearRegression(DIM, case.task.covariance, size * np.eye(DIM), noise_std=0.5)
+    return replace(case, task=task)
+
+
+def _lowest(case: Case) -> float:
+    """Exact risk of the constructed optimum of the case's task."""
+    return population_risk(one_layer_optimum(case.task, shots=TRAINING_SHOTS)[0], case.task, shots=TRAINING_SHOTS).value
+
+
 CLAIM = Claim(
     label="one_layer_optimum",
     source="Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2; Zhang, Frei, Bartlett 2024",
@@ -45,6 +76,21 @@ CLAIM = Claim(
     "against the closed form; the constructed optimum attains it.",
     proof=proof,
     controls=(
+        Control(
+            "Λ and Ω that do not commute: the construction attains the closed form",
+            {"measure": _lowest, "relation": "equal", "cases": _skew},
+            Verdict.HOLDS,
+        ),
+        Control("Λ and Ω that do not commute: nothing near it is better", {"cases": _skew}, Verdict.HOLDS),
+        Control(
+            "Ω taken for a multiple of I",
+            {
+                "predict": lambda case: optimum(_isotropic_tasks(case)),
+                "relation": "equal",
+                "measure": _lowest,
+                "cases": _skew,
+            },
+        ),
         Control("bound raised by 1 %", {"predict": lambda case: 1.01 * optimum(case)}),
         Control(
             "optimum of two demonstrations fewer",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory.claims.base import Claim, Control
+from icl_theory.claims.base import Claim, Control, Verdict
 from icl_theory.claims.cases import CLIP, Case, Workshop
 from icl_theory.claims.mlp_linear import with_mlp
 from icl_theory.information.supersample import SupersampleBounds, supersample_bounds
@@ -91,6 +91,15 @@ def _marginal(case: Case) -> np.ndarray:
     return np.sqrt(2 * np.array(nats))[:, None, None]
 
 
+def _bounds(case: Case) -> np.ndarray:
+    return np.array([b.rungs["loss_difference_cmi"].value for b in _both(case)])
+
+
+def _means(case: Case) -> np.ndarray:
+    """c times the mean of the roots, c = 1 for the 0-1 loss."""
+    return np.array([1.0, CLIP]) * predict(case).mean(axis=(1, 2))
+
+
 CLAIM = Claim(
     label="supersample_guarantee",
     source="Wang and Mao 2023, arXiv:2302.02432v3, after Steinke and Zakynthinou 2020, arXiv:2001.09122; rounding: new",
@@ -106,6 +115,11 @@ CLAIM = Claim(
     "constant is c, not c/2, since a difference of losses ranges over [-c, c]. Softmax attention, a causal mask, "
     "an MLP with ReLU and two heads are among the cases.",
     controls=(
+        Control(
+            "the bounds are means of these roots, in units of the loss",
+            {"measure": _bounds, "predict": _means, "relation": "equal", "trivial": None},
+            Verdict.HOLDS,
+        ),
         Control("R = c/2, the constant of a single loss", {"predict": lambda case: predict(case) / 2}),
         Control(
             "the information about the next pair's bit",

@@ -4,6 +4,7 @@ import numpy as np
 
 from icl_theory.claims.base import Assumption, Claim, Control, Verdict
 from icl_theory.claims.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, demonstration_sets
+from icl_theory.claims.gap_by_hand import gap_by_hand
 from icl_theory.claims.theorem_2_printed import gap
 from icl_theory.estimate import Estimate
 from icl_theory.information.rungs import mean_estimate
@@ -30,8 +31,11 @@ def _one_layer(case: Case) -> Case:
     return case.with_weights(case.weights.first_layers(1), "first layer")
 
 
-def by_definition(case: Case, runs: int = 128) -> Estimate:
-    """½ {d log(E[||ΔW||² ||I||² + tr C] / d) - E log det_V C} of one layer in nats, from the gradients of every run."""
+def by_definition(case: Case, floor: float = 0.0, runs: int = 128) -> Estimate:
+    """½ {d log(E[||ΔW||² ||I||² + tr C] / d) - E log det_V C} of one layer in nats, from the gradients of every run.
+
+    With a floor C is C + ε² on the support.
+    """
     case = _one_layer(case)
     value, product = case.weights.left_factor()[0], case.weights.key[0].T @ case.weights.query[0]
     size, factor = case.weights.dimension, sampling_factor(LADDER_DEMONSTRATIONS, LADDER_SHOTS)
@@ -39,10 +43,10 @@ def by_definition(case: Case, runs: int = 128) -> Estimate:
     for tokens in demonstration_sets(case)[:runs]:
         gradients = np.einsum("ni,nj->nij", tokens @ value.T, tokens @ product)
         spread = factor * float((gradients.var(axis=0)).sum())
-        squares.append(float((gradients.mean(axis=0) ** 2).sum()) * size + spread)
         noise = gradient_noise(case.weights, tokens, LADDER_SHOTS)
-        logs.append(noise.log_pseudo_determinant)
         width = noise.rank
+        squares.append(float((gradients.mean(axis=0) ** 2).sum()) * size + spread + width * floor)
+        logs.append(noise.log_determinant(floor, width))
     square = np.array(squares)
     terms = 0.5 * (width * (np.log(square.mean() / width) + square / square.mean() - 1) - np.array(logs))
     return mean_estimate(terms, "unbiased", "nats")
@@ -50,6 +54,14 @@ def by_definition(case: Case, runs: int = 128) -> Estimate:
 
 def _rung(case: Case, name: str) -> Estimate:
     return _one_layer(case).ladder().information[name]
+
+
+def _turned(case: Case) -> Estimate:
+    return Estimate(-gap(case).value, gap(case).stderr, gap(case).samples, "unbiased", "loss")
+
+
+_GAP = {"measure": gap, "predict": gap_by_hand, "relation": "equal", "trivial": None, "assumptions": ()}
+_GAP |= {"cases": lambda workshop: [*workshop.random(1), *workshop.constructed(3)]}
 
 
 def _from_definition(name: str) -> dict:
@@ -81,6 +93,8 @@ CLAIM = Claim(
             "its information against the definition, run by run", _from_definition("theorem_2_repaired"), Verdict.HOLDS
         ),
         Control("the rung without the factor ||I||² against the definition", _from_definition("isotropic_zero")),
+        Control("the gap against losses on fresh tokens", _GAP, Verdict.HOLDS),
+        Control("the same with its sign turned", _GAP | {"measure": _turned}),
         Control("bound / 200", {"predict": lambda case: _scaled(case, 0.005)}),
         Control(
             "population risk instead of the gap, bound / 20",
