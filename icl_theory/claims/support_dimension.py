@@ -30,7 +30,7 @@ def measure(case: Case) -> float:
     flat = stack.reshape(len(rows), -1)
     norms = np.linalg.norm(flat, axis=1, keepdims=True)
     values = np.linalg.svd(flat / np.where(norms > 0, norms, 1.0), compute_uv=False)
-    return float((values > 1e-10 * values[0]).sum())
+    return float((values > 1e-12 * values[0]).sum())
 
 
 def predict(case: Case) -> float:
@@ -46,7 +46,7 @@ def cases(workshop: Workshop) -> list[Case]:
         for s in sources
         for m, r in _PLANS
     ]
-    graded = [_graded(source, smallest) for source in sources for smallest in (1e-3, 1e-6)]
+    graded = [_graded(source, smallest) for source in sources for smallest in (1e-3, 1e-9)]
     return [*workshop.one_layer, *cut, *graded]
 
 
@@ -108,7 +108,7 @@ CLAIM = Claim(
     measure=measure,
     predict=predict,
     explanation="The formula is compared with the numerical rank of the images of a basis of symmetric matrices, for "
-    "full and truncated W_V, W_K, W_Q, and for W_V with singular values down to 1e-6, which are small and not zero.",
+    "full and truncated W_V, W_K, W_Q, and for W_V with singular values down to 1e-9, which are small and not zero.",
     proof=proof,
     controls=(
         Control("k(k+1)/2 instead of k(k-1)/2", {"predict": _with_plus}),

@@ -1,0 +1,311 @@
+"""Mutation testing itself: the list fits today's source, and the harness tells killed from survived, stale and red."""
+
+import argparse
+import ast
+import json
+from collections import Counter
+from pathlib import Path
+
+import mutation
+import pytest
+from defects import CLASSES, Defect, load, mirrors, trial
+
+ROOT = Path(__file__).parent.parent
+DEFECTS = load()
+WITHOUT = (
+    "__init__",
+    "__main__",
+    "loss_figure",
+    "figure_style",
+    "figures",
+    "sweep_figures",
+    "claims/prompts",
+    "claims/shifted",
+    "claims/small_channels",
+    "claims/gap_by_hand",
+    "claims/token_loop",
+    "report/markup",
+    "report/math_font",
+    "report/mathml",
+    "report/formula",
+    "report/plain_text",
+    "report/plots",
+    "report/scales",
+    "report/sheet",
+    "report/explain",
+    "report/changes_section",
+)
+"""Modules that draw and set what others have computed, and helpers of claims, which have their own controls."""
+
+
+def sources() -> list[str]:
+    """Modules of the package that compute or decide something, without the claims, which have controls of their own."""
+    paths = sorted((ROOT / "icl_theory").rglob("*.py"))
+    claims = [p for p in paths if p.parent.name == "claims" and "Claim(" in p.read_text(encoding="utf-8")]
+    return [p.relative_to(ROOT).as_posix() for p in paths if p not in claims and p.read_text(encoding="utf-8").strip()]
+
+
+def test_every_defect_fits_the_source():
+    """A text that has moved, or a replacement that is no Python or no change: mend the entry, or say it is gone."""
+    stale = []
+    for defect in DEFECTS:
+        try:
+            defect.applied((ROOT / defect.file).read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            stale.append(f"{defect.name}: {error}")
+    assert stale == []
+
+
+def test_the_list_is_long_and_covers_every_module():
+    real = [defect for defect in DEFECTS if not defect.equivalent]
+    assert len(real) >= 130
+    assert set(Counter(defect.kind for defect in real)) == set(CLASSES)
+    listed = {defect.file for defect in real}
+    excused = {f"icl_theory/{name}.py" for name in WITHOUT}
+    assert [file for file in sources() if file not in listed | excused] == [], "new code adds defects of its own"
+
+
+def test_the_words_of_a_defect_are_its_own():
+    texts = Counter((defect.file, defect.old, defect.new, defect.occurrence) for defect in DEFECTS)
+    assert [key for key, count in texts.items() if count > 1] == []
+    assert [d.name for d in DEFECTS if "placeholder" in d.wrong or len(d.wrong) < 15] == []
+
+
+SOURCE = '''def mean(values):
+    """a + b"""
+    return sum(values) / len(values)  # a + b
+
+
+def twice(a):
+    return a + a
+'''
+
+
+def defect(old: str, new: str, **changes) -> Defect:
+    return Defect("one", "icl_theory/one.py", "formula", old, new, "a mean that is none", **changes)
+
+
+def test_a_defect_changes_one_place():
+    assert defect("len(values)", "2").applied(SOURCE) == SOURCE.replace("len(values)", "2")
+    assert defect("values", "x", occurrence=2, times=3).applied(SOURCE) == SOURCE.replace("sum(values)", "sum(x)")
+    assert (
+        defect("values)\n\n\ndef twice(a)".replace(")\n", ")  # a + b\n", 1), "values)\n\n\ndef twice(b)")
+        .applied(SOURCE)
+        .endswith("def twice(b):\n    return a + a\n")
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("median", "mean", "0 times"),
+        ("values", "x", "3 times"),
+        ("sum(values)", "sum(values", "no Python"),
+        ("sum(values)", "sum( values )", "changes no code"),
+        ("# a + b", "# a - b", "changes no code"),
+        ("twice", "twice", "changes nothing"),
+    ],
+)
+def test_a_defect_that_does_not_fit_is_refused(old, new, words):
+    with pytest.raises(ValueError, match=words):
+        defect(old, new).applied(SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [("wrong = ''", "empty: wrong"), ("class = 'typo'", "typo"), ("kind = 'formula'", "kind"), ("times = 0", "class")],
+)
+def test_an_entry_that_is_no_defect_is_refused(tmp_path, change, words):
+    rows = {"name": "'n'", "file": "'f'", "class": "'formula'", "old": "'a'", "new": "'b'", "wrong": "'w'"}
+    field, value = change.split(" = ")
+    text = "[[defect]]\n" + "\n".join(f"{name} = {text}" for name, text in (rows | {field: value}).items())
+    (tmp_path / "list.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=words):
+        load(tmp_path)
+
+
+def test_the_tests_of_a_file():
+    stages = mirrors.stages(ROOT, "icl_theory/risk.py")
+    assert stages["named"][0] == "test_risk.py"
+    assert "test_agreement.py" not in stages["named"]
+    assert not set(stages["named"]) & set(stages["importing"])
+    assert "test_risk.py" in mirrors.stages(ROOT, "icl_theory/exact_risk.py")["named"]
+    everything = [name for names in stages.values() for name in names]
+    assert "test_mutation.py" not in [*everything, *mirrors.deep(ROOT, everything)]
+    present = {path.name for path in (ROOT / "tests").glob("test_*.py")} - {"test_mutation.py"}
+    assert set(everything) | set(mirrors.deep(ROOT, everything)) == present
+    assert {f"test_{name}.py" for names in mirrors.LISTED.values() for name in names} <= present
+
+
+def test_the_claims_of_a_file():
+    assert "trained_descends" in mirrors.claims(ROOT, "icl_theory/agreement.py")
+    assert mirrors.claims(ROOT, "icl_theory/claims/lemma_1.py") == ["lemma_1"]
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A package of one function with two tests, one of which looks; tests are run for real, but without jax."""
+    root = tmp_path / "tree"
+    (root / "icl_theory").mkdir(parents=True)
+    (root / "tests").mkdir()
+    (root / "icl_theory" / "__init__.py").write_text("_HOME = {'mean': 'one'}\n", encoding="utf-8")
+    (root / "icl_theory" / "one.py").write_text(SOURCE, encoding="utf-8")
+    sees = "from icl_theory.one import mean\n\ndef test_mean():\n    assert mean([1, 3]) == 2\n"
+    (root / "tests" / "test_one.py").write_text(sees, encoding="utf-8")
+    (root / "tests" / "test_mutation.py").write_text("assert False\n", encoding="utf-8")
+    monkeypatch.setattr(mutation, "ROOT", root)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    return root
+
+
+def run(tree: Path, defects: list[Defect], *options: str) -> dict[str, dict]:
+    """Outcomes by name, the journal beside the tree."""
+    out = tree.parent / "journal.jsonl"
+    arguments = mutation.parsed(["--out", str(out), *options])
+    return mutation.campaign(defects, trial.Journal(out), arguments, lambda _text: None)[0]
+
+
+def named(name: str, old: str, new: str) -> Defect:
+    return Defect(name, "icl_theory/one.py", "formula", old, new, "a mean that is none")
+
+
+SEEN = named("seen", "len(values)", "(len(values) - 1)")
+UNSEEN = named("unseen", "return a + a", "return 3 * a")
+GONE = named("gone", "median", "mean")
+
+
+def test_killed_survived_and_stale(tree):
+    results = run(tree, [SEEN, UNSEEN, GONE])
+    assert {name: line["outcome"] for name, line in results.items()} == {
+        "seen": "killed",
+        "unseen": "survived",
+        "gone": "stale",
+    }
+    assert results["seen"]["by"] == "tests/test_one.py::test_mean"
+    assert (tree / "icl_theory" / "one.py").read_text(encoding="utf-8") == SOURCE
+    text = mutation.table([SEEN, UNSEEN, GONE], results)
+    assert "formula                1     3    33.3%" in text
+    assert "unseen (formula): a mean that is none" in text
+
+
+def test_what_never_ends_is_ended_with_all_it_has_started(tree, tmp_path):
+    copy = trial.Copy(tree, tmp_path / "copy")
+    child = "import time; time.sleep(60)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    ran = copy.run(["-c", parent], 1.0)
+    assert ran.code is None
+    assert trial._failed(ran) == "timeout"
+    assert ran.seconds < 20, "the output ends when the last process that writes to it does"
+
+
+class Calls(list):
+    """What a copy's tests were asked for: names, and whether a defect was planted."""
+
+    def stand_in(self, seen: str, red: tuple[str, ...] = ()):
+        """Stands for `Copy.tests`: the first file sees a defect with `seen` in its text, `red` ones fail always."""
+
+        def tests(copy, names, limit):
+            del limit
+            text = (copy.root / "icl_theory" / "one.py").read_text(encoding="utf-8")
+            self.append((tuple(names), text.strip() != SOURCE.strip()))
+            failed = next((name for name in names if name in red or (seen in text and name == names[0])), "")
+            output = f"FAILED tests/{failed}::test_x - assert\n" if failed else "1 passed"
+            return trial.Ran(int(bool(failed)), output, 0.1)
+
+        return tests
+
+    def tried(self) -> list[tuple[str, ...]]:
+        """Names of the runs with a defect since the last look."""
+        names = [names for names, planted in self if planted]
+        self.clear()
+        return names
+
+
+def test_a_run_goes_on_where_it_stopped_and_tries_survivors_on_new_tests(tree, monkeypatch):
+    calls = Calls()
+    monkeypatch.setattr(trial.Copy, "tests", calls.stand_in("len(values) - 1"))
+    first = run(tree, [SEEN, UNSEEN])
+    assert calls.tried() == [("test_one.py",)] * 2
+    assert run(tree, [SEEN, UNSEEN])["seen"] == first["seen"]
+    assert calls == []
+    (tree / "tests" / "test_two.py").write_text("from icl_theory import mean\n", encoding="utf-8")
+    run(tree, [SEEN, UNSEEN])
+    assert calls.tried() == [("test_two.py",)], "a survivor meets the new test, and that one alone"
+    (tree / "tests" / "test_one.py").write_text("import icl_theory.one\n", encoding="utf-8")
+    run(tree, [SEEN, UNSEEN])
+    assert calls.tried() == [("test_one.py",), ("test_one.py",)], "what killed it has changed"
+    (tree / "icl_theory" / "one.py").write_text(SOURCE + "\n", encoding="utf-8")
+    run(tree, [UNSEEN])
+    assert calls.tried() == [("test_one.py",), ("test_two.py",)], "the source has changed"
+
+
+def test_all_other_tests_only_if_asked_for(tree, monkeypatch):
+    calls = Calls()
+    monkeypatch.setattr(trial.Copy, "tests", calls.stand_in("nowhere"))
+    (tree / "tests" / "test_other.py").write_text("", encoding="utf-8")
+    (tree / "tests" / "test_import.py").write_text("from icl_theory import one\n", encoding="utf-8")
+    run(tree, [UNSEEN], "--quick")
+    assert calls.tried() == [("test_one.py",)]
+    run(tree, [UNSEEN])
+    assert calls.tried() == [("test_import.py",)]
+    run(tree, [UNSEEN], "--deep")
+    assert calls.tried() == [("test_other.py",)]
+
+
+def test_red_tests_prove_nothing(tree, monkeypatch):
+    monkeypatch.setattr(trial.Copy, "tests", Calls().stand_in("nowhere", red=("test_one.py",)))
+    with pytest.raises(trial.Refused, match=r"test_one\.py fails without any defect"):
+        run(tree, [SEEN])
+    assert run(tree, [SEEN], "--without-red")["seen"]["outcome"] == "survived"
+
+
+def test_a_copy_that_is_not_imported_is_no_result(tree, monkeypatch):
+    ran = trial.Ran(1, "AssertionError: WRONG PACKAGE /elsewhere/icl_theory/__init__.py", 0.1)
+    monkeypatch.setattr(trial.Baseline, "green", lambda self, copy, names: dict.fromkeys(names, 1.0))
+    monkeypatch.setattr(trial.Copy, "tests", lambda self, names, limit: ran)
+    assert run(tree, [SEEN])["seen"]["outcome"] == "broken"
+
+
+def test_claims_are_the_second_net(tree, monkeypatch):
+    monkeypatch.setattr(trial.Copy, "tests", Calls().stand_in("nowhere"))
+    monkeypatch.setattr(mirrors, "claims", lambda root, file: ["lemma_1"])
+    seen = []
+
+    def verify(_copy, arguments, _limit):
+        seen.append(tuple(arguments))
+        return trial.Ran(1, "icl-theory: not sound: lemma_1: FAILS\n", 0.1)
+
+    monkeypatch.setattr(trial.Copy, "run", verify)
+    assert run(tree, [UNSEEN])["unseen"]["outcome"] == "survived"
+    line = run(tree, [UNSEEN], "--claims")["unseen"]
+    assert (line["outcome"], line["stage"]) == ("killed", "claims")
+    assert seen == [("-m", "icl_theory", "verify", "--claims", "lemma_1")]
+
+
+def test_half_a_line_of_the_journal_is_not_read(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    path.write_text(json.dumps({"name": "one"}) + '\n{"name": "tw', encoding="utf-8")
+    assert trial.Journal(path).lines == [{"name": "one"}]
+    trial.Journal(path).add({"name": "three"})
+    assert [line["name"] for line in trial.Journal(path).lines] == ["one", "three"]
+
+
+def test_what_is_asked_for():
+    def chosen(*options: str) -> list[Defect]:
+        return mutation.select(DEFECTS, mutation.parsed(options))
+
+    assert all(d.file == "icl_theory/risk.py" for d in chosen("--files", "icl_theory/risk.py"))
+    assert {d.kind for d in chosen("--class", "error bar")} == {"error bar"}
+    assert [d.name for d in chosen("--only", "^risk_stderr_sqrt2$")] == ["risk_stderr_sqrt2"]
+    assert [d for d in chosen() if d.equivalent] == []
+    silent = next(d for d in DEFECTS if d.equivalent)
+    assert chosen("--only", silent.name) == [silent]
+
+
+def test_files_are_parsed_one_statement_at_a_time():
+    """The shortcut of `Defect.applied` sees what parsing the whole file sees."""
+    for listed in DEFECTS[::40]:
+        source = (ROOT / listed.file).read_text(encoding="utf-8")
+        changed = listed.applied(source)
+        assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(source))
+    assert isinstance(mutation.parsed([]), argparse.Namespace)
