@@ -335,3 +335,15 @@ def test_unfit_channels_are_refused():
     assert "family" in refusal(known_channels, ("cauchy",), (1,), (1.0,))
     assert "dimension: got 0" in refusal(known_channels, ("gaussian",), (0,), (1.0,))
     assert "information: got 0" in refusal(known_channels, ("gaussian",), (1,), (0,))
+
+
+def test_a_table_passes_its_options_on():
+    """With a vanishing z hardly any end is on its side of the truth, with an enormous one every end is."""
+    channels = known_channels(("gaussian", "anisotropic"), (2,), (0.5,))
+    narrow, wide = (calibration_table(channels, pairs=32, repetitions=20, key=1, z=z) for z in (1e-9, 1e3))
+    for low, high in zip(narrow, wide, strict=True):
+        assert low.lower_bias == high.lower_bias  # the same draws
+        assert low.coverage < 1.0
+        assert high.coverage == 1.0
+    assert {record.pairs for record in narrow} == {32}
+    assert {record.repetitions for record in narrow} == {20}

@@ -259,10 +259,18 @@ def test_red_tests_prove_nothing(tree, monkeypatch):
     assert run(tree, [SEEN], "--without-red")["seen"]["outcome"] == "survived"
 
 
-def test_a_copy_that_is_not_imported_is_no_result(tree, monkeypatch):
-    ran = trial.Ran(1, "AssertionError: WRONG PACKAGE /elsewhere/icl_theory/__init__.py", 0.1)
+@pytest.mark.parametrize(
+    ("code", "output"),
+    [
+        (1, "AssertionError: WRONG PACKAGE /elsewhere/icl_theory/__init__.py"),
+        (-15, ".."),  # ended by somebody else
+        (-9, ""),  # out of memory
+        (3, "INTERNALERROR>"),
+    ],
+)
+def test_what_is_no_verdict_of_a_test_is_no_result(tree, monkeypatch, code, output):
     monkeypatch.setattr(trial.Baseline, "green", lambda self, copy, names: dict.fromkeys(names, 1.0))
-    monkeypatch.setattr(trial.Copy, "tests", lambda self, names, limit: ran)
+    monkeypatch.setattr(trial.Copy, "tests", lambda self, names, limit: trial.Ran(code, output, 0.1))
     assert run(tree, [SEEN])["seen"]["outcome"] == "broken"
 
 

@@ -166,3 +166,19 @@ def test_refusals():
     assert "loss: got 'hinge'" in refusal(search, loss="hinge")
     assert "without an MLP" in refusal(search, module="mlp")
     assert "token dimension 4" in refusal(search_clipping_rate, weights, LinearRegression(2), shots=4)
+
+
+def test_of_ranks_that_gain_the_same_the_largest_is_chosen():
+    """W_V of rank 1: every rank from 1 to full is the same model, and nothing is cut without a reason."""
+    task = LinearRegression(3)
+    weights = gradient_descent_weights(3, layers=1, step_size=0.5)
+    found = search_clipping_rate(weights, task, shots=8, prompts=20, module="value", top=1)
+    assert {gain.value for gain in found.chosen.validation} == {0.0}
+    assert (found.chosen.rank, found.chosen.rate) == (4, 0.0)
+
+
+def test_a_prediction_of_zero_is_an_error():
+    """A model of zeros predicts 0 for every label ±1."""
+    zero = AttentionWeights.create(*(np.zeros((1, 4, 4)) for _ in range(3)))
+    found = search_clipping_rate(zero, LinearClassification(3), shots=4, prompts=10, top=1, loss="zero-one")
+    assert found.test_loss.value == 1.0

@@ -1,0 +1,69 @@
+"""Every setting of a sweep reaches the ladder and the risk of every member: compared with calls one by one."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from icl_theory import LinearRegression, bound_ladder, population_risk, random_weights, rank_sweep, truncate_weights
+
+TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
+SWEEP: dict[str, Any] = {"demonstrations": 14, "shots": 6, "clip": 4.0, "samples": 32, "key": 3, "task_vector": W}
+MODELS = [random_weights(seed, layers=2, dimension=3, scale=0.6) for seed in (5, 6)]
+BOTH = jax.tree.map(lambda *a: np.stack(a), *MODELS)
+OPTIONS = [{}, {"readout": "plus"}, {"floor": 0.05}, {"loss": "sign"}, {"pairs": 20}, {"clip": 0.7}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_an_entry_is_the_ladder_and_the_risk_of_its_own_member(options):
+    """Both members at rank 2 of layer 1, and the change against that member untouched."""
+    settings = SWEEP | options
+    records = rank_sweep(BOTH, TASK, layers=[1], modules=["key"], ranks=[2], **settings)
+    assert [record["seed"] for record in records] == [0, 1]
+    seed = np.random.default_rng(3)
+    TASK.sample_tasks(seed, 1)
+    risk_key = int(seed.integers(2**62)) % 2**31
+    readout = settings.get("readout", "minus")
+    for record, model in zip(records, MODELS, strict=True):
+        cut = truncate_weights(model, layer=1, module="key", rank=2)
+        after, before = (bound_ladder(weights, TASK, **settings) for weights in (cut, model))
+        assert record["gap"]["value"] == pytest.approx(after.gap.value, rel=1e-12)
+        assert record["population_loss"]["value"] == pytest.approx(after.population.value, rel=1e-12)
+        for name in ("gaussian", "path_information", "isotropic"):
+            assert record["information"][name]["value"] == pytest.approx(after.information[name].value, rel=1e-12)
+        change = np.mean(after.terms["gap"] - before.terms["gap"])
+        assert record["change"]["gap"]["value"] == pytest.approx(change, rel=1e-9)
+        risks = [
+            population_risk(weights, TASK, shots=6, samples=32, key=risk_key, readout=readout).value
+            for weights in (cut, model)
+        ]
+        assert record["population_risk"]["value"] == pytest.approx(risks[0], rel=1e-9)
+        assert record["change"]["population_risk"]["value"] == pytest.approx(risks[0] - risks[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("options", OPTIONS[1:], ids=str)
+def test_every_setting_changes_an_entry(options):
+    """Or the test above could pass with a setting that nobody reads."""
+    plain, other = (rank_sweep(MODELS[0], TASK, layers=[1], ranks=[2], **(SWEEP | more))[0] for more in ({}, options))
+    assert plain != other
+
+
+def test_finished_entries_are_taken_over_by_member_layer_module_and_rank():
+    """An entry of one member never stands for that of another."""
+    settings = SWEEP | {"samples": 16}
+    whole = rank_sweep(BOTH, TASK, layers=[0, 1], modules=["value", "key"], ranks=[1, 2], **settings)
+    assert len({(r["seed"], r["layer"], r["module"], r["rank"]) for r in whole}) == len(whole) == 16
+    for kept in (0, 5, 11, 15):
+        marked = {**whole[kept], "gap": "as it was"}
+        again = rank_sweep(
+            BOTH,
+            TASK,
+            layers=[0, 1],
+            modules=["value", "key"],
+            ranks=[1, 2],
+            finished=[marked, *whole[:kept]],
+            **settings,
+        )
+        assert [i for i, record in enumerate(again) if record["gap"] == "as it was"] == [kept]
+        assert again[:kept] + again[kept + 1 :] == whole[:kept] + whole[kept + 1 :]
