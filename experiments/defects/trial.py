@@ -203,8 +203,9 @@ def tried(
                 # The quick ones first, since the first failure ends the run.
                 ran = copy.tests(sorted(times, key=lambda n: times[n]), SPARE_SECONDS + PATIENCE * sum(times.values()))
             digests = {name: copy.digest(f"tests/{name}") for name in times}
-            if "WRONG PACKAGE" in ran.output or ran.code in (3, 4):
-                return line | {"outcome": BROKEN, "by": ran.output[-300:], "stage": stage}
+            # A signal from outside, a lack of memory or an error of pytest's own is no verdict of a test.
+            if "WRONG PACKAGE" in ran.output or ran.code in (3, 4) or (ran.code is not None and ran.code < 0):
+                return line | {"outcome": BROKEN, "by": f"status {ran.code}: {ran.output[-300:]}", "stage": stage}
             if ran.code not in (0, 5):
                 by = _failed(ran)
                 killer = by.removeprefix("tests/").split("::")[0]
