@@ -66,6 +66,8 @@ def recheck(found: dict) -> bool:
     return bool((_exact_output(found, found["tokens"]) != _exact_output(found, found["tokens"][::-1])).any())
 
 
+_LOOP = {"measure": predict, "cases": lambda workshop: [*workshop.random(1), *workshop.random(3)]}
+
 CLAIM = Claim(
     label="causal_order",
     source="Y Remark 1 (order), arXiv:2406.03768v2, under a causal mask among the demonstrations",
@@ -88,12 +90,12 @@ CLAIM = Claim(
         ),
         Control(
             "the forward pass against a loop in which nobody sees later demonstrations",
-            {"measure": predict, "predict": lambda case: loop(case, _query(case), mask="causal")},
+            _LOOP | {"predict": lambda case: loop(case, _query(case), mask="causal")},
             Verdict.HOLDS,
         ),
         Control(
             "the forward pass against a loop in which nobody sees earlier demonstrations",
-            {"measure": predict, "predict": lambda case: loop(case, _query(case), mask="reversed")},
+            _LOOP | {"predict": lambda case: loop(case, _query(case), mask="reversed")},
         ),
         Control("one layer, labels reversed", {"measure": _labels_reversed, "cases": lambda w: w.one_layer}),
         Control("one layer, off by 1 %", {"predict": lambda c: 1.01 * predict(c), "cases": lambda w: w.one_layer}),

@@ -1,6 +1,7 @@
 """The generalization gap and the bound on it, from what the noisy runs put out and nothing else of the ladder."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from icl_theory.information.rungs import mean_estimate
 FRESH = 64  # tokens per run that its loss is tested on
 
 
+@lru_cache(maxsize=64)
 def gap_by_hand(case: Case) -> Estimate:
     """Mean clipped squared error of every run's output on fresh tokens minus that on its own demonstrations."""
     outputs, shown = noisy_outputs(case), demonstration_sets(case)
