@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 
-from icl_theory.agreement import Agreement, gradient_descent_agreement
+from icl_theory.agreement import Agreement, _fit_plus_plus, _fit_step_size, gradient_descent_agreement
 from icl_theory.attention import predict
 from icl_theory.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.descent import plus_plus_steps
@@ -231,3 +232,21 @@ def test_refusals(task: LinearRegression) -> None:
         gradient_descent_agreement(weights, LinearRegression(DIM + 1), shots=SHOTS)
     with pytest.raises(ValueError, match="too large"):
         gradient_descent_agreement(weights.replace(value=1e200 * weights.value), task, shots=SHOTS)
+
+
+@pytest.mark.parametrize(("seed", "steps", "eta", "gamma"), [(16, 3, 0.878, 0.731), (27, 2, 1.098, 1.122)])
+def test_the_fit_of_gd_plus_plus_leaves_a_local_valley(seed, steps, eta, gamma):
+    """Weights that are GD++ themselves: its η and γ come back, where a fit begun at γ = 0 alone ends elsewhere."""
+    task, rng = LinearRegression(2, noise_std=0.3), np.random.default_rng(seed)
+    moments = task.sample_moments(rng, 24, 6)[0]
+    size = float(np.linalg.norm(moments[:, :-1, :-1], 2, axis=(1, 2)).mean())
+    truth = np.array([eta, gamma]) / size
+    p = plus_plus_steps(moments, *truth, steps)[:, -1]
+    plain = _fit_step_size(p, moments, np.eye(2), task.covariance, steps)
+    np.testing.assert_allclose(_fit_plus_plus(p, moments, plain, task, steps), truth, rtol=1e-7)
+
+    def residuals(x: np.ndarray) -> np.ndarray:
+        return ((plus_plus_steps(moments, *x, steps)[:, -1] - p) @ task.input_root).ravel()
+
+    alone = least_squares(residuals, (plain, 0.0), jac="3-point", x_scale=(1 / size, 1 / size))
+    assert np.abs(alone.x / truth - 1).max() > 0.1
