@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from command_line import fresh
 from helpers import refusal
 
 from icl_theory import verify
@@ -40,15 +41,7 @@ def write_distribution(target: Path, name: str, version: str, points: dict[str, 
 
 
 def command(target: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(target), str(ROOT)])
-    return subprocess.run(
-        [sys.executable, "-m", "icl_theory", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", "XDG_CACHE_HOME": str(target / "cache")},
-    )
+    return fresh(target, *arguments, PYTHONPATH=os.pathsep.join([str(target), str(ROOT)]))
 
 
 def test_an_installed_package_is_seen_in_a_run(tmp_path: Path) -> None:
