@@ -53,6 +53,9 @@ LISTED = {
 """Names of test files, without test_ and .py, by source file below the package, where they do not bear its name."""
 ACROSS = ("standard_errors", "independence", "members", "dimensions", "small_cases", "caches", "command_options")
 """How tests are called that look at one kind of defect in many modules: they are among the first for each of these."""
+ENGINE = ("base", "cases", "outcome", "population", "ensembles", "profiles", "run", "recording", "certificate")
+COMMON = ("_checks", "_numerics", "weights", "tasks", "task_base", "data", "attention")
+"""Files of the claims' engine, and modules that everything imports: neither makes a claim one about a module."""
 LEFT_OUT = ("test_mutation.py",)  # it looks at the text of the source, and would catch every defect
 
 
@@ -81,16 +84,37 @@ def deep(root: Path, done: list[str]) -> list[str]:
 
 
 def claims(root: Path, file: str) -> list[str]:
-    """Labels of the claims that import the module."""
+    """Labels of the claims that import the module, themselves, through claims they borrow from, or by a ladder."""
     module = "icl_theory." + file.removeprefix("icl_theory/").removesuffix(".py").replace("/", ".")
     homes, folder = _homes(root), root / "icl_theory" / "claims"
     if file.startswith("icl_theory/claims/") and "CLAIM = " in (root / file).read_text(encoding="utf-8"):
         return [Path(file).stem]
-    return [
-        path.stem
-        for path in sorted(folder.glob("[a-z]*.py"))
-        if "CLAIM = " in path.read_text(encoding="utf-8") and module in _modules(path, homes)
-    ]
+    files = {f"icl_theory.claims.{path.stem}": path for path in sorted(folder.glob("[a-z]*.py"))}
+    borrowed = {name: path for name, path in files.items() if path.stem not in ENGINE}
+    behind = _closure(root, "icl_theory.information.ladder", homes)
+
+    def seen(path: Path) -> set[str]:
+        """What a claim depends on: `Case.ladder` stands for everything that the ladder is computed by."""
+        direct = _modules(path, homes)
+        lent = set().union(*(_modules(borrowed[name], homes) for name in direct & set(borrowed)))
+        texts = [path, *(borrowed[name] for name in direct & set(borrowed))]
+        ladder = any(".ladder(" in text.read_text(encoding="utf-8") for text in texts)
+        return direct | lent | (behind if ladder else set())
+
+    return [path.stem for path in files.values() if "CLAIM = " in path.read_text("utf-8") and module in seen(path)]
+
+
+def _closure(root: Path, start: str, homes: dict[str, str]) -> set[str]:
+    """The module and all modules of the package that it imports, directly or not, without the tasks and the weights."""
+    found, left = set(), [start]
+    while left:
+        module = left.pop()
+        path = root / (module.replace(".", "/") + ".py")
+        if module in found or not path.is_file() or module.removeprefix("icl_theory.") in COMMON:
+            continue
+        found.add(module)
+        left += _modules(path, homes)
+    return found
 
 
 def _homes(root: Path) -> dict[str, str]:
