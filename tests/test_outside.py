@@ -131,6 +131,12 @@ def test_every_form_of_an_entry_point(place: Callable[..., None], source: str, p
         ("CLAIMS = [replace(own, label='<b>')]", ("'<b>'",)),
         ("CLAIMS = [replace(own, controls=())]", ("with 0 controls that must fail", "at least two spoilt versions")),
         ("CLAIMS = [replace(own, controls=own.controls[:1])]", ("with 1 controls", "at least two")),
+        (
+            "from icl_theory.claims.base import Control\n"
+            "holds = [Control(str(i), {}, 'HOLDS') for i in range(5)]\n"
+            "CLAIMS = [replace(own, controls=(*own.controls[:1], *holds))]",
+            ("with 1 controls that must fail", "at least two"),
+        ),
         ("CLAIMS = [replace(own, relation='about')]", ("relation 'about'", "equal, at most")),
         ("CLAIMS = [replace(own, printed='maybe')]", ("printed 'maybe'",)),
         ("CLAIMS = [replace(own, statement=None)]", ("without words",)),
