@@ -152,6 +152,7 @@ def test_unknown_claims_are_refused():
     with pytest.raises(ValueError, match="empty list"):
         load_all([])
     assert [c.label for c in load_all(["theorem_1", "lemma_1"])] == ["lemma_1", "theorem_1"]
+    assert [c.label for c in load_all()] == list(LABELS)
 
 
 @pytest.mark.parametrize("label", [label for label, verdict in FOUND.items() if verdict == Verdict.FAILS])

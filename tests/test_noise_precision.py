@@ -15,6 +15,7 @@ from helpers import assert_close
 
 from icl_theory import AttentionWeights, NoiseCovariance, random_weights, truncate_weights, truncation_noise
 from icl_theory.noise import centred_squares, gradient_noise, sampling_factor
+from icl_theory.summed_support import ranks_of
 
 EPS = float(np.finfo(float).eps)
 
@@ -171,3 +172,24 @@ def test_rounding_is_not_given_a_rank(rng: np.random.Generator) -> None:
     assert_close(centred_squares(*twice), 2 * centred_squares(left, right), 1e-12)
     assert len(centred_squares(np.ones((1, 5, 8)), np.ones((1, 5, 8)))) == 0
     assert len(centred_squares(np.zeros((1, 5, 8)), np.ones((1, 5, 8)))) == 0
+
+
+@pytest.mark.parametrize("small", [1e-8, 1e-10])
+def test_small_gradients_count_down_to_rounding(small: float) -> None:
+    """W_V = e₁e₁ᵀ + t I and W_KᵀW_Q = e₁e₁ᵀ: one direction of size 1 and six of size t, all of them real."""
+    first = np.zeros((1, 8, 8))
+    first[0, 0, 0] = 1.0
+    weights = AttentionWeights.create(first + small * np.eye(8), first, first)
+    tokens = np.random.default_rng(3).standard_normal((8, 8))
+    noise = gradient_noise(weights, tokens, 3)
+    assert noise.coordinates is None  # d_S = 36 is far above N = 8
+    assert noise.rank == 7
+    assert noise.spectrum[1] < 1e3 * small**2 * noise.spectrum[0]
+
+
+@pytest.mark.parametrize("small", [1e-8, 1e-10])
+def test_small_heads_count_down_to_rounding(small: float) -> None:
+    """X → X e₁e₁ᵀ + t X e₂e₂ᵀ: three numbers of X of size 1, and two more of size t."""
+    left = np.stack([np.eye(3), small * np.eye(3)])
+    right = np.stack([np.diag([1.0, 0, 0]), np.diag([0, 1.0, 0])])
+    assert ranks_of(left, right).dimension == 5

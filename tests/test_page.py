@@ -15,6 +15,7 @@ from test_figures import sweep
 from icl_theory.report.compare import compare
 from icl_theory.report.page import page
 from icl_theory.report.sheet import ORIGINS, VERDICT_SIGNS, title
+from icl_theory.report.sweep_section import sweep_section
 
 VOID = {"meta", "wbr", "br", "hr"}
 
@@ -210,6 +211,46 @@ def test_every_number_of_the_evidence_is_in_the_table(read: Reader) -> None:
     assert "40.00.100" in article(read, "sampled")  # slack in standard errors, and the standard error
     assert "exact" not in article(read, "sampled").split("in numbers")[1]
     assert article(read, "equal").split("in numbers")[1].count("exact") == 6
+
+
+def test_a_row_of_the_sweep_is_of_one_layer_module_and_rank() -> None:
+    """Gaps that say where they belong: 100 x layer + 10 x module + rank."""
+    records = sweep(seeds=2, modules=("value", "key"), layers=2)
+    for record in records:
+        record["gap"]["value"] = 100.0 * record["layer"] + 10.0 * (record["module"] == "key") + record["rank"]
+    rows = re.findall(
+        r"<tr><th[^>]*>(value|key)</th><td>(\d)</td><td>(\d)</td><td>[^<]*</td><td>([^<]*)</td>",
+        str(sweep_section(records)),
+    )
+    assert len(rows) == 2 * 2 * 6
+    for module, layer, rank, gap in rows:
+        assert float(gap) == 100 * int(layer) + 10 * (module == "key") + int(rank)
+
+
+def test_the_masthead_names_every_claim_that_is_not_sound() -> None:
+    """Of the ledger the undecided, the one that is not finite, and those with a control that slipped through."""
+    records = document()
+    unsound = [claim["label"] for claim in records["claims"] if not claim["sound"]]
+    assert {"undecided", "not_finite"} < set(unsound) < {claim.label for claim in CLAIMS}
+    assert f"not sound: {', '.join(unsound)} <" in re.sub("<[^>]*>", " <", page(records))
+    for claim in records["claims"]:
+        claim["sound"] = claim["label"] != "equal"
+    assert "not sound: equal" in re.sub("<[^>]*>", " ", page(records))
+    for claim in records["claims"]:
+        claim["sound"] = True
+    assert "not sound:" not in re.sub("<[^>]*>", " ", page(records))
+
+
+def test_the_page_demands_as_many_standard_errors_as_the_records_say() -> None:
+    """The drawn limit, and the words under it, move with them."""
+    six, three = (page(document() | {"standard_errors": z}) for z in (6.0, 3.0))
+    assert six != three
+    for text, own, other in ((six, "±6", "±3"), (three, "±3", "±6")):
+        assert f"error bars of {own} standard errors" in text
+        assert f"({own}; scale logarithmic" in text
+        assert f"error bars of {other} standard errors" not in text
+    figures = [re.findall("<svg.*?</svg>", text, re.DOTALL) for text in (six, three)]
+    assert figures[0] != figures[1]
 
 
 def test_bound_against_rank_is_shown_when_there_is_a_sweep() -> None:

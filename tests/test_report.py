@@ -13,6 +13,7 @@ from helpers import refusal
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from test_figures import sweep
 
 from icl_theory.claims import LABELS, load
 from icl_theory.claims.base import Verdict
@@ -143,6 +144,14 @@ def claim(verdict: str, relation: str, *items: dict[str, Any], **more: Any) -> d
             claim("FAILS", "at most", evidence("FAILS", 0.182, 0.108, -90.0, stderr=2e-4), evidence("HOLDS")),
             "false in 1/2 cases, 0.182 > 0.108 (±0.0002)",
         ),
+        (
+            claim("HOLDS", "equal", evidence("HOLDS", slack=-1e-16), evidence("HOLDS", slack=-4e-13)),
+            "2/2 cases, worst 4e-13",
+        ),
+        (
+            claim("HOLDS", "at least", *(evidence("HOLDS", slack=s, stderr=0.1) for s in (9.0, 7.0, 8.0))),
+            "3/3 cases, margin 7 s.e.",
+        ),
         (claim("HOLDS", "never", *[evidence("HOLDS", 0.0, "nan", 0.0)] * 3), "seen in 0/3 cases"),
         (claim("HOLDS", "exists", evidence("HOLDS"), evidence("FAILS", 0.0)), "seen in 1/2 cases"),
         (
@@ -158,6 +167,20 @@ def claim(verdict: str, relation: str, *items: dict[str, Any], **more: Any) -> d
 )
 def test_evidence_in_a_line(record: dict[str, Any], text: str) -> None:
     assert terminal.evidence_text(record) == text
+
+
+def test_a_row_of_the_sweep_is_of_one_layer_module_and_rank() -> None:
+    """Gaps that say where they belong: 100 x layer + 10 x module + rank."""
+    records = sweep(seeds=2, modules=("value", "key"), layers=2)
+    for record in records:
+        record["gap"]["value"] = 100.0 * record["layer"] + 10.0 * (record["module"] == "key") + record["rank"]
+    console = Console(file=io.StringIO(), width=200)
+    console.print(terminal.sweep_table(records))
+    rows = [line.split() for line in console.file.getvalue().splitlines() if "±" in line]  # pyright: ignore
+    found = {(module, int(layer), int(rank)): float(gap.split("±")[0]) for module, layer, rank, _, gap, *_ in rows}
+    assert len(found) == len(rows) == 2 * 2 * 6
+    for (module, layer, rank), gap in found.items():
+        assert gap == 100.0 * layer + 10.0 * (module == "key") + rank
 
 
 @pytest.mark.parametrize("width", [80, 120])

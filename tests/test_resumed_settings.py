@@ -12,7 +12,7 @@ from icl_theory import LinearRegression
 from icl_theory.report.bounds import _kept_weights
 from icl_theory.report.bounds_config import SweepConfig
 from icl_theory.report.records import write_json
-from icl_theory.report.run_directory import prepare
+from icl_theory.report.run_directory import metrics_file, prepare
 from icl_theory.report.sweep_journal import SweepJournal
 from icl_theory.report.train_config import TrainRunConfig
 from icl_theory.report.train_run import own_fields
@@ -96,3 +96,31 @@ def test_weights_of_an_earlier_run_are_taken_only_to_go_on(tmp_path: Path) -> No
     assert (value(second, False) != made).all()
     (tmp_path / "weights.npz").unlink()
     np.testing.assert_array_equal(value(first, True), made)  # what is missing is made
+
+
+def test_a_resumed_sweep_knows_which_members_diverged(tmp_path: Path) -> None:
+    """Matrices and lost members come back from the file; without `resume` they are made anew."""
+    config = SweepConfig(model="random", seeds=2)
+    made, lost = _kept_weights(config, TASK, lambda *_: None, tmp_path, resume=False)
+    assert lost == []
+    with np.load(tmp_path / "weights.npz") as saved:
+        matrices = {name: saved[name] for name in saved if name != "diverged"}
+    np.savez(tmp_path / "weights.npz", **matrices, diverged=np.array([3, 5]))
+    back, lost = _kept_weights(config, TASK, lambda *_: None, tmp_path, resume=True)
+    assert lost == [3, 5]
+    np.testing.assert_array_equal(back.value, made.value)
+    assert _kept_weights(config, TASK, lambda *_: None, tmp_path, resume=False)[1] == []
+
+
+def test_lines_that_an_interrupted_run_had_not_written_yet_are_not_kept(tmp_path: Path) -> None:
+    """Metrics of a longer run, or a torn last line: what stands after the last line of this run is cut off."""
+    with metrics_file(tmp_path) as write:
+        for step in (10, 20, 30):
+            write({"step": step})
+    whole = (tmp_path / "metrics.jsonl").read_bytes()
+    with (tmp_path / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step": 40}\n{"st')
+    with metrics_file(tmp_path) as write:
+        for step in (10, 20, 30):
+            write({"step": step})
+    assert (tmp_path / "metrics.jsonl").read_bytes() == whole

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 LISTED = {
-    "_checks": ("tasks", "attention"),
+    "_checks": ("tasks", "attention", "risk_roads"),
     "_numerics": ("tasks",),
     "task_base": ("tasks", "vector_tasks", "teachers"),
     "weights": ("attention", "heads"),
@@ -15,7 +15,7 @@ LISTED = {
     "exact_risk": ("risk_roads", "risk"),
     "descent": ("agreement",),
     "sparse_posterior": ("baselines",),
-    "summed_support": ("heads",),
+    "summed_support": ("heads", "noise_precision"),
     "information/simulation": ("floor", "information"),
     "information/channel": ("information", "path"),
     "information/ends": ("individual", "information"),
@@ -25,7 +25,7 @@ LISTED = {
     "information/losses": ("standard_errors_ladder", "information"),
     "information/sandwich": ("information",),
     "information/known_channels": ("calibration",),
-    "claims/__init__": ("claims",),
+    "claims/__init__": ("outside", "claims"),
     "claims/base": ("array_comparison", "claims"),
     "claims/outcome": ("verify_status", "claims"),
     "claims/cases": ("recheck", "members", "caches", "claims"),
