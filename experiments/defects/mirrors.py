@@ -14,7 +14,7 @@ LISTED = {
     "run_state": ("checkpoint", "checkpoint_store"),
     "exact_risk": ("risk_roads", "risk"),
     "descent": ("agreement",),
-    "sparse_posterior": ("baselines",),
+    "sparse_posterior": ("baselines", "standard_errors_risk", "independence"),
     "summed_support": ("heads", "noise_precision"),
     "information/simulation": ("floor", "information"),
     "information/channel": ("information", "path"),
