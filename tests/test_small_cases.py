@@ -5,13 +5,14 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from helpers import assert_close, assert_mean, forward_by_token, random_matrices
 
 import icl_theory as it
 from icl_theory.data import MomentSource, TokenMomentSource, moments_of
-from icl_theory.ensemble import TrainConfig, initial_weights
+from icl_theory.ensemble import Model, TrainConfig, batch_loss, initial_weights
 from icl_theory.information.individual import nested
 from icl_theory.subsets import _shift
 from icl_theory.truncation import condition_number, module_condition_number, module_rank
@@ -232,3 +233,18 @@ def test_uniform_and_sparse_prompts_for_training_hold_together() -> None:
     assert ((draw["w"] != 0).sum(-1) == 1).all()
     found = np.asarray(moments_of(draw, np.float32(task.input_root), np.float32(0), 3))
     np.testing.assert_allclose(found[:, :4, 4], np.einsum("nij,nj->ni", found[:, :4, :4], draw["w"]), atol=1e-4)
+
+
+def test_training_on_vector_labels_sums_over_the_outputs() -> None:
+    """|ŷ - y_q|², the mean over prompts alone; the forward pass in a loop over tokens."""
+    rng = np.random.default_rng(4)
+    weights = AttentionWeights.create(*random_matrices(rng, 1, 5))
+    x, y = rng.standard_normal((3, 4, 2)), rng.standard_normal((3, 4, 3))
+    draw = {"x": x, "y": y, "x_query": rng.standard_normal((3, 2)), "y_query": rng.standard_normal((3, 3))}
+    expected = []
+    for tokens, query, label in zip(np.concatenate([x, y], 2), draw["x_query"], draw["y_query"], strict=True):
+        guess = -forward_by_token(weights, tokens, np.append(query, np.zeros(3)))[1][2:]
+        expected.append(((guess - label) ** 2).sum())
+    model = Model("linear", "demonstrations", "identity", "minus", 1)
+    weights, draw = jax.tree.map(np.float32, (weights, draw))
+    assert float(batch_loss(weights, draw, (None, None, 0.0, 4), model)) == pytest.approx(np.mean(expected), rel=2e-5)

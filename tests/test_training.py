@@ -10,8 +10,9 @@ from icl_theory.data import MomentSource, moments_of
 from icl_theory.ensemble import Model, TrainConfig, batch_loss, draw_chunk, initial_weights, run_chunk
 from icl_theory.optimizer import RunningNorm, clip_to_running_norm, clipped_adam, initial_optimizer
 from icl_theory.risk import population_risk
+from icl_theory.run_state import State
 from icl_theory.tasks import LinearRegression
-from icl_theory.training import TrainResult, train
+from icl_theory.training import TrainResult, _result, train
 
 DIM, SHOTS = 5, 20
 
@@ -157,6 +158,20 @@ def test_diverged_members_are_marked_not_raised() -> None:
     assert result.diverged.all()
     assert result.diverged.shape == (3,)
     assert not small().diverged.any()
+
+
+def test_a_member_has_diverged_if_most_of_its_last_losses_or_any_weight_is_lost() -> None:
+    """Of the last tenth of 40 losses, four numbers, two lost are too many, one is not; earlier ones do not count."""
+    config = small().config
+    weights = jax.tree.map(np.array, small(seeds=6).weights)
+    losses = np.ones((40, 6), np.float32)
+    losses[-1:, 1] = np.nan
+    losses[-2:, 2] = np.inf
+    losses[-3:, 3] = np.nan
+    losses[:36, 4] = np.nan
+    weights.key[5, 1, 2, 0] = np.inf
+    state = State(40, weights, None, {}, losses, [])
+    assert _result(state, config).diverged.tolist() == [False, False, True, True, False, True]
 
 
 def test_jax_configuration_is_left_alone() -> None:
