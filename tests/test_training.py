@@ -1,5 +1,7 @@
 """Training against the closed-form optimum, its random numbers against the task's, and its promises."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,16 @@ import pytest
 
 from icl_theory.constructions import one_layer_optimum
 from icl_theory.data import MomentSource, moments_of
-from icl_theory.ensemble import Model, TrainConfig, batch_loss, draw_chunk, initial_weights, run_chunk
+from icl_theory.ensemble import (
+    Model,
+    TrainConfig,
+    batch_loss,
+    chunk_length,
+    draw_chunk,
+    initial_weights,
+    run_chunk,
+    schedule_for,
+)
 from icl_theory.optimizer import RunningNorm, clip_to_running_norm, clipped_adam, initial_optimizer
 from icl_theory.risk import population_risk
 from icl_theory.run_state import State
@@ -158,6 +169,19 @@ def test_diverged_members_are_marked_not_raised() -> None:
     assert result.diverged.all()
     assert result.diverged.shape == (3,)
     assert not small().diverged.any()
+
+
+def test_schedules_by_depth_and_borders_by_need() -> None:
+    """README and docstrings: 1000 steps at 0.02 up to four layers, 2000 at 0.01 beyond; ten chunks, 24 with a stop."""
+    found = [schedule_for(layers, None, None) for layers in (1, 4, 5, 12)]
+    assert found == [(1000, 0.02), (1000, 0.02), (2000, 0.01), (2000, 0.01)]
+    assert schedule_for(9, 7, 0.3) == (7, 0.3)
+    plain = replace(small().config, steps=480, seeds=2, batch=8)
+    assert chunk_length(plain, 16) == 48
+    assert chunk_length(replace(plain, stop_excess=0.1), 16) == 20
+    assert chunk_length(replace(plain, steps=5), 16) == 1
+    # Memory: 480 steps of 2 x 8 prompts of 16 numbers fit into 2^22; of 16 x 1000 numbers they take 30 chunks.
+    assert chunk_length(plain, 16_000) == 480 // 30
 
 
 def test_a_member_has_diverged_if_most_of_its_last_losses_or_any_weight_is_lost() -> None:
