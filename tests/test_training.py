@@ -171,6 +171,38 @@ def test_diverged_members_are_marked_not_raised() -> None:
     assert not small().diverged.any()
 
 
+def test_a_batch_that_overflows_is_left_out_and_shown() -> None:
+    """Its loss is not finite; the weights are, and no other member notices."""
+    config = TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
+    start, root = initial_weights(np.random.default_rng(0), config, 4), np.eye(3, dtype=np.float32)
+    draws = draw_chunk(np.random.default_rng(1), config, 3, MomentSource(LinearRegression(3, noise_std=0.2), 7))
+    broken = {name: x.copy() for name, x in draws.items()}
+    for x in broken.values():
+        x[1, 1] *= np.float32(1e30)  # the second step of the second member
+
+    def run(draws: dict) -> tuple:
+        data, schedule = (root, root, np.float32(0.2), config.shots), (23, 0.02, 1.0)
+        return run_chunk(start, initial_optimizer(start), draws, data, schedule, Model.of(config))
+
+    (weights, _, losses), (plain, _, _) = run(broken), run(draws)
+    assert np.isfinite(losses).tolist() == [[True] * 3, [True, False, True], [True] * 3]
+    for matrices in jax.tree.leaves(weights):
+        assert np.isfinite(matrices).all()
+    np.testing.assert_array_equal(weights.value[0], plain.value[0])
+    assert not np.array_equal(weights.value[1], plain.value[1])
+
+
+def test_a_gradient_is_as_long_as_all_its_matrices_together() -> None:
+    """(3, 0) and (0, 4) have norm 5, and not 7."""
+    clip = clip_to_running_norm(1.0)
+    gradient = {"v": jnp.array([3.0, 0.0]), "k": jnp.array([0.0, 4.0])}
+    cut, _ = clip.update(gradient, clip.init(gradient))
+    np.testing.assert_allclose([*cut["v"], *cut["k"]], [0.6, 0, 0, 0.8], rtol=1e-6)
+    small_ones = jax.tree.map(lambda g: 0.19 * g, gradient)  # 0.95 together, 1.33 added up
+    cut, _ = clip.update(small_ones, clip.init(gradient))
+    np.testing.assert_allclose(cut["v"], small_ones["v"], rtol=1e-6)
+
+
 def test_schedules_by_depth_and_borders_by_need() -> None:
     """README and docstrings: 1000 steps at 0.02 up to four layers, 2000 at 0.01 beyond; ten chunks, 24 with a stop."""
     found = [schedule_for(layers, None, None) for layers in (1, 4, 5, 12)]
