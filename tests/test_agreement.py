@@ -241,12 +241,12 @@ def test_the_fit_of_gd_plus_plus_leaves_a_local_valley(seed, steps, eta, gamma):
     moments = task.sample_moments(rng, 24, 6)[0]
     size = float(np.linalg.norm(moments[:, :-1, :-1], 2, axis=(1, 2)).mean())
     truth = np.array([eta, gamma]) / size
-    p = plus_plus_steps(moments, *truth, steps)[:, -1]
+    p = plus_plus_steps(moments, truth[0], truth[1], steps)[:, -1]
     plain = _fit_step_size(p, moments, np.eye(2), task.covariance, steps)
     np.testing.assert_allclose(_fit_plus_plus(p, moments, plain, task, steps), truth, rtol=1e-7)
 
     def residuals(x: np.ndarray) -> np.ndarray:
-        return ((plus_plus_steps(moments, *x, steps)[:, -1] - p) @ task.input_root).ravel()
+        return ((plus_plus_steps(moments, x[0], x[1], steps)[:, -1] - p) @ task.input_root).ravel()
 
     alone = least_squares(residuals, (plain, 0.0), jac="3-point", x_scale=(1 / size, 1 / size))
     assert np.abs(alone.x / truth - 1).max() > 0.1

@@ -45,13 +45,15 @@ def test_an_entry_is_the_ladder_and_the_risk_of_its_own_member(options):
 @pytest.mark.parametrize("options", OPTIONS[1:], ids=str)
 def test_every_setting_changes_an_entry(options):
     """Or the test above could pass with a setting that nobody reads."""
-    plain, other = (rank_sweep(MODELS[0], TASK, layers=[1], ranks=[2], **(SWEEP | more))[0] for more in ({}, options))
+    plain, other = (
+        rank_sweep(MODELS[0], TASK, layers=[1], ranks=[2], **settings)[0] for settings in (SWEEP, {**SWEEP, **options})
+    )
     assert plain != other
 
 
 def test_finished_entries_are_taken_over_by_member_layer_module_and_rank():
     """An entry of one member never stands for that of another."""
-    settings = SWEEP | {"samples": 16}
+    settings: dict[str, Any] = {**SWEEP, "samples": 16}
     whole = rank_sweep(BOTH, TASK, layers=[0, 1], modules=["value", "key"], ranks=[1, 2], **settings)
     assert len({(r["seed"], r["layer"], r["module"], r["rank"]) for r in whole}) == len(whole) == 16
     for kept in (0, 5, 11, 15):

@@ -18,7 +18,8 @@ def test_layers_are_repeated_in_turn(heads):
     """1, 2, 1, 2, 1, 2, and not 1, 1, 1, 2, 2, 2; the MLP along with the attention."""
     shape = (2, 3, 3) if heads is None else (2, 2, 3, 3)
     matrices = [marked(*shape) + k for k in range(3)]
-    weights = AttentionWeights.create(*matrices, marked(2, 4, 3), marked(2, 3, 4) - 9)
+    value, key, query = matrices
+    weights = AttentionWeights.create(value, key, query, marked(2, 4, 3), marked(2, 3, 4) - 9)
     written = weights.repeated(3)
     assert (written.layers, written.heads) == (6, heads)
     for name in ("value", "key", "query", "mlp_in", "mlp_out"):
