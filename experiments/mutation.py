@@ -113,7 +113,10 @@ def main() -> int:
     if arguments.list:
         print("\n".join(f"{d.kind:14} {d.file}: {d.name}: {d.wrong}" for d in chosen))
         return 0
-    tell = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
+
+    def tell(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
     try:
         results, red = campaign(chosen, Journal(arguments.out), arguments, tell)
     except Refused as refused:

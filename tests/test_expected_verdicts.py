@@ -88,7 +88,9 @@ def test_flips_and_every_reason_are_told(workshop, capsys):
     assert printed == f"icl-theory: changed: {PRINTED}: known HOLDS, now FAILS"
     assert slipped == f"icl-theory: not sound: {PRINTED}: controls not caught: nothing changed; derivation false"
     assert error[0] == f"icl-theory: changed: {PRINTED}: known HOLDS, now ERROR"
-    assert error[1].startswith(f"icl-theory: not sound: {PRINTED}: ERROR: ZeroDivisionError: division by zero (test_")
+    assert error[1].startswith(
+        f"icl-theory: not sound: {PRINTED}: ERROR: ZeroDivisionError (division by zero) at test_"
+    )
 
 
 def test_an_error_is_a_verdict_and_the_other_cases_are_examined(workshop):
@@ -101,7 +103,7 @@ def test_an_error_is_a_verdict_and_the_other_cases_are_examined(workshop):
     found = examine(claim, workshop)
     assert [item.verdict for item in found.evidence] == ["HOLDS", "ERROR", "HOLDS", "HOLDS"]
     assert (found.verdict, found.sound) == ("ERROR", False)
-    assert "KeyError: 'a name' (test_expected_verdicts.py, line " in found.evidence[1].note
+    assert "KeyError ('a name') at test_expected_verdicts.py:" in found.evidence[1].note
     assert evidence_text(record(found)).startswith("error in 1/4 cases; random, L=1, seed 1: KeyError")
     # `exists` needs one case alone, but a check that broke down says nothing either way.
     exists = replace(claim, relation="exists", measure=lambda case: measure(case) > 0)
@@ -109,7 +111,7 @@ def test_an_error_is_a_verdict_and_the_other_cases_are_examined(workshop):
     assert examine(replace(claim, population=True, relation="at most"), workshop).verdict == "ERROR"
 
 
-def test_an_error_in_making_cases_in_a_control_or_in_a_derivation(workshop):
+def test_an_error_in_making_cases_in_a_control_or_in_a_derivation(workshop, capsys):
     def broken(*_):
         raise RuntimeError("no such thing")
 
@@ -118,8 +120,10 @@ def test_an_error_in_making_cases_in_a_control_or_in_a_derivation(workshop):
     control = Control("breaks", {"measure": broken})
     found = examine(replace(on_random(PRINTED), controls=(control,)), workshop)
     assert (found.verdict, found.controls[0].verdict, found.sound) == ("HOLDS", "ERROR", False)
+    assert "controls not caught: breaks: RuntimeError (no such thing) at test_" in remarks(found, capsys=capsys)[0]
     found = examine(replace(on_random(PRINTED), proof=broken), workshop)
     assert (found.verdict, found.proved, found.sound) == ("HOLDS", False, False)
+    assert "derivation ended by RuntimeError (no such thing) at test_" in remarks(found, capsys=capsys)[0]
 
 
 @pytest.mark.parametrize("error", [Unfinished, Abandoned, KeyboardInterrupt])

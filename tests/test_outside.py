@@ -167,7 +167,7 @@ def test_a_claim_that_breaks_down_is_named_and_the_run_goes_on(
     assert [(c["label"], c["verdict"]) for c in report.records["claims"]] == [("theirs", "ERROR"), ("sound", "HOLDS")]
     assert not report.sound
     verify_output.remarks(report.records, None)
-    line = "icl-theory: not sound: theirs: ERROR in theirs 0.1: ZeroDivisionError: division by zero (theirs.py, line 5)"
+    line = "icl-theory: not sound: theirs: ERROR in theirs 0.1: ZeroDivisionError (division by zero) at theirs.py:5"
     assert capsys.readouterr().err.startswith(line)
 
 

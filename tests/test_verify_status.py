@@ -228,5 +228,5 @@ def test_status_0_and_1_in_a_fresh_process(tmp_path: Path) -> None:
     assert "[0, 1, 1]" in done.stderr.splitlines()
     assert "not sound: inconclusive: INCONCLUSIVE" in done.stderr
     assert "not sound: slipped: controls not caught: none" in done.stderr
-    assert "not sound: broken: ERROR in theirs 1.0: ZeroDivisionError: division by zero (theirs.py," in done.stderr
+    assert "not sound: broken: ERROR in theirs 1.0: ZeroDivisionError (division by zero) at theirs.py:" in done.stderr
     assert "not sound: finding" not in done.stderr

@@ -8,7 +8,7 @@ from icl_theory import _checks
 from icl_theory.claims import load
 from icl_theory.claims.base import Claim, Evidence, Verdict, check
 from icl_theory.claims.cases import Case
-from icl_theory.claims.outside import told
+from icl_theory.claims.exceptions import told
 from icl_theory.claims.population import Population, population_of
 
 FORMAT = 1

@@ -1,16 +1,15 @@
 """What a run over all cases of a claim says: one verdict, its controls, a certificate where it fails."""
 
 import math
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from icl_theory.claims.base import Claim, Evidence, Verdict, check, margin
 from icl_theory.claims.cases import Case, Workshop
 from icl_theory.claims.certificate import certificate
 from icl_theory.claims.ensembles import Abandoned, Unfinished
+from icl_theory.claims.exceptions import located
 from icl_theory.claims.expected import Flip, expected_verdict, flip
 from icl_theory.claims.population import Population, judge, population_of
 
@@ -41,6 +40,8 @@ class ControlOutcome:
     name: str
     verdict: Verdict
     expected: Verdict
+    note: str = ""
+    """The exception that the check raised, where the verdict is ERROR."""
 
     @property
     def caught(self) -> bool:
@@ -58,6 +59,8 @@ class Outcome:
     controls: list[ControlOutcome]
     proved: bool | None = None
     """Result of the symbolic derivation, None where there is none."""
+    proof_note: str = ""
+    """The exception that ended the derivation, if one did."""
     certificates: list[dict[str, Any]] = field(default_factory=list)
     population: Population | None = None
     """The interval over seeds behind the verdict of a population claim."""
@@ -87,64 +90,64 @@ class Outcome:
         return settled and caught and self.proved is not False and self.flip != "regression"
 
 
-def derive(claim: Claim) -> bool | None:
-    """Whether the symbolic derivation comes out true; None for a claim without one. It needs no case.
+class Derivation(NamedTuple):
+    """What became of the symbolic derivation of a claim."""
 
-    A derivation that raises an exception has derived nothing: False.
-    """
+    proved: bool | None
+    """Whether it came out true; None for a claim without one."""
+    note: str = ""
+    """The exception that ended it: it has then derived nothing, and `proved` is False."""
+
+
+def derive(claim: Claim) -> Derivation:
+    """Run the symbolic derivation of a claim. It needs no case."""
     if claim.proof is None:
-        return None
-    try:
-        return bool(claim.proof())
-    except Exception:  # whatever it is, it is no proof; the run goes on and is not sound
-        return False
+        return Derivation(None)
+    found, note = _attempt(claim.proof)
+    return Derivation(bool(found), note)
 
 
-def examine(claim: Claim, workshop: Workshop, *, z: float = 6.0, proved: bool | None = None) -> Outcome:
+def examine(claim: Claim, workshop: Workshop, *, z: float = 6.0, derivation: Derivation | None = None) -> Outcome:
     """Check a claim and its controls on all their cases, and keep a certificate if the claim fails.
 
     An exception while cases are made or checked gives the verdict ERROR with its words and place; it is not passed on.
-    `proved` is what `derive` has said; if None, it is asked here.
+    `derivation` is what `derive` has said; if None, it is asked here.
     """
     cases, evidence = _evidence(claim, workshop, z)
     controls = []
     for control in claim.controls:
         spoilt = replace(claim, **control.changes)
-        verdict = conclude(spoilt, _evidence(spoilt, workshop, z)[1])
-        controls.append(ControlOutcome(control.name, verdict, control.expected))
-    proved = derive(claim) if proved is None else proved
-    verdict = conclude(claim, evidence)
-    if verdict == Verdict.ERROR:
-        return Outcome(claim, verdict, evidence, controls, proved)
-    certificates, found = _certificates(claim, cases, evidence), population_of(claim, evidence)
-    return Outcome(claim, verdict, evidence, controls, proved, certificates, found)
+        found = _evidence(spoilt, workshop, z)[1]
+        note = next((item.note for item in found if item.verdict == Verdict.ERROR), "")
+        controls.append(ControlOutcome(control.name, conclude(spoilt, found), control.expected, note))
+    proved, note = derive(claim) if derivation is None else derivation
+    verdict, certificates, population = conclude(claim, evidence), [], None
+    if verdict != Verdict.ERROR:
+        certificates, population = _certificates(claim, cases, evidence), population_of(claim, evidence)
+    return Outcome(claim, verdict, evidence, controls, proved, note, certificates, population)
 
 
 def _evidence(claim: Claim, workshop: Workshop, z: float) -> tuple[Sequence[Case], list[Evidence]]:
     """The cases of a claim and the evidence of each; what raises an exception is evidence too, of an ERROR."""
-    nan = math.nan
+
+    def error(name: str, seed: int, note: str) -> Evidence:
+        return Evidence(Verdict.ERROR, name, seed, math.nan, math.nan, math.nan, note=note)
+
+    cases, note = _attempt(lambda: claim.cases(workshop))
+    if cases is None:
+        return [], [error(NO_CASE, workshop.seed, note)]
+    tried = [(case, *_attempt(lambda case=case: check(claim, case, z=z))) for case in cases]
+    return cases, [error(case.name, case.seed, note) if found is None else found for case, found, note in tried]
+
+
+def _attempt(work: Callable[[], Any]) -> tuple[Any, str]:
+    """What `work` returns and an empty note; or None, and the exception it raised in words."""
     try:
-        cases = claim.cases(workshop)
+        return work(), ""
     except (Unfinished, Abandoned):
         raise  # no error: models that are waited for, or a run that was broken off
-    except Exception as error:
-        return [], [Evidence(Verdict.ERROR, NO_CASE, workshop.seed, nan, nan, nan, note=in_one_line(error))]
-    evidence = []
-    for case in cases:
-        try:
-            evidence.append(check(claim, case, z=z))
-        except (Unfinished, Abandoned):
-            raise
-        except Exception as error:
-            evidence.append(Evidence(Verdict.ERROR, case.name, case.seed, nan, nan, nan, note=in_one_line(error)))
-    return cases, evidence
-
-
-def in_one_line(error: Exception) -> str:
-    """An exception in a line: its type, its words, and the innermost line of code it comes from."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    words = " ".join(str(error).split())
-    return f"{type(error).__name__}: {words} ({Path(place.filename).name}, line {place.lineno})"
+    except Exception as error:  # a claim may raise anything; that is a verdict on it, and no reason to lose the others
+        return None, located(error)
 
 
 def _certificates(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from icl_theory import _checks
 from icl_theory.claims import LABELS
+from icl_theory.claims.exceptions import told
 
 if TYPE_CHECKING:
     from icl_theory.claims.base import Claim
@@ -48,11 +49,6 @@ def claims() -> dict[str, OutsideClaim]:
                 raise _refusal(package, f"a second claim {claim.label!r}", f"a label that {other} does not use")
             found[claim.label] = OutsideClaim(claim, package)
     return found
-
-
-def told(error: Exception) -> str:
-    """An exception in a line."""
-    return f"{type(error).__name__} ({' '.join(str(error).split())})"
 
 
 def _package(point: EntryPoint) -> str:

@@ -39,6 +39,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "controls": [dataclasses.asdict(item) | {"caught": item.caught} for item in outcome.controls],
         "proved": outcome.proved,
         "proof": _words(claim.proof),
+        "proof_note": outcome.proof_note,
         "certificates": len(outcome.certificates),
         "counterexamples": [_counterexample(outcome, number) for number in range(len(outcome.certificates))],
         "seconds": outcome.seconds,

@@ -57,12 +57,14 @@ def _examine_all(chosen: list, workshop: Workshop, progress: Progress | None) ->
             tell(f"derivation of {claim.label}", done, len(chosen))
         derived.append(_timed(claim, derive))
     for workshop.ensembles.patient in (False, True):
-        for claim, (proved, before) in zip(chosen, derived, strict=True):
+        for claim, (derivation, before) in zip(chosen, derived, strict=True):
             if claim.label in outcomes:
                 continue
             tell(claim.label, len(outcomes), len(chosen))
             with suppress(Unfinished):
-                outcome, seconds = _timed(claim, lambda c, p=proved: examine(c, workshop, z=STANDARD_ERRORS, proved=p))
+                outcome, seconds = _timed(
+                    claim, lambda c, d=derivation: examine(c, workshop, z=STANDARD_ERRORS, derivation=d)
+                )
                 outcomes[claim.label] = dataclasses.replace(outcome, seconds=before + seconds)
     tell("all claims examined", len(chosen), len(chosen))
     return [outcomes[claim.label] for claim in chosen]

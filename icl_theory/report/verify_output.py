@@ -35,7 +35,7 @@ def remarks(records: dict[str, Any], out: str | None) -> None:
 
 def _reasons(claim: dict[str, Any]) -> list[str]:
     """Everything that makes one claim unsound."""
-    slipped = [control["name"] for control in claim["controls"] if not control["caught"]]
+    slipped = [f"{c['name']}{c['note'] and ': '}{c['note']}" for c in claim["controls"] if not c["caught"]]
     reasons = []
     if claim["verdict"] == "ERROR":
         note = next(item["note"] for item in claim["evidence"] if item["verdict"] == "ERROR")
@@ -48,5 +48,5 @@ def _reasons(claim: dict[str, Any]) -> list[str]:
     if slipped:
         reasons.append(f"controls not caught: {', '.join(slipped)}")
     if claim["proved"] is False:
-        reasons.append("derivation false")
+        reasons.append(f"derivation ended by {claim['proof_note']}" if claim["proof_note"] else "derivation false")
     return reasons
