@@ -32,7 +32,7 @@ MOST_WORKERS = 4
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One process per core for a run of all tests; files named on the command line run in this process."""
-    if config.args_source is pytest.Config.ArgsSource.ARGS:
+    if not all(os.path.isdir(argument) for argument in config.args):
         return 0
     return min(MOST_WORKERS, os.cpu_count() or 1)
 

@@ -98,6 +98,26 @@ def test_what_is_wrong_with_one_claim(script: ModuleType, changes: dict[str, Any
     assert all(word in problem for word, problem in zip(words, found, strict=True))
 
 
+def test_what_is_wrong_with_the_records_as_a_whole(script: ModuleType) -> None:
+    """Every claim that has a known verdict must be there, once, and be judged by six standard errors."""
+    controls = [{"name": name, "verdict": "FAILS", "expected": "FAILS", "caught": True} for name in ("one", "two")]
+    claims = [
+        {"label": label, "verdict": verdict, "cases": {verdict: 1}, "controls": controls}
+        for label, verdict in script.EXPECTED.items()
+    ]
+    whole = {"format": 1, "standard_errors": 6.0, "environment": {"jax": "1"}, "claims": claims}
+    assert len(claims) == 109
+    assert script.record_problems(whole) == []
+    assert script.record_problems(whole | {"format": 2}) == ["format: got 2, expected 1"]
+    assert script.record_problems(whole | {"standard_errors": 5.0}) == ["standard_errors: got 5.0, expected 6.0"]
+    assert script.record_problems(whole | {"claims": claims[1:]}) == [f"{claims[0]['label']}: missing"]
+    assert script.record_problems(whole | {"claims": [*claims, claims[3]]}) == [f"{claims[3]['label']}: listed twice"]
+    assert "environment" in script.record_problems(whole | {"environment": {}})[0]
+    for verdict in ("ERROR", "NONFINITE", "INCONCLUSIVE"):
+        spoilt = [claims[0] | {"verdict": verdict}, *claims[1:]]
+        assert f"{claims[0]['label']}: {verdict}" in script.record_problems(whole | {"claims": spoilt})
+
+
 def test_a_counterexample_that_is_missing_or_does_not_count_is_seen(script: ModuleType, folder: Path) -> None:
     records = document()
     records["claims"][1]["counterexamples"][0]["exact_confirmed"] = False
