@@ -241,6 +241,24 @@ def test_the_masthead_names_every_claim_that_is_not_sound() -> None:
     assert "not sound:" not in re.sub("<[^>]*>", " ", page(records))
 
 
+def test_what_broke_down_is_told_where_it_belongs() -> None:
+    """The exception of a control beside its name, that of a derivation under its heading, and what a flip means."""
+    records = document()
+    first, second = records["claims"][:2]
+    first |= {"proved": False, "proof_note": f"KeyError (x) at a.py:3 {HOSTILE}", "flip": "regression"}
+    first["expected"] = "FAILS"
+    second["controls"][0] |= {"verdict": "ERROR", "caught": False, "note": "RuntimeError (no) at b.py:7"}
+    second |= {"flip": "changed", "expected": "HOLDS"}
+    read = Reader(page(records))
+    assert "Ended by KeyError (x) at a.py:3" in article(read, first["label"])
+    assert "slipped through, ERROR where FAILS was due; RuntimeError (no) at b.py:7" in article(read, second["label"])
+    assert "known to be FAILS: a regression of this package" in article(read, first["label"])
+    assert "known to be HOLDS: another finding than before" in article(read, second["label"])
+    plain = article(Reader(page(document())), first["label"])
+    assert "Ended by" not in plain
+    assert "known to be" not in plain
+
+
 def test_the_page_demands_as_many_standard_errors_as_the_records_say() -> None:
     """The drawn limit, and the words under it, move with them."""
     six, three = (page(document() | {"standard_errors": z}) for z in (6.0, 3.0))

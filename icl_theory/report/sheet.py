@@ -148,6 +148,7 @@ def _control(control: dict[str, Any]) -> tuple[object, ...]:
     said = f": {control['verdict']}, as it must" if control["caught"] else ""
     if not control["caught"]:
         said = f": slipped through, {control['verdict']} where {control['expected']} was due"
+        said += f"; {control['note']}" if control["note"] else ""
     return sign, sentence(control["name"]), said
 
 
@@ -155,6 +156,7 @@ def _proof(claim: dict[str, Any]) -> Markup:
     if claim["proved"] is None:
         return _block("Derivation", tag("p", "None in symbols; the evidence is numerical."))
     result = "Run along with the check, and true." if claim["proved"] else "Run along with the check, and FALSE."
+    result = f"Ended by {claim['proof_note']}." if claim["proof_note"] else result
     words = joined(sentence(claim["proof"]), " ") if claim["proof"] else None
     return _block("Derivation", tag("p", words, tag("b", result, class_=None if claim["proved"] else "broken")))
 
