@@ -1,127 +1,12 @@
-"""Mutation testing itself: the list fits today's source, and the harness tells killed from survived, stale and red."""
+"""The harness of mutation testing tells killed from survived, stale and red, and goes on where it stopped."""
 
-import argparse
-import ast
 import json
-from collections import Counter
 from pathlib import Path
 
 import mutation
 import pytest
-from defects import CLASSES, Defect, load, mirrors, trial
-
-ROOT = Path(__file__).parent.parent
-DEFECTS = load()
-WITHOUT = (
-    "__init__",
-    "__main__",
-    "loss_figure",
-    "figure_style",
-    "figures",
-    "sweep_figures",
-    "claims/prompts",
-    "claims/shifted",
-    "claims/small_channels",
-    "claims/gap_by_hand",
-    "claims/token_loop",
-    "report/markup",
-    "report/math_font",
-    "report/mathml",
-    "report/formula",
-    "report/plain_text",
-    "report/plots",
-    "report/scales",
-    "report/sheet",
-    "report/explain",
-    "report/changes_section",
-)
-"""Modules that draw and set what others have computed, and helpers of claims, which have their own controls."""
-
-
-def sources() -> list[str]:
-    """Modules of the package that compute or decide something, without the claims, which have controls of their own."""
-    paths = sorted((ROOT / "icl_theory").rglob("*.py"))
-    claims = [p for p in paths if p.parent.name == "claims" and "Claim(" in p.read_text(encoding="utf-8")]
-    return [p.relative_to(ROOT).as_posix() for p in paths if p not in claims and p.read_text(encoding="utf-8").strip()]
-
-
-def test_every_defect_fits_the_source():
-    """A text that has moved, or a replacement that is no Python or no change: mend the entry, or say it is gone."""
-    stale = []
-    for defect in DEFECTS:
-        try:
-            defect.applied((ROOT / defect.file).read_text(encoding="utf-8"))
-        except (ValueError, OSError) as error:
-            stale.append(f"{defect.name}: {error}")
-    assert stale == []
-
-
-def test_the_list_is_long_and_covers_every_module():
-    real = [defect for defect in DEFECTS if not defect.equivalent]
-    assert len(real) >= 130
-    assert set(Counter(defect.kind for defect in real)) == set(CLASSES)
-    listed = {defect.file for defect in real}
-    excused = {f"icl_theory/{name}.py" for name in WITHOUT}
-    assert [file for file in sources() if file not in listed | excused] == [], "new code adds defects of its own"
-
-
-def test_the_words_of_a_defect_are_its_own():
-    texts = Counter((defect.file, defect.old, defect.new, defect.occurrence) for defect in DEFECTS)
-    assert [key for key, count in texts.items() if count > 1] == []
-    assert [d.name for d in DEFECTS if "placeholder" in d.wrong or len(d.wrong) < 15] == []
-
-
-SOURCE = '''def mean(values):
-    """a + b"""
-    return sum(values) / len(values)  # a + b
-
-
-def twice(a):
-    return a + a
-'''
-
-
-def defect(old: str, new: str, **changes) -> Defect:
-    return Defect("one", "icl_theory/one.py", "formula", old, new, "a mean that is none", **changes)
-
-
-def test_a_defect_changes_one_place():
-    assert defect("len(values)", "2").applied(SOURCE) == SOURCE.replace("len(values)", "2")
-    assert defect("values", "x", occurrence=2, times=3).applied(SOURCE) == SOURCE.replace("sum(values)", "sum(x)")
-    assert (
-        defect("values)\n\n\ndef twice(a)".replace(")\n", ")  # a + b\n", 1), "values)\n\n\ndef twice(b)")
-        .applied(SOURCE)
-        .endswith("def twice(b):\n    return a + a\n")
-    )
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ("median", "mean", "0 times"),
-        ("values", "x", "3 times"),
-        ("sum(values)", "sum(values", "no Python"),
-        ("sum(values)", "sum( values )", "changes no code"),
-        ("# a + b", "# a - b", "changes no code"),
-        ("twice", "twice", "changes nothing"),
-    ],
-)
-def test_a_defect_that_does_not_fit_is_refused(old, new, words):
-    with pytest.raises(ValueError, match=words):
-        defect(old, new).applied(SOURCE)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [("wrong = ''", "empty: wrong"), ("class = 'typo'", "typo"), ("kind = 'formula'", "kind"), ("times = 0", "class")],
-)
-def test_an_entry_that_is_no_defect_is_refused(tmp_path, change, words):
-    rows = {"name": "'n'", "file": "'f'", "class": "'formula'", "old": "'a'", "new": "'b'", "wrong": "'w'"}
-    field, value = change.split(" = ")
-    text = "[[defect]]\n" + "\n".join(f"{name} = {text}" for name, text in (rows | {field: value}).items())
-    (tmp_path / "list.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=words):
-        load(tmp_path)
+from defects import Defect, mirrors, trial
+from test_defects import DEFECTS, ROOT, SOURCE
 
 
 def test_the_tests_of_a_file():
@@ -131,8 +16,9 @@ def test_the_tests_of_a_file():
     assert not set(stages["named"]) & set(stages["importing"])
     assert "test_risk.py" in mirrors.stages(ROOT, "icl_theory/exact_risk.py")["named"]
     everything = [name for names in stages.values() for name in names]
-    assert "test_mutation.py" not in [*everything, *mirrors.deep(ROOT, everything)]
-    present = {path.name for path in (ROOT / "tests").glob("test_*.py")} - {"test_mutation.py"}
+    left_out = {"test_mutation.py", "test_defects.py"}
+    assert not left_out & {*everything, *mirrors.deep(ROOT, everything)}
+    present = {path.name for path in (ROOT / "tests").glob("test_*.py")} - left_out
     assert set(everything) | set(mirrors.deep(ROOT, everything)) == present
     assert {f"test_{name}.py" for names in mirrors.LISTED.values() for name in names} <= present
 
@@ -308,12 +194,3 @@ def test_what_is_asked_for():
     assert [d for d in chosen() if d.equivalent] == []
     silent = next(d for d in DEFECTS if d.equivalent)
     assert chosen("--only", silent.name) == [silent]
-
-
-def test_files_are_parsed_one_statement_at_a_time():
-    """The shortcut of `Defect.applied` sees what parsing the whole file sees."""
-    for listed in DEFECTS[::40]:
-        source = (ROOT / listed.file).read_text(encoding="utf-8")
-        changed = listed.applied(source)
-        assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(source))
-    assert isinstance(mutation.parsed([]), argparse.Namespace)

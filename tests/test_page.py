@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 from ledger import CLAIMS, HOSTILE, SHELVES, VERDICTS, document
-from test_figures import sweep
 
 from icl_theory.report.compare import compare
 from icl_theory.report.page import page
 from icl_theory.report.sheet import ORIGINS, VERDICT_SIGNS, title
-from icl_theory.report.sweep_section import sweep_section
 
 VOID = {"meta", "wbr", "br", "hr"}
 
@@ -213,20 +211,6 @@ def test_every_number_of_the_evidence_is_in_the_table(read: Reader) -> None:
     assert article(read, "equal").split("in numbers")[1].count("exact") == 6
 
 
-def test_a_row_of_the_sweep_is_of_one_layer_module_and_rank() -> None:
-    """Gaps that say where they belong: 100 x layer + 10 x module + rank."""
-    records = sweep(seeds=2, modules=("value", "key"), layers=2)
-    for record in records:
-        record["gap"]["value"] = 100.0 * record["layer"] + 10.0 * (record["module"] == "key") + record["rank"]
-    rows = re.findall(
-        r"<tr><th[^>]*>(value|key)</th><td>(\d)</td><td>(\d)</td><td>[^<]*</td><td>([^<]*)</td>",
-        str(sweep_section(records)),
-    )
-    assert len(rows) == 2 * 2 * 6
-    for module, layer, rank, gap in rows:
-        assert float(gap) == 100 * int(layer) + 10 * (module == "key") + int(rank)
-
-
 def test_the_masthead_names_every_claim_that_is_not_sound() -> None:
     """Of the ledger the undecided, the one that is not finite, and those with a control that slipped through."""
     records = document()
@@ -269,20 +253,6 @@ def test_the_page_demands_as_many_standard_errors_as_the_records_say() -> None:
         assert f"error bars of {other} standard errors" not in text
     figures = [re.findall("<svg.*?</svg>", text, re.DOTALL) for text in (six, three)]
     assert figures[0] != figures[1]
-
-
-def test_bound_against_rank_is_shown_when_there_is_a_sweep() -> None:
-    records = document() | {"sweep": sweep()}
-    read = Reader(page(records))
-    table = next(text for found, text in read.all("section") if found.get("class") == "sweep")
-    assert "gaussian" in table
-    assert table.count("value") == len({r["rank"] for r in records["sweep"]})
-    # The mean over three seeds of the Gaussian rung at rank 1, by hand.
-    values = [r["rungs"]["gaussian"]["value"] for r in records["sweep"] if r["rank"] == 1]
-    assert len(values) == 3
-    row = next(text for _, text in read.all("tr") if text.startswith("value01"))
-    assert f"{sum(values) / 3:.3f}" in row
-    assert "+∞" in row
 
 
 def luminance(colour: str) -> float:
