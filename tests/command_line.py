@@ -49,6 +49,19 @@ def fresh(cache: Path, *arguments: str, **more: str) -> subprocess.CompletedProc
     )
 
 
+def fresh_into(stream: TextIO, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in a fresh process whose standard output is a file of ours."""
+    return subprocess.run(
+        [sys.executable, "-m", "icl_theory", *arguments],
+        stdout=stream,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+        env=environment(cache),
+    )
+
+
 def here(*arguments: str, encoding: str = "utf-8", **more: str) -> subprocess.CompletedProcess[str]:
     """The command in this process, with streams in that encoding and without its compilation cache."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2))

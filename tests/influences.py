@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, t
 
 Functional = Callable[[np.ndarray], Any]
 _STEP = 1e-40
@@ -40,14 +39,3 @@ def error_of_mean(values: Any) -> float:
     values = [float(v) for v in np.asarray(values).ravel()]
     count, centre = len(values), math.fsum(values) / len(values)
     return math.sqrt(math.fsum((v - centre) ** 2 for v in values) / (count * (count - 1)))
-
-
-def assert_covers(values: Any, errors: Any, truth: float, samples: int, chance: float = 1e-4) -> None:
-    """Student intervals of 95 % hold the truth as often as they say: an exact binomial test at `chance`.
-
-    With 800 repetitions it passes between about 92 % and 98 %, with 300 between 90 % and 99 %; an error too small by √2
-    covers 83 %, one too large by √2 99.4 %.
-    """
-    values, errors = np.asarray(values), np.asarray(errors)
-    inside = int((np.abs(values - truth) <= t.ppf(0.975, samples - 1) * errors).sum())
-    assert binomtest(inside, len(values), 0.95).pvalue > chance, inside / len(values)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from influences import error_of_mean
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 EXACT = 1e-9
 """Relative; a sum of a hundred squares in double precision is right to far better than that."""
@@ -28,15 +28,17 @@ def assert_mean_of(found: Any, values: Any, direction: str, unit: str, relative:
 
 
 def assert_covers(estimates: Sequence[Any], truth: float | None = None) -> None:
-    """One standard error around the value holds the truth (the mean of all if None) in 68.3 % of the repetitions.
+    """One standard error around the value holds the truth (the mean of all if None) as often as Student's law says.
 
-    Refused at a chance of 1e-4. The count must also refuse error bars a factor of sqrt 2 off, or it would see nothing.
+    That is in 68.3 % of the repetitions for many samples. Refused at a chance of 1e-4. The count must also refuse error
+    bars a factor of sqrt 2 off, or it would see nothing.
     """
     values, errors = (np.array([getattr(e, name) for e in estimates]) for name in ("value", "stderr"))
+    share = float(2 * t.cdf(1.0, estimates[0].samples - 1) - 1)
     off = np.abs(values - (values.mean() if truth is None else truth))
 
     def chance(factor: float) -> float:
-        return float(binomtest(int((off < factor * errors).sum()), len(off), math.erf(math.sqrt(0.5))).pvalue)
+        return float(binomtest(int((off < factor * errors).sum()), len(off), share).pvalue)
 
     assert chance(1.0) > 1e-4, np.mean(off < errors)
     assert max(chance(math.sqrt(0.5)), chance(math.sqrt(2.0))) < 1e-4

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jax
 import pytest
-from command_line import environment, fresh, here, refused
+from command_line import environment, fresh, fresh_into, here, refused
 from test_figures import sweep
 
 from icl_theory import __version__, commands
@@ -156,15 +156,7 @@ def test_bounds_in_json_is_one_document_and_its_programs_are_kept(cache: Path) -
     programs = {path.name for path in (cache / "icl_theory").glob("*-cache")}
     assert programs
     with open("/dev/full", "w") as full:
-        again = subprocess.run(
-            [sys.executable, "-m", "icl_theory", *arguments],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            timeout=300,
-            check=False,
-            env=environment(cache),
-        )
+        again = fresh_into(full, cache, *arguments)
     assert again.returncode == 2
     assert again.stderr.splitlines()[-1].startswith("icl-theory: error: output: got No space left on device, expected")
     assert "Traceback" not in again.stderr

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import environment, fresh
+from command_line import environment, fresh, fresh_into
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +42,7 @@ def test_status_141_in_a_fresh_process(cache: Path) -> None:
 def test_status_2_of_a_full_disk_in_a_fresh_process(cache: Path) -> None:
     """What is still in the buffer must not fail once more at exit, which would be status 120 and two lines more."""
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "icl_theory", "--version"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-            env=environment(cache),
-        )
+        done = fresh_into(full, cache, "--version")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("icl-theory: error: output: got No space left on device")

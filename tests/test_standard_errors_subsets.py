@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from influences import assert_covers, error_of_mean, jackknife_error, mean
+from influences import error_of_mean, jackknife_error, mean
+from standard_errors import assert_covers
 
 from icl_theory import (
     AttentionWeights,
@@ -174,7 +175,7 @@ def test_intervals_over_runs_cover():
     last, fresh_last = (np.concatenate([part[kind][1] for part in parts]) for kind in (0, 1))
     runs = [[*_all(one[0], other[0]), _shift(one[1], other[1])] for one, other in parts]
     for estimates, truth in zip(zip(*runs, strict=True), [*_all(shared, fresh), _shift(last, fresh_last)], strict=True):
-        assert_covers([e.value for e in estimates], [e.stderr for e in estimates], truth.value, count)
+        assert_covers(estimates, truth.value)
 
 
 def _all(shared: np.ndarray, fresh: np.ndarray) -> list[Any]:
