@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 LISTED = {
-    "_checks": ("tasks", "attention", "risk_roads"),
+    "_checks": ("tasks", "attention", "closed_forms"),
     "_numerics": ("tasks",),
     "task_base": ("tasks", "vector_tasks", "teachers"),
     "weights": ("attention", "heads"),
@@ -12,7 +12,7 @@ LISTED = {
     "ensemble": ("training", "training_family"),
     "optimizer": ("training",),
     "run_state": ("checkpoint", "checkpoint_store"),
-    "exact_risk": ("risk_roads", "risk"),
+    "exact_risk": ("closed_forms", "risk"),
     "descent": ("agreement",),
     "sparse_posterior": ("baselines", "standard_errors_risk", "independence"),
     "summed_support": ("heads", "noise_precision"),
