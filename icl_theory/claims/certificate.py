@@ -8,7 +8,7 @@ from icl_theory import _checks
 from icl_theory.claims import load
 from icl_theory.claims.base import Claim, Evidence, Verdict, check
 from icl_theory.claims.cases import Case
-from icl_theory.claims.exceptions import told
+from icl_theory.claims.exceptions import describe_error
 from icl_theory.claims.population import Population, population_of
 
 FORMAT = 1
@@ -120,7 +120,7 @@ def _checked(claim: Claim, description: Any) -> Evidence:
     try:
         return check(claim, case)
     except DEFECTS as error:  # shapes that do not belong together, most likely
-        got = f"{told(error)} from the check of {claim.label!r}"
+        got = f"{describe_error(error)} from the check of {claim.label!r}"
         raise _checks.refuse("case", got, "a case of this claim", "pass the file as it was written") from error
 
 

@@ -4,12 +4,12 @@ import traceback
 from pathlib import Path
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Type and words: ZeroDivisionError (division by zero)."""
     return f"{type(error).__name__} ({' '.join(str(error).split())})"
 
 
-def located(error: BaseException) -> str:
+def describe_error_with_line(error: BaseException) -> str:
     """The same with the innermost line of code that it comes from: ... at theirs.py:5."""
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{told(error)} at {Path(place.filename).name}:{place.lineno}"
+    return f"{describe_error(error)} at {Path(place.filename).name}:{place.lineno}"

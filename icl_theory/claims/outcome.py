@@ -9,7 +9,7 @@ from icl_theory.claims.base import Claim, Evidence, Verdict, check, margin
 from icl_theory.claims.cases import Case, Workshop
 from icl_theory.claims.certificate import certificate
 from icl_theory.claims.ensembles import Abandoned, Unfinished
-from icl_theory.claims.exceptions import located
+from icl_theory.claims.exceptions import describe_error_with_line
 from icl_theory.claims.expected import Flip, expected_verdict, flip
 from icl_theory.claims.population import Population, judge, population_of
 
@@ -147,7 +147,7 @@ def _attempt(work: Callable[[], Any]) -> tuple[Any, str]:
     except (Unfinished, Abandoned):
         raise  # no error: models that are waited for, or a run that was broken off
     except Exception as error:  # a claim may raise anything; that is a verdict on it, and no reason to lose the others
-        return None, located(error)
+        return None, describe_error_with_line(error)
 
 
 def _certificates(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:

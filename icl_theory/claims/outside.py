@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from icl_theory import _checks
 from icl_theory.claims import LABELS
-from icl_theory.claims.exceptions import told
+from icl_theory.claims.exceptions import describe_error
 
 if TYPE_CHECKING:
     from icl_theory.claims.base import Claim
@@ -70,7 +70,7 @@ def _claims_of(point: EntryPoint, package: str) -> list[Any]:
         elif callable(value):
             value = value()
     except Exception as error:  # whatever a foreign module does wrong must be told, not passed on
-        raise _refusal(package, f"{told(error)} from {point.value!r}", expected) from error
+        raise _refusal(package, f"{describe_error(error)} from {point.value!r}", expected) from error
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
