@@ -30,6 +30,7 @@ LISTED = {
     "claims/outcome": ("verify_status", "claims"),
     "claims/cases": ("recheck", "members", "caches", "claims"),
     "claims/certificate": ("recheck", "population"),
+    "claims/exceptions": ("expected_verdicts", "verify_status"),
     "claims/expected": ("verify_status", "expected_verdicts"),
     "claims/profiles": ("verify_status", "claims"),
     "claims/run": ("verify_status", "cases", "claims"),
