@@ -8,11 +8,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from icl_theory.report.bounds import prepare, run
-from icl_theory.report.bounds_config import SweepConfig
-from icl_theory.report.console import LiveProgress
-from icl_theory.report.records import write_bytes, write_json
-from icl_theory.report.sweep_table import sweep_csv
+from icl_theory.records.files import write_bytes, write_json
+from icl_theory.records.sweep_csv import sweep_csv
+from icl_theory.report.terminal.console import LiveProgress
+from icl_theory.runs.bounds import prepare, run
+from icl_theory.runs.bounds_config import SweepConfig
 
 CONFIG = SweepConfig(
     model="trained",

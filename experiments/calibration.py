@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from icl_theory.information.calibration import CalibrationRecord, calibration_table, informative_limits
-from icl_theory.information.known_channels import FAMILIES, known_channels
-from icl_theory.report.console import LiveProgress
-from icl_theory.report.records import write_json
-from icl_theory.report.run_directory import from_arguments
+from icl_theory.information.estimators.calibration import CalibrationRecord, calibration_table, informative_limits
+from icl_theory.information.estimators.known_channels import FAMILIES, known_channels
+from icl_theory.records.files import write_json
+from icl_theory.report.terminal.console import LiveProgress
+from icl_theory.runs.directory import from_arguments
 
 SEED, Z, SHARE = 0, 1.96, 0.5
 INFORMATIONS = (0.01, 0.1, 1.0, 3.0, 5.0, 10.0, 20.0)  # nats

@@ -23,13 +23,14 @@ from typing import Any
 
 from error_rates import summary, table
 
-from icl_theory.claims import load_all
-from icl_theory.claims.base import Claim
-from icl_theory.claims.cases import Case, Workshop
-from icl_theory.claims.outcome import Outcome, examine
-from icl_theory.claims.profiles import PROFILES
-from icl_theory.report.console import LiveProgress
-from icl_theory.report.records import plain, write_json
+from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.claim import Claim
+from icl_theory.claims.engine.examine import Outcome, examine
+from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.registry import load_all
+from icl_theory.records.documents import plain
+from icl_theory.records.files import write_json
+from icl_theory.report.terminal.console import LiveProgress
 
 FORMAT = 1
 FEWEST_SEEDS = 10  # of every claim

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from icl_theory import LinearRegression, random_weights
-from icl_theory.information.calibration import calibrate
-from icl_theory.information.channel import SharedChannel
-from icl_theory.information.known_channels import KnownChannel
-from icl_theory.information.sandwich import sandwich
-from icl_theory.information.simulation import Setting, draw, simulate
+from icl_theory.information.estimators.calibration import calibrate
+from icl_theory.information.estimators.channel import SharedChannel
+from icl_theory.information.estimators.known_channels import KnownChannel
+from icl_theory.information.estimators.sandwich import sandwich
+from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
 
 SEED, Z = 0, 1.96
 SETTINGS = (  # d_x, N, b

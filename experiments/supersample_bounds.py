@@ -21,9 +21,9 @@ from icl_theory import (
     supersample_bounds,
     train,
 )
-from icl_theory.information.supersample import RUNGS
-from icl_theory.report.records import write_json
-from icl_theory.report.run_directory import from_arguments
+from icl_theory.information.supersample.supersample_bounds import RUNGS
+from icl_theory.records.files import write_json
+from icl_theory.runs.directory import from_arguments
 
 DIM, SEED, SUPERSAMPLES, CLIP = 5, 0, 200, 4.0
 DEMONSTRATIONS = (5, 10, 20, 40)

@@ -17,8 +17,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from icl_theory import LinearRegression, population_risk, train
-from icl_theory.descent import gradient_steps
-from icl_theory.risk import quadratic_loss
+from icl_theory.descent.gradient_descent import gradient_steps
+from icl_theory.descent.implied_weights import quadratic_loss
 
 DIM, SHOTS, SEEDS, PROMPTS, KEY = 5, 20, 16, 8192, 0
 TASK = LinearRegression(DIM)

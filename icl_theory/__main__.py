@@ -2,7 +2,7 @@
 
 import sys
 
-from icl_theory.cli import main
+from icl_theory.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

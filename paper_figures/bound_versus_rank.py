@@ -9,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from icl_theory.report.records import read_json
-from icl_theory.sweep_figures import sweep_figures
+from icl_theory.figures.sweep import sweep_figures
+from icl_theory.records.files import read_json
 
 OUTPUT = Path(__file__).parent / "output"
 

@@ -11,8 +11,8 @@ from typing import TextIO
 import matplotlib
 import pytest
 
-from icl_theory import cli
-from icl_theory.report import console
+from icl_theory.cli.main import main
+from icl_theory.report.terminal import console
 
 ONE_LINE = "icl-theory: error: "
 KEPT = {
@@ -80,7 +80,7 @@ def run_with(out: TextIO | None, err: TextIO | None, *arguments: str, **more: st
         patch.setattr(console, "use_cache", lambda: None)  # it would change jax's settings for the other tests
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
-        return cli.main(arguments)
+        return main(arguments)
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
@@ -90,3 +90,19 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     assert done.stderr.startswith(ONE_LINE)
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
+
+
+INNER = {
+    "verify": "icl_theory.runs.verify.run",
+    "train": "icl_theory.runs.train.run",
+    "bounds": "icl_theory.runs.bounds.run",
+    "explain": "icl_theory.report.terminal.explain.explain_text",
+    "recheck": "icl_theory.claims.recheck.recheck",
+}
+"""What does the work of each command."""
+
+
+class Bare:
+    """What a command that never gets to its work returns nothing of."""
+
+    sound, records, changes = True, {"claims": []}, None

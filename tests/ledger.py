@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from icl_theory import AttentionWeights, Estimate, LinearRegression
-from icl_theory.claims import load
-from icl_theory.claims.base import Assumption, Claim, Control, Verdict
-from icl_theory.claims.cases import Case, Workshop
-from icl_theory.claims.outcome import examine
-from icl_theory.claims.profiles import PROFILES
-from icl_theory.claims.recording import record
-from icl_theory.report.records import environment, plain
+from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
+from icl_theory.claims.engine.examine import examine
+from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.record import record
+from icl_theory.claims.registry import load
+from icl_theory.records.documents import plain
+from icl_theory.records.environment import environment
 
 HOSTILE = "</script><script>window.hurt=1</script><img src=x onerror=window.hurt=1>\"'&"
 

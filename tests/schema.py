@@ -1,7 +1,9 @@
 """The part of JSON Schema that the package's schema uses, written out by hand; a keyword not known here is an error."""
 
+import json
 import re
 from collections.abc import Iterator
+from importlib.resources import files
 from typing import Any
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -100,3 +102,6 @@ KEYWORDS = {
     "minimum": _minimum,
     "pattern": _pattern,
 }
+
+
+SCHEMA = json.loads(files("icl_theory.report").joinpath("assets", "records.schema.json").read_text(encoding="utf-8"))

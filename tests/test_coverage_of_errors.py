@@ -25,9 +25,9 @@ from icl_theory import (
     random_weights,
     ridge_risk,
 )
-from icl_theory.information.ends import path_channels
-from icl_theory.information.individual import exchanged_channel, nested
-from icl_theory.information.simulation import Setting, draw, simulate
+from icl_theory.information.ladder.individual_sample import exchanged_channel, nested
+from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.path_sandwich import path_channels
 
 REPETITIONS = 500
 TASK = LinearRegression(2, noise_std=0.7)
@@ -96,7 +96,7 @@ def test_baselines(name: str) -> None:
 @pytest.mark.slow
 def test_least_squares(monkeypatch: pytest.MonkeyPatch) -> None:
     truth = least_squares_risk(TASK, shots=14).value
-    monkeypatch.setattr("icl_theory.baselines._wishart_risk", lambda *_: None)
+    monkeypatch.setattr("icl_theory.risk.baselines._wishart_risk", lambda *_: None)
     assert_covers(repeated(lambda key: least_squares_risk(TASK, shots=14, samples=200, key=key)), truth)
 
 

@@ -14,35 +14,30 @@ DEFECTS = load()
 
 
 WITHOUT = (
-    "__init__",
     "__main__",
-    "loss_figure",
-    "figure_style",
-    "figures",
-    "sweep_figures",
-    "claims/prompts",
-    "claims/shifted",
-    "claims/small_channels",
-    "claims/gap_by_hand",
-    "claims/token_loop",
-    "report/markup",
-    "report/math_font",
-    "report/mathml",
-    "report/formula",
-    "report/plain_text",
-    "report/plots",
-    "report/scales",
-    "report/sheet",
-    "report/explain",
-    "report/changes_section",
+    "core/version",
+    "figures/",
+    "claims/order",
+    "claims/quantities/",
+    "report/page/axes",
+    "report/page/changes",
+    "report/page/claim",
+    "report/page/elements",
+    "report/page/formula",
+    "report/page/math_font",
+    "report/page/plots",
+    "report/terminal/comparison",
+    "report/terminal/explain",
+    "report/terminal/plain_text",
+    "report/terminal/training_table",
 )
-"""Modules that draw and set what others have computed, and helpers of claims, which have their own controls."""
+"""Modules that draw and set what others have computed, lists, and helpers of claims, which have their own controls."""
 
 
 def sources() -> list[str]:
     """Modules of the package that compute or decide something, without the claims, which have controls of their own."""
     paths = sorted((ROOT / "icl_theory").rglob("*.py"))
-    claims = [p for p in paths if p.parent.name == "claims" and "Claim(" in p.read_text(encoding="utf-8")]
+    claims = [p for p in paths if "CLAIM = Claim(" in p.read_text(encoding="utf-8")]
     return [p.relative_to(ROOT).as_posix() for p in paths if p not in claims and p.read_text(encoding="utf-8").strip()]
 
 
@@ -62,8 +57,9 @@ def test_the_list_is_long_and_covers_every_module():
     assert len(real) >= 130
     assert set(Counter(defect.kind for defect in real)) == set(CLASSES)
     listed = {defect.file for defect in real}
-    excused = {f"icl_theory/{name}.py" for name in WITHOUT}
-    assert [file for file in sources() if file not in listed | excused] == [], "new code adds defects of its own"
+    excused = tuple(f"icl_theory/{name}" for name in WITHOUT)
+    left = [file for file in sources() if file not in listed and not file.startswith(excused)]
+    assert [file for file in left if not file.endswith("__init__.py")] == [], "new code adds defects of its own"
 
 
 def test_the_words_of_a_defect_are_its_own():

@@ -10,10 +10,11 @@ import pytest
 from helpers import assert_close, forward_by_token, gradients, nonzero_spectrum
 
 import icl_theory as it
-from icl_theory.ensemble import LOST, _loss_without_lost_prompts
-from icl_theory.exact_risk import one_layer_risk
-from icl_theory.risk import FEW_LAYERS, SMALL, final_implied_weights, risk_and_losses
-from icl_theory.weights import AttentionWeights
+from icl_theory.descent.implied_weights import FEW_LAYERS, SMALL, final_implied_weights
+from icl_theory.models.weights import AttentionWeights
+from icl_theory.risk.one_layer import one_layer_risk
+from icl_theory.risk.population import risk_and_losses
+from icl_theory.training.ensemble import LOST, _loss_without_lost_prompts
 
 MIX = np.array([[1.0, 0.3], [0.3, 0.7]])
 

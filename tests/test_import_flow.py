@@ -1,4 +1,4 @@
-"""One road through the package: a module imports only from those above it in this list."""
+"""One road through the package: a package imports only from those before it in this list, and none in a circle."""
 
 import ast
 from pathlib import Path
@@ -8,80 +8,30 @@ import pytest
 import icl_theory
 
 ORDER = (
-    "_checks",
-    "_numerics",
-    "estimate",
-    "task_base",
+    "core",
     "tasks",
-    "teachers",
-    "vector_tasks",
-    "sparse_posterior",
-    "baselines",
-    "weights",
-    "attention",
-    "transformer",
-    "constructions",
-    "trajectory",
-    "exact_risk",
-    "risk",
+    "records",
+    "models",
+    "figures",
     "descent",
-    "agreement",
-    "data",
-    "optimizer",
-    "ensemble",
-    "checkpoint",
-    "run_state",
-    "training",
-    "support",
-    "summed_support",
+    "risk",
     "noise",
-    "normality",
-    "noise_curve",
-    "information.losses",
-    "information.channel",
-    "information.large_sample",
-    "information.simulation",
-    "information.path",
-    "information.chain",
-    "information.sandwich",
-    "information.ksg",
-    "information.known_channels",
-    "information.calibration",
-    "information.membership",
-    "information.forward_selections",
-    "information.supersample",
-    "information.individual",
-    "information.ends",
-    "information.rungs",
-    "information.single_rungs",
-    "information.ladder",
-    "subsets",
+    "information",
+    "training",
     "truncation",
-    "sweep",
-    "search",
     "claims",
     "report",
-    "figure_style",
-    "loss_figure",
-    "figures",
-    "sweep_figures",
-    "report.bounds",  # trains, sweeps and draws
-    "report.train_run",  # trains into a run directory and draws the loss curve there
-    "claims.recording",  # turns outcomes into records
-    "claims.run",  # runs the claims and hands their outcomes to the report and the figures
-    "commands",
+    "runs",
     "cli",
     "__main__",
 )
-GROUPS = ("claims", "report")
-"""Packages whose modules may import one another."""
 
 PACKAGE = Path(icl_theory.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
 def module_of(path: Path) -> str:
-    """The name inside the package: "noise", "information.ladder", "" for the package itself."""
+    """The name inside the package: "noise.support", "" for the package itself."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -106,59 +56,54 @@ def imports(source: str) -> set[str]:
     return found
 
 
-def through_the_contents(source: str) -> list[str]:
-    """Imports of `icl_theory` itself, of a public name from it, or of a name computed at run time."""
-    heads = {name.split(".")[0] for name in ORDER}
-    names = imports(source)
-    return sorted(
-        name
-        for name in names
-        if name in ("icl_theory", "computed name")
-        or (name.startswith("icl_theory.") and name.split(".")[1] not in heads)
-    )
+def packages(source: str) -> set[str]:
+    """The packages of ours that a source imports from; "" where it reaches through the table of contents."""
+    names = [name.split(".") for name in imports(source) if name.split(".")[0] == "icl_theory"]
+    return {parts[1] if len(parts) > 1 and parts[1] in ORDER else "" for parts in names}
 
 
-def place(module: str) -> int | None:
-    """Position in ORDER; None for the empty packages and for what is no module of this package."""
-    if module in ORDER:
-        return ORDER.index(module)
-    head = module.split(".")[0]
-    if head in GROUPS:
-        return ORDER.index(head)
-    return None
+def violations(package: str, source: str) -> list[str]:
+    """Packages that a file of `package` must not import from."""
+    here = ORDER.index(package)
+    return sorted(name for name in packages(source) if name == "" or ORDER.index(name) > here)
 
 
-def violations(module: str, source: str) -> list[str]:
-    """Imports of `module` that run against the order."""
-    here = place(module)
-    assert here is not None
-    result = []
-    for name in sorted(imports(source)):
-        there = place(name.removeprefix("icl_theory.")) if name.startswith("icl_theory.") else None
-        same_group = there == here and ORDER[here] in GROUPS
-        if there is not None and there >= here and not same_group:
-            result.append(name)
-    return result
+def modules_of(package: str) -> dict[str, set[str]]:
+    """Module → modules of the same package that it imports when it is itself imported."""
+    paths = {f"icl_theory.{module_of(path)}": path for path in (PACKAGE / package).rglob("*.py")}
+    return {name: at_once(path.read_text(encoding="utf-8")) & paths.keys() for name, path in paths.items()}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_of)
-def test_every_module_has_its_place(path: Path) -> None:
-    if path.name == "__init__.py" and path.parent.name not in GROUPS:
-        # A package file is a door, not a module on the road: it may import nothing but for type checkers.
-        body = ast.parse(path.read_text(encoding="utf-8")).body
-        top = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
-        assert not [name for node in top for name in imports(ast.unparse(node)) if name.startswith("icl_theory")]
-    else:
-        assert place(module_of(path)) is not None, f"{module_of(path)} is missing from ORDER"
+def at_once(source: str) -> set[str]:
+    """Imports at the top of a source, those for type checkers aside."""
+    top = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {name for node in top for name in imports(ast.unparse(node))}
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if place(module_of(p)) is not None], ids=module_of)
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Some nodes that lead back to themselves; empty if there are none."""
+    left = dict(graph)
+    while free := [name for name, needs in left.items() if not needs & left.keys()]:
+        for name in free:
+            del left[name]
+    return sorted(left)
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if module_of(path)], ids=module_of)
 def test_imports_run_one_way(path: Path) -> None:
-    source = path.read_text(encoding="utf-8")
-    assert violations(module_of(path), source) == []
-    if (place(module_of(path)) or 0) < ORDER.index("claims"):
-        # Through the table of contents anything could be reached.
-        assert through_the_contents(source) == []
+    package = module_of(path).split(".")[0]
+    assert package in ORDER, f"{package} is missing from ORDER"
+    assert violations(package, path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("package", ORDER[:-1])
+def test_no_package_imports_itself_in_a_circle(package: str) -> None:
+    assert circle(modules_of(package)) == []
+
+
+def test_packages_stand_in_the_order_and_nothing_else_does() -> None:
+    assert {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(ORDER[:-1])
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", "__main__"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_of)
@@ -168,31 +113,27 @@ def test_the_package_stands_alone(path: Path) -> None:
     assert not tops & set(outside)
 
 
-@pytest.mark.parametrize("name", ["figure_style", "figures", "sweep_figures", "loss_figure"])
-def test_figures_compute_nothing(name: str) -> None:
-    found = imports((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
-    allowed = ("icl_theory._checks", "icl_theory.report", "icl_theory.figure_style", "icl_theory.figures")
-    own = {module for module in found if module.startswith("icl_theory")}
-    assert all(module.startswith(allowed) for module in own), own
-    tops = {module.split(".")[0] for module in found}
+@pytest.mark.parametrize("path", sorted((PACKAGE / "figures").glob("*.py")), ids=module_of)
+def test_figures_compute_nothing(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert packages(source) <= {"core", "records", "figures"}
+    tops = {name.split(".")[0] for name in imports(source)}
     assert not tops & {"jax", "jaxlib", "flax", "optax", "scipy", "sympy"}
 
 
 def test_the_order_is_enforced() -> None:
     """Negative controls: imports that must be seen, wherever they hide."""
-    assert violations("tasks", "from icl_theory import _checks") == []
-    assert violations("tasks", "import icl_theory.noise") == ["icl_theory.noise"]
-    assert violations("attention", "from icl_theory import trajectory") == ["icl_theory.trajectory"]
-    assert "icl_theory.cli" in violations("noise", "def f():\n    from icl_theory.cli import main")
-    hidden = "import importlib\nif 1:\n    importlib.import_module('icl_theory.claims.base')"
-    assert violations("sweep", hidden) == ["icl_theory.claims.base"]
-    assert violations("claims.one", "from icl_theory.claims.base import Claim") == []
-    assert violations("claims.run", "from icl_theory.report.page import write") == []
-    assert "icl_theory.claims.run" in violations("claims.one", "import icl_theory.claims.run")
-    assert "icl_theory.report.page" in violations("claims.one", "import icl_theory.report.page")
-    assert "icl_theory.tasks" in violations("tasks", "from icl_theory.tasks import Prompt")
-    assert through_the_contents("from icl_theory import _checks") == []
-    assert through_the_contents("from icl_theory import forward") == ["icl_theory.forward"]
-    assert through_the_contents("import icl_theory") == ["icl_theory"]
-    assert through_the_contents("import importlib\nimportlib.import_module(f'{1}')") == ["computed name"]
-    assert len(set(ORDER)) == len(ORDER)
+    assert violations("tasks", "from icl_theory.core import checks") == []
+    assert violations("tasks", "import icl_theory.noise.support") == ["noise"]
+    assert violations("models", "from icl_theory.descent import trajectory") == ["descent"]
+    assert violations("noise", "def f():\n    from icl_theory.cli.main import main") == ["cli"]
+    hidden = "import importlib\nif 1:\n    importlib.import_module('icl_theory.claims.registry')"
+    assert violations("truncation", hidden) == ["claims"]
+    assert violations("claims", "from icl_theory.claims.engine.claim import Claim") == []
+    assert violations("runs", "from icl_theory.report.page.document import page") == []
+    assert violations("claims", "import icl_theory.runs.verify") == ["runs"]
+    assert violations("tasks", "from icl_theory import forward") == [""]
+    assert violations("tasks", "import icl_theory") == [""]
+    assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["a", "b", "c"]
+    assert at_once("import a\nif TYPE_CHECKING:\n    import b\ndef f():\n    import c") == {"a"}

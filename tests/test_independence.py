@@ -10,13 +10,13 @@ from draws import Recorder, assert_rows_differ, assert_uncorrelated, record
 from helpers import assert_close, random_matrices
 
 import icl_theory as it
-from icl_theory._numerics import generator
-from icl_theory.claims import theorem_2_scalar
-from icl_theory.information.calibration import calibrate, calibration_table
-from icl_theory.information.known_channels import FAMILIES, gaussian, scalar_law
-from icl_theory.information.simulation import Batches, Setting, draw
-from icl_theory.normality import _subset_means
-from icl_theory.risk import risk_and_losses
+from icl_theory.claims.bounds import theorem_2_scalar
+from icl_theory.core.numerics import generator
+from icl_theory.information.estimators.calibration import calibrate, calibration_table
+from icl_theory.information.estimators.known_channels import FAMILIES, gaussian, scalar_law
+from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, draw
+from icl_theory.noise.normality import _subset_means
+from icl_theory.risk.population import risk_and_losses
 
 MIX = np.array([[1.0, 0.3], [0.3, 0.7]])
 TASK = it.LinearRegression(2, MIX, MIX @ MIX, noise_std=0.5)
@@ -32,48 +32,52 @@ N, SAMPLES = 5, 48
 
 # Module and name of a block's size, its value for blocks of a dozen samples, and the estimate.
 BLOCKED: dict[str, tuple[str, int, Callable[[Any], Any]]] = {
-    "risk from moments": ("risk.BLOCK_ENTRIES", 12 * 9, lambda k: it.population_risk(TWO, TASK, **sizes(k))),
+    "risk from moments": ("risk.population.BLOCK_ENTRIES", 12 * 9, lambda k: it.population_risk(TWO, TASK, **sizes(k))),
     "risk from prompts": (
-        "risk.BLOCK_ENTRIES",
+        "risk.population.BLOCK_ENTRIES",
         12 * N * 3,
         lambda k: it.population_risk(ONE, TASK, kind="softmax", **sizes(k)),
     ),
-    "accuracy": ("risk.BLOCK_ENTRIES", 12 * N * 3, lambda k: it.accuracy(ONE, SIGNS, kind="softmax", **sizes(k))),
-    "Bayes": ("baselines.BLOCK_ENTRIES", 12 * 9, lambda k: it.bayes_risk(TASK, **sizes(k))),
+    "accuracy": (
+        "risk.population.BLOCK_ENTRIES",
+        12 * N * 3,
+        lambda k: it.accuracy(ONE, SIGNS, kind="softmax", **sizes(k)),
+    ),
+    "Bayes": ("risk.baselines.BLOCK_ENTRIES", 12 * 9, lambda k: it.bayes_risk(TASK, **sizes(k))),
     "Bayes, several outputs": (
-        "baselines.BLOCK_ENTRIES",
+        "risk.baselines.BLOCK_ENTRIES",
         12 * 9,
         lambda k: it.bayes_risk(it.VectorRegression(2, 2, noise_std=0.5), **sizes(k)),
     ),
-    "Bayes, sparse": ("baselines.BLOCK_ENTRIES", 12 * (2 + 3 * N), lambda k: it.bayes_risk(SPARSE, **sizes(k))),
+    "Bayes, sparse": ("risk.baselines.BLOCK_ENTRIES", 12 * (2 + 3 * N), lambda k: it.bayes_risk(SPARSE, **sizes(k))),
     "ridge, uniform": (
-        "baselines.BLOCK_ENTRIES",
+        "risk.baselines.BLOCK_ENTRIES",
         12 * N * 3,
         lambda k: it.ridge_risk(UNIFORM, penalty=0.1, **sizes(k)),
     ),
     "least squares, uniform": (
-        "baselines.BLOCK_ENTRIES",
+        "risk.baselines.BLOCK_ENTRIES",
         12 * N * 3,
         lambda k: it.least_squares_risk(UNIFORM, **(sizes(k) | {"shots": 6})),
     ),
     "least squares, prompts": (
-        "baselines.BLOCK_ENTRIES",
+        "risk.baselines.BLOCK_ENTRIES",
         12 * N * 3,
         lambda k: it.least_squares_risk(SIGNS, **sizes(k)),
     ),
-    "ladder": ("information.simulation._CHUNK_ENTRIES", 12 * 36, lambda k: ladder(k).gap),
+    "ladder": ("information.ladder.noisy_trajectory._CHUNK_ENTRIES", 12 * 36, lambda k: ladder(k).gap),
     "ladder with a floor": (
-        "information.simulation._CHUNK_ENTRIES",
+        "information.ladder.noisy_trajectory._CHUNK_ENTRIES",
         12 * 36,
         lambda k: ladder(k, floor=0.1).gap,
     ),
     "counterexample at D = 1": (
-        "claims.theorem_2_scalar._CHUNK",
+        "claims.bounds.theorem_2_scalar._CHUNK",
         12,
         lambda k: theorem_2_scalar.simulate.__wrapped__(k, SAMPLES)[0],
     ),
     "subset means": (
-        "normality._BLOCK_ENTRIES",
+        "noise.normality._BLOCK_ENTRIES",
         12 * 7 * 3,
         lambda k: _subset_means(np.eye(7, 3), 2, SAMPLES, generator(k)).mean(),
     ),
@@ -171,7 +175,7 @@ def test_losses_of_all_blocks_are_those_of_the_moments_drawn(monkeypatch: pytest
         return drawn[-1]
 
     monkeypatch.setattr(it.LinearRegression, "sample_moments", kept)
-    monkeypatch.setattr("icl_theory.risk.BLOCK_ENTRIES", 12 * 9)
+    monkeypatch.setattr("icl_theory.risk.population.BLOCK_ENTRIES", 12 * 9)
     options: dict[str, Any] = sizes(3) | {"samples": SAMPLES - 1}
     losses = risk_and_losses(TWO, TASK, **options)[1]
     assert len(drawn) == 4
@@ -186,7 +190,7 @@ def test_losses_of_all_blocks_are_those_of_the_moments_drawn(monkeypatch: pytest
 
 def test_all_chunks_of_runs_reach_the_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of the chunks differ pairwise, are all used, and come again for the next weights."""
-    monkeypatch.setattr("icl_theory.information.simulation._CHUNK_ENTRIES", 12 * 36)
+    monkeypatch.setattr("icl_theory.information.ladder.noisy_trajectory._CHUNK_ENTRIES", 12 * 36)
     batches = Batches(Setting(ONE, TASK, W, 9, 3), 7, 50)
     first, again = list(batches), list(batches)
     assert sorted(len(x.tokens) for x in first) == [10] * 5
@@ -241,7 +245,7 @@ def test_pairs_of_a_known_channel_differ(family: str) -> None:
 
 def test_repetitions_and_channels_of_a_calibration_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables that the sandwich is given; a channel's do not depend on its neighbours in the list."""
-    from icl_theory.information import calibration
+    from icl_theory.information.estimators import calibration
 
     tables: list[np.ndarray] = []
     original = calibration.sandwich

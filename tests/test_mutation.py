@@ -5,27 +5,40 @@ from pathlib import Path
 
 import mutation
 import pytest
-from defects import Defect, mirrors, trial
-from test_defects import DEFECTS, ROOT, SOURCE
+from defects import Defect, load, mirrors, trial
+
+ROOT = Path(__file__).parents[1]
+SOURCE = '''def mean(values):
+    """a + b"""
+    return sum(values) / len(values)  # a + b
+
+
+def twice(a):
+    return a + a
+'''
+DEFECTS = load()
 
 
 def test_the_tests_of_a_file():
-    stages = mirrors.stages(ROOT, "icl_theory/risk.py")
-    assert stages["named"][0] == "test_risk.py"
-    assert "test_agreement.py" not in stages["named"]
+    stages = mirrors.stages(ROOT, "icl_theory/risk/population.py")
+    assert stages["named"][0] == "risk/test_population.py"
+    assert "descent/test_agreement.py" not in stages["named"]
     assert not set(stages["named"]) & set(stages["importing"])
-    assert "test_risk.py" in mirrors.stages(ROOT, "icl_theory/exact_risk.py")["named"]
+    assert "risk/test_population.py" in mirrors.stages(ROOT, "icl_theory/risk/one_layer.py")["named"]
     everything = [name for names in stages.values() for name in names]
     left_out = {"test_mutation.py", "test_defects.py"}
     assert not left_out & {*everything, *mirrors.deep(ROOT, everything)}
-    present = {path.name for path in (ROOT / "tests").glob("test_*.py")} - left_out
+    folder = ROOT / "tests"
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("test_*.py")} - left_out
     assert set(everything) | set(mirrors.deep(ROOT, everything)) == present
-    assert {f"test_{name}.py" for names in mirrors.LISTED.values() for name in names} <= present
+    assert len({Path(name).name for name in present}) == len(present), "the list names tests without their folders"
+    listed = {f"test_{name}.py" for names in mirrors.LISTED.values() for name in names}
+    assert listed <= {Path(name).name for name in present}
 
 
 def test_the_claims_of_a_file():
-    assert "trained_descends" in mirrors.claims(ROOT, "icl_theory/agreement.py")
-    assert mirrors.claims(ROOT, "icl_theory/claims/lemma_1.py") == ["lemma_1"]
+    assert "trained_descends" in mirrors.claims(ROOT, "icl_theory/descent/agreement.py")
+    assert mirrors.claims(ROOT, "icl_theory/claims/attention/lemma_1.py") == ["lemma_1"]
 
 
 @pytest.fixture
@@ -34,7 +47,8 @@ def tree(tmp_path, monkeypatch):
     root = tmp_path / "tree"
     (root / "icl_theory").mkdir(parents=True)
     (root / "tests").mkdir()
-    (root / "icl_theory" / "__init__.py").write_text("_HOME = {'mean': 'one'}\n", encoding="utf-8")
+    (root / "icl_theory" / "__init__.py").write_text("", encoding="utf-8")
+    (root / "icl_theory" / "__init__.pyi").write_text("from .one import mean as mean\n", encoding="utf-8")
     (root / "icl_theory" / "one.py").write_text(SOURCE, encoding="utf-8")
     sees = "from icl_theory.one import mean\n\ndef test_mean():\n    assert mean([1, 3]) == 2\n"
     (root / "tests" / "test_one.py").write_text(sees, encoding="utf-8")
@@ -188,7 +202,7 @@ def test_what_is_asked_for():
     def chosen(*options: str) -> list[Defect]:
         return mutation.select(DEFECTS, mutation.parsed(options))
 
-    assert all(d.file == "icl_theory/risk.py" for d in chosen("--files", "icl_theory/risk.py"))
+    assert all(d.file == "icl_theory/risk/population.py" for d in chosen("--files", "icl_theory/risk/population.py"))
     assert {d.kind for d in chosen("--class", "error bar")} == {"error bar"}
     assert [d.name for d in chosen("--only", "^risk_stderr_sqrt2$")] == ["risk_stderr_sqrt2"]
     assert [d for d in chosen() if d.equivalent] == []

@@ -11,12 +11,12 @@ import pytest
 from helpers import assert_close, assert_mean, forward_by_token, random_matrices
 
 import icl_theory as it
-from icl_theory.data import MomentSource, TokenMomentSource, moments_of
-from icl_theory.ensemble import Model, TrainConfig, batch_loss, initial_weights
-from icl_theory.information.individual import nested
-from icl_theory.subsets import _shift
-from icl_theory.truncation import condition_number, module_condition_number, module_rank
-from icl_theory.weights import AttentionWeights
+from icl_theory.information.ladder.individual_sample import nested
+from icl_theory.information.ladder.shared_subsets import _shift
+from icl_theory.models.weights import AttentionWeights
+from icl_theory.training.ensemble import Model, TrainConfig, batch_loss, initial_weights
+from icl_theory.training.prompt_sources import MomentSource, TokenMomentSource, moments_of
+from icl_theory.truncation.svd import condition_number, module_condition_number, module_rank
 
 MIX = np.array([[1.0, 0.3], [0.3, 0.7]])
 TASK = it.LinearRegression(2, MIX, noise_std=0.5)

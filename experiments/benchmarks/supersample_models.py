@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from icl_theory import AttentionWeights, LinearRegression, Prompt, predict, random_weights, supersample_bounds
-from icl_theory.attention import checked_options
-from icl_theory.information.forward_selections import selection_predictions
-from icl_theory.information.membership import selections
+from icl_theory.information.supersample.predictions import selection_predictions
+from icl_theory.information.supersample.selection_information import selections
+from icl_theory.models.attention import checked_options
 
 DIM, LAYERS, REPEATS = 5, 2, 5
 SUPERSAMPLES = {8: 32, 12: 8}

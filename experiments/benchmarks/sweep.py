@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from icl_theory import LinearRegression, bound_ladder, random_weights, rank_sweep, truncate_weights
-from icl_theory.information.rungs import RUNGS
+from icl_theory.information.ladder.rungs import RUNGS
 
 SEEDS, LAYERS, MODULES, DIMENSION = 16, 3, ("value", "key", "query"), 6
 OPTIONS = {"demonstrations": 80, "shots": 20, "clip": 4.0, "samples": 256, "key": 0}

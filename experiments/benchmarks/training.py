@@ -23,10 +23,18 @@ import numpy as np
 from measuring import resident_gib, seconds
 
 from icl_theory import AttentionWeights, LinearRegression, one_layer_optimum, train
-from icl_theory.data import MomentSource
-from icl_theory.ensemble import Model, TrainConfig, checked_config, chunk_length, draw_chunk, initial_weights, run_chunk
-from icl_theory.exact_risk import one_layer_risk
-from icl_theory.optimizer import clipped_adam, initial_optimizer
+from icl_theory.risk.one_layer import one_layer_risk
+from icl_theory.training.ensemble import (
+    Model,
+    TrainConfig,
+    checked_config,
+    chunk_length,
+    draw_chunk,
+    initial_weights,
+    run_chunk,
+)
+from icl_theory.training.optimizer import clipped_adam, initial_optimizer
+from icl_theory.training.prompt_sources import MomentSource
 
 EXCESS, TEXTBOOK_BATCH, CAP = 0.01, 2048, 60.0
 CASES = {(10, 10): (160, 48, 0.03), (20, 40): (250, 64, 0.02)}

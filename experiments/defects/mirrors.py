@@ -4,65 +4,64 @@ import ast
 from pathlib import Path
 
 LISTED = {
-    "_checks": ("tasks", "attention", "closed_forms"),
-    "_numerics": ("tasks",),
-    "task_base": ("tasks", "vector_tasks", "teachers"),
-    "weights": ("attention", "heads"),
-    "data": ("training", "training_family"),
-    "ensemble": ("training", "training_family"),
-    "optimizer": ("training",),
-    "run_state": ("checkpoint", "checkpoint_store"),
-    "exact_risk": ("closed_forms", "risk"),
-    "descent": ("agreement",),
-    "sparse_posterior": ("baselines", "standard_errors_risk", "independence"),
-    "summed_support": ("heads", "noise_precision"),
-    "information/simulation": ("floor", "information"),
-    "information/channel": ("information", "path"),
-    "information/ends": ("individual", "information"),
-    "information/ksg": ("information", "calibration"),
-    "information/ladder": ("information", "rungs"),
-    "information/large_sample": ("path", "individual"),
-    "information/losses": ("standard_errors_ladder", "information"),
-    "information/sandwich": ("information",),
-    "information/known_channels": ("calibration",),
-    "claims/__init__": ("outside", "claims"),
-    "claims/base": ("array_comparison", "claims"),
-    "claims/outcome": ("verify_status", "claims"),
-    "claims/cases": ("recheck", "members", "caches", "claims"),
-    "claims/certificate": ("recheck", "population"),
-    "claims/exceptions": ("expected_verdicts", "verify_status"),
-    "claims/expected": ("verify_status", "expected_verdicts"),
-    "claims/profiles": ("verify_status", "claims"),
-    "claims/run": ("verify_status", "cases", "claims"),
-    "cli": ("exit_status", "command_options", "cli", "train_command"),
-    "commands": ("command_options", "cli"),
-    "report/bounds": ("run_documents", "resumed_settings", "command_options", "cli"),
-    "report/bounds_config": ("run_documents", "cli"),
-    "report/compare": ("recording", "report", "cli"),
-    "report/console": ("cli",),
-    "report/records": ("report", "exit_status"),
-    "report/run_directory": ("resumed_settings", "train_command"),
-    "report/series": ("figures", "sweep_figures"),
-    "report/sweep_journal": ("sweep", "resumed_settings", "cli"),
-    "report/sweep_section": ("page",),
-    "report/sweep_table": ("sweep",),
-    "report/terminal": ("report", "verify_status", "population"),
-    "report/train_config": ("run_documents", "train_command"),
-    "report/train_run": ("run_documents", "standard_errors_runs", "train_command"),
-    "report/verify_output": ("verify_status", "cli"),
+    "core/checks": ("linear_regression", "attention", "closed_forms"),
+    "core/numerics": ("linear_regression",),
+    "tasks/base": ("linear_regression", "vector_regression", "relu_teacher"),
+    "models/weights": ("attention", "heads"),
+    "training/prompt_sources": ("train", "training_family"),
+    "training/ensemble": ("train", "training_family"),
+    "training/optimizer": ("train",),
+    "training/state": ("checkpoints", "checkpoint_store"),
+    "risk/one_layer": ("closed_forms", "population"),
+    "descent/gradient_descent": ("agreement",),
+    "risk/sparse_posterior": ("baselines", "standard_errors_risk", "independence"),
+    "noise/multi_head_support": ("heads", "noise_precision"),
+    "information/ladder/noisy_trajectory": ("floor", "sandwich"),
+    "information/estimators/channel": ("sandwich", "path_prior"),
+    "information/ladder/path_sandwich": ("individual_sample", "sandwich"),
+    "information/estimators/ksg": ("sandwich", "calibration"),
+    "information/ladder/bound_ladder": ("sandwich", "rungs"),
+    "information/ladder/large_sample_limit": ("path_prior", "individual_sample"),
+    "information/ladder/losses": ("standard_errors_ladder", "sandwich"),
+    "information/estimators/sandwich": ("sandwich",),
+    "information/estimators/known_channels": ("calibration",),
+    "claims/registry": ("plugins", "registry"),
+    "claims/engine/claim": ("array_comparison", "registry"),
+    "claims/engine/examine": ("verify", "registry"),
+    "claims/engine/cases": ("counterexample", "members", "caches", "registry"),
+    "claims/engine/counterexample": ("counterexample", "seed_interval"),
+    "claims/engine/exceptions": ("expected_verdicts", "verify"),
+    "claims/engine/expected_verdicts": ("verify", "expected_verdicts"),
+    "claims/engine/profiles": ("verify", "registry"),
+    "runs/verify": ("verify", "cases", "registry"),
+    "cli/main": ("exit_status", "options", "main", "train_command"),
+    "cli/options": ("options", "main"),
+    "runs/bounds": ("training_and_bounds_documents", "resumed_settings", "options", "main"),
+    "runs/bounds_config": ("training_and_bounds_documents", "main"),
+    "records/compare": ("claim_records", "documents", "main"),
+    "report/terminal/console": ("main",),
+    "records/documents": ("documents", "exit_status"),
+    "runs/directory": ("resumed_settings", "train_command"),
+    "records/seed_means": ("bound_versus_rank", "sweep"),
+    "records/journal": ("rank_sweep", "resumed_settings", "main"),
+    "report/page/sweep": ("document",),
+    "records/sweep_csv": ("rank_sweep",),
+    "report/terminal/tables": ("documents", "verify", "seed_interval"),
+    "runs/train_config": ("training_and_bounds_documents", "train_command"),
+    "runs/train": ("training_and_bounds_documents", "standard_errors_runs", "train_command"),
+    "report/terminal/verify": ("verify", "main"),
 }
 """Names of test files, without test_ and .py, by source file below the package, where they do not bear its name."""
 ACROSS = ("standard_errors", "independence", "members", "dimensions", "small_cases", "caches", "command_options")
 """How tests are called that look at one kind of defect in many modules: they are among the first for each of these."""
-ENGINE = ("base", "cases", "outcome", "population", "ensembles", "profiles", "run", "recording", "certificate")
-COMMON = ("_checks", "_numerics", "weights", "tasks", "task_base", "data", "attention")
-"""Files of the claims' engine, and modules that everything imports: neither makes a claim one about a module."""
+COMMON = ("core", "models.weights", "models.attention", "tasks", "training.prompt_sources")
+"""What everything imports does not make a claim one about a module; nor does the claims' engine."""
 LEFT_OUT = ("test_mutation.py", "test_defects.py")  # the list is compared with the source: any defect would be caught
 
 
 def stages(root: Path, file: str) -> dict[str, list[str]]:
     """Test files of the tree `root` in the order in which they are tried: of that name or listed, then importing."""
-    tests = {path.name: path for path in sorted((root / "tests").glob("test_*.py")) if path.name not in LEFT_OUT}
+    tests = {path.name: path for path in sorted((root / "tests").rglob("test_*.py")) if path.name not in LEFT_OUT}
     place = file.removeprefix("icl_theory/").removesuffix(".py")
     stem = place.split("/")[-1].strip("_")
     own = [f"test_{name}.py" for name in (stem, *LISTED.get(place, ()))]
@@ -75,13 +74,17 @@ def stages(root: Path, file: str) -> dict[str, list[str]]:
     own += [name for name in importing if name.removeprefix("test_").startswith(ACROSS)]
     named = [name for name in dict.fromkeys(own) if name in tests]
     importing = [name for name in importing if name not in named]
-    return {"named": named, "importing": importing}
+    return {
+        stage: [tests[name].relative_to(root / "tests").as_posix() for name in names]
+        for stage, names in {"named": named, "importing": importing}.items()
+    }
 
 
 def deep(root: Path, done: list[str]) -> list[str]:
     """All other test files."""
-    names = sorted(path.name for path in (root / "tests").glob("test_*.py"))
-    return [name for name in names if name not in (*done, *LEFT_OUT)]
+    paths = [path for path in (root / "tests").rglob("test_*.py") if path.name not in LEFT_OUT]
+    names = sorted(path.relative_to(root / "tests").as_posix() for path in paths)
+    return [name for name in names if name not in done]
 
 
 def claims(root: Path, file: str) -> list[str]:
@@ -90,9 +93,12 @@ def claims(root: Path, file: str) -> list[str]:
     homes, folder = _homes(root), root / "icl_theory" / "claims"
     if file.startswith("icl_theory/claims/") and "CLAIM = " in (root / file).read_text(encoding="utf-8"):
         return [Path(file).stem]
-    files = {f"icl_theory.claims.{path.stem}": path for path in sorted(folder.glob("[a-z]*.py"))}
-    borrowed = {name: path for name, path in files.items() if path.stem not in ENGINE}
-    behind = _closure(root, "icl_theory.information.ladder", homes)
+    files = {
+        f"icl_theory.claims.{path.parent.name}.{path.stem}": path
+        for path in sorted(folder.glob("*/[a-z]*.py"), key=lambda path: path.stem)
+    }
+    borrowed = {name: path for name, path in files.items() if path.parent.name != "engine"}
+    behind = _closure(root, "icl_theory.information.ladder.bound_ladder", homes)
 
     def seen(path: Path) -> set[str]:
         """What a claim depends on: `Case.ladder` stands for everything that the ladder is computed by."""
@@ -111,7 +117,7 @@ def _closure(root: Path, start: str, homes: dict[str, str]) -> set[str]:
     while left:
         module = left.pop()
         path = root / (module.replace(".", "/") + ".py")
-        if module in found or not path.is_file() or module.removeprefix("icl_theory.") in COMMON:
+        if module in found or not path.is_file() or module.removeprefix("icl_theory.").startswith(COMMON):
             continue
         found.add(module)
         left += _modules(path, homes)
@@ -120,11 +126,10 @@ def _closure(root: Path, start: str, homes: dict[str, str]) -> set[str]:
 
 def _homes(root: Path) -> dict[str, str]:
     """Public name → module, from the table of contents of the package."""
-    tree = ast.parse((root / "icl_theory" / "__init__.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOME":
-            return {name: f"icl_theory.{home}" for name, home in ast.literal_eval(node.value).items()}
-    return {}
+    path = root / "icl_theory" / "__init__.pyi"
+    tree = ast.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
+    listed = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
+    return {alias.name: f"icl_theory.{node.module}" for node in listed for alias in node.names}
 
 
 def _modules(path: Path, homes: dict[str, str]) -> set[str]:

@@ -6,8 +6,8 @@
 import numpy as np
 
 from icl_theory import Claim, truncate
-from icl_theory.claims.base import Control
-from icl_theory.claims.cases import Case
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Control
 
 
 def measure(case: Case) -> np.ndarray:

@@ -6,8 +6,8 @@ tr(A B) = tr(B A).
 
 import numpy as np
 
-from icl_theory.claims.base import Claim, Control
-from icl_theory.claims.cases import Case
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Claim, Control
 
 
 def measure(case: Case) -> float:

@@ -1,0 +1,138 @@
+"""App. B.1 under softmax: the mask hides the query's value from the demonstrations, not its key."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from icl_theory.claims.attention.mask_matrix import mask, prompt
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.claims.quantities.token_loop import loop
+from icl_theory.models.attention import forward
+
+
+def _softmax(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Column by column, over the entries that are seen."""
+    weights = np.where(seen, np.exp(scores - scores.max(axis=0)), 0.0)
+    return weights / weights.sum(axis=0)
+
+
+def demonstrations_after(
+    case: Case, shift: float = 0.0, *, softmax: bool = True, hidden: bool = False, masked: bool = True
+) -> np.ndarray:
+    """H_s after one layer of Eq. 1, Ĥ = H + W_V H M Softmax((W_K H)ᵀ W_Q H).
+
+    `shift` is added to the query; `softmax` False leaves the softmax out; `hidden` True keeps the query's key out of
+    the normaliser too; `masked` False leaves M out, so that the query's value is seen.
+    """
+    h, w = prompt(case), case.weights
+    h[:, -1] += shift
+    count = h.shape[1]
+    scores = (w.key[0] @ h).T @ w.query[0] @ h
+    scores = scores / np.abs((w.key[0] @ case.demonstrations.T).T @ w.query[0] @ case.demonstrations.T).max()
+    seen = np.ones((count, count), dtype=bool)
+    seen[-1] = not hidden
+    moved = h + w.value[0] @ h @ mask(count, count - masked) @ (_softmax(scores, seen) if softmax else scores)
+    return moved[:, :-1]
+
+
+def predict(case: Case, **options: bool) -> np.ndarray:
+    """The same with another query."""
+    return demonstrations_after(case, 1.0, **options)
+
+
+def _gentle(case: Case) -> Case:
+    """The case with W_K small enough that no score is above 1: a softmax of large ones sees a single token."""
+    h = prompt(case)
+    scores = [np.abs((k @ h).T @ q @ h).max() for k, q in zip(case.weights.key, case.weights.query, strict=True)]
+    return case.with_weights(case.weights.replace(key=case.weights.key / max(scores)), "small scores")
+
+
+def forward_pass(case: Case, mask: str = "demonstrations") -> np.ndarray:
+    """The query after all layers of the package's softmax attention."""
+    case = _gentle(case)
+    return forward(case.weights, case.demonstrations, prompt(case)[:, -1], kind="softmax", mask=mask)
+
+
+def by_token(case: Case, mask: str = "demonstrations") -> np.ndarray:
+    """The same, token by token."""
+    case = _gentle(case)
+    return loop(case, prompt(case)[:, -1], kind="softmax", mask=mask)
+
+
+_LOOP = {"tolerance": 1e-9, "cases": lambda workshop: [*workshop.random(1), *workshop.random(3)]}
+
+
+def certificate() -> dict:
+    """D = N = 1, h_1 = 1, W_V = 1 and W_K = W_Q such that exp(kᵀq) = 2^{h h'}: 1 + 2/(2 + 1) against 1 + 2/(2 + 4)."""
+    return {"tokens": [1], "queries": [0, 2], "base": 2, "value": 1}
+
+
+def recheck(found: dict) -> bool:
+    """Whether the two queries leave different first demonstrations, in exact fractions; exp(kᵀq) = base^{h h'}."""
+    tokens, base = found["tokens"], found["base"]
+    outputs = []
+    for query in found["queries"]:
+        weights = [Fraction(base) ** (h * tokens[0]) for h in [*tokens, query]]
+        seen = sum(Fraction(found["value"]) * h * weight for h, weight in zip(tokens, weights[:-1], strict=True))
+        outputs.append(tokens[0] + seen / sum(weights))
+    return outputs[0] != outputs[1]
+
+
+CLAIM = Claim(
+    label="mask_softmax",
+    source="Y App. B.1 (no demonstration attends to the query) read for Eq. 1 with its softmax, arXiv:2406.03768v2",
+    statement="With the mask M of Eq. 1 the demonstrations do not depend on the query under softmax either.",
+    printed="new",
+    relation="equal",
+    measure=demonstrations_after,
+    predict=predict,
+    explanation="Two queries, the demonstrations after one layer. M takes the query's value away and leaves its key "
+    "in every normaliser, so that attention to demonstrations adds up to less than one, by an amount that the query "
+    "decides. From the second layer on what is learnt from the demonstrations depends on the question.",
+    controls=(
+        Control(
+            "without softmax",
+            {
+                "measure": lambda case: demonstrations_after(case, softmax=False),
+                "predict": lambda case: predict(case, softmax=False),
+            },
+            Verdict.HOLDS,
+        ),
+        Control(
+            "the query hidden from the normaliser too",
+            {
+                "measure": lambda case: demonstrations_after(case, hidden=True),
+                "predict": lambda case: predict(case, hidden=True),
+            },
+            Verdict.HOLDS,
+        ),
+        Control(
+            "softmax forward pass against a loop over tokens",
+            _LOOP | {"measure": forward_pass, "predict": by_token},
+            Verdict.HOLDS,
+        ),
+        Control(
+            "the same with a causal mask among the demonstrations",
+            _LOOP | {"measure": lambda c: forward_pass(c, "causal"), "predict": lambda c: by_token(c, "causal")},
+            Verdict.HOLDS,
+        ),
+        Control(
+            "the same with a mask that hides earlier demonstrations in the loop",
+            _LOOP | {"measure": lambda c: forward_pass(c, "causal"), "predict": lambda c: by_token(c, "reversed")},
+        ),
+        Control(
+            "hidden from the normaliser in one of the two only",
+            {"measure": lambda case: demonstrations_after(case, hidden=True)},
+        ),
+        Control(
+            "without softmax and without the mask",
+            {
+                "measure": lambda case: demonstrations_after(case, softmax=False, masked=False),
+                "predict": lambda case: predict(case, softmax=False, masked=False),
+            },
+        ),
+    ),
+    certificate=certificate,
+    recheck=recheck,
+)

@@ -1,0 +1,56 @@
+"""Order of the demonstrations: without a causal mask among them it does not matter."""
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.models.attention import forward
+
+
+def _query(case: Case) -> np.ndarray:
+    return np.append(np.random.default_rng(case.seed).standard_normal(case.weights.dimension - 1), 0.0)
+
+
+def _reversed(case: Case, mask: str) -> np.ndarray:
+    return forward(case.weights, case.demonstrations[::-1], _query(case), mask=mask)
+
+
+def predict(case: Case, mask: str = "demonstrations") -> np.ndarray:
+    """The query after all layers, demonstrations in their first order."""
+    return forward(case.weights, case.demonstrations, _query(case), mask=mask)
+
+
+def _labels_reversed(case: Case) -> np.ndarray:
+    tokens = case.demonstrations.copy()
+    tokens[:, -1] = tokens[::-1, -1]
+    return forward(case.weights, tokens, _query(case))
+
+
+def _one_layer(workshop: Workshop) -> list[Case]:
+    return workshop.one_layer
+
+
+_CAUSAL = {"measure": lambda case: _reversed(case, "causal"), "predict": lambda case: predict(case, "causal")}
+
+
+def measure(case: Case) -> np.ndarray:
+    """The query after all layers, demonstrations in reversed order."""
+    return _reversed(case, "demonstrations")
+
+
+CLAIM = Claim(
+    label="order_invariance",
+    source="new; Y Remark 1 (arXiv:2406.03768v2) suggests an order sensitivity",
+    statement="What linear attention makes of a query does not depend on the order of the demonstrations.",
+    printed="new",
+    relation="equal",
+    measure=measure,
+    predict=predict,
+    explanation="Demonstrations are reversed. With a causal mask order does matter from the second layer on, "
+    "at one layer still not: both are controls.",
+    controls=(
+        Control("causal mask, one and three layers", _CAUSAL),
+        Control("causal mask, one layer", _CAUSAL | {"cases": _one_layer}, Verdict.HOLDS),
+        Control("labels reversed, inputs not", {"measure": _labels_reversed}),
+    ),
+)

@@ -1,0 +1,63 @@
+"""Remark 1, rank: the update has at most the rank of the demonstrations, hence at most N."""
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.descent.trajectory import implicit_trajectory
+from icl_theory.noise.support import numerical_rank
+
+_FEW = 3  # fewer demonstrations than the token dimension, so that the bound is not trivial
+_REPEATS = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, -1, 0]])  # four demonstrations made of two
+
+
+def demonstration_sets(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Three demonstrations, and four that span two dimensions: N, and rank H_s below N."""
+    few = case.demonstrations[:_FEW]
+    return few, _REPEATS @ few
+
+
+def ranks(case: Case) -> np.ndarray:
+    """rank H_s of both sets."""
+    return np.array([numerical_rank(tokens) for tokens in demonstration_sets(case)], dtype=float)
+
+
+def counts(case: Case) -> np.ndarray:
+    """N of both sets."""
+    return np.array([len(tokens) for tokens in demonstration_sets(case)], dtype=float)
+
+
+def measure(case: Case) -> np.ndarray:
+    """rank ΔW_t of every layer for both sets of demonstrations, and rank H_s of both."""
+    paths = [implicit_trajectory(case.weights, tokens).delta for tokens in demonstration_sets(case)]
+    updates = [numerical_rank(update) for delta in paths for update in delta]
+    return np.array([*updates, *ranks(case)], dtype=float)
+
+
+def predict(case: Case, spare: float = 0.0) -> np.ndarray:
+    """rank H_s for every update, N for rank H_s."""
+    return np.concatenate([np.repeat(ranks(case), case.layers) - spare, counts(case)])
+
+
+CLAIM = Claim(
+    label="update_rank",
+    source="Y Remark 1, arXiv:2406.03768v2",
+    statement="rank ΔW_t ≤ rank H_s ≤ N.",
+    printed="printed",
+    relation="at most",
+    measure=measure,
+    predict=predict,
+    trivial=lambda case: float(case.weights.dimension),
+    explanation="Numerical ranks of every layer's update at D = 6, with N = 3 demonstrations and with N = 4 that span "
+    "two dimensions.",
+    controls=(
+        Control("bound rank H_s - 1", {"predict": lambda case: predict(case, 1.0)}),
+        Control(
+            "all demonstrations, bound 3",
+            {
+                "measure": lambda c: float(numerical_rank(implicit_trajectory(c.weights, c.demonstrations).delta[0])),
+                "predict": lambda case: float(_FEW),
+            },
+        ),
+    ),
+)

@@ -1,0 +1,47 @@
+"""Remark 4 repaired: with a noise floor of its own scale a smaller gradient does lower the bound."""
+
+from icl_theory.claims.bounds.remark_4_printed import after, clearly_below
+from icl_theory.claims.bounds.scale_invariance import floor_of
+from icl_theory.claims.bounds.theorem_2_repaired import by_definition
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.core.estimate import Estimate
+
+
+def measure(case: Case) -> float:
+    """Information of the repaired bound with the gradient shrunk tenfold, in nats."""
+    return after(case, floor_of(case))
+
+
+def predict(case: Case) -> float:
+    """99.9 % of the value before."""
+    return clearly_below(case, floor_of(case))
+
+
+def _with_floor(case: Case) -> Estimate:
+    return case.ladder(floor=floor_of(case)).information["theorem_2_repaired"]
+
+
+_DEFINITION = {"measure": _with_floor, "relation": "equal", "cases": lambda workshop: workshop.random(1)}
+
+CLAIM = Claim(
+    label="remark_4_floor",
+    source="Y Remark 4 repaired, arXiv:2406.03768v2",
+    statement="With noise C_t + ε² on the support, ε² fixed, a smaller implicit gradient gives a smaller bound.",
+    printed="repaired",
+    relation="at most",
+    measure=measure,
+    predict=predict,
+    explanation="As remark_4_printed, with ε² a tenth of the mean noise variance before shrinking.",
+    controls=(
+        Control(
+            "the bound's information against the definition, run by run",
+            _DEFINITION | {"predict": lambda case: by_definition(case, floor_of(case))},
+            Verdict.HOLDS,
+        ),
+        Control("the same without the floor in the definition", _DEFINITION | {"predict": by_definition}),
+        Control("no floor", {"measure": after, "predict": clearly_below}),
+        Control("gradient enlarged tenfold", {"measure": lambda case: after(case, floor_of(case), 10.0)}),
+    ),
+    cases=lambda workshop: workshop.one_layer,
+)

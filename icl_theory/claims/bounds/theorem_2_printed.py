@@ -1,0 +1,50 @@
+"""Theorem 2 as printed, D ≥ 2: its hypothesis cannot be met."""
+
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
+from icl_theory.claims.quantities.ladder_values import gap
+from icl_theory.core.estimate import Estimate
+from icl_theory.noise.covariance import gradient_noise
+
+DEFINITE = Assumption(
+    "the noise covariance C_t is positive definite on all D² coordinates",
+    holds=lambda case: gradient_noise(case.weights, case.demonstrations, case.shots).rank == case.weights.dimension**2,
+    # rank C_t ≤ D(D+1)/2 whatever the weights and the data: see the claim `positive_definiteness`.
+    attainable=lambda case: case.weights.dimension * (case.weights.dimension + 1) // 2 >= case.weights.dimension**2,
+)
+
+
+def _spoilt(case: Case) -> Estimate:
+    bound = case.ladder().rungs["theorem_2_repaired"]
+    return Estimate(0.005 * bound.value, 0.005 * bound.stderr)
+
+
+CLAIM = Claim(
+    label="theorem_2_printed",
+    source="Y Theorem 2, arXiv:2406.03768v2",
+    statement="If C_t ≻ 0 (D ≥ 2): gap ≤ sqrt((R²/N) Σ_t E[D² log((||ΔW_t||² ||I + W_{t-1}||² + tr C_t)/D²) "
+    "- log det C_t]).",
+    printed="printed",
+    relation="at most",
+    measure=gap,
+    predict=lambda case: case.ladder().rungs["theorem_2_printed"],
+    trivial=lambda case: case.ladder().trivial,
+    assumptions=(DEFINITE,),
+    explanation="C_t ≻ 0 fails for every D ≥ 2, so log det C_t = -inf and the right side is +inf: nothing is said. "
+    "Truncation makes C_t more singular still. The one case in which it can hold, D = 1, is theorem_2_scalar.",
+    controls=(
+        Control(
+            "repaired right side, hypothesis dropped",
+            {"predict": lambda c: c.ladder().rungs["theorem_2_repaired"], "assumptions": ()},
+            Verdict.HOLDS,
+        ),
+        Control(
+            "repaired right side / 200, hypothesis dropped",
+            {"predict": lambda case: _spoilt(case), "assumptions": ()},
+        ),
+        Control(
+            "gap and repaired right side exchanged, hypothesis dropped",
+            {"measure": lambda c: c.ladder().rungs["theorem_2_repaired"], "predict": gap, "assumptions": ()},
+        ),
+    ),
+)

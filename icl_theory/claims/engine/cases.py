@@ -1,0 +1,242 @@
+"""Cases: weights and data on which claims are tried. Random, constructed, trained, and truncated versions of each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from icl_theory.claims.engine.profiles import Profile
+from icl_theory.claims.engine.trained_ensembles import Ensembles, Kind
+from icl_theory.core import checks
+from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
+from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, simulate
+from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
+from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.training.train import TrainResult
+from icl_theory.truncation.svd import truncate_weights
+
+WEIGHT_NAMES = ("value", "key", "query", "mlp_in", "mlp_out")
+DIM, TRAINING_SHOTS = 5, 20  # d_x and N of the trained models
+MLP_WIDTH = DIM + 1  # of the models with a linear MLP: square matrices, whose condition numbers are of one order
+LADDER_DEMONSTRATIONS, LADDER_SHOTS, CLIP = 80, 20, 4.0  # N, b and c of every ladder
+PAIRS = 256  # runs in the sandwich of a case's ladder
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Weights, demonstrations and a task; equal seeds give equal cases."""
+
+    name: str
+    kind: str
+    """"random", "constructed", "trained" or "truncated"."""
+    seed: int
+    weights: AttentionWeights
+    task: LinearRegression
+    task_vector: np.ndarray
+    """w, shape (d_x,)."""
+    demonstrations: np.ndarray
+    """Tokens of task w, shape (N, D)."""
+    shots: int = 10
+    """b, of the N demonstrations above."""
+    samples: int = 512
+    """Monte Carlo runs where a claim samples."""
+    ladders: dict[Any, BoundLadder] = field(default_factory=dict, repr=False, init=False)
+    """Ladders that have been computed, by (floor, scale); a case made by `dataclasses.replace` begins with none."""
+
+    @property
+    def layers(self) -> int:
+        """L."""
+        return self.weights.layers
+
+    def ladder(self, *, floor: float = 0.0, scale: float = 1.0) -> BoundLadder:
+        """The bound ladder at N = 80, b = 20, c = 4, with W_V of the first layer multiplied by `scale`.
+
+        Computed once and shared between claims; every call uses the same draws (common random numbers).
+        """
+        if (floor, scale) not in self.ladders:
+            value = np.array(self.weights.value)
+            value[0] = scale * value[0]
+            weights = self.weights.replace(value=value)
+            setting = Setting(weights, self.task, self.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, floor)
+            pairs = min(PAIRS, self.samples)
+            self.ladders[floor, scale] = ladder_of(setting, _batches(self, floor), CLIP, pairs, "minus")
+        return self.ladders[floor, scale]
+
+    def with_weights(self, weights: AttentionWeights, suffix: str, kind: str | None = None) -> "Case":
+        """The same data under other weights."""
+        name = f"{self.name}, {suffix}"
+        return replace(self, weights=weights, name=name, kind=kind or self.kind)
+
+    def describe(self) -> dict[str, Any]:
+        """Everything needed to build the case again, as plain lists and numbers (`Case.rebuild` reads it)."""
+        present = {name: getattr(self.weights, name) for name in WEIGHT_NAMES}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "seed": self.seed,
+            "shots": self.shots,
+            "samples": self.samples,
+            "task": {
+                "dim": self.task.dim,
+                "covariance": self.task.covariance.tolist(),
+                "task_covariance": self.task.task_covariance.tolist(),
+                "noise_std": self.task.noise_std,
+                "inputs": self.task.inputs,
+            },
+            "task_vector": self.task_vector.tolist(),
+            "weights": {name: np.asarray(m).tolist() for name, m in present.items() if m is not None},
+            "demonstrations": self.demonstrations.tolist(),
+        }
+
+    @classmethod
+    def rebuild(cls, description: dict[str, Any]) -> "Case":
+        """The case that `describe` wrote down. Raises: ValueError for anything missing or malformed."""
+        try:
+            return cls(
+                name=str(description["name"]),
+                kind=str(description["kind"]),
+                seed=int(description["seed"]),
+                weights=AttentionWeights.create(**description["weights"]),
+                task=LinearRegression(**description["task"]),
+                task_vector=np.array(description["task_vector"], dtype=np.float64),
+                demonstrations=np.array(description["demonstrations"], dtype=np.float64),
+                shots=int(description["shots"]),
+                samples=int(description["samples"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise checks.refuse(
+                "case", f"a description with a defect at {error}", "what a counterexample file holds", "write it again"
+            ) from None
+
+
+@lru_cache(maxsize=24)
+def _batches(case: Case, floor: float) -> Batches:
+    """The draws of a case, kept for its next ladder; all positive floors could share them, equal ones do."""
+    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, floor)
+    return Batches(setting, case.seed, case.samples)
+
+
+def demonstration_sets(case: Case) -> np.ndarray:
+    """The demonstrations behind every run of the case's ladder without a floor, shape (samples, 80, D)."""
+    return np.concatenate([draws.tokens for draws in _batches(case, 0.0)])
+
+
+def noisy_outputs(case: Case) -> np.ndarray:
+    """W_L of the noisy trajectory of every run of the case's ladder without a floor, shape (samples, D, D)."""
+    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, 0.0)
+    return np.concatenate([simulate(setting, draws).accumulated for draws in _batches(case, 0.0)])
+
+
+class Workshop:
+    """Makes the cases of one run; trains its ensembles once, on the spot, when a claim first asks for them."""
+
+    def __init__(self, profile: Profile, seed: int, progress: Callable[[str, int, int], None] | None = None) -> None:
+        self.profile, self.seed = profile, seed
+        self.task = LinearRegression(DIM, noise_std=0.5)
+        self.ensembles = Ensembles(
+            self.task,
+            seed,
+            shots=TRAINING_SHOTS,
+            seeds=max(profile.seeds, profile.population),
+            # Models with an MLP are trained for as many steps as those of one layer.
+            steps=lambda kind: profile.steps[1 if kind.hidden else kind.layers],
+            progress=progress,
+        )
+        self._made: dict[tuple[str, int, int], list[Case]] = {}
+
+    def _data(self, name: str, kind: str, seed: int, weights: AttentionWeights) -> Case:
+        rng = np.random.default_rng([self.seed, seed])
+        w = self.task.sample_tasks(rng, 1)
+        tokens = self.task.sample_tokens(rng, w, TRAINING_SHOTS)[0]
+        number = int(rng.integers(2**31))
+        return Case(name, kind, number, checked(weights), self.task, w[0], tokens, samples=self.profile.samples)
+
+    def ensemble(self, layers: int, hidden: int = 0, readout: str = "minus") -> TrainResult:
+        """The trained ensemble of this run: all seeds of the population, with a linear MLP if `hidden` is its width.
+
+        Every seed has initial weights and prompts of its own, so that the members are independent draws.
+        """
+        return self.ensembles.get(Kind(layers, hidden, readout))
+
+    def close(self) -> None:
+        """Nothing more will be asked for: training that is not finished is broken off."""
+        self.ensembles.close()
+
+    def train_ahead(self) -> None:
+        """Begin all the training that a run over every claim needs, what is asked for first in front; do not wait."""
+        self.ensembles.begin(Kind(3), Kind(1), Kind(3, MLP_WIDTH), Kind(3, readout="plus"))
+
+    def random(self, layers: int) -> list[Case]:
+        """Random weights, one case per seed; the same objects at every call, so that their ladders are shared."""
+        return self._once("random", layers, self._random)
+
+    def _once(self, kind: str, layers: int, make: Callable[..., list[Case]], *hidden: int) -> list[Case]:
+        place = (kind, layers, sum(hidden))
+        if place not in self._made:
+            self._made[place] = make(layers, *hidden)
+        return self._made[place]
+
+    def _random(self, layers: int) -> list[Case]:
+        dimension = self.task.token_dimension
+        cases = []
+        for seed in range(self.profile.seeds):
+            number = int(np.random.default_rng([self.seed, layers, seed]).integers(2**31))
+            weights = random_weights(number, layers=layers, dimension=dimension, scale=1.5 if layers == 1 else 0.4)
+            cases.append(self._data(f"random, L={layers}, seed {seed}", "random", 100 * layers + seed, weights))
+        return cases
+
+    def constructed(self, layers: int) -> list[Case]:
+        """Gradient descent in weights, and at one layer the closed-form optimum."""
+        return self._once("constructed", layers, self._constructed)
+
+    def _constructed(self, layers: int) -> list[Case]:
+        descent = gradient_descent_weights(DIM, layers=layers, step_size=0.5)
+        cases = [self._data(f"gradient descent, L={layers}", "constructed", 1000 + layers, descent)]
+        if layers == 1:
+            optimum, _ = one_layer_optimum(self.task, shots=TRAINING_SHOTS)
+            cases.append(self._data("one-layer optimum", "constructed", 2000, optimum))
+        return cases
+
+    def trained_cases(self, layers: int) -> list[Case]:
+        """Models trained in this run, one case per seed: the first `seeds` of the population."""
+        return self.population(layers)[: self.profile.seeds]
+
+    def population(self, layers: int, hidden: int = 0) -> list[Case]:
+        """All models trained in this run with so many layers, one case per seed; see `ensemble`."""
+        return self._once("trained", layers, self._trained, hidden)
+
+    def _trained(self, layers: int, hidden: int) -> list[Case]:
+        weights, first = self.ensemble(layers, hidden).weights, 3000 + 100 * layers + 10_000 * (hidden > 0)
+        name = f"trained{' with an MLP' * (hidden > 0)}, L={layers}"
+        return [
+            self._data(f"{name}, seed {seed}", "trained", first + seed, weights.member(seed))
+            for seed in range(len(weights.value))
+        ]
+
+    @cached_property
+    def one_layer(self) -> list[Case]:
+        """Random, constructed and trained weights with one layer."""
+        return [*self.random(1), *self.constructed(1), *self.trained_cases(1)]
+
+    @cached_property
+    def three_layers(self) -> list[Case]:
+        """Random, constructed and trained weights with three layers."""
+        return [*self.random(3), *self.constructed(3), *self.trained_cases(3)]
+
+    @cached_property
+    def truncated(self) -> list[Case]:
+        """One module of one layer at lower rank: of random and trained models, with one and three layers."""
+        sources = [*self.one_layer[:2], *self.one_layer[-2:], *self.three_layers[:1], *self.three_layers[-1:]]
+        plans = (("value", 3), ("query", 2), ("key", 4), ("attention", 3), ("value", 1), ("attention", 1))
+        cases = []
+        for source, (module, rank) in zip(sources, plans, strict=True):
+            weights = truncate_weights(source.weights, layer=source.layers - 1, module=module, rank=rank)
+            cases.append(source.with_weights(weights, f"{module} at rank {rank}", "truncated"))
+        return cases
+
+    def standard(self) -> list[Case]:
+        """All kinds: random, constructed, trained and truncated, with one and three layers."""
+        return [*self.one_layer, *self.three_layers, *self.truncated]

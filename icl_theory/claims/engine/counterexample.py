@@ -1,0 +1,28 @@
+"""The document of a counterexample, written when a claim fails; `icl_theory.claims.recheck` verifies it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Claim, Evidence
+
+FORMAT = 1
+
+
+def certificate(claim: Claim, case: Case, evidence: Evidence, others: Sequence[Case] = ()) -> dict[str, Any]:
+    """The document of one counterexample: the numbers seen, the case in full, and a small exact one if there is any.
+
+    Against a statement about a population no single case is one: `others` are the rest of its seeds.
+    """
+    return {
+        "format": FORMAT,
+        "claim": claim.label,
+        "statement": claim.statement,
+        "relation": claim.relation,
+        "measured": evidence.measured,
+        "predicted": evidence.predicted,
+        "stderr": evidence.stderr,
+        "exact": None if claim.certificate is None else claim.certificate(),
+        "case": case.describe(),
+        "others": [other.describe() for other in others],
+    }

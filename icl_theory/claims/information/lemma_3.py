@@ -1,0 +1,139 @@
+"""Lemma 3: the information of the last output, of the path, and the sum of conditional informations, at D = 1."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.models.weights import AttentionWeights
+from icl_theory.noise.covariance import sampling_factor
+from icl_theory.tasks.linear_regression import LinearRegression
+
+ATOMS, N, SHOTS, WEIGHT = 8, 12, 3, 0.03  # equally likely demonstration sets, their size, b, and W_V (W_K = W_Q = 1)
+_STEP, _REACH = 0.5, 6.5  # of the grids, in units of the smallest and of the largest standard deviation
+
+
+def _atoms(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """S and the standard deviation of a look at it, for every set of demonstrations H (sets N, 1); each (sets,)."""
+    squares = tokens.reshape(-1, N) ** 2
+    return squares.mean(axis=1), np.sqrt(sampling_factor(N, SHOTS) * squares.var(axis=1))
+
+
+def _information(density: np.ndarray, cell: np.ndarray | float) -> float:
+    """E KL(p(x | a) || p(x)) over equally likely atoms a, density (..., atoms) on a grid of the given cell sizes."""
+    marginal = density.mean(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(density > 0, density * np.log(density / marginal), 0.0)
+    return float((terms.mean(axis=-1) * cell).sum())
+
+
+def _conditional(joint: np.ndarray, look: np.ndarray, cell: np.ndarray | float, step: float) -> float:
+    """I(look; H | state) from p(state | a) (states, atoms) and p(look | a) (looks, atoms): posterior atoms by Bayes."""
+    total = joint.sum(axis=1, keepdims=True)
+    posterior = np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)
+    mixture = posterior @ look.T  # (states, looks)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = np.where(look > 0, look * np.log(look), 0.0).sum(axis=0) * step  # minus the entropy of a look
+        mixed = np.where(mixture > 0, mixture * np.log(mixture), 0.0).sum(axis=1) * step
+    return float((total[:, 0] / ATOMS * (posterior @ own - mixed) * cell).sum())
+
+
+def informations(case: Case) -> dict[str, np.ndarray]:
+    """What `_informations` says of the case's demonstrations."""
+    return _informations(case.demonstrations.tobytes())
+
+
+@lru_cache(maxsize=64)
+def _informations(demonstrations: bytes) -> dict[str, np.ndarray]:
+    """`last`: I(W_L; H), `path`: I(W_{1:L}; H) at L = 1, 2, 3, `chain`: I(W_t; H | W_{t-1}) at t = 1, 2, 3; nats.
+
+    `alone` is I(x_2; H), a second look without the first.
+
+    By quadrature on grids, the demonstrations taking finitely many values. W_t = W_{t-1} + c (1 + W_{t-1})³ x_t with
+    looks x_t ~ N(S, C) that are independent given H, and c = W_V W_K W_Q.
+    """
+    means, deviations = _atoms(np.frombuffer(demonstrations))
+    low, high = (means - _REACH * deviations).min(), (means + _REACH * deviations).max()
+    grid = np.arange(low, high, _STEP * deviations.min())
+    step = float(grid[1] - grid[0])
+
+    def look_density(x: np.ndarray) -> np.ndarray:
+        z = (x[..., None] - means) / deviations
+        return np.exp(-0.5 * z**2) / (np.sqrt(2 * np.pi) * deviations)
+
+    look = look_density(grid)
+    pair = look[:, None] * look[None]
+    one, two = _information(look, step), _information(pair, step**2)
+    three = sum(_information(first * pair, step**3) for first in look[:, None, None, :])
+    second, w_2 = _output(WEIGHT * grid, look / WEIGHT, WEIGHT * step, grid, look_density)
+    third, w_3 = _output(w_2, second, float(w_2[1] - w_2[0]), grid, look_density)
+    cells = float(w_2[1] - w_2[0]), float(w_3[1] - w_3[0])
+    chain = one, _conditional(look, look, step, step), _conditional(second, look, cells[0], step)
+    last = one, _information(second, cells[0]), _information(third, cells[1])
+    alone = np.array(_information(pair.sum(axis=0) * step, step))
+    return {"alone": alone, "last": np.array(last), "path": np.array([one, two, three]), "chain": np.array(chain)}
+
+
+def _output(
+    states: np.ndarray, density: np.ndarray, cell: float, grid: np.ndarray, look_density: Callable
+) -> tuple[np.ndarray, np.ndarray]:
+    """p(W_t | a) on a new grid from p(W_{t-1} | a) on `states`: ∫ p(w | a) p(x_t | a) / |c (1 + w)³| dw."""
+    slope = WEIGHT * (1 + states) ** 3
+    kept = density.max(axis=1) > 1e-13 * density.max()
+    reach = states[kept, None] + slope[kept, None] * grid[[0, -1]]
+    step = (grid[1] - grid[0]) * np.abs(slope[kept]).min()
+    new = np.arange(reach.min(), reach.max(), step)
+    looks = (new[None] - states[kept, None]) / slope[kept, None]
+    transition = look_density(looks) / np.abs(slope[kept, None, None])
+    return np.einsum("sa,swa->wa", density[kept], transition) * cell, new
+
+
+def cases(workshop: Workshop) -> list[Case]:
+    """Three one-dimensional layers and eight sets of demonstrations, per seed."""
+    one, task = np.ones((3, 1, 1)), LinearRegression(1)
+    weights, found = AttentionWeights(WEIGHT * one, one, one), []
+    for seed in range(4):
+        rng = np.random.default_rng([workshop.seed, 7, seed])
+        drawn = rng.standard_normal((40 * ATOMS, N, 1))
+        # Sets of similar noise, which coarse grids resolve; the lemma holds for demonstrations of any law.
+        even = np.abs(np.log(_atoms(drawn)[1] / 0.7)) < 0.35
+        tokens = drawn[even][:ATOMS].reshape(ATOMS * N, 1)
+        found.append(Case(f"D = 1, L = 3, seed {seed}", "constructed", seed, weights, task, np.zeros(1), tokens, SHOTS))
+    return found
+
+
+def _left(case: Case) -> np.ndarray:
+    """I(W_L; H_s) and I(W_{1:L}; H_s) for L = 2, 3."""
+    found = informations(case)
+    return np.r_[found["last"][1:], found["path"][1:]]
+
+
+def _right(case: Case, first: int = 0) -> np.ndarray:
+    """I(W_{1:L}; H_s) and Σ_t I(W_t; H_s | W_{t-1}) for L = 2, 3.
+
+    `first`: the term of the chain to begin with, counted from 0.
+    """
+    found = informations(case)
+    return np.r_[found["path"][1:], found["chain"][first:2].sum(), found["chain"][first:].sum()]
+
+
+CLAIM = Claim(
+    label="lemma_3",
+    source="Y Lemma 3, arXiv:2406.03768v2 (from Wang and Mao)",
+    statement="I(W_L; H_s) ≤ I(W_{1:L}; H_s) ≤ Σ_t I(W_t; H_s | W_{t-1}).",
+    printed="printed",
+    relation="at most",
+    measure=_left,
+    predict=_right,
+    explanation="By quadrature at D = 1 for L = 2 and 3, demonstrations taking eight values. At L = 2 path and sum are "
+    "equal, since W_1 is all there was before W_2; at L = 3 the sum is larger, because W_2 forgets what W_1 knew.",
+    controls=(
+        Control("sum without its first term", {"predict": lambda case: _right(case, 1)}),
+        Control("path at most the last output", {"measure": _right, "predict": _left}),
+        Control("sum 1 % smaller", {"predict": lambda case: _right(case) * np.r_[1, 1, 0.99, 0.99]}),
+    ),
+    cases=cases,
+    tolerance=1e-6,
+)

@@ -1,0 +1,25 @@
+"""Assumption 1's Gaussian noise: what showing b of N demonstrations really gives."""
+
+from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.claims.noise.noise_kurtosis import gaussian, measure, predict, with_replacement
+
+CLAIM = Claim(
+    label="noise_gaussianity",
+    source="Y Assumption 1, arXiv:2406.03768v2",
+    statement="Showing b of the N demonstrations adds Gaussian noise to the implicit gradient, whose kurtosis "
+    "E(zᵀ C⁻¹ z)² would then be d(d+2).",
+    printed="printed",
+    relation="equal",
+    measure=measure,
+    predict=gaussian,
+    explanation="All subsets of 1, 2, 3 and 17 of 20 demonstrations are enumerated, in the coordinates of the readout. "
+    "The noise has finitely many values and its kurtosis is not a Gaussian's; how far off it is says the claim "
+    "noise_kurtosis, and `normality_audit` tests samples of it against b. Information and bounds are those of "
+    "the Gaussian model.",
+    controls=(
+        Control("the exact law of subsets", {"predict": predict}, Verdict.HOLDS),
+        Control("independent draws: Gaussian up to an excess of 1/b", {"predict": with_replacement}),
+        Control("the exact law with one shot more", {"predict": lambda case: predict(case, 1)}),
+    ),
+    tolerance=1e-9,
+)

@@ -1,0 +1,99 @@
+"""Algorithm 1 on small trained models: does the clipping rate it finds lower the risk on untouched prompts?"""
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, Workshop
+from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.core.estimate import Estimate
+from icl_theory.models.constructions import one_layer_optimum
+from icl_theory.truncation.clipping_search import search_clipping_rate
+
+_GAIN, _PROMPTS, _TOP = 0.01, 1024, 2
+
+
+@lru_cache(maxsize=64)
+def gain(case: Case, module: str = "attention", prompts: int = _PROMPTS) -> Estimate:
+    """Test gain of the chosen layer and rank over the untouched model's test loss, with the delta method's error."""
+    found = search_clipping_rate(
+        case.weights,
+        case.task,
+        shots=TRAINING_SHOTS,
+        module=module,
+        top=min(_TOP, case.layers),
+        prompts=prompts,
+        key=case.seed,
+    )
+    before, after = found.test_losses
+    loss, share = before.mean(), found.chosen.test_gain.value / found.test_loss.value
+    # Gain and loss are taken on the same prompts: the loss has an error too, and the two go together.
+    error = (before - after - share * before).std(ddof=1) / (loss * np.sqrt(prompts))
+    note = f"layer {found.chosen.layer + 1}, ξ = {found.chosen.rate:.2g}"
+    return Estimate(share, float(error), prompts, "unbiased", "share of the loss", note)
+
+
+def spoilt(workshop: Workshop) -> list[Case]:
+    """The one-layer optimum with a second, smaller singular direction in W_V that reads x where y is wanted.
+
+    W_V = √2 s u₁ e_yᵀ + s u₂ e_1ᵀ with u₁, u₂ = (e_1 ± e_y)/√2: its label row is s e_y - (s/√2) e_1, and cutting the
+    smaller singular value gives back the optimum's row s e_y.
+    """
+    result = []
+    for case in workshop.constructed(1)[1:]:
+        weights, _ = one_layer_optimum(case.task, shots=TRAINING_SHOTS)
+        size, value = weights.value[0, -1, -1], np.zeros((1, DIM + 1, DIM + 1))
+        value[0, 0, -1] = value[0, -1, -1] = size
+        value[0, 0, 0], value[0, -1, 0] = size / np.sqrt(2), -size / np.sqrt(2)
+        result.append(case.with_weights(weights.replace(value=value), "a singular direction spoilt"))
+    return result
+
+
+def gain_spoilt(case: Case) -> Estimate:
+    """The same for W_V of the spoilt optimum; one model, so that more prompts take the place of many seeds."""
+    return gain(case, "value", 4 * _PROMPTS)
+
+
+def _lost(gained: Estimate) -> Estimate:
+    return replace(gained, value=-gained.value)
+
+
+CLAIM = Claim(
+    label="algorithm_1",
+    source="Y Section 3.4, Algorithm 1 (App. C.2) and Tables 2 to 8 (App. C.5), arXiv:2406.03768v2, on small models",
+    statement=f"Algorithm 1 lowers the test risk of trained models by at least {_GAIN:.0%}.",
+    printed="printed",
+    relation="at least",
+    measure=gain,
+    predict=lambda case: _GAIN,
+    explanation="The paper calls the effect visible; its tables have 20 rises, 5 ties and 3 falls of the accuracy. "
+    f"The number {_GAIN:.0%} for visible is ours. Trained three-layer models, W_V, W_K and W_Q of the deepest of the "
+    "two layers with the largest condition numbers, every rank tried on 1024 validation prompts, the chosen one "
+    "reported on 1024 others. Models trained on ever fresh prompts are near their optimum, where truncation has "
+    "nothing to repair. A spoilt singular direction is found and removed, and little harm is done either way "
+    "(controls that hold).",
+    controls=(
+        Control(
+            "a singular direction of the optimum spoilt",
+            {"cases": spoilt, "measure": gain_spoilt, "population": False},
+            Verdict.HOLDS,
+        ),
+        Control("at most 5 % lost", {"predict": lambda case: -0.05}, Verdict.HOLDS),
+        Control(
+            "a loss for a gain, direction spoilt",
+            {"cases": spoilt, "measure": lambda case: _lost(gain_spoilt(case)), "population": False},
+        ),
+        Control(
+            "half of the risk gained, direction spoilt",
+            {
+                "cases": spoilt,
+                "measure": gain_spoilt,
+                "predict": lambda case: 0.5,
+                "population": False,
+            },
+        ),
+    ),
+    cases=lambda workshop: workshop.population(3),
+    population=True,
+)

@@ -1,0 +1,75 @@
+"""Squared errors of models on common prompts: what the claims about trained populations compare."""
+
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from icl_theory.claims.engine.cases import Case
+from icl_theory.core.estimate import Estimate
+from icl_theory.core.numerics import float64
+from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
+from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.truncation.svd import truncate_weights
+
+PROMPTS = 2048
+RATES = {0.1: 5, 0.5: 3, 0.75: 1}
+"""Clipping rates of Y and the ranks they mean at D = 6; 0.9 and above would leave nothing."""
+MODULES = ("value", "key", "query", "attention")
+
+
+@lru_cache(maxsize=128)
+def moments(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Second moments S and task vectors w of the case's prompts; another `salt` gives independent ones."""
+    return case.task.sample_moments(np.random.default_rng([case.seed, salt]), prompts, shots)
+
+
+@jax.jit
+def _implied(weights: AttentionWeights, stack: Any) -> Any:
+    return final_implied_weights(weights, jnp.moveaxis(stack, 0, -1), "minus").T
+
+
+@float64
+def implied(weights: AttentionWeights, stack: np.ndarray) -> np.ndarray:
+    """p with ŷ = p · x_q for every S of the stack, shape (prompts, d_x)."""
+    return _implied(checked(weights), stack)
+
+
+def errors(case: Case, weights: AttentionWeights, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
+    """(p - w)ᵀ Λ (p - w), the squared error with the query integrated out, of every prompt."""
+    stack, w = moments(case, shots, prompts, salt)
+    return quadratic_loss(implied(weights, stack), w, case.task.covariance)
+
+
+@lru_cache(maxsize=128)
+def own_errors(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
+    """`errors` of the case's own weights."""
+    return errors(case, case.weights, shots, prompts, salt)
+
+
+def clipped(case: Case, layer: int, module: str, rate: float) -> AttentionWeights:
+    """The model with one module of one layer clipped at a rate of `RATES`; at 0 it is the model itself."""
+    if rate == 0:
+        return case.weights
+    return truncate_weights(case.weights, layer=layer % case.layers, module=module, rank=RATES[rate])
+
+
+def log_ratio(case: Case, model: AttentionWeights, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
+    """log of the squared error of `model` over that of the case's own weights, prompt by prompt.
+
+    A few prompts rule the mean of squared errors once a layer of a deep model is broken, but not the geometric mean.
+    """
+    return np.log(errors(case, model, shots, prompts, salt) / own_errors(case, shots, prompts, salt))
+
+
+def mean(values: np.ndarray, unit: str = "squared error") -> Estimate:
+    """Mean and standard error of independent values."""
+    error = float(values.std(ddof=1) / np.sqrt(len(values)))
+    return Estimate(float(values.mean()), error, len(values), "unbiased", unit)
+
+
+def largest(rows: list[np.ndarray], unit: str) -> Estimate:
+    """Of several means the one that stands highest in its own standard errors: the worst for an "at most" 0."""
+    return max((mean(row, unit) for row in rows), key=lambda e: e.value / e.stderr if e.stderr else e.value)

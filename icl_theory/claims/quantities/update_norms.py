@@ -1,0 +1,63 @@
+"""Norms of the first layer's update and how they change when a module is truncated."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.models.attention import layer_update, second_moment
+from icl_theory.truncation.svd import truncate
+
+
+def update(case: Case, **replaced: np.ndarray) -> np.ndarray:
+    """ΔW of the first layer with some of its matrices replaced."""
+    matrices = {name: getattr(case.weights, name)[0] for name in ("value", "key", "query")} | replaced
+    return layer_update(matrices["value"], matrices["key"], matrices["query"], second_moment(case.demonstrations))
+
+
+def parts(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
+    """||ΔW_r||_F² and ||ΔW - ΔW_r||_F² at every rank r when one module is truncated."""
+    full = getattr(case.weights, module)[0]
+    kept = [update(case, **{module: truncate(full, rank).matrix}) for rank in range(len(full) + 1)]
+    norms = np.array([(w**2).sum() for w in kept])
+    return norms, np.array([((update(case) - w) ** 2).sum() for w in kept])
+
+
+def whole(case: Case) -> float:
+    """||ΔW||_F²."""
+    return float((update(case) ** 2).sum())
+
+
+def rows_zeroed(case: Case, module: str) -> float:
+    """Kept plus dropped part when the first half of W's *columns* is kept instead of its leading singular part."""
+    full = getattr(case.weights, module)[0]
+    half = full.copy()
+    if module == "value":
+        half[:, len(full) // 2 :] = 0.0
+    else:
+        half[len(full) // 2 :] = 0.0
+    kept = update(case, **{module: half})
+    return float((kept**2).sum() + ((update(case) - kept) ** 2).sum())
+
+
+def growth(case: Case, module: str) -> np.ndarray:
+    """||ΔW_r||_F² / ||ΔW||_F² at every rank."""
+    return parts(case, module)[0] / whole(case)
+
+
+def upper_bound(case: Case) -> float:
+    """UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²."""
+    w, tokens = case.weights, case.demonstrations
+    values, keys = tokens @ w.value[0].T, tokens @ w.key[0].T
+    return float(((values**2).sum(1) * (keys**2).sum(1)).sum() * (w.query[0] ** 2).sum())
+
+
+def with_equal_tokens(workshop: Workshop) -> list[Case]:
+    """All standard cases, and random ones whose demonstrations are all the same."""
+    equal = [
+        replace(
+            c, demonstrations=np.tile(c.demonstrations[:1], (len(c.demonstrations), 1)), name=f"{c.name}, equal tokens"
+        )
+        for c in workshop.random(1)
+    ]
+    return [*workshop.standard(), *equal]

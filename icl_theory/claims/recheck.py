@@ -1,0 +1,115 @@
+"""A counterexample verified from its file alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Claim, Evidence, Verdict, check
+from icl_theory.claims.engine.counterexample import FORMAT
+from icl_theory.claims.engine.exceptions import describe_error
+from icl_theory.claims.engine.seed_interval import Population, population_of
+from icl_theory.claims.registry import load
+from icl_theory.core import checks
+
+
+@dataclass(frozen=True)
+class Recheck:
+    """What became of a counterexample."""
+
+    claim: str
+    """Label."""
+    confirmed: bool
+    """The rebuilt case breaks the statement, and so does the small exact one if the file holds it."""
+    evidence: Evidence
+    """The check on the rebuilt case."""
+    exact: bool | None
+    """Whether the exact counterexample breaks the statement; None if there is none."""
+    population: Population | None = None
+    """The interval over the rebuilt seeds, for a statement about a population."""
+
+    def __str__(self) -> str:
+        e = self.evidence
+        lines = [
+            f"{self.claim}: {'confirmed, the statement fails here' if self.confirmed else 'NOT confirmed'}",
+            f"  {e.case}: {e.verdict.value}, measured {e.measured:.6g} against {e.predicted:.6g}"
+            + (f" (± {e.stderr:.2g})" if e.stderr else ""),
+        ]
+        if (p := self.population) is not None:
+            lines.append(
+                f"  {p.seeds} seeds rebuilt: {p.seeds_for} for, {p.seeds_against} against, mean margin {p.mean:.6g}, "
+                f"from {p.low:.6g} to {p.high:.6g}"
+            )
+        if self.exact is not None:
+            lines.append(
+                f"  small counterexample in exact arithmetic: {'breaks' if self.exact else 'keeps'} the statement"
+            )
+        return "\n".join(lines)
+
+
+def recheck(document: Any) -> Recheck:
+    """Verify a counterexample from its document alone: nothing recorded is believed but weights, data and seed.
+
+    Args: document: what `certificate` made, read back from a file.
+    Returns: `Recheck`. Raises: ValueError for a document that is not one, or names an unknown claim.
+    """
+    _require_document(document)
+    claim = load(document["claim"])
+    evidence = _checked(claim, document["case"])
+    population = None
+    if claim.population:
+        others = [_checked(claim, other) for other in document.get("others", [])]
+        population = population_of(claim, [evidence, *others])
+    exact = None if document["exact"] is None else _breaks(claim, document["exact"])
+    verdict = population.verdict if population is not None else evidence.verdict
+    broken = verdict == Verdict.FAILS and (population is not None or not claim.population)
+    return Recheck(claim.label, broken and exact is not False, evidence, exact, population)
+
+
+DEFECTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a document with a defect makes a computation raise."""
+
+
+def _require_document(document: Any) -> None:
+    """Refuse what `certificate` cannot have made, by format and by the types of the fields that are read."""
+    known = isinstance(document, dict) and document.get("format") == FORMAT
+    if not known or not {"claim", "case", "exact"} <= document.keys():
+        raise checks.refuse(
+            "counterexample",
+            "a document of another kind",
+            f"format {FORMAT} with claim, case and exact",
+            "pass a file from the counterexamples folder of a run",
+        )
+    kinds = {"claim": str, "case": dict, "exact": dict | None, "others": list}
+    for name, kind in kinds.items():
+        value = document.get(name, [])
+        if not isinstance(value, kind):
+            words = {str: "a label", dict: "an object", list: "a list of cases"}.get(kind, "an object or null")
+            raise checks.refuse(name, f"{type(value).__name__}", words, "pass the file as it was written")
+
+
+def _checked(claim: Claim, description: Any) -> Evidence:
+    """The check on the case of a file. Raises: ValueError for a description that cannot be built or measured."""
+    if not isinstance(description, dict):
+        raise checks.refuse("case", type(description).__name__, "an object", "pass the file as it was written")
+    for name, low in (("seed", 0), ("shots", 1), ("samples", 1)):
+        if name in description:
+            checks.integer(f"{name} of the case", description[name], low, None, "pass the file as it was written")
+    for name, shape in (("task_vector", (None,)), ("demonstrations", (None, None))):
+        if name in description:
+            checks.array(f"{name} of the case", description[name], shape, "pass the file as it was written")
+    case = Case.rebuild(description)
+    try:
+        return check(claim, case)
+    except DEFECTS as error:  # shapes that do not belong together, most likely
+        got = f"{describe_error(error)} from the check of {claim.label!r}"
+        raise checks.refuse("case", got, "a case of this claim", "pass the file as it was written") from error
+
+
+def _breaks(claim: Claim, exact: dict[str, Any]) -> bool:
+    """Whether the small counterexample breaks the statement, in exact arithmetic. Raises: ValueError for a defect."""
+    if claim.recheck is None:
+        raise checks.refuse("exact", "a counterexample", "none, since the claim cannot check it", "remove it")
+    try:
+        return claim.recheck(exact)
+    except DEFECTS as error:
+        raise checks.refuse("exact", f"a defect at {error}", "whole numbers as written", "write it again") from None

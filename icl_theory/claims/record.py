@@ -1,0 +1,81 @@
+"""The record of one claim: everything the run found out about it, as plain data."""
+
+import dataclasses
+import inspect
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from icl_theory.claims.engine.claim import BROKEN, UNATTAINABLE, Assumption, Claim, Evidence
+from icl_theory.claims.engine.examine import Outcome
+from icl_theory.claims.order import shelf_of
+from icl_theory.claims.registry import package_of
+from icl_theory.records.documents import plain
+
+
+def record(outcome: Outcome) -> dict[str, Any]:
+    """An entry of `claims` in records.json; `report/assets/records.schema.json` says what each field means."""
+    claim = outcome.claim
+    return {
+        "label": claim.label,
+        "package": package_of(claim.label),
+        "shelf": shelf_of(claim.label),
+        "statement": claim.statement,
+        "printed": claim.printed,
+        "source": claim.source,
+        "relation": claim.relation,
+        "explanation": claim.explanation,
+        "tolerance": claim.tolerance,
+        "verdict": outcome.verdict,
+        "expected": outcome.expected,
+        "flip": outcome.flip,
+        "informative": outcome.informative,
+        "sound": outcome.sound,
+        "population": None if outcome.population is None else dataclasses.asdict(outcome.population),
+        "cases": dict(Counter(str(item.verdict) for item in outcome.evidence)),
+        "assumptions": _assumptions(claim, outcome.evidence),
+        "measures": _words(claim.measure),
+        "predicts": _words(claim.predict),
+        "evidence": [dataclasses.asdict(item) for item in outcome.evidence],
+        "controls": [dataclasses.asdict(item) | {"caught": item.caught} for item in outcome.controls],
+        "proved": outcome.proved,
+        "proof": _words(claim.proof),
+        "proof_note": outcome.proof_note,
+        "certificates": len(outcome.certificates),
+        "counterexamples": [_counterexample(outcome, number) for number in range(len(outcome.certificates))],
+        "seconds": outcome.seconds,
+    }
+
+
+def counterexample_file(label: str, number: int) -> str:
+    """Name of a counterexample's file, relative to the directory of the run."""
+    return f"counterexamples/{label}{f'_{number}' if number else ''}.json"
+
+
+def _counterexample(outcome: Outcome, number: int) -> dict[str, Any]:
+    """The document, where it is kept, and whether its exact part does break the statement, in exact arithmetic."""
+    claim, document = outcome.claim, plain(outcome.certificates[number])
+    exact = document["exact"]
+    confirmed = None if exact is None or claim.recheck is None else claim.recheck(exact)
+    return {"file": counterexample_file(claim.label, number), "exact_confirmed": confirmed, "document": document}
+
+
+def _assumptions(claim: Claim, evidence: list[Evidence]) -> list[dict[str, Any]]:
+    """In how many cases each assumption held, was broken, or can be met by no data; they are looked at in order."""
+    result, left = [], len(evidence)
+    for assumption in claim.assumptions:
+        broken, unattainable = (_noted(assumption, evidence, start) for start in (BROKEN, UNATTAINABLE))
+        left -= broken + unattainable
+        result.append({"sentence": assumption.sentence, "held": left, "broken": broken, "unattainable": unattainable})
+    return result
+
+
+def _noted(assumption: Assumption, evidence: list[Evidence], start: str) -> int:
+    return sum(item.note == start + assumption.sentence for item in evidence)
+
+
+def _words(function: Callable[..., Any] | None) -> str:
+    """The first paragraph of a function's docstring, on one line; nothing where there is none."""
+    function = inspect.unwrap(function) if function is not None else None
+    text = inspect.getdoc(function) if inspect.isfunction(function) else None
+    return " ".join((text or "").split("\n\n")[0].split())

@@ -1,0 +1,37 @@
+"""Training reaches the one-layer optimum, in this very run."""
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.claims.training.one_layer_optimum import optimum, risk
+from icl_theory.models.weights import AttentionWeights
+from icl_theory.risk.population import population_risk
+
+
+def _untrained(case: Case) -> float:
+    rng = np.random.default_rng(case.seed)
+    value, key, query = 0.1 * rng.standard_normal((3, 1, case.weights.dimension, case.weights.dimension))
+    return population_risk(AttentionWeights(value, key, query), case.task, shots=TRAINING_SHOTS).value
+
+
+CLAIM = Claim(
+    label="trained_to_optimum",
+    source="Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2, as a statement about training",
+    statement="Every trained one-layer model comes within 2 % of the optimal population risk.",
+    printed="new",
+    relation="at most",
+    measure=risk,
+    predict=lambda case: 1.02 * optimum(case),
+    trivial=lambda case: case.task.zero_risk,
+    explanation="Exact population risk of every member of the ensemble that was trained during this run.",
+    controls=(
+        Control("untrained weights", {"measure": _untrained}),
+        Control("within -1 %", {"predict": lambda case: 0.99 * optimum(case)}),
+        Control(
+            "tested with half the shots",
+            {"measure": lambda c: population_risk(c.weights, c.task, shots=TRAINING_SHOTS // 2).value},
+        ),
+    ),
+    cases=lambda workshop: workshop.trained_cases(1),
+)

@@ -1,0 +1,78 @@
+"""The construction of von Oswald et al.: L layers are exactly L steps of gradient descent."""
+
+import numpy as np
+import sympy as sp
+
+from icl_theory.claims.engine.cases import DIM, Case, Workshop
+from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.descent.gradient_descent import gradient_descent
+from icl_theory.models.attention import predict as predict_labels
+from icl_theory.models.constructions import gradient_descent_weights
+from icl_theory.tasks.linear_regression import Prompt
+
+
+def cases(workshop: Workshop) -> list[Case]:
+    """Random step sizes and preconditioners, one and three layers."""
+    result = []
+    for case in [*workshop.random(1), *workshop.random(3)]:
+        rng = np.random.default_rng(case.seed)
+        step, matrix = rng.uniform(0.1, 0.8), np.eye(DIM) + 0.2 * rng.standard_normal((DIM, DIM))
+        weights = gradient_descent_weights(DIM, layers=case.layers, step_size=step, preconditioner=matrix)
+        result.append(case.with_weights(weights, "gradient descent", "constructed"))
+    return result
+
+
+def query_input(case: Case) -> np.ndarray:
+    """A query input, the same at every call."""
+    return np.random.default_rng(case.seed + 1).standard_normal(DIM)
+
+
+def measure(case: Case, **options: str) -> np.ndarray:
+    """The transformer's prediction."""
+    tokens = case.demonstrations[None]
+    prompt = Prompt(tokens[..., :-1], tokens[..., -1], query_input(case)[None], np.zeros(1))
+    return predict_labels(case.weights, prompt, **options)
+
+
+def predict(case: Case, *, factor: float = 1.0, fewer: int = 0) -> float:
+    """w_L · x_q of explicit gradient descent; step size and preconditioner are read off the weights."""
+    step, matrix = -case.weights.value[0, -1, -1], case.weights.query[0, :-1, :-1].T
+    x, y = case.demonstrations[:, :-1], case.demonstrations[:, -1]
+    path = gradient_descent(x, y, steps=case.layers - fewer, step_size=float(factor * step), preconditioner=matrix)
+    return float(path[-1] @ query_input(case))
+
+
+def proof() -> bool:
+    """Symbolically for d = 1, N = 2, two layers: tokens [x; y] moved by the layer, against two explicit steps."""
+    eta, query = sp.symbols("eta q")
+    xs, ys = sp.symbols("x:2"), sp.symbols("y:2")
+    tokens, slot = list(zip(xs, ys, strict=True)), sp.Integer(0)
+    for _ in range(2):
+        slope = sum(x * y for x, y in tokens) / 2  # W_V S W_Kᵀ W_Q has the single entry -η S_yx in its y-x corner
+        slot = slot - eta * slope * query
+        tokens = [(x, y - eta * slope * x) for x, y in tokens]
+    w = sp.Integer(0)
+    for _ in range(2):
+        w = w - eta * sum((w * x - y) * x for x, y in zip(xs, ys, strict=True)) / 2
+    return sp.expand(-slot - w * query) == 0
+
+
+CLAIM = Claim(
+    label="gradient_descent_construction",
+    source="von Oswald et al. 2023, Prop. 1, arXiv:2212.07677v2; readout sign: new",
+    statement="W_K = diag(I, 0), W_Q = diag(P, 0), W_V = diag(0, -η), minus readout: L layers are L steps of gradient "
+    "descent preconditioned by P.",
+    printed="printed",
+    relation="equal",
+    measure=measure,
+    predict=predict,
+    explanation="The forward pass of the constructed weights against explicit gradient descent on the demonstrations.",
+    proof=proof,
+    controls=(
+        Control("plus readout", {"measure": lambda case: measure(case, readout="plus")}),
+        Control("step size off by 1 %", {"predict": lambda case: predict(case, factor=1.01)}),
+        Control("one step fewer", {"predict": lambda case: predict(case, fewer=1)}),
+        Control("sum instead of mean", {"measure": lambda case: measure(case, normalization="sum")}),
+    ),
+    cases=cases,
+)

@@ -1,0 +1,67 @@
+"""Remark 2: G_t depends on W_{t-1}, the demonstrations and layer t's weights, and on nothing else before layer t."""
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.claims.trajectory.sufficiency import measure as gradients_token_by_token
+from icl_theory.descent.trajectory import implicit_trajectory
+from icl_theory.models.attention import second_moment
+from icl_theory.models.weights import AttentionWeights
+
+
+def measure(case: Case) -> np.ndarray:
+    """G_L of the model, its tokens moved layer by layer."""
+    return gradients_token_by_token(case)[-1]
+
+
+def stand_in(case: Case, accumulated: np.ndarray, query_scale: float = 1.0) -> AttentionWeights:
+    """A two-layer model: one layer that makes W_1 = `accumulated` at a stroke, then the case's last layer.
+
+    W_V = W S^{-1}, W_K = W_Q = I give ΔW = W S^{-1} S = W.
+    """
+    w, identity = case.weights, np.eye(case.weights.dimension)
+    first = np.linalg.solve(second_moment(case.demonstrations), accumulated.T).T
+    return AttentionWeights(
+        np.stack([first, w.value[-1]]),
+        np.stack([identity, w.key[-1]]),
+        np.stack([identity, query_scale * w.query[-1]]),
+    )
+
+
+def _accumulated(case: Case, before: int = 1) -> np.ndarray:
+    """W_{L - before}."""
+    return implicit_trajectory(case.weights, case.demonstrations).accumulated[-1 - before]
+
+
+def predict(case: Case, before: int = 1, query_scale: float = 1.0) -> np.ndarray:
+    """G_2 of the stand-in on the same demonstrations."""
+    weights = stand_in(case, _accumulated(case, before), query_scale)
+    return implicit_trajectory(weights, case.demonstrations).gradient[1]
+
+
+def _other_demonstrations(case: Case) -> np.ndarray:
+    """The same W_{L-1}, but the last layer sees one demonstration fewer."""
+    w, m = case.weights, np.eye(case.weights.dimension) + _accumulated(case)
+    moved = case.demonstrations[:-1] @ m.T
+    return w.value[-1] @ second_moment(moved) @ w.key[-1].T @ w.query[-1] @ m
+
+
+CLAIM = Claim(
+    label="remark_2",
+    source="Y Remark 2, arXiv:2406.03768v2",
+    statement="G_t depends on the earlier layers through W_{t-1} only.",
+    printed="printed",
+    relation="equal",
+    measure=measure,
+    predict=predict,
+    explanation="Two layers before the last are exchanged for a single one that reaches the same W_{L-1} by other "
+    "weights; the last implicit gradient must not notice.",
+    controls=(
+        Control("W_{t-2} instead", {"predict": lambda case: predict(case, before=2)}),
+        Control("layer t's W_Q off by 1 %", {"predict": lambda case: predict(case, query_scale=1.01)}),
+        Control("one demonstration fewer in layer t", {"predict": _other_demonstrations}),
+    ),
+    cases=lambda workshop: [*workshop.three_layers, *(c for c in workshop.truncated if c.layers == 3)],
+    tolerance=1e-9,
+)

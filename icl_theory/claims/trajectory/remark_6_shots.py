@@ -1,0 +1,39 @@
+"""Remark 6, shots: in the sum convention further demonstrations add their own terms and change no other."""
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.descent.trajectory import implicit_trajectory
+
+_FEWER = 12
+
+
+def measure(case: Case, normalization: str = "sum") -> np.ndarray:
+    """ΔW(N) - ΔW(N') of the first layer."""
+    full = implicit_trajectory(case.weights, case.demonstrations, normalization=normalization)
+    fewer = implicit_trajectory(case.weights, case.demonstrations[:_FEWER], normalization=normalization)
+    return full.delta[0] - fewer.delta[0]
+
+
+def predict(case: Case, first: int = _FEWER) -> np.ndarray:
+    """Σ_{i > N'} (W_V h_i)(W_K h_i)ᵀ W_Q."""
+    w = case.weights
+    terms = [np.outer(w.value[0] @ h, w.key[0] @ h) for h in case.demonstrations[first:]]
+    return np.sum(terms, axis=0) @ w.query[0]
+
+
+CLAIM = Claim(
+    label="remark_6_shots",
+    source="Y Remark 6 (shots), arXiv:2406.03768v2",
+    statement="In the sum convention ΔW(N) - ΔW(N') = Σ_{i > N'} (W_V h_i)(W_K h_i)ᵀ W_Q.",
+    printed="printed",
+    relation="equal",
+    measure=measure,
+    predict=predict,
+    explanation="The first layer with 20 and 12 demonstrations. In the mean convention every term changes.",
+    controls=(
+        Control("mean convention", {"measure": lambda case: measure(case, "mean")}),
+        Control("one demonstration fewer in the sum", {"predict": lambda case: predict(case, _FEWER + 1)}),
+    ),
+)

@@ -1,0 +1,53 @@
+"""Sufficiency of S: the whole trajectory depends on the demonstrations through their second moment only."""
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.descent.trajectory import implicit_trajectory
+
+
+def measure(case: Case) -> np.ndarray:
+    """G_1, ..., G_L from tokens that are really moved from layer to layer."""
+    weights, tokens = case.weights, case.demonstrations
+    m, gradients = np.eye(weights.dimension), []
+    for value, key, query in zip(weights.value, weights.key, weights.query, strict=True):
+        delta = (tokens @ value.T).T @ (tokens @ key.T) @ query / len(tokens)
+        gradients.append(delta @ m)
+        tokens = tokens + tokens @ delta.T
+        m = m + delta @ m
+    return np.stack(gradients)
+
+
+def predict(case: Case) -> np.ndarray:
+    """The same from S: any tokens with the same second moment will do, so a square root of S is used."""
+    root = np.linalg.cholesky(case.demonstrations.T @ case.demonstrations)
+    stand_in = root.T * np.sqrt(len(root) / len(case.demonstrations))
+    return implicit_trajectory(case.weights, stand_in).gradient
+
+
+def _one_demonstration_less(case: Case) -> np.ndarray:
+    return implicit_trajectory(case.weights, case.demonstrations[:-1]).gradient
+
+
+def _first_moment_too(case: Case) -> np.ndarray:
+    centred = case.demonstrations - case.demonstrations.mean(axis=0)
+    return implicit_trajectory(case.weights, centred).gradient
+
+
+CLAIM = Claim(
+    label="sufficiency",
+    source="new; follows from Y Eq. 3, arXiv:2406.03768v2",
+    statement="All G_t depend on the N demonstrations only through S = (1/N) Σ h hᵀ.",
+    printed="new",
+    relation="equal",
+    measure=measure,
+    predict=predict,
+    explanation="The trajectory of the real tokens, moved layer by layer, is compared with that of D other tokens that "
+    "have the same S (the rows of its Cholesky factor).",
+    controls=(
+        Control("one demonstration left out", {"predict": _one_demonstration_less}),
+        Control("covariance instead of second moment", {"predict": _first_moment_too}),
+        Control("sum instead of mean", {"predict": lambda case: predict(case) * len(case.demonstrations)}),
+    ),
+)

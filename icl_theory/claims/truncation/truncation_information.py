@@ -1,0 +1,63 @@
+"""At L = 1 truncation never raises the Gaussian rung: the truncated output is a linear image of the full one."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
+from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
+from icl_theory.information.ladder.rung_samples import divergences
+from icl_theory.models.weights import AttentionWeights
+from icl_theory.truncation.svd import truncate_weights
+
+_PLANS = (("value", 5), ("value", 2), ("query", 4), ("key", 3), ("attention", 4))
+
+
+@lru_cache(maxsize=8)
+def _batches(case: Case, shots: int) -> Batches:
+    """The draws of a case, kept for the next weights."""
+    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, shots)
+    return Batches(setting, case.seed, case.samples)
+
+
+def _divergence(case: Case, weights: AttentionWeights, shots: int) -> np.ndarray:
+    """Per-run divergence; the seed alone decides the draws, so all weights see the same demonstrations and noise."""
+    setting = Setting(weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, shots)
+    return divergences(setting, _batches(case, shots))
+
+
+@lru_cache(maxsize=32)
+def measure(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
+    """KL(N(G, C) || prior) of every run, for several truncations, in nats."""
+    cut = [truncate_weights(case.weights, layer=0, module=module, rank=rank) for module, rank in _PLANS]
+    return np.stack([_divergence(case, weights, shots) for weights in cut])
+
+
+def predict(case: Case) -> np.ndarray:
+    """The same of the untouched model, on the same draws."""
+    return _divergence(case, case.weights, LADDER_SHOTS)
+
+
+def _one_layer(workshop: Workshop) -> list[Case]:
+    some = (workshop.profile.seeds + 1) // 2
+    return [*workshop.random(1)[:some], *workshop.constructed(1), *workshop.trained_cases(1)[:some]]
+
+
+CLAIM = Claim(
+    label="truncation_information",
+    source="new",
+    statement="At L = 1 truncating W_V, W_Q or W_K never raises the Gaussian rung: KL(N(G, C) || prior) falls.",
+    printed="new",
+    relation="at most",
+    measure=measure,
+    predict=predict,
+    explanation="Data processing, checked run by run and therefore without sampling error: five truncations of each "
+    "random and trained model against the untouched one on the same draws.",
+    controls=(
+        Control("twice the shots for the truncated model", {"measure": lambda case: measure(case, 2 * LADDER_SHOTS)}),
+        Control("untouched model below the truncated one", {"measure": predict, "predict": measure}),
+    ),
+    cases=_one_layer,
+    tolerance=1e-9,
+)

@@ -1,0 +1,90 @@
+"""The truncation trap: the optimum's largest singular values belong to the directions that matter least."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, Workshop
+from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.models.constructions import one_layer_optimum
+from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.truncation.svd import truncation_curves
+
+
+def cases(workshop: Workshop) -> list[Case]:
+    """The exact optimum under anisotropic inputs: eigenvalues from 1 down to about 1/30 in random directions."""
+    result = []
+    for case in workshop.random(1):
+        rng = np.random.default_rng(case.seed)
+        directions = np.linalg.qr(rng.standard_normal((DIM, DIM)))[0]
+        spectrum = 2.0 ** -(np.arange(DIM) + rng.uniform(0, 0.5, DIM))
+        task = LinearRegression(DIM, (directions * spectrum) @ directions.T, noise_std=0.5)
+        weights = one_layer_optimum(task, shots=TRAINING_SHOTS)[0]
+        result.append(replace(case, name=f"optimum, {case.name}", kind="constructed", task=task, weights=weights))
+    return result
+
+
+def _curve(case: Case, name: str) -> np.ndarray:
+    """Exact population risk at the ranks 1, ..., d_x - 1."""
+    return np.asarray(getattr(truncation_curves(case.task, TRAINING_SHOTS), name))[1:DIM]
+
+
+def _isotropic(workshop: Workshop) -> list[Case]:
+    return workshop.constructed(1)[1:]
+
+
+def certificate() -> dict:
+    """Two inputs of variance 4 and 1, twenty noise-free demonstrations, rank 1."""
+    return {"variances": [4, 1], "noise": 0, "shots": 20}
+
+
+def recheck(found: dict) -> bool:
+    """The direction with the largest singular value 1/γ_i is not the one whose loss λ_i²/γ_i is largest, in fractions.
+
+    γ_i = ((N+1)/N) λ_i + (Σ λ + σ²)/N; keeping direction i alone has risk Σ λ - λ_i²/γ_i.
+    """
+    variances, shots = [Fraction(v) for v in found["variances"]], Fraction(found["shots"])
+    total = sum(variances, Fraction(0))
+    gammas = [((shots + 1) * v + total + Fraction(found["noise"])) / shots for v in variances]
+    risks = [total - v * v / g for v, g in zip(variances, gammas, strict=True)]
+    kept = min(range(len(gammas)), key=lambda i: gammas[i])
+    return len(set(gammas)) == len(gammas) and 1000 * risks[kept] > 1001 * min(risks)
+
+
+def measure(case: Case) -> np.ndarray:
+    """Exact risk of the optimum cut by its own SVD, at every rank."""
+    return _curve(case, "plain")
+
+
+def predict(case: Case) -> np.ndarray:
+    """The smallest risk at that rank, and 0.1 % more."""
+    return 1.001 * _curve(case, "best")
+
+
+CLAIM = Claim(
+    label="truncation_trap",
+    source="new; on Y Section 2 and Algorithm 1, arXiv:2406.03768v2, applied to the exact optimum",
+    statement="Cutting the smallest singular values of the one-layer optimum gives its best rank-m version in risk.",
+    printed="new",
+    relation="at most",
+    measure=measure,
+    predict=predict,
+    explanation="Exact risks at every rank. Γ^{-1} is largest where inputs vary least, so plain truncation keeps the "
+    "wrong directions; truncation in the whitened metric keeps the right ones (a control that holds).",
+    controls=(
+        Control("truncation in the whitened metric", {"measure": lambda case: _curve(case, "whitened")}, Verdict.HOLDS),
+        Control("isotropic inputs", {"cases": _isotropic}, Verdict.HOLDS),
+        Control(
+            "whitened, 1 % better than the best",
+            {"measure": lambda c: _curve(c, "whitened"), "predict": lambda c: 0.99 * _curve(c, "best")},
+        ),
+        Control(
+            "isotropic inputs, 1 % better than the best",
+            {"cases": _isotropic, "predict": lambda case: 0.99 * _curve(case, "best")},
+        ),
+    ),
+    cases=cases,
+    certificate=certificate,
+    recheck=recheck,
+)

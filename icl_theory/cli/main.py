@@ -1,0 +1,248 @@
+"""The command `icl-theory`: verify, train, bounds, explain, recheck.
+
+Exit status, of every command:
+
+    0    the run is sound (a printed statement found false is a finding, not a failure)
+    1    something was inconclusive, not finite or in error, a control slipped through, a derivation failed, training
+         diverged, or a counterexample was not confirmed
+    2    bad input, a package of claims that cannot be used, or output that cannot be written (a full disk, a closed
+         stream): one line says what was got, what was expected and the cure
+    70   an error that is neither of these (a missing driver, a fault of ours): one line names the exception and the
+         place in this package; with the environment variable ICL_TRACEBACK=1 the whole traceback comes before the line
+    130  interrupted
+    141  the reader of standard output has gone
+
+With --json, standard output holds one JSON document.
+
+What a command needs is imported where it runs, so that --help answers at once.
+"""
+
+import contextlib
+import errno
+import math
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from icl_theory.cli.options import PROGRAM, Bounds, CommandLineError, Explain, Recheck, Train, Verify, parse
+from icl_theory.core.version import VERSION
+from icl_theory.report.terminal.plain_text import spell_out
+
+UNEXPECTED = 70
+"""Exit status of what nobody foresaw; EX_SOFTWARE of sysexits.h."""
+LONGEST_MESSAGE = 400
+"""Characters of a foreign exception's message that are told."""
+UNWRITABLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.EBADF),
+    *(errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP),
+}
+"""Errors of the operating system that are about the place named for the output, or the stream given for it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns: the exit status; no exception leaves this function."""
+    if sys.stderr is None:  # closed: what is printed to None would end up in standard output
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+            return main(arguments)
+    try:
+        spell_out()
+        status = _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+        return status
+    except BaseException as error:
+        return _ended_by(error)
+
+
+def _run(arguments: list[str]) -> int:
+    if sys.stdout is None:
+        from icl_theory.core import checks
+
+        cure = "send it to /dev/null if it is not wanted"
+        raise checks.refuse("standard output", "a closed stream", "one that can be written", cure)
+    if "--version" in arguments[:1]:
+        print(f"{PROGRAM} {VERSION}")
+        return 0
+    command = parse(arguments)
+    if command is None:
+        return 0
+    commands = {Verify: _verify, Train: _train, Bounds: _bounds, Explain: _explain, Recheck: _recheck}
+    return commands[type(command)](command)
+
+
+def _ended_by(error: BaseException) -> int:
+    """Say in one line why the command ends, if anybody listens. Returns: the exit status."""
+    if isinstance(error, BrokenPipeError):
+        _give_up_streams()
+        return 141
+    if isinstance(error, KeyboardInterrupt):
+        _say(f"\n{PROGRAM}: interrupted")
+        return 130
+    if os.environ.get("ICL_TRACEBACK", "0") not in ("", "0"):
+        _say("".join(traceback.format_exception(error)).rstrip())
+    bad = _bad_input(error)
+    _say(f"{PROGRAM}: {_unexpected(error)}" if bad is None else f"{PROGRAM}: error: {bad}")
+    _give_up_streams()
+    return UNEXPECTED if bad is None else 2
+
+
+def _bad_input(error: BaseException) -> str | None:
+    """What is wrong with the input or with the place for the output, in a line; None if the error is another one."""
+    text = " ".join(str(error).split())
+    if isinstance(error, CommandLineError | _refusal()):
+        return text
+    if isinstance(error, MemoryError):
+        return (
+            f"memory: got a request for more than there is ({_short(text)}), expected sizes that fit; use smaller ones."
+        )
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        place = "" if error.filename is None else f"{os.fsdecode(error.filename)!r}: "
+        cure = "free some space or name another place"
+        return f"output: got {place}{error.strerror}, expected a place that can be written; {cure}."
+    return None
+
+
+def _refusal() -> type[ValueError]:
+    from icl_theory.core.checks import InvalidInputError  # imports numpy, which --help does without
+
+    return InvalidInputError
+
+
+def _unexpected(error: BaseException) -> str:
+    """The exception, and the innermost line of this package on the way to it."""
+    package = Path(__file__).parents[1]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if package in Path(frame.filename).parents]
+    place = f"{Path(frames[-1].filename).relative_to(package.parent).as_posix()}:{frames[-1].lineno}"
+    said = _short(" ".join(str(error).split()))
+    return f"unexpected {type(error).__name__} ({said}) at {place}; set ICL_TRACEBACK=1 to see the traceback"
+
+
+def _short(text: str) -> str:
+    return textwrap.shorten(text, LONGEST_MESSAGE, placeholder=" ...")
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # standard error may be full or closed as well
+        print(text, file=sys.stderr, flush=True)
+
+
+def _give_up_streams() -> None:
+    """What a stream cannot take any more is thrown away, so that nothing fails again at exit."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _verify(command: Verify) -> int:
+    from icl_theory.claims.registry import all_labels, require_known
+    from icl_theory.core import checks
+    from icl_theory.records.compare import read_run
+    from icl_theory.records.files import prepare_directory
+
+    require_known(command.claims or all_labels())  # before anything heavy is loaded
+    checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
+    earlier = None if command.compare is None else read_run(command.compare)
+    out = None if command.out is None else prepare_directory(command.out, command.overwrite)
+    from icl_theory.report.terminal import console, verify
+
+    console.start()
+    from icl_theory.runs.verify import run, write
+
+    claims = command.claims or None
+    with console.LiveProgress() as progress:
+        report = run(claims, command.profile, command.seed, sweep=out is not None, progress=progress, earlier=earlier)
+    # Shown before the files are written: a disk that is full must not cost the result of minutes.
+    verify.show(report.records, report.changes, as_json=command.json)
+    if out is not None:
+        write(report, out)
+    verify.remarks(report.records, command.out)
+    return 0 if report.sound else 1
+
+
+def _train(command: Train) -> int:
+    from icl_theory.records.documents import to_json
+    from icl_theory.report.terminal import console, training_table
+    from icl_theory.runs import directory, train
+
+    train.validate(command)
+    settings = train.own_fields(command)
+    out = directory.prepare(settings, command.out, overwrite=command.overwrite, resume=command.resume)
+    console.start()
+    with console.LiveProgress() as progress, console.warnings_as_remarks():
+        document = train.run(command, out, resume=command.resume, progress=progress)
+    if out is not None:
+        console.remark(f"configuration, metrics, checkpoints, loss curve and weights are in {command.out}")
+    if command.json:
+        sys.stdout.write(to_json(document))
+    else:
+        console.show(training_table.table(document))
+    if document["diverged"]:
+        console.remark(f"not sound: training diverged for seeds {document['diverged']}")
+    return 1 if document["diverged"] else 0
+
+
+def _bounds(command: Bounds) -> int:
+    from icl_theory.core import checks
+    from icl_theory.records.documents import number, to_json
+    from icl_theory.report.terminal import console, plain_text, tables
+    from icl_theory.runs import bounds, bounds_config
+
+    bounds_config.validate(command)
+    if command.resume and command.out is None:
+        raise checks.refuse("resume", "no directory", "the directory of a sweep", "name it with --out")
+    out = None
+    if command.out is not None:
+        out = bounds.prepare(command, command.out, overwrite=command.overwrite, resume=command.resume)
+    console.start()
+    with console.LiveProgress() as progress:
+        document = bounds.run(command, progress, out=out, resume=command.resume)
+    if out is not None:
+        bounds.write_results(document, out)
+        console.remark(f"records and figures are in {command.out}")
+    if command.json:
+        sys.stdout.write(to_json(document))
+    else:
+        records = document if console.shows_greek() else plain_text.ascii_records(document)
+        console.show(tables.sweep_table(records["sweep"]), "", *tables.remarks_on_rungs(records["sweep"]))
+    if document["diverged"]:
+        console.remark(f"not sound: training diverged for seeds {document['diverged']}, which are left out")
+    risks = [number(record[name]["value"]) for record in document["sweep"] for name in ("gap", "population_risk")]
+    finite = all(map(math.isfinite, risks))
+    if not finite:
+        console.remark("not sound: a gap or a risk is not finite")
+    return 0 if finite and not document["diverged"] else 1
+
+
+def _explain(command: Explain) -> int:
+    from icl_theory.claims.registry import all_labels, load, package_of, require_known
+    from icl_theory.records.documents import to_json
+    from icl_theory.report.terminal.explain import explain_record, explain_text
+
+    if command.claim is None:
+        origin = {label: package_of(label) for label in all_labels()}
+        lines = [f"  {label}" if package is None else f"  {label}  ({package})" for label, package in origin.items()]
+        listing = "\n".join(("Claims (`icl-theory explain LABEL` says more):", *lines))
+        sys.stdout.write(to_json({"claims": list(origin)}) if command.json else listing + "\n")
+        return 0
+    require_known([command.claim])
+    claim = load(command.claim)
+    text = to_json(explain_record(claim)) if command.json else explain_text(claim) + "\n"
+    sys.stdout.write(text)
+    return 0
+
+
+def _recheck(command: Recheck) -> int:
+    from icl_theory.records.documents import plain, to_json
+    from icl_theory.records.files import read_json
+
+    document = read_json(command.file)
+    from icl_theory.claims.recheck import recheck
+
+    found = recheck(document)
+    sys.stdout.write(to_json(plain(found)) if command.json else f"{found}\n")
+    return 0 if found.confirmed else 1

@@ -1,0 +1,73 @@
+"""A number that knows how it was obtained."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from icl_theory.core import checks
+
+Direction = Literal["exact", "unbiased", "lower", "upper", "biased"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value, its standard error, and which side of the truth it stands on."""
+
+    value: float
+    """The number; +inf is a legitimate value of a bound."""
+    stderr: float = 0.0
+    """Standard error; 0 for an exact value."""
+    samples: int = 0
+    """Number of independent Monte Carlo samples; 0 for an exact value."""
+    direction: Direction = "exact"
+    """"exact", "unbiased", (in expectation) a "lower" or "upper" bound of the quantity named, or "biased": either side,
+    by an amount nobody knows, so never part of a bound."""
+    unit: str = "nats"
+    """Unit of the value: "nats", "loss", "squared error", ..."""
+    note: str = ""
+    """Why the value is what it is, for instance why a bound is infinite."""
+
+    def __str__(self) -> str:
+        sign = {"exact": "=", "unbiased": "≈", "lower": "≥", "upper": "≤", "biased": "≈ (biased)"}[self.direction]
+        error = f" ± {self.stderr:.2g}" if self.stderr > 0 else ""
+        return f"{sign} {self.value:.4g}{error} {self.unit}" + (f" ({self.note})" if self.note else "")
+
+    def interval(self, z: float = 1.96) -> tuple[float, float]:
+        """value ± z standard errors."""
+        return self.value - z * self.stderr, self.value + z * self.stderr
+
+
+def generalization_bound(information: Estimate, *, range_constant: float, demonstrations: int) -> Estimate:
+    """gap ≤ sqrt(2 R² I(W; H_s) / N) for an R-sub-Gaussian loss (Xu and Raginsky 2017; Y Lemma 2).
+
+    Args:
+        information: I in nats; a "lower" bound or a "biased" estimate is refused, as the result would not be a bound.
+        range_constant: R; a loss in [0, c] is R = c/2 sub-Gaussian (Hoeffding).
+        demonstrations: N.
+
+    Returns: an `Estimate` of direction "upper" in units of the loss (delta-method standard error).
+    Raises: ValueError for a lower bound, a biased estimate, a negative information, or constants out of range.
+    """
+    if information.direction in ("lower", "biased"):
+        got = "a lower bound" if information.direction == "lower" else "a biased estimate"
+        raise checks.refuse("information", got, "an exact value or an upper bound", "use the upper end of the sandwich")
+    if math.isnan(information.value):
+        raise checks.refuse("information", "NaN", "a number of nats", "look at how it was estimated")
+    range_constant = checks.number("range_constant", range_constant, low=0.0, cure="pass half the range of the loss")
+    demonstrations = checks.integer("demonstrations", demonstrations, 1, None, "pass N, at least 1")
+    scale = 2 * range_constant**2 / demonstrations
+    note = information.note
+    if information.value < 0:
+        # The estimate of a tiny information can come out below zero; more than its error allows is a mistake.
+        if information.value < -6 * information.stderr - 1e-12:
+            raise checks.refuse("information", f"{information.value:.3g}", "at least 0", "check the estimator")
+        note = "the information is zero within its error"
+    value = math.sqrt(scale * max(information.value, 0))  # sqrt of the negative part is no bound: see the note
+    # Near zero the square root has no slope; one standard error of information is then the honest error bar.
+    if not math.isfinite(value) or information.stderr == 0:
+        stderr = 0.0
+    elif information.value > information.stderr:
+        stderr = scale * information.stderr / (2 * value)
+    else:
+        stderr = math.sqrt(scale * information.stderr)
+    return Estimate(value, stderr, information.samples, "upper", "loss", note)

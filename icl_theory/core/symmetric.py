@@ -1,0 +1,24 @@
+"""Orthonormal coordinates of symmetric matrices (svec)."""
+
+import numpy as np
+
+
+def symmetric_pairs(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Index pairs i ≤ j and the weights (1 on the diagonal, √2 off it) of orthonormal symmetric coordinates."""
+    rows, columns = np.triu_indices(size)
+    return rows, columns, np.where(rows == columns, 1.0, np.sqrt(2.0))
+
+
+def symmetric_coordinates(matrix: np.ndarray) -> np.ndarray:
+    """svec: (..., q, q) symmetric → (..., q(q+1)/2) with the Frobenius norm kept."""
+    rows, columns, weight = symmetric_pairs(matrix.shape[-1])
+    return matrix[..., rows, columns] * weight
+
+
+def outer_coordinates(vectors: np.ndarray) -> np.ndarray:
+    """svec(v vᵀ): (..., q) → (..., q(q+1)/2), without v vᵀ itself."""
+    rows, columns, weight = symmetric_pairs(vectors.shape[-1])
+    result = vectors[..., rows]
+    result *= vectors[..., columns]  # in place: for the demonstrations of many runs the copies are what costs time
+    result *= weight
+    return result

@@ -1,0 +1,218 @@
+"""Does a trained linear-attention model do gradient descent? Its implied weights beside explicit steps."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from scipy.optimize import brentq, least_squares, minimize_scalar
+
+from icl_theory.core import checks
+from icl_theory.core.estimate import Estimate
+from icl_theory.core.numerics import float64, generator
+from icl_theory.descent.gradient_descent import gradient_steps, plus_plus_steps
+from icl_theory.descent.implied_weights import READOUTS, implied_from_moments, quadratic_loss
+from icl_theory.models.constructions import one_layer_optimum
+from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.tasks.linear_regression import LinearRegression
+
+SCHEMES = ("gd", "preconditioned", "gd++")
+GRID = 241
+"""Step sizes tried before the fit is refined; odd, so that 0 is among them."""
+WIDENINGS = 40
+"""Most doublings of the range of step sizes."""
+
+
+@dataclass(frozen=True)
+class LayerAgreement:
+    """How far the implied weight p of t layers is from the weight w_gd after t steps of gradient descent."""
+
+    prediction_difference: Estimate
+    """sqrt E (p - w_gd)ᵀ Λ (p - w_gd), the root mean square of ŷ - ŷ_gd over queries and prompts; label units."""
+    sensitivity_cosine: Estimate
+    """E p·w_gd / (|p| |w_gd|), the cosine of ∂ŷ/∂x_q with that of gradient descent; NaN where one of them is 0."""
+    sensitivity_norm_difference: Estimate
+    """E | |p| - |w_gd| |, in units of w."""
+    implied_weight_distance: Estimate
+    """E |p - w_gd|, in units of w."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of a model, or of an ensemble, with gradient descent."""
+
+    layers: tuple[LayerAgreement, ...]
+    """Entry t - 1 compares t layers with t steps; the last entry is the whole model."""
+    step_size: np.ndarray
+    """η fitted to the whole model, one per member, shape (seeds,); (1,) for a single model."""
+    input_step: np.ndarray
+    """γ of GD++ fitted together with η, one per member; zeros for the other schemes."""
+
+    @property
+    def final(self) -> LayerAgreement:
+        """The whole model against L steps."""
+        return self.layers[-1]
+
+
+def gradient_descent_agreement(
+    weights: AttentionWeights,
+    task: LinearRegression,
+    *,
+    shots: int,
+    prompts: int = 256,
+    key: Any = 0,
+    scheme: str = "gd",
+    readout: str = "minus",
+) -> Agreement:
+    """Compare p (ŷ = p · x_q) with w ← w - η P (S_xx w - S_xy) from w = 0, or with GD++, as many steps as layers.
+
+    One step size η (and for GD++ one γ) serves all steps; it minimises E (p - w_gd)ᵀ Λ (p - w_gd) after L steps on a
+    first set of prompts, and everything reported is measured on a second, independent set. The query is integrated
+    out.
+
+    Args:
+        weights: a single model (L, D, D) or an ensemble (seeds, L, D, D); mean normalisation.
+        task: Gaussian inputs. shots: N, at least 1.
+        prompts: prompts to fit on, and as many again to score on; at least 2.
+        key: a jax.random.key or a whole number; all members see the same prompts.
+        scheme: "gd" (P = I), "preconditioned" (P the best one-layer preconditioner Ω Λ M^{-1}, see
+            `one_layer_optimum`) or "gd++", which moves the inputs too, x ← (I - γ S_xx) x (see `plus_plus_steps`).
+        readout: "minus" or "plus", that of the model.
+
+    Returns: `Agreement`. An ensemble: mean over members, standard error over members (the prompts are shared, so
+        it does not contain their noise). A single model: mean and standard error over prompts.
+    Raises: ValueError for uniform inputs, labels that are always zero, NaN weights (drop members that diverged), or
+        a count or option out of range.
+    Source: von Oswald et al. 2023, Section 3 (arXiv:2212.07677v2); two separate sets of prompts: our choice.
+    """
+    members = _members(weights, task)
+    task.require_gaussian_inputs("the agreement with gradient descent")
+    shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
+    prompts = checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
+    checks.choice("readout", readout, READOUTS)
+    checks.choice("scheme", scheme, SCHEMES)
+    matrix = _preconditioner(task, shots) if scheme == "preconditioned" else np.eye(task.dim)
+    rng = generator(key)
+    fit, score = (task.sample_moments(rng, prompts, shots)[0] for _ in range(2))
+    if not np.abs(fit[:, :-1, -1]).max() > 0:
+        raise checks.refuse("task", "labels that are always zero", "some signal", "use a non-zero task covariance")
+    fitted, scored = (_implied(members, s, readout) for s in (fit, score))
+    steps = members.layers
+    step_size = np.array([_fit_step_size(p[:, -1], fit, matrix, task.covariance, steps) for p in fitted])
+    input_step = np.zeros(len(step_size))
+    if scheme == "gd++":
+        both = [_fit_plus_plus(p[:, -1], fit, e, task, steps) for p, e in zip(fitted, step_size, strict=True)]
+        step_size, input_step = np.array(both).T
+    paths = [
+        plus_plus_steps(score, eta, gamma, steps) if gamma else gradient_steps(score, matrix, eta, steps)[0]
+        for eta, gamma in zip(step_size, input_step, strict=True)
+    ]
+    values = np.stack([_metrics(p, path, task.covariance) for p, path in zip(scored, paths, strict=True)])
+    return Agreement(tuple(_summarise(values[..., t]) for t in range(steps)), step_size, input_step)
+
+
+def _members(weights: AttentionWeights, task: LinearRegression) -> AttentionWeights:
+    """Checked weights with a leading seeds axis, float64."""
+    single = not isinstance(weights, AttentionWeights) or weights.seeds is None
+    models = [weights] if single else [weights.member(s) for s in range(weights.seeds or 0)]
+    return jax.tree.map(lambda *a: np.stack(a), *(checked(m, task.token_dimension) for m in models))
+
+
+def _preconditioner(task: LinearRegression, shots: int) -> np.ndarray:
+    """P of the one-layer optimum; its W_Q holds Pᵀ, see `gradient_descent_weights`."""
+    return one_layer_optimum(task, shots=shots)[0].query[0, :-1, :-1].T
+
+
+@jax.jit(static_argnames="readout")
+def _implied_members(members: AttentionWeights, moments: Any, readout: str) -> Any:
+    return jax.vmap(lambda w: implied_from_moments(w, moments, readout))(members)
+
+
+@float64
+def _implied(members: AttentionWeights, moments: np.ndarray, readout: str) -> Any:
+    """p of every member, prompt and layer, shape (seeds, prompts, L, d_x)."""
+    return _implied_members(members, moments, readout)
+
+
+def _fit_step_size(p: np.ndarray, moments: np.ndarray, matrix: np.ndarray, covariance: np.ndarray, steps: int) -> float:
+    """argmin over η of the mean of (p - w_gd)ᵀ Λ (p - w_gd), a polynomial of degree 2 `steps` in η.
+
+    A grid of both signs finds the valley (there can be several), and is widened while its best point is an end
+    point; the root of the derivative then gives η to rounding, where a search by value stops at its square root.
+    Many steps with η far in the unstable range (above 4 / λ_max) lie outside the grid and can be missed.
+    """
+
+    def objective(eta: Any) -> Any:
+        return quadratic_loss(p, gradient_steps(moments, matrix, eta, steps)[0][..., -1, :], covariance).mean(-1)
+
+    def derivative(eta: float) -> float:
+        w, slope = (a[:, -1] for a in gradient_steps(moments, matrix, eta, steps))
+        return float(((w - p) @ covariance * slope).sum(-1).mean())
+
+    # GD is stable up to 2 / λ_max; twice that leaves room for prompts whose S is smaller than average.
+    width = 4 / np.linalg.norm(matrix @ moments[:, :-1, :-1], 2, axis=(1, 2)).mean()
+    for _ in range(WIDENINGS):
+        grid = np.linspace(-width, width, GRID)
+        best = int(np.argmin(objective(grid)))
+        if 0 < best < GRID - 1:
+            break
+        width *= 2
+    else:
+        raise checks.refuse("weights", "predictions too large to fit", "finite ones", "drop members that diverged")
+    low, high = grid[best - 1], grid[best + 1]
+    if derivative(low) < 0 < derivative(high):
+        root: Any = brentq(derivative, low, high, xtol=1e-15 * width)
+        return float(root)
+    # A valley narrower than a grid cell: no sign change between its neighbours.
+    best: Any = minimize_scalar(objective, bounds=(low, high), method="bounded", options={"xatol": 1e-12})
+    return float(best.x)
+
+
+def _fit_plus_plus(
+    p: np.ndarray, moments: np.ndarray, eta: float, task: LinearRegression, steps: int
+) -> tuple[float, float]:
+    """argmin over (η, γ) of the mean of (p - w)ᵀ Λ (p - w) for GD++, from several γ beside the plain fit of η."""
+
+    def residuals(parameters: np.ndarray) -> np.ndarray:
+        eta, gamma = parameters
+        return ((plus_plus_steps(moments, eta, gamma, steps)[:, -1] - p) @ task.input_root).ravel()
+
+    size = float(np.linalg.norm(moments[:, :-1, :-1], 2, axis=(1, 2)).mean())
+    starts = [(eta, gamma / size) for gamma in (-0.3, 0.0, 0.3, 0.6)]
+    options: dict[str, Any] = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "x_scale": (1 / size, 1 / size)}
+    best = min((least_squares(residuals, start, jac="3-point", **options) for start in starts), key=lambda r: r.cost)
+    return float(best.x[0]), float(best.x[1])
+
+
+def _metrics(p: np.ndarray, w: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Squared prediction difference, cosine, norm difference, distance; p, w (prompts, L, d_x) → (4, prompts, L)."""
+    length_p, length_w = np.linalg.norm(p, axis=-1), np.linalg.norm(w, axis=-1)
+    product = length_p * length_w
+    cosine = np.divide((p * w).sum(-1), product, out=np.full(product.shape, np.nan), where=product > 0)
+    distance = np.linalg.norm(p - w, axis=-1)
+    return np.stack([quadratic_loss(p, w, covariance), cosine, np.abs(length_p - length_w), distance])
+
+
+def _summarise(values: np.ndarray) -> LayerAgreement:
+    """Estimates from values (seeds, 4, prompts): over members if there are several, else over prompts."""
+    if len(values) > 1:
+        means = values.mean(-1)
+        square, cosine, norm, distance = np.column_stack([np.sqrt(means[:, 0]), means[:, 1:]]).T
+        difference = _estimate(square, "label")
+    else:
+        square, cosine, norm, distance = values[0]
+        mean = _estimate(square, "label")
+        root = math.sqrt(mean.value)
+        # Delta method for the square root of a mean.
+        difference = Estimate(root, mean.stderr / (2 * root) if root > 0 else 0.0, mean.samples, "unbiased", "label")
+    return LayerAgreement(
+        difference, _estimate(cosine, "cosine"), _estimate(norm, "weight"), _estimate(distance, "weight")
+    )
+
+
+def _estimate(values: np.ndarray, unit: str) -> Estimate:
+    """Mean and standard error of independent values."""
+    note = "a weight of length zero has no direction" if np.isnan(values).any() else ""
+    stderr = values.std(ddof=1) / math.sqrt(len(values))
+    return Estimate(float(values.mean()), float(stderr), len(values), "unbiased", unit, note)

@@ -1,0 +1,75 @@
+"""Explicit gradient descent and GD++ on the second moment of the demonstrations, many prompts at once."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from icl_theory.core import checks
+from icl_theory.core.numerics import float64, transpose
+
+
+def gradient_steps(moments: np.ndarray, matrix: np.ndarray, eta: Any, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """w_1, ..., w_steps and their derivatives in η, both (..., prompts, steps, d_x); η is a number or a grid (...)."""
+    eta = np.asarray(eta)[..., None, None]
+    hessian, target = matrix @ moments[:, :-1, :-1], (matrix @ moments[:, :-1, -1:])[..., 0]
+    w = slope = np.zeros((*eta.shape[:-2], *target.shape))
+    path, slopes = [], []
+    for _ in range(steps):
+        gradient = np.einsum("nij,...nj->...ni", hessian, w) - target
+        slope = slope - gradient - eta * np.einsum("nij,...nj->...ni", hessian, slope)
+        w = w - eta * gradient
+        path.append(w)
+        slopes.append(slope)
+    return np.stack(path, axis=-2), np.stack(slopes, axis=-2)
+
+
+def plus_plus_steps(moments: np.ndarray, eta: float, gamma: float, steps: int) -> np.ndarray:
+    """Implied weights p_1, ..., p_steps of GD++ (ŷ = p · x_q with the query moved as well), (prompts, steps, d_x).
+
+    Every step lowers the residuals, r_i ← r_i - η c·x_i with c = (1/N) Σ r_i x_i, and moves all inputs, the query's
+    too, x ← (I - γ S_xx) x. With γ = 0 it is gradient descent. In moments: c ← A (c - η S c), S ← A S A,
+    p ← p + η Tᵀ c, T ← A T, A = I - γ S. Source: von Oswald et al. 2023, Section 3 and App. A.10 (arXiv:2212.07677v2).
+    """
+    second, cross = moments[:, :-1, :-1], moments[:, :-1, -1:]
+    identity = np.eye(second.shape[-1])
+    moved, p, path = np.broadcast_to(identity, second.shape), np.zeros_like(cross), []
+    for _ in range(steps):
+        p = p + eta * transpose(moved) @ cross
+        step = identity - gamma * second
+        cross = step @ (cross - eta * second @ cross)
+        second, moved = step @ second @ step, step @ moved
+        path.append(p[..., 0])
+    return np.stack(path, axis=-2)
+
+
+@jax.jit
+def _descend(x: Any, y: Any, steps: Any, matrix: Any) -> Any:
+    def step(w: Any, _: Any) -> tuple:
+        after = w - matrix @ (x.T @ (x @ w - y)) / x.shape[0]
+        return after, after
+
+    start = jnp.zeros(x.shape[1], dtype=x.dtype)
+    return jnp.concatenate([start[None], jax.lax.scan(step, start, steps)[1]])
+
+
+@float64
+def gradient_descent(x: Any, y: Any, *, steps: int, step_size: float, preconditioner: Any = None) -> Any:
+    """w_{k+1} = w_k - η P (1/N) Σ (w_k·x_i - y_i) x_i from w_0 = 0, on the loss (1/2N) Σ (w·x_i - y_i)².
+
+    Args:
+        x: inputs, shape (N, d_x). y: labels, shape (N,).
+        steps: number of steps, at least 0. step_size: η.
+        preconditioner: P, shape (d_x, d_x); the identity if None.
+
+    Returns: w_0, ..., w_steps, shape (steps + 1, d_x), float64.
+    Raises: ValueError for wrong shapes, NaN or a negative number of steps.
+    """
+    x = checks.array("x", x, (None, None), "pass one input per row")
+    y = checks.array("y", y, (x.shape[0],), "pass one label per input")
+    steps = checks.integer("steps", steps, 0, None, "take no step or more")
+    step_size = checks.number("step_size", step_size, low=-np.inf, cure="pass a finite step size")
+    matrix = np.eye(x.shape[1]) if preconditioner is None else preconditioner
+    matrix = checks.array("preconditioner", matrix, (x.shape[1], x.shape[1]))
+    return _descend(x, y, jnp.arange(steps), step_size * matrix)

@@ -1,0 +1,205 @@
+"""The ladder of information bounds on the generalization gap, and the measured gap beside it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from icl_theory.core import checks
+from icl_theory.core.estimate import Estimate, generalization_bound
+from icl_theory.core.numerics import generator
+from icl_theory.descent.implied_weights import READOUTS, implied_weights
+from icl_theory.information.estimators.sandwich import Sandwich
+from icl_theory.information.ladder.chain_prior import chain_divergence
+from icl_theory.information.ladder.losses import empirical_loss, loss_range, population_loss
+from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, Setting, simulate
+from icl_theory.information.ladder.path_prior import path_divergences
+from icl_theory.information.ladder.path_sandwich import ends
+from icl_theory.information.ladder.rungs import (
+    RUNGS,
+    Collected,
+    layer_terms,
+    mean_estimate,
+    reference_of,
+    rung_information,
+    singular,
+)
+from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.tasks.linear_regression import LinearRegression
+
+FEWEST_RUNS = 16
+
+
+@dataclass(frozen=True)
+class BoundLadder:
+    """Bounds on the gap E[L_μ(W) - L_{H_s}(W)], the information behind them, and the gap itself."""
+
+    rungs: dict[str, Estimate]
+    """Bound on the gap by rung name, tightest first, in units of the loss; +inf with the reason as note."""
+    information: dict[str, Estimate]
+    """Nats: the first rung of Σ_i I(W; h_i), the second of I(W_L; H_s), the others of I(W_{1:L}; H_s)."""
+    gap: Estimate
+    """Measured gap of the loss."""
+    population: Estimate
+    """E L_μ(W), in units of the loss."""
+    sandwich: Sandwich
+    """Both ends of I(W; H_s) at L = 1, of the path information I(W_{1:L}; H_s) at L > 1.
+
+    Half of the upper end's mixture is the Gaussian prior on the path, see `sandwich`.
+    """
+    support: tuple[int, ...]
+    """d_S of every layer."""
+    trivial: float
+    """c, the range of the loss: a bound above it says nothing."""
+    terms: dict[str, np.ndarray] = field(repr=False)
+    """Per-sample terms, shape (samples,), for the sandwich's rungs and its lower end influences, shape (pairs,).
+
+    Equal keys give common random numbers, so paired differences are sharp.
+    """
+
+
+def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> Collected:
+    """Run all batches: terms per layer, losses, the sandwich (from the first batch), dimensions, reason."""
+    reference, result = reference_of(setting), Collected()
+    for draws in batches:
+        runs = simulate(setting, draws)
+        if not result.dimensions:
+            result.dimensions = [layer.dimension for layer in runs.layers]
+            result.reason = singular(runs, setting)
+            result.ends = ends(runs, setting, reference, pairs, result.reason)
+        if not result.reason:
+            terms = [layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)]
+            result.add(terms)
+            # One layer is the whole path: the filter has nothing to learn from, and would find the same once more.
+            one = len(terms) == 1
+            by_layer = [terms[0]["gaussian"]] if one else path_divergences(runs, setting, reference)
+            result.path.append(np.sum(by_layer, axis=0))
+            result.chain.append(chain_divergence(runs, setting, reference, by_layer))
+        result.outputs.append((runs.accumulated, draws.tokens))
+    return result
+
+
+def bound_ladder(
+    weights: AttentionWeights,
+    task: LinearRegression,
+    *,
+    demonstrations: int,
+    shots: int,
+    clip: float,
+    samples: int,
+    key: Any,
+    task_vector: Any = None,
+    floor: float = 0.0,
+    pairs: int | None = None,
+    readout: str = "minus",
+    loss: str = "squared",
+) -> BoundLadder:
+    """Upper bounds sqrt(2 R² I / N) on the gap E[L_μ(W) - L_{H_s}(W)], R = c/2, and the gap, for one fixed task.
+
+    H_s are N tokens of the task w; W = W_L of the trajectory W_t = W_{t-1} + G_t + (C_t + ε² Π_t)^{1/2} n_t with fresh
+    noise in every layer, Π_t the projection on the support V_t. The loss is min((ŷ - y)², c) of the query readout, or
+    with loss="sign" the 0-1 loss of its sign, for which R = 1/2.
+    The rungs with d_t = dim V_t, the first an upper bound on Σ_i I(W; h_i), the others on I(W_{1:L}; H_s):
+
+    * `individual_sample`: (1/N) Σ_i sqrt(2 R² I(W; h_i)), by nested Monte Carlo where the pairs resolve it, otherwise
+      from Σ_i I(W; h_i) ≤ I(W; H_s) (see `individual_information`);
+    * `mutual_information`: of W_L alone; at L > 1 the value of `path_information`, by data processing;
+    * `path_information`: upper end of the sandwich, of W_{1:L}, its mixture half the prior of the next rung;
+    * `path_gaussian`: a Gaussian prior on the path, which learns S from the layers before (see `path_divergences`);
+    * `chain`: Σ_t I(W_t; H_s | W_{t-1}) of Lemma 3, a Gaussian prior learning S from W_{t-1} only (`chain_divergence`);
+    * `gaussian`: E KL(N(G_t, C_t) || N(m_t, K_t)), the prior being the push-forward of N(Σ_w, Cov(h hᵀ)/b);
+    * `isotropic`: ½ Σ {d_t log(E[||G_t - g̃_t||² + tr C_t]/d_t) - E log det_V C_t} with g̃_t = A_t Σ_w B_t;
+    * `isotropic_zero`: the same with g̃_t = 0;
+    * `theorem_2_repaired`: the same with ||G_t||_F replaced by ||ΔW_t||_F ||I + W_{t-1}||_F;
+    * `theorem_2_printed`: +inf, since its hypothesis C_t ≻ 0 cannot hold for D ≥ 2.
+
+    Args:
+        weights: a single linear-attention model, each matrix (L, D, D).
+        task: Gaussian inputs. task_vector: w, shape (d_x,); drawn from `key` if None.
+        demonstrations: N. shots: b with 1 ≤ b < N. clip: c > 0, in units of the squared label.
+        samples: Monte Carlo runs, at least 16. key: a jax.random.key or a whole number; the same key gives common
+            random numbers.
+        floor: ε² ≥ 0. pairs: runs used in the sandwich (all up to 4096; 256 where maps depend on the path).
+        readout: "minus" or "plus". loss: "squared" (clipped at `clip`) or "sign" (`clip` is then without effect).
+
+    Returns: `BoundLadder`; information in nats, bounds and gap in units of the loss.
+    Raises: ValueError for anything out of range or inputs that are not Gaussian.
+    Proved: individual_sample ≤ mutual_information ≤ path_information ≤ Σ_t I(W_t; H_s | W_{t-1}) as quantities (the
+    estimates within their errors); path_gaussian = chain up to L = 2, path_gaussian ≤ gaussian for invertible weights,
+    all three equal at L = 1; there gaussian ≤ isotropic ≤ isotropic_zero ≤ theorem_2_repaired too. The sandwich's upper
+    end is at most log 2 nats above `path_gaussian`.
+    Source: Y Theorem 2, Lemmas 2, 3 and 6 (arXiv:2406.03768v2) as repaired; Bu, Zou and Veeravalli 2020; Gaussian
+    rungs and support: new.
+    """
+    task.require_gaussian_inputs("the bound ladder")
+    setting, seed = fixed_task(
+        weights,
+        task,
+        demonstrations=demonstrations,
+        shots=shots,
+        samples=samples,
+        key=key,
+        task_vector=task_vector,
+        floor=floor,
+    )
+    if pairs is not None:
+        pairs = checks.integer("pairs", pairs, FEWEST_RUNS, samples, "use at most all runs")
+    checks.choice("readout", readout, READOUTS)
+    clip = checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
+    loss_range(loss, clip)  # refuses an unknown loss
+    return ladder_of(setting, Batches(setting, seed, samples), clip, pairs, readout, loss)
+
+
+def fixed_task(
+    weights: AttentionWeights,
+    task: LinearRegression,
+    *,
+    demonstrations: int,
+    shots: int,
+    samples: int,
+    key: Any,
+    task_vector: Any,
+    floor: float = 0.0,
+) -> tuple[Setting, int]:
+    """The checked setting of one fixed task, drawn from `key` if it is not given, and the seed of its runs.
+
+    Raises: ValueError for anything out of range, as `bound_ladder` says.
+    """
+    weights = checked(weights, task.token_dimension)
+    demonstrations = checks.integer("demonstrations", demonstrations, 2, None, "noise needs two demonstrations")
+    shots = checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
+    checks.integer("samples", samples, FEWEST_RUNS, None, "fewer give no honest error bar")
+    floor = checks.number("floor", floor, low=0.0, cure="pass a noise variance of 0 or more")
+    rng = generator(key)
+    drawn = task.sample_tasks(rng, 1)[0]
+    vector = drawn if task_vector is None else checks.array("task_vector", task_vector, (task.dim,))
+    return Setting(weights, task, vector, demonstrations, shots, floor), int(rng.integers(2**62))
+
+
+def ladder_of(
+    setting: Setting, batches: Iterable[Draws], clip: float, pairs: int | None, readout: str, loss: str = "squared"
+) -> BoundLadder:
+    """`bound_ladder` on draws that may be shared between weights."""
+    try:
+        collected = _collect(setting, batches, pairs)
+    except np.linalg.LinAlgError:
+        got = "weights whose noise covariance is singular to rounding on its support"
+        cure = "truncate them to a definite rank or pass a noise floor"
+        raise checks.refuse("weights", got, "conditioning that float64 can carry", cure) from None
+    information, terms = rung_information(collected)
+    losses = []
+    for accumulated, tokens in collected.outputs:
+        p = implied_weights(accumulated, readout)
+        population = population_loss(p, setting.task, setting.task_vector, clip, loss)
+        losses.append((population, population - empirical_loss(p, tokens, clip, loss)))
+    terms["population"], terms["gap"] = (np.concatenate(parts) for parts in zip(*losses, strict=True))
+    largest = loss_range(loss, clip)
+    rungs = {
+        name: generalization_bound(information[name], range_constant=largest / 2, demonstrations=setting.demonstrations)
+        for name in RUNGS
+    }
+    gap, population = (mean_estimate(terms[name], "unbiased", "loss") for name in ("gap", "population"))
+    return BoundLadder(
+        rungs, information, gap, population, collected.ends.sandwich, tuple(collected.dimensions), largest, terms
+    )

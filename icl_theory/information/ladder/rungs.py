@@ -1,0 +1,198 @@
+"""Every rung of the ladder as information in nats, from the per-sample terms of simulated runs."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from icl_theory.core.estimate import Estimate
+from icl_theory.core.symmetric import symmetric_coordinates
+from icl_theory.information.covariance_roots import covariance_root, log_determinant, whitening, with_floor
+from icl_theory.information.estimators.sandwich import Sandwich
+from icl_theory.information.ladder.noisy_trajectory import Layer, Runs, Setting, gaussian_moment_covariance
+from icl_theory.information.ladder.path_sandwich import Ends
+
+RUNGS = (
+    "individual_sample",
+    "mutual_information",
+    "path_information",
+    "path_gaussian",
+    "chain",
+    "gaussian",
+    "isotropic",
+    "isotropic_zero",
+    "theorem_2_repaired",
+    "theorem_2_printed",
+)
+"""Tightest first; `bound_ladder` says which comparisons are exact."""
+_GAUSSIAN = ("path_gaussian", "chain", "gaussian")
+_ISOTROPIC = ("isotropic", "isotropic_zero", "theorem_2_repaired")
+
+
+Reference = tuple[np.ndarray, np.ndarray]  # mean and covariance root of the prior, in symmetric coordinates
+
+
+def reference_of(setting: Setting) -> Reference:
+    """Mean and covariance root of the prior: svec Σ_w and Cov svec(h hᵀ) / b."""
+    basis = setting.basis
+    inner = basis.T @ setting.covariance @ basis
+    return symmetric_coordinates(inner), covariance_root(gaussian_moment_covariance(inner) / setting.shots)
+
+
+def singular(runs: Runs, setting: Setting) -> str:
+    """Why every bound with a density on the support is infinite, or an empty string."""
+    if setting.floor > 0:
+        return ""
+    for index, layer in enumerate(runs.layers):
+        if setting.demonstrations - 1 < layer.dimension:
+            return (
+                f"N - 1 = {setting.demonstrations - 1} is below d_S = {layer.dimension} in layer {index}: "
+                "C_t is singular on its support and its null space depends on the sample; a noise floor cures it"
+            )
+    return ""
+
+
+def _apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Matrices (K or 1, d, m) times vectors (K, m)."""
+    return np.einsum("kdm,km->kd", np.broadcast_to(matrices, (len(vectors), *matrices.shape[1:])), vectors)
+
+
+def _divergence(
+    layer: Layer, runs: Runs, setting: Setting, reference: tuple
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """log det C_t, ½ log(det prior / det C_t) and ½ (tr prior⁻¹ (C_t + offset offsetᵀ) - d_t), each of shape (K,).
+
+    An invertible map without a floor cancels from the last two and adds 2 log |det P_t| to the first, so there the
+    comparison is made in symmetric coordinates, where ill-conditioned weights cost no digits.
+    """
+    (mean, prior_root), draws = reference, runs.draws
+    map_volume = layer.support.log_volume if layer.cancels else None
+    if map_volume is not None:
+        root, volume = draws.noise_root, draws.log_volume
+        prior, offset = prior_root[None], draws.moments - mean
+    else:
+        root = with_floor(layer.maps @ draws.noise_root, setting.floor)
+        volume = log_determinant(root)
+        prior = with_floor(layer.maps @ prior_root, setting.floor)
+        offset = _apply(layer.maps, draws.moments - mean)
+    inverse, prior_volume = whitening(prior)
+    white = ((inverse @ root) ** 2).sum((-2, -1)) + (_apply(inverse, offset) ** 2).sum(-1)
+    shift = 0.0 if map_volume is None else 2 * map_volume
+    return volume + shift, 0.5 * (prior_volume - volume), 0.5 * (white - layer.dimension)
+
+
+def layer_terms(layer: Layer, runs: Runs, setting: Setting, reference: Reference, index: int) -> dict[str, np.ndarray]:
+    """Per-sample ingredients of every rung for one layer, each of shape (K,)."""
+    volume, half_log_ratio, excess = _divergence(layer, runs, setting, reference)
+    if index == 0:
+        sizes = _exact_sizes(layer.maps[0], *reference, setting, layer.dimension)
+        sizes = {name: np.full(len(volume), size) for name, size in sizes.items()}
+    else:
+        draws = runs.draws
+        trace = ((layer.maps @ draws.noise_root) ** 2).sum((-2, -1)) + layer.dimension * setting.floor
+        sizes = {
+            "isotropic": (_apply(layer.maps, draws.moments - reference[0]) ** 2).sum(-1) + trace,
+            "isotropic_zero": (_apply(layer.maps, draws.moments) ** 2).sum(-1) + trace,
+            "theorem_2_repaired": layer.crude + trace,
+        }
+    # E of the excess is exactly 0 where the map does not depend on the path, or where it cancels: leaving it out
+    # there removes noise and keeps the value.
+    exact = index == 0 or layer.cancels
+    return {
+        "divergence": half_log_ratio + excess,
+        "gaussian": half_log_ratio if exact else half_log_ratio + excess,
+        "log_volume": volume,
+        **sizes,
+    }
+
+
+def _exact_sizes(maps: np.ndarray, mean: np.ndarray, prior_root: np.ndarray, setting: Setting, width: int) -> dict:
+    """E[||G - g̃||² + tr C] in the first layer, where M = I: Gaussian moments, no sampling.
+
+    With K = P Cov(h hᵀ) Pᵀ: E||G - E G||² = tr K / N, E tr C = tr K (1/b - 1/N) + d ε², and ||I||_F² = D.
+    """
+    spread = float(((maps @ prior_root) ** 2).sum())  # tr K / b
+    seen = setting.shots / setting.demonstrations
+    centre = float(((maps @ mean) ** 2).sum())
+    noise = spread * (1 - seen) + width * setting.floor
+    return {
+        "isotropic": spread * seen + noise,
+        "isotropic_zero": centre + spread * seen + noise,
+        "theorem_2_repaired": setting.weights.dimension * (centre + spread * seen) + noise,
+    }
+
+
+def isotropic_information(terms: list[dict[str, np.ndarray]], dims: list[int], name: str) -> tuple[float, np.ndarray]:
+    """½ Σ_t [d_t log(E[||G_t - g̃_t||² + tr C_t] / d_t) - E log det C_t] and its per-sample linearisation."""
+    value, linear = 0.0, np.zeros(len(terms[0]["log_volume"]))
+    for layer, width in zip(terms, dims, strict=True):
+        if width == 0:
+            continue
+        size = layer[name].mean()
+        value += float(0.5 * (width * math.log(size / width) - layer["log_volume"].mean()))
+        linear += 0.5 * (width * (layer[name] / size - 1) - (layer["log_volume"] - layer["log_volume"].mean()))
+    return value, value + linear
+
+
+def mean_estimate(values: np.ndarray, direction: Any, unit: str, note: str = "") -> Estimate:
+    error = float(values.std(ddof=1) / np.sqrt(len(values)))
+    return Estimate(float(values.mean()), error, len(values), direction, unit, note)
+
+
+class Collected:
+    """What the batches have given so far."""
+
+    def __init__(self) -> None:
+        self.dimensions: list[int] = []
+        self.reason = ""
+        infinite = Sandwich.infinite("")
+        self.ends = Ends(infinite, infinite.upper, np.zeros(0))
+        self.path: list[np.ndarray] = []
+        self.chain: list[np.ndarray] = []
+        self.outputs: list[tuple[np.ndarray, np.ndarray]] = []
+        self._terms: list[list[dict[str, np.ndarray]]] = []
+
+    def add(self, terms: list[dict[str, np.ndarray]]) -> None:
+        self._terms.append(terms)
+
+    def merged(self) -> list[dict[str, np.ndarray]]:
+        """Per layer, the terms of all samples."""
+        layers = range(len(self._terms[0]))
+        names = self._terms[0][0]
+        return [{n: np.concatenate([batch[t][n] for batch in self._terms]) for n in names} for t in layers]
+
+
+def rung_information(collected: Collected) -> tuple[dict, dict]:
+    """Every rung as an `Estimate` in nats, and the per-sample terms for paired comparisons."""
+    printed = (
+        "its hypothesis C_t ≻ 0 on all D² coordinates never holds for D ≥ 2, since rank C_t ≤ min(N-1, D(D+1)/2) < D²"
+    )
+    found, several = collected.ends.sandwich, len(collected.dimensions) > 1
+    upper = found.upper
+    last = replace(upper, note="I(W_L; H_s) ≤ I(W_{1:L}; H_s)") if several and not collected.reason else upper
+    information = {
+        "individual_sample": collected.ends.individual,
+        "mutual_information": last,
+        "path_information": upper,
+    }
+    pairs = {"individual_sample": collected.ends.influence, "sandwich_lower": found.influence.get("lower", np.zeros(0))}
+    pairs |= dict.fromkeys(("mutual_information", "path_information"), found.influence.get("upper", np.zeros(0)))
+    terms = {name: values for name, values in pairs.items() if values.size}
+    if collected.reason:
+        infinite = Estimate(math.inf, direction="upper", note=collected.reason)
+        information |= dict.fromkeys((*_GAUSSIAN, *_ISOTROPIC), infinite)
+    else:
+        merged = collected.merged()
+        samples = len(merged[0]["gaussian"])
+        terms["path_gaussian"], terms["chain"] = np.concatenate(collected.path), np.concatenate(collected.chain)
+        for name in ("divergence", "gaussian"):
+            terms[name] = sum((layer[name] for layer in merged), np.zeros(samples))
+        for name in _GAUSSIAN:
+            information[name] = mean_estimate(terms[name], "upper", "nats")
+        for name in _ISOTROPIC:
+            value, terms[name] = isotropic_information(merged, collected.dimensions, name)
+            error = float(terms[name].std(ddof=1) / np.sqrt(samples))
+            information[name] = Estimate(value, error, samples, "upper")
+    information["theorem_2_printed"] = Estimate(math.inf, direction="upper", note=printed)
+    return information, terms

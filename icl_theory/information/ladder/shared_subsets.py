@@ -1,0 +1,183 @@
+"""The same b demonstrations in every layer, as a real forward pass shows them, beside noise that is fresh in each.
+
+Y's Assumption 1 (arXiv:2406.03768v2) draws new noise in every layer. In a forward pass every layer looks at S through
+the same subset: W_L is a function of S_b, so I(W_L; H_s) ≤ I(S_b; H_s), one layer's worth and no factor L. With S_b
+Gaussian given H_s that is one term of the ladder; for the subset itself it is +inf with continuous data, because S_b
+then takes finitely many values given H_s. The whole comparison is new, that is, not in Y.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from icl_theory.core import checks
+from icl_theory.core.estimate import Estimate, generalization_bound
+from icl_theory.core.symmetric import outer_coordinates
+from icl_theory.descent.implied_weights import READOUTS, implied_weights
+from icl_theory.information.ladder.bound_ladder import FEWEST_RUNS, fixed_task, ladder_of
+from icl_theory.information.ladder.losses import empirical_loss, population_loss
+from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, Setting, draw, simulate
+from icl_theory.information.ladder.rungs import mean_estimate
+from icl_theory.models.weights import AttentionWeights
+from icl_theory.tasks.linear_regression import LinearRegression
+
+
+@dataclass(frozen=True)
+class SharedSubsets:
+    """What changes when all layers see the same b demonstrations; e_t = W_t - W_{t-1} - G_t(W_{t-1}) is the noise."""
+
+    variance: list[Estimate]
+    """E||e_t||² with one subset over the same with fresh noise, by layer; 1 in the first, by Assumption 1's C_1."""
+    correlation: list[Estimate]
+    """E⟨e_1, e_t⟩ / (E||e_1||² E||e_t||²)^{1/2} with one subset, by layer; fresh noise has 0 from the second on."""
+    fresh_correlation: list[Estimate]
+    """The same with fresh noise."""
+    shift: Estimate
+    """||E W_L with one subset - E W_L fresh||_F² / E||W_L - E W_L||² fresh: the means differ as well."""
+    information: dict[str, Estimate]
+    """Nats: "mutual_information" and "gaussian" of one look for all layers, "fresh_path_gaussian" of a look in each."""
+    bounds: dict[str, Estimate]
+    """sqrt(2 R² I / N) of each, in units of the loss."""
+    gap: Estimate
+    """Measured gap with one Gaussian look for all layers."""
+    subset_gap: Estimate
+    """Measured gap with one subset for all layers: what a forward pass has. Not covered by a finite information."""
+    fresh_gap: Estimate
+    """Measured gap with fresh noise."""
+
+
+def with_subset(draws: Draws, setting: Setting) -> Draws:
+    """The draws with every look replaced by S_b of the first b demonstrations (tokens are exchangeable)."""
+    inner = draws.tokens[:, : setting.shots] @ setting.basis
+    look = outer_coordinates(inner).mean(axis=1)
+    return replace(draws, looks=np.repeat(look[:, None], draws.looks.shape[1], axis=1))
+
+
+def with_one_look(draws: Draws) -> Draws:
+    """The draws with the first layer's Gaussian look shown to every layer."""
+    return replace(draws, looks=np.repeat(draws.looks[:, :1], draws.looks.shape[1], axis=1))
+
+
+def layer_noise(setting: Setting, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """e_t as matrices, shape (L, K, D, D), and W_L, shape (K, D, D)."""
+    runs = simulate(setting, draws)
+    noise = []
+    for layer in runs.layers:
+        mean = (layer.maps @ draws.moments[..., None])[..., 0]
+        noise.append(layer.support.embed(layer.outputs - mean))
+    return np.stack(noise), runs.accumulated
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> Estimate:
+    """Mean of one sample over the mean of another taken on the same runs, with the delta method's error."""
+    value = float(above.mean() / below.mean())
+    error = (above - value * below).std(ddof=1) / (abs(below.mean()) * np.sqrt(len(above)))
+    return Estimate(value, float(error), len(above), "unbiased", "ratio")
+
+
+def correlation_with_first(noise: np.ndarray) -> list[Estimate]:
+    """E⟨e_1, e_t⟩ / (E||e_1||² E||e_t||²)^{1/2} for every layer t of noise (L, K, D, D)."""
+    first, result = noise[0], []
+    own = (first**2).sum((1, 2))
+    for other in noise:
+        cross, size = (first * other).sum((1, 2)), (other**2).sum((1, 2))
+        scale = np.sqrt(own.mean() * size.mean())
+        value = float(cross.mean() / scale)
+        influence = cross / scale - 0.5 * value * (own / own.mean() + size / size.mean())
+        error = float(influence.std(ddof=1) / np.sqrt(len(cross)))
+        result.append(Estimate(value, error, len(cross), "unbiased", "correlation"))
+    return result
+
+
+def _shift(shared: np.ndarray, fresh: np.ndarray) -> Estimate:
+    """Squared distance of the means over the fresh spread, without the bias of a squared norm of noise.
+
+    It can come out below zero where there is no shift; a square root of it would have to hide that. The error is the
+    delta method's, of distance and spread together; without a shift, where a square has no slope, it is too large.
+    """
+    count = len(shared)
+    difference = (shared - fresh).reshape(count, -1)
+    mean = difference.mean(axis=0)
+    sizes = ((fresh - fresh.mean(axis=0)) ** 2).reshape(count, -1).sum(axis=1) * count / (count - 1)
+    spread = float(sizes.mean())
+    # |mean|² exceeds the squared distance by tr Cov / K on average.
+    value = float(mean @ mean - difference.var(axis=0, ddof=1).sum() / count) / spread
+    influence = (2 * (difference @ mean) - value * sizes) / spread
+    return Estimate(value, float(influence.std(ddof=1) / np.sqrt(count)), count, "unbiased", "variances")
+
+
+def _gap(setting: Setting, accumulated: np.ndarray, tokens: np.ndarray, clip: float, readout: str) -> Estimate:
+    p = implied_weights(accumulated, readout)
+    losses = population_loss(p, setting.task, setting.task_vector, clip) - empirical_loss(p, tokens, clip)
+    return mean_estimate(losses, "unbiased", "loss")
+
+
+def shared_subsets(
+    weights: AttentionWeights,
+    task: LinearRegression,
+    *,
+    demonstrations: int,
+    shots: int,
+    clip: float,
+    samples: int,
+    key: Any,
+    task_vector: Any = None,
+    readout: str = "minus",
+) -> SharedSubsets:
+    """How far one subset of b demonstrations for all layers departs from fresh noise in each, and its bound.
+
+    Three versions of the trajectory on the same demonstrations: fresh Gaussian noise (Y Assumption 1), one Gaussian
+    look X ~ N(S, C_X) for all layers, and one subset for all layers. For the second W_L is a function of X:
+    gap ≤ sqrt(2 R² I(X; H_s) / N), whatever the number of layers.
+
+    Args: as in `bound_ladder`, without a floor.
+    Returns: `SharedSubsets`. Raises: ValueError as `bound_ladder`, and for N - 1 < d_S, where I(X; H_s) = +inf.
+    Source: new; Y Assumption 1 (arXiv:2406.03768v2) is what it measures.
+    """
+    task.require_gaussian_inputs("the comparison of subsets")
+    setting, seed = fixed_task(
+        weights, task, demonstrations=demonstrations, shots=shots, samples=samples, key=key, task_vector=task_vector
+    )
+    clip = checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
+    count = setting.demonstrations
+    checks.choice("readout", readout, READOUTS)
+    if count - 1 < setting.coordinates:
+        got = f"N - 1 = {count - 1} below d_S = {setting.coordinates}"
+        raise checks.refuse("demonstrations", got, "N - 1 ≥ d_S", "use more of them")
+    fresh = draw(setting, np.random.default_rng(seed), samples)
+    (noise, last), (subset_noise, subset_last) = (
+        layer_noise(setting, draws) for draws in (fresh, with_subset(fresh, setting))
+    )
+    look_last = simulate(setting, with_one_look(fresh)).accumulated
+    information = _information(setting, seed, samples, clip, readout)
+    return SharedSubsets(
+        [_ratio((s**2).sum((1, 2)), (f**2).sum((1, 2))) for s, f in zip(subset_noise, noise, strict=True)],
+        correlation_with_first(subset_noise),
+        correlation_with_first(noise),
+        _shift(subset_last, last),
+        information,
+        {
+            name: generalization_bound(i, range_constant=clip / 2, demonstrations=count)
+            for name, i in information.items()
+        },
+        _gap(setting, look_last, fresh.tokens, clip, readout),
+        _gap(setting, subset_last, fresh.tokens, clip, readout),
+        _gap(setting, last, fresh.tokens, clip, readout),
+    )
+
+
+def _information(setting: Setting, seed: int, samples: int, clip: float, readout: str) -> dict[str, Estimate]:
+    """I(X; H_s) of one look from above, by the sandwich and by the Gaussian prior, and the fresh path beside it.
+
+    Identity weights stand for the look itself: the map X → W is then X itself, which loses nothing.
+    """
+    eye = np.eye(setting.weights.dimension)[None]
+    one = replace(setting, weights=AttentionWeights(eye, eye, eye))
+    look = ladder_of(one, Batches(one, seed, samples), clip, None, readout).information
+    fresh = ladder_of(setting, Batches(setting, seed, samples), clip, FEWEST_RUNS, readout).information
+    return {
+        "mutual_information": look["mutual_information"],
+        "gaussian": look["gaussian"],
+        "fresh_path_gaussian": fresh["path_gaussian"],
+    }

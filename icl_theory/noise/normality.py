@@ -1,0 +1,257 @@
+"""How far the noise of a subset is from Gaussian: Mardia's and Henze and Zirkler's statistics, Q-Q data, kurtosis.
+
+All of them are affine invariant. With invertible weights they are therefore those of the symmetric coordinates of
+h hᵀ, whatever the weights are; truncated weights show a projection of these.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.special import betainc, betaincinv, chdtrc, ndtr
+
+from icl_theory.core import checks
+from icl_theory.core.numerics import generator
+from icl_theory.descent.trajectory import implicit_trajectory
+from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.noise.covariance import layer_factors, support_points
+
+_RANK_TOLERANCE = 1e-10
+_BLOCK_ENTRIES = 2**22
+
+
+@dataclass(frozen=True)
+class NormalityTest:
+    """A statistic, what a Gaussian sample of the same size gives, and how seldom it is as far out."""
+
+    value: float
+    """The statistic of the sample."""
+    expected: float
+    """Its mean for Gaussian samples."""
+    p_value: float
+    """Probability of a value as extreme from a Gaussian sample, by the approximation named in `normality_tests`."""
+
+
+@dataclass(frozen=True)
+class NormalityRecord:
+    """The audit of subset means of b out of N gradients."""
+
+    shots: int
+    """b."""
+    demonstrations: int
+    """N."""
+    samples: int
+    """n, subsets drawn."""
+    dimension: int
+    """d, the rank of C_t: d_S, or N - 1 where that is less."""
+    skewness: NormalityTest
+    """Mardia's skewness."""
+    kurtosis: NormalityTest
+    """Mardia's kurtosis."""
+    henze_zirkler: NormalityTest
+    """Henze and Zirkler's statistic."""
+    exact_kurtosis: float
+    """E (zᵀ C⁻¹ z)² of the subset mean itself, no sample; d(d+2) if it were Gaussian."""
+    distance: float
+    """Kolmogorov distance between the squared Mahalanobis distances and their law for Gaussian samples."""
+    distances: np.ndarray = field(repr=False)
+    """Squared Mahalanobis distances of the sample, ascending, shape (n,)."""
+    quantiles: np.ndarray = field(repr=False)
+    """The Gaussian sample's quantiles to plot them against, shape (n,)."""
+
+    @property
+    def excess(self) -> float:
+        """exact_kurtosis / (d(d+2)) - 1: 0 for a Gaussian."""
+        return self.exact_kurtosis / (self.dimension * (self.dimension + 2)) - 1
+
+
+def whitened(points: np.ndarray) -> np.ndarray:
+    """Centred points with (1/n) Σ z zᵀ = I on the span of the centred points, shape (n, rank)."""
+    centred = points - points.mean(axis=0)
+    u, values, _ = np.linalg.svd(centred, full_matrices=False)
+    # Beside the size before centring: equal points would otherwise be whitened rounding.
+    size = float(np.linalg.norm(points, 2)) if points.size else 0.0
+    return np.sqrt(len(points)) * u[:, values > _RANK_TOLERANCE * size]
+
+
+def mardia(z: np.ndarray) -> tuple[float, float]:
+    """b₁ = (1/n²) Σ_ij (z_i · z_j)³ and b₂ = (1/n) Σ_i |z_i|⁴ of whitened points z (n, d)."""
+    step = max(1, _BLOCK_ENTRIES // len(z))
+    cubes = 0.0
+    for start in range(0, len(z), step):
+        gram = z[start : start + step] @ z.T
+        cubes += float((gram * gram * gram).sum())
+    return cubes / len(z) ** 2, float(((z**2).sum(axis=1) ** 2).mean())
+
+
+def henze_zirkler(z: np.ndarray) -> float:
+    """n times the weighted L² distance of the characteristic functions of whitened points z (n, d) and N(0, I).
+
+    n [(1/n²) Σ_ij e^{-β²|z_i - z_j|²/2} - 2(1+β²)^{-d/2} (1/n) Σ_i e^{-β²|z_i|²/(2(1+β²))} + (1+2β²)^{-d/2}] with
+    β = ((2d+1) n / 4)^{1/(d+4)} / √2.
+    """
+    count, d = z.shape
+    square, norms = _smoothing(count, d), (z**2).sum(axis=1)
+    step, pairs = max(1, _BLOCK_ENTRIES // count), 0.0
+    for start in range(0, count, step):
+        gaps = norms[start : start + step, None] + norms - 2 * z[start : start + step] @ z.T
+        pairs += float(np.exp(-0.5 * square * gaps).sum())
+    single = 2 * (1 + square) ** (-d / 2) * np.exp(-0.5 * square / (1 + square) * norms).sum()
+    return float(pairs / count - single + count * (1 + 2 * square) ** (-d / 2))
+
+
+def _smoothing(count: int, dimension: int) -> float:
+    """β², which shrinks the kernel as the sample grows."""
+    return 0.5 * ((2 * dimension + 1) * count / 4) ** (2 / (dimension + 4))
+
+
+def _henze_zirkler_moments(count: int, d: int) -> tuple[float, float]:
+    """Asymptotic mean and variance of the statistic under normality (Henze and Zirkler 1990, Theorem 3.2)."""
+    s = _smoothing(count, d)
+    a, w = 1 + 2 * s, (1 + s) * (1 + 3 * s)
+    mean = 1 - a ** (-d / 2) * (1 + d * s / a + d * (d + 2) * s**2 / (2 * a**2))
+    variance = 2 * (1 + 4 * s) ** (-d / 2)
+    variance += 2 * a**-d * (1 + 2 * d * s**2 / a**2 + 3 * d * (d + 2) * s**4 / (4 * a**4))
+    variance -= 4 * w ** (-d / 2) * (1 + 3 * d * s**2 / (2 * w) + d * (d + 2) * s**4 / (2 * w**2))
+    return mean, variance
+
+
+def normality_tests(points: Any) -> tuple[NormalityTest, NormalityTest, NormalityTest]:
+    """Mardia's skewness and kurtosis and Henze and Zirkler's statistic of points (n, d), against N(·, ·).
+
+    p-values: n b₁ / 6, scaled to its exact mean, as χ² with d(d+1)(d+2)/6 degrees of freedom (upper tail); b₂ as
+    normal with its exact mean and variance (both tails); Henze and Zirkler's as log-normal with asymptotic mean and
+    variance (upper tail). The tests of this module compare them with simulated samples.
+
+    Raises: ValueError unless n > d + 2, for NaN, or for points that span no d dimensions.
+    Source: Mardia 1970 and 1974, Henze and Zirkler 1990.
+    """
+    points = checks.array("points", points, (None, None), "pass one point per row")
+    count, d = points.shape
+    checks.integer("number of points", count, d + 3, None, f"draw many more than the {d} dimensions")
+    z = whitened(points)
+    if z.shape[1] < d:
+        raise checks.refuse("points", f"{z.shape[1]} dimensions", f"{d}", "drop the coordinates that do not vary")
+    return _tests(z)
+
+
+def _tests(z: np.ndarray) -> tuple[NormalityTest, NormalityTest, NormalityTest]:
+    n, d = z.shape
+    cubed, fourth = mardia(z)
+    mean = d * (d + 2) * ((n + 1) * (d + 1) - 6) / ((n + 1) * (n + 3))
+    freedom = d * (d + 1) * (d + 2) / 6
+    skewness = NormalityTest(cubed, mean, float(chdtrc(freedom, cubed * freedom / mean)))
+
+    mean = d * (d + 2) * (n - 1) / (n + 1)
+    variance = 8 * d * (d + 2) * (n - 3) * (n - d - 1) * (n - d + 1) / ((n + 1) ** 2 * (n + 3) * (n + 5))
+    kurtosis = NormalityTest(fourth, mean, float(2 * ndtr(-abs(fourth - mean) / np.sqrt(variance))))
+
+    value = henze_zirkler(z)
+    mean, variance = _henze_zirkler_moments(n, d)
+    spread = np.log1p(variance / mean**2)  # variance of the logarithm
+    p_value = ndtr((np.log(mean) - np.log(value) - spread / 2) / np.sqrt(spread))
+    return skewness, kurtosis, NormalityTest(value, mean, float(p_value))
+
+
+def mahalanobis_quantiles(samples: int, dimension: int) -> np.ndarray:
+    """Quantiles at (i - ½)/n of |z|², z one of n Gaussian points whitened together: (n - 1) Beta(d/2, (n-d-1)/2)."""
+    levels = (np.arange(samples) + 0.5) / samples
+    return (samples - 1) * betaincinv(dimension / 2, (samples - dimension - 1) / 2, levels)
+
+
+def subset_kurtosis(points: Any, shots: int) -> float:
+    """E (x̄ᵀ C⁻¹ x̄)² of the centred mean x̄ of b of N points without replacement, C its covariance; exact.
+
+    With whitened points x_i of rank d, p_k = b(b-1)...(b-k+1) / (N(N-1)...(N-k+1)), Q = Σ |x_i|⁴, g = N²d(d+2) and
+    φ = (N-b)/(b(N-1)), the variance of x̄, it is
+
+        [p₁ Q + p₂ (g - 7Q) + p₃ (12Q - 2g) + p₄ (g - 6Q)] / (b⁴ φ²).
+
+    The excess over d(d+2) falls like 1/b while b is far below N, and is the same for b and N - b: the mean of the
+    tokens left out is the same noise, with another sign and scale.
+
+    Args: points: shape (N, ·), N ≥ 2; only their span counts. shots: b in 1..N-1.
+    Raises: ValueError for shapes, NaN or shots out of range. Source: new; inclusion probabilities of random subsets.
+    """
+    points = checks.array("points", points, (None, None), "pass one point per row")
+    shots = checks.integer("shots", shots, 1, len(points) - 1, "show at least one and not all")
+    return _population_kurtosis(whitened(points), shots)
+
+
+def _population_kurtosis(x: np.ndarray, shots: int) -> float:
+    count, d = x.shape
+    fourth, gaussian = float(((x**2).sum(axis=1) ** 2).sum()), count**2 * d * (d + 2)
+    steps = np.arange(4)
+    # (b - k) vanishes from k = b on, and with it every later probability; N - k is then not needed.
+    ratio = np.where(count > steps, (shots - steps) / np.where(count > steps, count - steps, 1), 0.0)
+    p = np.cumprod(ratio)
+    total = p[0] * fourth + p[1] * (gaussian - 7 * fourth)
+    total += p[2] * (12 * fourth - 2 * gaussian) + p[3] * (gaussian - 6 * fourth)
+    variance = (count - shots) / (shots * (count - 1))
+    return float(total / (shots**2 * variance) ** 2)
+
+
+def _subset_means(points: np.ndarray, shots: int, samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Means of `samples` random subsets, shape (samples, d)."""
+    size = max(1, _BLOCK_ENTRIES // (len(points) * max(1, points.shape[1])))
+    parts = []
+    for start in range(0, samples, size):
+        order = rng.random((min(size, samples - start), len(points))).argsort(axis=1)
+        parts.append(points[order[:, :shots]].mean(axis=1))
+    return np.concatenate(parts)
+
+
+def normality_audit(
+    weights: AttentionWeights,
+    demonstrations: Any,
+    *,
+    shots: Sequence[int],
+    samples: int,
+    key: Any,
+    layer: int = 0,
+) -> tuple[NormalityRecord, ...]:
+    """Tests whether the mean gradient of b out of N demonstrations is Gaussian, for every b asked for.
+
+    Subsets are drawn without replacement at fixed demonstrations and fixed M = I + W_{t-1} of the noise-free
+    trajectory, in orthonormal coordinates of the support V_t of dimension d_S. A test says whether n samples can
+    tell the difference, `exact_kurtosis` and `distance` how large it is.
+
+    Args:
+        weights: value, key, query, each (L, D, D). demonstrations: tokens, shape (N, D).
+        shots: numbers b, each from 1 to N - 1. samples: n subsets, more than d_S + 2.
+        key: a jax.random.key or a whole number. layer: counted from 0.
+
+    Returns: one `NormalityRecord` per b. Raises: ValueError for shapes, NaN, shots or layer out of range, too few
+        samples, or weights without any noise.
+    Source: Y Assumption 1 (arXiv:2406.03768v2); Mardia 1970, Henze and Zirkler 1990.
+    """
+    tokens = checks.array("demonstrations", demonstrations, (None, None), "pass one token per row")
+    weights = checked(weights, tokens.shape[1])
+    layer = checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    chosen = [checks.integer("shots", b, 1, len(tokens) - 1, "show at least one and not all") for b in shots]
+    accumulated = implicit_trajectory(weights, tokens).accumulated[layer]
+    coordinates, features, _ = support_points(*layer_factors(weights, layer, accumulated), tokens)
+    # Affine invariance: where the map of the weights is invertible, its image need not be formed.
+    population = whitened(coordinates if features is None else features)
+    if not population.shape[1]:
+        raise checks.refuse("weights", "gradients that do not vary", "some noise", "use weights that read the tokens")
+    samples = checks.integer("samples", samples, population.shape[1] + 3, None, "draw more than the dimension d_S")
+    rng = generator(key)
+    return tuple(_record(population, b, samples, rng) for b in chosen)
+
+
+def _record(population: np.ndarray, shots: int, samples: int, rng: np.random.Generator) -> NormalityRecord:
+    count, d = population.shape
+    z = whitened(_subset_means(population, shots, samples, rng))
+    if z.shape[1] < d:
+        got = f"{samples} subsets that span {z.shape[1]} of {d} dimensions"
+        raise checks.refuse("samples", got, "all of them", "draw more subsets")
+    skewness, kurtosis, distance = _tests(z)
+    squares = np.sort((z**2).sum(axis=1))
+    law = betainc(d / 2, (samples - d - 1) / 2, squares / (samples - 1))
+    rank = np.arange(samples + 1) / samples
+    gap = float(max((law - rank[:-1]).max(), (rank[1:] - law).max()))
+    quantiles = mahalanobis_quantiles(samples, d)
+    exact = _population_kurtosis(population, shots)
+    return NormalityRecord(shots, count, samples, d, skewness, kurtosis, distance, exact, gap, squares, quantiles)

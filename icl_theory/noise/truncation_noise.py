@@ -1,0 +1,213 @@
+"""The gradient noise of one layer at every rank of one of its matrices, from one singular value decomposition.
+
+Truncation at rank r keeps the first r singular directions, so the factors of the gradients are running sums over them.
+For few demonstrations (N - 1 < d_S) the spectra of the N gradients follow rank by rank. For many, the supports of all
+ranks are nested: in coordinates adapted to the singular directions they are the first rD - r(r-1)/2 of the same
+features, and the pivots of one triangular factor give every log-determinant. All of it is new, not in Y
+(arXiv:2406.03768v2).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from icl_theory.core import checks
+from icl_theory.core.symmetric import symmetric_pairs
+from icl_theory.descent.trajectory import implicit_trajectory
+from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.noise.covariance import centred_squares, sampling_factor
+from icl_theory.noise.support import FactorRanks, Support, factor_ranks, span
+
+Decomposition = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class TruncationNoise:
+    """Rank, trace and log-pseudo-determinant of C_t when one matrix of the layer is kept at rank r."""
+
+    ranks: np.ndarray
+    """r, ascending, shape (R,)."""
+    dimension: np.ndarray
+    """rank C_t at every r: min(N - 1, d_S(r)), shape (R,)."""
+    trace: np.ndarray
+    """tr C_t, shape (R,)."""
+    log_pseudo_determinant: np.ndarray
+    """Σ log λ over the nonzero eigenvalues of C_t, shape (R,)."""
+    spectra: tuple[np.ndarray, ...] | None
+    """The nonzero eigenvalues, descending, for every r where N - 1 < d_S; None where one factor served all ranks."""
+
+
+def truncation_noise(
+    weights: AttentionWeights,
+    demonstrations: Any,
+    shots: int,
+    *,
+    module: str,
+    layer: int = 0,
+    ranks: Iterable[int] | None = None,
+    decomposition: Decomposition | None = None,
+) -> TruncationNoise:
+    """What `gradient_noise` says of C_t after `truncate_weights` at each rank, for all ranks at once.
+
+    With R ranks O(N D² + R (N² D + N³)) for W_V and W_Q in the first layer, R N D² more elsewhere, and up to O(N² D²)
+    at a rank where the gradients are ill-conditioned; with N > d_S one O(N d_S²) factorisation and O(D³) per rank.
+    Nothing of size D² x D².
+
+    Args:
+        weights: value, key, query, each (L, D, D), without an MLP. demonstrations: tokens (N, D). shots: b < N.
+        module: "value", "key" or "query". layer: counted from 0; the layers before it stay as they are.
+        ranks: from 1 to D, all if None; sorted. decomposition: (U, σ, Vᵀ) of the matrix, if it is known.
+
+    Returns: `TruncationNoise`. Raises: ValueError for anything out of range, an MLP, several heads, or wrong shapes.
+    """
+    tokens = checks.array("demonstrations", demonstrations, (None, None), "pass one token per row")
+    count, dimension = tokens.shape
+    weights = checked(weights, dimension)
+    if weights.mlp_in is not None or weights.heads is not None:
+        got = "an MLP" if weights.mlp_in is not None else "several heads"
+        raise checks.refuse("weights", got, "one head alone", "use gradient_noise of the truncated weights")
+    checks.choice("module", module, ("value", "key", "query"))
+    layer = checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    shots = checks.integer("shots", shots, 1, count - 1, "show at least one and not all of them")
+    chosen = range(1, dimension + 1) if ranks is None else ranks
+    chosen = sorted({checks.integer("ranks", rank, 1, dimension, "a rank is at most the side") for rank in chosen})
+    u, values, vt = np.linalg.svd(getattr(weights, module)[layer]) if decomposition is None else decomposition
+    cut = _Cut(weights, tokens, layer, module, u, values, vt)
+    scale = sampling_factor(count, shots) / count
+    if dimension * (dimension + 1) // 2 <= count - 1 and cut.generic(chosen):
+        return _nested(cut, chosen, scale)
+    return _one_by_one(cut, chosen, scale)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """One layer, and the singular vectors of the matrix that is truncated in it."""
+
+    weights: AttentionWeights
+    tokens: np.ndarray
+    layer: int
+    module: str
+    u: np.ndarray
+    values: np.ndarray
+    vt: np.ndarray
+
+    @cached_property
+    def accumulated(self) -> np.ndarray | None:
+        """M = I + W_{t-1} of the noise-free trajectory; None for the identity of the first layer."""
+        if self.layer == 0:
+            return None
+        earlier = self.weights.first_layers(self.layer)
+        return np.eye(earlier.dimension) + implicit_trajectory(earlier, self.tokens).accumulated[-1]
+
+    def _map(self) -> np.ndarray:
+        return np.eye(self.weights.dimension) if self.accumulated is None else self.accumulated
+
+    def factors(self, ranks: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
+        """a_i and b_i, each (N, D), at every rank, and whether it is the a_i that change.
+
+        The factor that is cut grows by the singular directions between one rank and the next.
+        """
+        m, w = self.accumulated, self.weights
+        value, key, query = (a[self.layer] for a in (w.value, w.key, w.query))
+        moved = self.tokens if m is None else self.tokens @ m.T
+        if self.module == "value":
+            fixed, source = (moved @ key.T) @ query, moved @ self.vt.T
+        else:
+            fixed, source = moved @ value.T, moved @ key.T @ self.u if self.module == "query" else moved @ self.vt.T
+        if self.module == "value" and m is not None:
+            fixed = fixed @ m
+        total, start = np.zeros_like(moved), 0
+        for rank in ranks:
+            part = slice(start, rank)
+            outward = self.vt[part] if self.module == "query" else self.u[:, part].T
+            step = (source[:, part] * self.values[part]) @ outward
+            if self.module == "key":
+                step = step @ query
+            if self.module != "value" and m is not None:
+                step = step @ m
+            total, start = total + step, rank
+            yield (total, fixed, True) if self.module == "value" else (fixed, total, False)
+
+    def matrices(self, ranks: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The factor that is cut (rows outward, columns towards X) and the other one: A_r, B or B_rᵀ, Aᵀ."""
+        m, w = self._map(), self.weights
+        value, key, query = (a[self.layer] for a in (w.value, w.key, w.query))
+        for rank in ranks:
+            low = (self.u[:, :rank] * self.values[:rank]) @ self.vt[:rank]
+            if self.module == "value":
+                yield low @ m, m.T @ key.T @ query @ m
+            else:
+                inner = key.T @ low if self.module == "query" else low.T @ query
+                yield (m.T @ inner @ m).T, (value @ m).T
+
+    def flag(self) -> np.ndarray:
+        """Orthonormal Q (D, D) whose first r columns span the directions of X that rank r lets through."""
+        inward = self.weights.key[self.layer].T @ self.u if self.module == "query" else self.vt.T
+        return np.linalg.qr(self._map().T @ inward)[0]
+
+    def generic(self, ranks: list[int]) -> bool:
+        """Whether the tokens span everything, the other factor is invertible and every rank is what it says."""
+        full = self.weights.dimension
+        if span(self.tokens).shape[1] < full:
+            return False
+        return all(
+            factor_ranks(left, right) == FactorRanks(rank, full, full)
+            for rank, (left, right) in zip(ranks, self.matrices(ranks), strict=True)
+        )
+
+
+def _one_by_one(cut: _Cut, ranks: list[int], scale: float) -> TruncationNoise:
+    """From the spectrum of the centred gradients at every rank; all share the Gram matrix of the fixed factor."""
+    spectra, other = [], None
+    few = len(cut.tokens) <= cut.weights.dimension**2
+    for left, right, left_changes in cut.factors(ranks):
+        moving, fixed = (left, right) if left_changes else (right, left)
+        other = fixed @ fixed.T if other is None and few else other
+        gram = None if other is None else (moving @ moving.T) * other
+        spectra.append(scale * centred_squares(left[None], right[None], gram))
+    logs = [float(np.log(values).sum()) for values in spectra]
+    sizes = [len(values) for values in spectra]
+    traces = [float(values.sum()) for values in spectra]
+    return TruncationNoise(np.array(ranks), np.array(sizes), np.array(traces), np.array(logs), tuple(spectra))
+
+
+def _nested(cut: _Cut, ranks: list[int], scale: float) -> TruncationNoise:
+    """From one triangular factor of the features svec(Qᵀ h hᵀ Q), Q the orthonormal flag of the cut factor's rows.
+
+    C_t at rank r has its support in the rows i ≤ r of Qᵀ X Q, hence log pdet C = log det of the leading block of the
+    features' covariance + 2 log |det| of the map from there to the gradients.
+    """
+    full = cut.weights.dimension
+    flag = cut.flag()
+    points = cut.tokens @ flag
+    i, j, weight = symmetric_pairs(full)  # ordered by i, so that the first rows come first
+    features = points[:, i] * points[:, j] * weight
+    triangle = np.linalg.qr((features - features.mean(axis=0)) * np.sqrt(scale), mode="r")
+    pivots = np.r_[0.0, 2 * np.cumsum(np.log(np.abs(np.diagonal(triangle))))]
+    weights_of = np.r_[0.0, np.cumsum(np.log(weight))]
+    logs, traces, sizes = [], [], []
+    for rank, (left, right), (a, b, _) in zip(ranks, cut.matrices(ranks), cut.factors(ranks), strict=True):
+        size = rank * full - rank * (rank - 1) // 2
+        volume = _log_volume(left @ flag, flag.T @ right, rank) - weights_of[size]
+        mean = a.T @ b / len(a)
+        lengths = (a**2).sum(axis=1) * (b**2).sum(axis=1)
+        logs.append(float(pivots[size] + 2 * volume))
+        traces.append(scale * float(lengths.sum() - len(a) * (mean**2).sum()))
+        sizes.append(size)
+    return TruncationNoise(np.array(ranks), np.array(sizes), np.array(traces), np.array(logs), None)
+
+
+def _log_volume(left: np.ndarray, right: np.ndarray, rank: int) -> float:
+    """log |det| of X → A X B, from the entries X_ij, i ≤ j, i ≤ r, to orthonormal coordinates of the gradients.
+
+    A (D, D) has its rows in the first r coordinates, so that Y of the generalised SVD is block triangular: the entries
+    map by Y_11 on both sides where i, j ≤ r, and by Y_11 and Y_22 where j > r.
+    """
+    full = len(left)
+    support = Support.of(left, right, FactorRanks(rank, full, full))
+    inner = np.linalg.slogdet(support.transform[:rank, :rank])[1]
+    outer = np.linalg.slogdet(support.transform[rank:, rank:])[1] if rank < full else 0.0
+    return float(np.log(support.scales).sum() + (full + 1) * inner + rank * outer)

@@ -1,0 +1,94 @@
+"""records.csv: one row per claim, for spreadsheets and data frames; nothing that is not in records.json."""
+
+import csv
+import io
+import math
+from typing import Any
+
+from icl_theory.records.documents import number
+
+VERDICTS = ("HOLDS", "FAILS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE", "ERROR")
+COLUMNS = (
+    "label",
+    "package",
+    "shelf",
+    "printed",
+    "relation",
+    "verdict",
+    "expected",
+    "flip",
+    "informative",
+    "sound",
+    "cases",
+    *(verdict.lower() for verdict in VERDICTS),
+    "worst_slack",
+    "slack_unit",
+    "worst_case",
+    "worst_measured",
+    "worst_predicted",
+    "worst_stderr",
+    "population_seeds",
+    "population_mean",
+    "population_stderr",
+    "population_low",
+    "population_high",
+    "seeds_for",
+    "seeds_against",
+    "controls",
+    "controls_caught",
+    "proved",
+    "counterexamples",
+    "seconds",
+    "source",
+    "statement",
+)
+"""Of records.csv, in this order. `worst_slack` is the smallest signed margin in favour of the statement (negative: on
+the wrong side), relative to the numbers or in standard errors as `slack_unit` says. The seven columns after it are the
+interval over seeds of a statement about a population, and the seeds for and against it."""
+
+
+def table(records: dict[str, Any]) -> str:
+    """The claims of a `verify` document as comma-separated values (RFC 4180), with a line of column names.
+
+    Numbers are written as Python writes them; what is not finite as inf, -inf, nan; true and false in small letters;
+    nothing stands for "does not apply".
+    """
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for claim in records["claims"]:
+        row = _row(claim)
+        writer.writerow([_spelt(row[name]) for name in COLUMNS])
+    return file.getvalue()
+
+
+def worst(claim: dict[str, Any]) -> dict[str, Any] | None:
+    """The evidence with the smallest slack; None if no case has one."""
+    known = [item for item in claim["evidence"] if not math.isnan(number(item["slack"]))]
+    return min(known, key=lambda item: number(item["slack"]), default=None)
+
+
+def _row(claim: dict[str, Any]) -> dict[str, Any]:
+    names = ("label", "package", "shelf", "printed", "relation", "verdict", "expected", "flip")
+    row = {name: claim[name] for name in (*names, "informative", "sound", "proved", "seconds", "source", "statement")}
+    row |= {verdict.lower(): claim["cases"].get(verdict, 0) for verdict in VERDICTS}
+    row |= {"cases": len(claim["evidence"]), "counterexamples": len(claim["counterexamples"])}
+    row |= {"controls": len(claim["controls"]), "controls_caught": sum(c["caught"] for c in claim["controls"])}
+    found = claim["population"] or {}
+    row |= {f"population_{name}": found.get(name) for name in ("seeds", "mean", "stderr", "low", "high")}
+    row |= {name: found.get(name) for name in ("seeds_for", "seeds_against")}
+    item = worst(claim)
+    names = ("worst_slack", "slack_unit", "worst_case", "worst_measured", "worst_predicted", "worst_stderr")
+    if item is None:
+        return row | dict.fromkeys(names)
+    unit = "standard errors" if number(item["stderr"]) > 0 else "relative"
+    values = (item["slack"], unit, item["case"], item["measured"], item["predicted"], item["stderr"])
+    return row | dict(zip(names, values, strict=True))
+
+
+def _spelt(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else str(value)

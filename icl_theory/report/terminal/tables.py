@@ -1,0 +1,204 @@
+"""Records and claims as text for a terminal."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from icl_theory.records.documents import number
+from icl_theory.records.seed_means import distinct_rungs, estimate_at, over_ranks, require_sweep
+
+COLOURS = {
+    "HOLDS": "green",
+    "FAILS": "red",
+    "VACUOUS": "yellow",
+    "OUTSIDE": "cyan",
+    "INCONCLUSIVE": "magenta",
+    "NONFINITE": "bold magenta",
+    "ERROR": "bold magenta",
+}
+"""Colour of a verdict; the word itself always stands beside it."""
+_SHELVES = {"related": "related results", "outside": "claims of other packages"}  # that follow those of the paper
+NARROW = 100
+"""Below this width the small columns are folded into one."""
+_HEADS = {
+    "individual_sample": "indiv.\nsample",
+    "mutual_information": "mut.\ninfo.",
+    "path_information": "path\ninfo.",
+    "path_gaussian": "path\nGauss",
+    "chain": "chain",
+    "gaussian": "Gauss",
+    "isotropic": "iso.\nmean",
+    "isotropic_zero": "iso.\nzero",
+    "theorem_2_repaired": "Thm 2\nrep.",
+    "theorem_2_printed": "Thm 2\nprt.",
+}
+
+
+def _short(value: Any, digits: int = 3) -> str:
+    """A number in a few characters."""
+    x = number(value)
+    return f"{x:#.{digits}g}".rstrip(".") if math.isfinite(x) else {math.inf: "+inf", -math.inf: "-inf"}.get(x, "nan")
+
+
+def _told_apart(left: Any, sign: str, right: Any) -> str:
+    """Two numbers with as many digits as it takes to see the difference."""
+    pairs = ((_short(left, digits), _short(right, digits)) for digits in (3, 5, 8, 12, 17))
+    first, second = next((pair for pair in pairs if pair[0] != pair[1]), (_short(left), _short(right)))
+    return f"{first} {sign} {second}"
+
+
+def evidence_text(claim: dict[str, Any]) -> str:
+    """The evidence of one claim's record in a line: how many cases, and the number that decides.
+
+    "worst" is the largest deviation of an equality, "margin" the smallest of an inequality: relative to the size of
+    the numbers where they are exact, in standard errors (s.e.) where they are estimated. Of a population the seeds for
+    and against are told, and the mean margin with its interval.
+
+    An error is told in the words of the exception, with the line it comes from.
+    """
+    if claim.get("population"):
+        return _population_text(claim["population"])
+    verdict, evidence = claim["verdict"], claim["evidence"]
+    if verdict == "ERROR":
+        broken = [item for item in evidence if item["verdict"] == "ERROR"]
+        return f"error in {len(broken)}/{len(evidence)} cases; {broken[0]['case']}: {broken[0]['note']}"
+    inside = [item for item in evidence if item["verdict"] != "OUTSIDE"]
+    same = [item for item in inside if item["verdict"] == verdict]
+    total = f"{len(inside)} case" + "s" * (len(inside) != 1)
+    if not inside:
+        return f"none of {len(evidence)} cases meets the assumptions"
+    others = Counter(item["verdict"] for item in evidence if item["verdict"] not in (verdict, "HOLDS"))
+    rest = "".join(f"; {count} {name.lower()}" for name, count in others.items())
+    if verdict == "VACUOUS" or not same:
+        return f"{len(same)}/{total}{_detail(claim, same[0]) if same else ''}{rest}"
+    if claim["relation"] in ("never", "exists"):
+        seen = sum(number(item["measured"]) == 1.0 for item in inside)
+        return f"seen in {seen}/{total}{rest if verdict != 'HOLDS' else ''}"
+    worst = min(same, key=lambda item: number(item["slack"]) if item["slack"] != "nan" else math.inf)
+    return f"{'false in ' * (verdict == 'FAILS')}{len(same)}/{total}{_detail(claim, worst)}{rest}"
+
+
+def _population_text(found: dict[str, Any]) -> str:
+    mean, low, high = (_short(found[name]) for name in ("mean", "low", "high"))
+    seeds = f"{found['seeds']} seeds: {found['seeds_for']} for, {found['seeds_against']} against"
+    return f"{seeds}, mean margin {mean} ({low} to {high})"
+
+
+def _detail(claim: dict[str, Any], item: dict[str, Any]) -> str:
+    """What is worth saying of the deciding case."""
+    slack, stderr = number(item["slack"]), number(item["stderr"])
+    sign = {"equal": "!=", "at most": ">", "at least": "<"}.get(claim["relation"], "vs")
+    error = f" (±{stderr:.1g})" if stderr > 0 else ""
+    if claim["verdict"] in ("FAILS", "NONFINITE"):
+        return f", {_told_apart(item['measured'], sign, item['predicted'])}{error}"
+    if claim["verdict"] == "VACUOUS":
+        beyond = f"bound {_short(item['predicted'])} beyond the trivial one"
+        return "; " + (item["note"] if math.isnan(slack) else beyond)
+    if claim["relation"] == "equal":
+        return f", worst {abs(slack):.1f} s.e." if stderr > 0 else f", worst {abs(slack):.1g}" if slack else ", exact"
+    if stderr > 0:
+        return f", margin {slack:.3g} s.e."
+    return f", margin {100 * slack:.2g} %" if abs(slack) > 1e-9 else f", tight to {abs(slack):.1g}"
+
+
+def _controls_text(claim: dict[str, Any]) -> str:
+    controls = claim["controls"]
+    caught = sum(bool(control["caught"]) for control in controls)
+    proved = {True: "\nproved", False: "\nDISPROVED"}.get(claim["proved"], "")
+    return (f"{caught}/{len(controls)}" if controls else "none") + proved
+
+
+def _verdict_text(verdict: str) -> Text:
+    return Text(verdict, style=COLOURS.get(verdict, ""))
+
+
+def claims_table(records: dict[str, Any], width: int = 120) -> Table:
+    """One row per claim of a `verify` document: statement, origin, verdict, evidence, controls, informative.
+
+    Args: records: as `Report.records` or read from `records.json`. width: in columns; below 100 some are folded.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), leading=1)
+    narrow = width < NARROW
+    small: dict[str, int] = {} if narrow else {"origin": 8}
+    small["verdict"] = max([8, *(len(claim["verdict"]) for claim in records["claims"])])
+    # No column but the words may break a line: a broken number or verdict is misread.
+    room = width - sum(small.values()) - 9 - 6 - 2 * (len(small) + 3)
+    words = max(29, room * 5 // 9)
+    table.add_column("statement", width=words, overflow="fold")
+    for name, size in small.items():
+        table.add_column(name, width=size, no_wrap=True)
+    table.add_column("evidence", width=max(12, room - words), overflow="fold")
+    table.add_column("controls\ncaught", width=9, no_wrap=True)
+    table.add_column("infor-\nmative", width=6, no_wrap=True)
+    shelf = "paper"
+    for claim in records["claims"]:
+        if claim["shelf"] != shelf:
+            shelf = claim["shelf"]
+            table.add_row(Text(_SHELVES[shelf], "underline"))
+        package = f" ({claim['package']})" if claim.get("package") else ""
+        statement = Text.assemble((claim["label"], "bold"), package, "\n", claim["statement"])
+        informative = {True: "yes", False: "no", None: "-"}[claim["informative"]]
+        verdict = _verdict_text(claim["verdict"])
+        middle = (
+            [verdict.append(f"\n{claim['printed']}", "default not bold")] if narrow else [claim["printed"], verdict]
+        )
+        table.add_row(statement, *middle, Text(evidence_text(claim)), _controls_text(claim), informative)
+    return table
+
+
+def summary(records: dict[str, Any]) -> str:
+    """One line: how many claims met which verdict, how many controls were caught, where and in what time."""
+    claims = records["claims"]
+    counts = Counter(claim["verdict"] for claim in claims)
+    controls = [control for claim in claims for control in claim["controls"]]
+    verdicts = ", ".join(f"{counts[name]} {name}" for name in COLOURS if counts[name])
+    caught = sum(bool(control["caught"]) for control in controls)
+    place = records["environment"]["device"]
+    return (
+        f"{len(claims)} claim{'s' * (len(claims) != 1)}: {verdicts}; {caught}/{len(controls)} controls caught; "
+        f"profile {records['profile']}, seed {records['seed']}, on {place}, {number(records['seconds']):.1f} s"
+    )
+
+
+def sweep_table(records: Sequence[dict[str, Any]]) -> Table:
+    """Means over seeds of a rank sweep, one row per (layer, module, rank): d_S, gap, bounds on it, risks.
+
+    Bounds and gap are in units of the loss; ± is one standard error; of equal neighbours one is shown. A layer's
+    index follows its module where there are several. Raises: ValueError for unusable records.
+    """
+    require_sweep(records)
+    names = distinct_rungs(records)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
+    for name in ("module", "rank", "d_S"):
+        table.add_column(name, no_wrap=True)
+    heads = [_HEADS.get(name) or name.replace("_", "\n") for name in names]
+    for head in ("gap", *heads, "loss", "risk"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for place in dict.fromkeys((record["layer"], record["module"], record["rank"]) for record in records):
+        own = [r for r in records if (r["layer"], r["module"], r["rank"]) == place]
+        layer, module, rank = place
+        supports = sorted({record["support"][layer] for record in own})
+        where = f"{module} {layer}" if len(own[0]["support"]) > 1 else module
+        gap, error = (float(part[0]) for part in over_ranks(own, estimate_at("gap"))[1:])
+        paths = [*(("rungs", name) for name in names), ("population_loss",), ("population_risk",)]
+        cells = [_short(float(over_ranks(own, estimate_at(*path))[1][0])) for path in paths]
+        dimension = "-".join(map(str, dict.fromkeys((supports[0], supports[-1]))))
+        table.add_row(where, str(rank), dimension, f"{gap:.3f}±{error:.3f}", *cells)
+    return table
+
+
+def remarks_on_rungs(records: Sequence[dict[str, Any]]) -> list[str]:
+    """What the sweep's table cannot say: the trivial bound, and why a bound is infinite."""
+    lines = [f"Bounds on the gap in units of the loss; one above {_short(records[0]['trivial'])} says nothing."]
+    for name in records[0]["rungs"]:
+        infinite = [r for r in records if not math.isfinite(number(r["rungs"][name]["value"]))]
+        if infinite:
+            ranks = ", ".join(map(str, sorted({r["rank"] for r in infinite})))
+            where = "" if len(infinite) == len(records) else f" at rank {ranks}"
+            lines.append(f"{name}{where} = +inf: {infinite[0]['rungs'][name].get('note', 'no reason recorded')}")
+    return lines

@@ -1,0 +1,52 @@
+"""What the command `verify` says: the document or the table on standard output, remarks on standard error."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from icl_theory.records.documents import to_json
+from icl_theory.report.terminal import console, plain_text, tables
+from icl_theory.report.terminal.comparison import comparison_lines
+
+
+def show(records: dict[str, Any], changes: dict[str, Any] | None, *, as_json: bool) -> None:
+    """Records and, if there are any, `changes` since another run (`compare.compare`): one document, or tables."""
+    if as_json:
+        sys.stdout.write(to_json(records if changes is None else records | {"comparison": changes}))
+        return
+    records = records if console.shows_greek() else plain_text.ascii_records(records)
+    sweep = [tables.sweep_table(records["sweep"]), ""] if records["sweep"] else []
+    changed = [] if changes is None else ["", *comparison_lines(changes)]
+    table = tables.claims_table(records, console.output().width)
+    console.show(table, "", *sweep, tables.summary(records), *changed)
+
+
+def remarks(records: dict[str, Any], out: str | None) -> None:
+    """Where the report lies, and everything that makes the run unsound."""
+    if out is not None:
+        page = Path(out) / "report.html"
+        console.remark(f"the report is {page}; records, counterexamples and figure lie beside it")
+    for claim in records["claims"]:
+        if claim["flip"] == "changed":
+            console.remark(f"changed: {claim['label']}: known {claim['expected']}, now {claim['verdict']}")
+        if not claim["sound"]:
+            console.remark(f"not sound: {claim['label']}: {'; '.join(_reasons(claim))}")
+
+
+def _reasons(claim: dict[str, Any]) -> list[str]:
+    """Everything that makes one claim unsound."""
+    slipped = [f"{c['name']}{c['note'] and ': '}{c['note']}" for c in claim["controls"] if not c["caught"]]
+    reasons = []
+    if claim["verdict"] == "ERROR":
+        note = next(item["note"] for item in claim["evidence"] if item["verdict"] == "ERROR")
+        origin = f" in {claim['package']}" if claim["package"] else ""
+        reasons.append(f"ERROR{origin}: {note}")
+    elif claim["verdict"] in ("INCONCLUSIVE", "NONFINITE"):
+        reasons.append(claim["verdict"])
+    if claim["flip"] == "regression" and claim["verdict"] != "ERROR":
+        reasons.append(f"a regression: {claim['verdict']}, known to be {claim['expected']}")
+    if slipped:
+        reasons.append(f"controls not caught: {', '.join(slipped)}")
+    if claim["proved"] is False:
+        reasons.append(f"derivation ended by {claim['proof_note']}" if claim["proof_note"] else "derivation false")
+    return reasons

@@ -1,0 +1,116 @@
+"""Population risk of one linear-attention layer in closed form: Wishart and Gaussian moments, nothing sampled."""
+
+import numpy as np
+
+from icl_theory.core.numerics import transpose
+from icl_theory.models.constructions import preconditioner_risk
+from icl_theory.models.weights import AttentionWeights
+from icl_theory.tasks.base import KURTOSIS, Task
+from icl_theory.tasks.linear_regression import LinearRegression
+
+
+def exact_risk(weights: AttentionWeights, task: Task, shots: int, readout: str) -> float | None:
+    """One layer: any weights for linear regression, else those that read Π S_yx Pᵀ x_q alone; None beyond that."""
+    if isinstance(task, LinearRegression):
+        return one_layer_risk(weights, task, shots, readout)
+    preconditioner = _pure_preconditioner(weights, task)
+    if preconditioner is None or not task.knows_moments:
+        return None
+    sign = -1.0 if readout == "minus" else 1.0
+    return preconditioner_risk(sign * preconditioner, task, shots)
+
+
+def _pure_preconditioner(weights: AttentionWeights, task: Task) -> np.ndarray | None:
+    """Σ_heads c Bᵀ where every head reads labels as c Π and compares inputs alone; None where one does not."""
+    explicit, dim, projection = weights.without_mlp().with_heads(), task.dim, task.label_projection
+    total = np.zeros((dim, dim))
+    for value, product in zip(explicit.value[0], transpose(explicit.key[0]) @ explicit.query[0], strict=True):
+        labels = value[dim:, dim:]
+        size = np.trace(labels) / np.trace(projection)
+        if (
+            value[dim:, :dim].any()
+            or product[dim:, :dim].any()
+            or not np.allclose(labels, size * projection, atol=1e-15)
+        ):
+            return None
+        total += size * product[:dim, :dim].T
+    return total
+
+
+def _readout_factors(weights: AttentionWeights) -> list[tuple[np.ndarray, np.ndarray]]:
+    """v = W_V[y, :] (D,) and B = (W_Kᵀ W_Q)[:, x] (D, d_x) of every head: p = ± Σ_heads Bᵀ S v."""
+    explicit = weights.without_mlp().with_heads()
+    products = transpose(explicit.key[0]) @ explicit.query[0]
+    return [(value[-1], product[:, :-1]) for value, product in zip(explicit.value[0], products, strict=True)]
+
+
+def one_layer_risk(weights: AttentionWeights, task: LinearRegression, shots: int, readout: str) -> float:
+    """E pᵀΛp - 2 E pᵀΛw + tr ΛΩ for p = ± Σ_heads Bᵀ S v, with v = W_V[y, :] and B = (W_Kᵀ W_Q)[:, x].
+
+    For Gaussian inputs, given w, N S ~ Wishart(Σ_w, N), so that a pair of heads with A = B Λ B'ᵀ has
+
+        E[vᵀS A S v' | w] = ((Σ_w v)ᵀ A (Σ_w v') + (1/N) ((Σ_w v)ᵀ Aᵀ (Σ_w v') + tr(A Σ_w) vᵀ Σ_w v')),
+
+    and E[p | w] = ± Σ Bᵀ Σ_w v. Σ_w v, tr(A Σ_w) and vᵀ Σ_w v' are polynomials c0 + c1·w + c2 q in w, with q = wᵀΛw;
+    odd moments of w vanish, E q = tr ΛΩ, and E q² is `task.task_quartic(Λ, Λ)`. Other inputs add `_cumulant_term` / N.
+    Arguments as in `population_risk`, checked.
+    """
+    lam, omega = task.covariance, task.task_covariance
+    heads = _readout_factors(weights)
+    square = sum(_pair_square(first, second, task, shots) for first in heads for second in heads)
+    cross = sum(np.trace(_moved(v, task)[1].T @ b @ lam @ omega) for v, b in heads)
+    sign = -1.0 if readout == "minus" else 1.0
+    return float(square - 2 * sign * cross + np.trace(lam @ omega))
+
+
+def _moved(v: np.ndarray, task: LinearRegression) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Σ_w v = u0 + u1 w + u2 q; its label slot is v_xᵀΛw + v_y (q + σ²)."""
+    lam = task.covariance
+    u0 = np.append(lam @ v[:-1], v[-1] * task.noise_std**2)
+    return u0, np.vstack([v[-1] * lam, lam @ v[:-1]]), np.append(np.zeros(task.dim), v[-1])
+
+
+def _pair_square(first: tuple, second: tuple, task: LinearRegression, shots: int) -> float:
+    """E[vᵀS A S v'] with A = B Λ B'ᵀ of two heads (v, B) and (v', B')."""
+    (v, b), (other, c) = first, second
+    lam, omega = task.covariance, task.task_covariance
+    a = b @ lam @ c.T
+    q1, q2 = np.trace(lam @ omega), task.task_quartic(lam, lam)
+    u, m = _moved(v, task), _moved(other, task)
+
+    def form(matrix: np.ndarray) -> float:
+        """E[(Σ_w v)ᵀ matrix (Σ_w v')]."""
+        middle = np.trace(u[1].T @ matrix @ m[1] @ omega)
+        return (
+            u[0] @ matrix @ m[0]
+            + middle
+            + q1 * (u[0] @ matrix @ m[2] + u[2] @ matrix @ m[0])
+            + q2 * (u[2] @ matrix @ m[2])
+        )
+
+    # tr(A Σ_w) = t0 + t1·w + t2 q and vᵀ Σ_w v' = s0 + s1·w + s2 q.
+    noise = task.noise_std**2
+    t0, t1, t2 = np.trace(a[:-1, :-1] @ lam) + a[-1, -1] * noise, lam @ (a[:-1, -1] + a[-1, :-1]), a[-1, -1]
+    s0, s2 = v[:-1] @ lam @ other[:-1] + v[-1] * other[-1] * noise, v[-1] * other[-1]
+    s1 = lam @ (v[-1] * other[:-1] + other[-1] * v[:-1])
+    fluctuation = t0 * s0 + (t0 * s2 + t2 * s0) * q1 + t2 * s2 * q2 + t1 @ omega @ s1
+    return form(a) + (form(a.T) + fluctuation + _cumulant_term(v, other, a, task)) / shots
+
+
+def _cumulant_term(v: np.ndarray, other: np.ndarray, a: np.ndarray, task: LinearRegression) -> float:
+    """(κ - 3) Σ_i E_w (v·f_i)(v'·f_i) f_iᵀAf_i: what E (v·h)(v'·h) hᵀAh has beyond Gaussian tokens; 0 if κ = 3.
+
+    h = Σ_i u_i f_i + σ ε e_y with f_i = [r_i; z_i], r_i the columns of Λ^{1/2} and z_i = w·r_i; the u_i are
+    independent with fourth cumulant κ - 3, and cumulants of independent terms add.
+    """
+    excess, total = KURTOSIS[task.inputs] - 3, 0.0
+    for r in task.input_root.T if excess else ():
+        second = r @ task.task_covariance @ r  # E z²
+        fourth = task.task_quartic(np.outer(r, r), np.outer(r, r))  # E z⁴
+        # v·f = α + v_y z, v'·f = α' + v'_y z and fᵀAf = β + γ z + A_yy z²; odd powers of z have mean 0.
+        alpha, prime, beta = v[:-1] @ r, other[:-1] @ r, r @ a[:-1, :-1] @ r
+        mixed, both = alpha * other[-1] + prime * v[-1], v[-1] * other[-1]
+        gamma = (a[:-1, -1] + a[-1, :-1]) @ r
+        total += alpha * prime * beta + both * a[-1, -1] * fourth
+        total += second * (alpha * prime * a[-1, -1] + mixed * gamma + both * beta)
+    return excess * total

@@ -1,0 +1,189 @@
+"""The bound-versus-rank run: a model is trained or constructed, swept over ranks and recorded.
+
+Importing this file is quick: nothing heavy is loaded before `run`.
+"""
+
+import io
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from icl_theory.runs.bounds_config import SweepConfig, validate
+
+if TYPE_CHECKING:
+    from icl_theory.tasks.linear_regression import LinearRegression
+    from icl_theory.models.weights import AttentionWeights
+
+FORMAT = 1
+Progress = Callable[[str, int, int], None]
+
+
+def run(
+    config: SweepConfig, progress: Progress | None = None, *, out: Path | None = None, resume: bool = False
+) -> dict[str, Any]:
+    """The document of a run: format, environment, configuration, members that diverged, the sweep, seconds.
+
+    Args:
+        config: see `SweepConfig`. progress: called with (what, done, total).
+        out: directory for `weights.npz` and for `entries.jsonl`, the entries finished so far; None keeps nothing.
+        resume: go on with the weights and the entries in `out`; what is missing is made.
+
+    Returns: a plain dictionary, ready for `write_json`; a resumed run gives the sweep of an uninterrupted one.
+    Raises: ValueError for anything out of range, before training, and for a resume under other settings.
+    """
+    from icl_theory.records.documents import plain
+    from icl_theory.records.environment import environment
+    from icl_theory.records.journal import SweepJournal
+    from icl_theory.truncation.rank_sweep import rank_sweep
+    from icl_theory.tasks.linear_regression import LinearRegression
+
+    started = time.perf_counter()
+    validate(config)
+    tell = progress or (lambda _text, _done, _total: None)
+    task = LinearRegression(config.dim, noise_std=config.noise_std)
+    own = _own(config)
+    journal = None if out is None else SweepJournal(out / "entries.jsonl", own, resume=resume)
+    weights, diverged = _kept_weights(config, task, tell, out, resume)
+    sweep = rank_sweep(
+        weights,
+        task,
+        demonstrations=config.demonstrations,
+        shots=config.shots,
+        clip=config.clip,
+        samples=config.samples,
+        key=config.seed,
+        layers=config.layer or None,
+        modules=config.module,
+        ranks=config.ranks or None,
+        rates=config.rates or None,
+        floor=config.floor,
+        loss=config.loss,
+        progress=lambda done, total: tell("bound versus rank", done, total),
+        finished=journal.finished if journal else (),
+        keep=journal.add if journal else None,
+    )
+    document = {
+        "format": FORMAT,
+        "environment": environment(),
+        "configuration": own,
+        "diverged": diverged,
+        "sweep": sweep,
+        "seconds": time.perf_counter() - started,
+    }
+    return plain(document)
+
+
+def _own(config: SweepConfig) -> dict[str, Any]:
+    """The configuration without the options of the command."""
+    return {field.name: asdict(config)[field.name] for field in fields(SweepConfig)}
+
+
+def _kept_weights(
+    config: SweepConfig, task: "LinearRegression", tell: Progress, out: Path | None, resume: bool
+) -> tuple["AttentionWeights", list[int]]:
+    """`_weights`, read back from `out` if an earlier part of the run has left them there, otherwise made and left."""
+    import numpy as np
+
+    from icl_theory.core import checks
+    from icl_theory.records.files import write_bytes
+    from icl_theory.models.weights import AttentionWeights, MATRICES
+
+    path = None if out is None else out / "weights.npz"
+    if path is not None and resume and path.is_file():
+        try:
+            with np.load(path) as saved:
+                matrices = {name: saved[name] for name in MATRICES if name in saved}
+                heads = {"heads": config.heads} if config.heads > 1 else {}
+                return AttentionWeights(**matrices, **heads), saved["diverged"].tolist()
+        except (AttributeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            got = f"{str(path)!r}, which is damaged ({type(error).__name__})"
+            raise checks.refuse("resume", got, "the weights of the sweep", "start it anew with --overwrite") from error
+    weights, diverged = _weights(config, task, tell)
+    if path is not None:
+        buffer = io.BytesIO()
+        lost = np.array(diverged, dtype=np.int64)
+        matrices = {name: getattr(weights, name) for name in MATRICES if getattr(weights, name) is not None}
+        np.savez(buffer, **matrices, diverged=lost)
+        write_bytes(path, buffer.getvalue())
+    return weights, diverged
+
+
+def write_results(document: dict[str, Any], out: Path) -> None:
+    """Figures, `records.csv` and, last, `records.json`, which says that the rest is there."""
+    from icl_theory.records.files import write_bytes, write_json
+    from icl_theory.records.sweep_csv import sweep_csv
+    from icl_theory.figures.sweep import sweep_figures
+
+    sweep_figures(document["sweep"], out)
+    write_bytes(out / "records.csv", sweep_csv(document["sweep"]).encode("utf-8"))
+    write_json(out / "records.json", document)
+
+
+def prepare(config: SweepConfig, out: str | Path, *, overwrite: bool, resume: bool) -> Path:
+    """The run directory: new, emptied of an earlier run's entries and weights, or as it was left.
+
+    Raises: ValueError for a directory in use, for a resume of what is no run or of one under other settings, or for
+    both options at once.
+    """
+    from icl_theory.core import checks
+    from icl_theory.records.files import prepare_directory
+    from icl_theory.records.journal import SweepJournal
+
+    if resume and overwrite:
+        raise checks.refuse("resume", "also overwrite", "one of the two", "drop one of them")
+    if resume and not (Path(out) / "entries.jsonl").is_file():
+        got = f"{str(out)!r} without an entries.jsonl"
+        raise checks.refuse("resume", got, "the directory of a sweep", "start it without --resume")
+    path = prepare_directory(out, overwrite or resume)
+    if resume:
+        SweepJournal(path / "entries.jsonl", _own(config), resume=True)  # refuses other settings
+    else:
+        for name in ("entries.jsonl", "weights.npz"):
+            (path / name).unlink(missing_ok=True)
+    return path
+
+
+def _weights(config: SweepConfig, task: "LinearRegression", tell: Progress) -> tuple["AttentionWeights", list[int]]:
+    """A model, or an ensemble with a leading seeds axis, and the seeds left out because training diverged."""
+    import jax
+    import numpy as np
+
+    from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
+
+    if config.model == "optimum":
+        return one_layer_optimum(task, shots=config.shots)[0], []
+    if config.model == "gradient-descent":
+        step = config.shots / (config.shots + config.dim + 1 + config.noise_std**2)
+        return gradient_descent_weights(config.dim, layers=config.layers, step_size=step), []
+    if config.model == "trained":
+        return _trained(config, task, tell)
+    scale = 1.5 if config.layers == 1 else 0.8  # larger ones make deep trajectories explode
+    numbers = np.random.default_rng(config.seed).integers(2**31, size=config.seeds)
+    drawn = [random_weights(int(n), layers=config.layers, dimension=config.dim + 1, scale=scale) for n in numbers]
+    return jax.tree.map(lambda *matrices: np.stack(matrices), *drawn), []
+
+
+def _trained(config: SweepConfig, task: "LinearRegression", tell: Progress) -> tuple["AttentionWeights", list[int]]:
+    import jax
+    import numpy as np
+
+    from icl_theory.core import checks
+    from icl_theory.training.train import train
+
+    result = train(
+        task,
+        config.seed,
+        layers=config.layers,
+        heads=config.heads,
+        hidden=config.hidden,
+        shots=config.shots,
+        steps=config.steps,
+        seeds=config.seeds,
+        progress=lambda step, total, loss: tell(f"training, loss {loss:.3f}", step, total),
+    )
+    if result.diverged.all():
+        raise checks.refuse("training", "no member that converged", "at least one", "use fewer layers or steps")
+    return jax.tree.map(lambda a: a[~result.diverged], result.weights), np.flatnonzero(result.diverged).tolist()

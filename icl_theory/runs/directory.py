@@ -1,0 +1,103 @@
+"""The directory of a training run: never overwritten unasked, and resumed only as the run that it is."""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from icl_theory.core import checks
+from icl_theory.training.checkpoints import require_spellable, saved_steps
+from icl_theory.records.documents import plain
+from icl_theory.records.files import prepare_directory, read_json
+
+FILES = ("weights.npz", "loss.pdf", "loss.png", "metrics.jsonl", "config.json")
+"""What a run directory holds beside `checkpoints`; in this order they are removed when a run is overwritten."""
+
+
+def prepare(settings: dict[str, Any], out: str | None, *, overwrite: bool, resume: bool) -> Path | None:
+    """The run directory, new, emptied of an earlier run, or as it was left; None for no directory.
+
+    Args:
+        settings: the configuration, which must be the one in config.json for a resume. out: where; None for nowhere.
+        overwrite: remove the files of an earlier run; others stay. resume: leave everything as it is.
+
+    Raises: ValueError for a directory that is in use, or is no run that can go on under these settings.
+    """
+    if resume and overwrite:
+        raise checks.refuse("resume", "also overwrite", "one of the two", "drop one of them")
+    if out is None:
+        if resume:
+            raise checks.refuse("resume", "no directory", "the directory of a run", "name it with --out")
+        return None
+    path = Path(out)
+    require_spellable(path)
+    if resume:
+        _require_same(settings, path)
+        return path
+    prepare_directory(path, overwrite)
+    for name in FILES:
+        (path / name).unlink(missing_ok=True)
+    shutil.rmtree(path / "checkpoints", ignore_errors=True)
+    return path
+
+
+def _require_same(settings: dict[str, Any], path: Path) -> None:
+    """Refuse to resume what is no run, has no checkpoint, or was made under other settings."""
+    if not (path / "config.json").is_file():
+        got = f"{str(path)!r} without a config.json"
+        raise checks.refuse("resume", got, "the directory of a run", "start it without --resume")
+    if not saved_steps(path / "checkpoints"):
+        got = f"{str(path)!r} without checkpoints"
+        raise checks.refuse("resume", got, "at least one checkpoint", "start again with --overwrite")
+    document = read_json(path / "config.json")
+    then = document.get("configuration") if isinstance(document, dict) else None
+    if not isinstance(then, dict) or then != settings:
+        names = [name for name in settings if not isinstance(then, dict) or then.get(name) != settings[name]]
+        got = "; ".join(f"{name} {settings[name]} (saved: {(then or {}).get(name)})" for name in names)
+        raise checks.refuse("resume", got or "another format", "the settings of the run", "repeat them")
+
+
+@contextlib.contextmanager
+def metrics_file(out: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A function that puts the next line into metrics.jsonl, one record per chunk from the first chunk on.
+
+    After a resume the chunks before it come again. A line that already stands there is left as it is, a half-written
+    or different one is cut off with all that follows: so no line is ever lost or doubled, whenever the process dies.
+    """
+    if out is None:
+        yield lambda _line: None
+        return
+    path = out / "metrics.jsonl"
+    path.touch()
+    with path.open("r+b", buffering=0) as file:
+
+        def write(line: dict[str, Any]) -> None:
+            content = json.dumps(plain(line), allow_nan=False).encode() + b"\n"
+            place = file.tell()
+            if file.read(len(content)) != content:
+                file.seek(place)
+                file.truncate()
+                file.write(content)
+                os.fsync(file.fileno())
+
+        yield write
+        file.truncate()
+
+
+def from_arguments(description: str | None, default: str) -> Path:
+    """The directory that a script's --out names, made ready; --overwrite as in the command.
+
+    Ends the process with status 2 and one line where the directory cannot be used.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(default), help="run directory")
+    parser.add_argument("--overwrite", action="store_true", help="replace the records of an earlier run")
+    arguments = parser.parse_args()
+    try:
+        return prepare_directory(arguments.out, arguments.overwrite)
+    except ValueError as error:
+        parser.error(str(error))

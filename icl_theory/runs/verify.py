@@ -1,0 +1,166 @@
+"""A run over claims: cases are made, claims and controls examined, records kept."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from icl_theory.core import checks
+from icl_theory.claims.registry import all_labels, load_all
+from icl_theory.claims.engine.claim import Claim
+from icl_theory.claims.engine.cases import Workshop
+from icl_theory.claims.engine.trained_ensembles import Unfinished
+from icl_theory.claims.engine.examine import Outcome, derive, examine
+from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.record import counterexample_file, record
+from icl_theory.runs.background_sweep import Sweep
+from icl_theory.records.compare import compare
+from icl_theory.report.page.document import page
+from icl_theory.records.documents import plain
+from icl_theory.records.environment import environment
+from icl_theory.records.files import prepare_directory, write_bytes, write_json
+from icl_theory.records.claims_csv import table
+
+FORMAT = 1  # of records.json
+STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which an equality must stay
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a run of `verify` found."""
+
+    records: dict[str, Any]
+    """The JSON document: environment, profile, seed, one entry per claim, and the sweep if one was made."""
+    outcomes: list[Outcome]
+    """One per claim, shelf by shelf."""
+    changes: dict[str, Any] | None = None
+    """What differs from the earlier run that was given, from `records.compare.compare`; None without one."""
+
+    @property
+    def sound(self) -> bool:
+        """Nothing inconclusive, non-finite or in error, no regression, every control caught, every derivation true.
+
+        A printed statement that is found false is a finding and does not make a run unsound; a statement of ours whose
+        verdict is not the known one is a regression and does, see `icl_theory.claims.engine.expected_verdicts`.
+        """
+        return all(outcome.sound for outcome in self.outcomes)
+
+
+def _examine_all(chosen: list, workshop: Workshop, progress: Progress | None) -> list[Outcome]:
+    """Derivations first, then claims whose models are there, the others when theirs are: training goes on meanwhile."""
+    tell = progress or (lambda text, done, total: None)
+    derived, outcomes = [], dict[str, Outcome]()
+    for done, claim in enumerate(chosen):
+        if claim.proof is not None:
+            tell(f"derivation of {claim.label}", done, len(chosen))
+        derived.append(_timed(claim, derive))
+    for workshop.ensembles.patient in (False, True):
+        for claim, (derivation, before) in zip(chosen, derived, strict=True):
+            if claim.label in outcomes:
+                continue
+            tell(claim.label, len(outcomes), len(chosen))
+            with suppress(Unfinished):
+                outcome, seconds = _timed(
+                    claim, lambda c, d=derivation: examine(c, workshop, z=STANDARD_ERRORS, derivation=d)
+                )
+                outcomes[claim.label] = dataclasses.replace(outcome, seconds=before + seconds)
+    tell("all claims examined", len(chosen), len(chosen))
+    return [outcomes[claim.label] for claim in chosen]
+
+
+def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
+    """What `work` makes of a claim, and the seconds it took."""
+    started = time.perf_counter()
+    return work(claim), time.perf_counter() - started
+
+
+def write(report: Report, out: Path) -> None:
+    """Counterexamples, figure, page and table first; `records.json`, written last, says that the rest is there.
+
+    Args: report: of `run` with a sweep. out: a directory that is ready, see `prepare_directory`. Raises: OSError.
+    """
+    records = report.records
+    from icl_theory.figures import bound_versus_rank as figures  # matplotlib takes half a second to import, and most runs write nothing
+
+    for outcome in report.outcomes:
+        for number, certificate in enumerate(outcome.certificates):
+            write_json(out / counterexample_file(outcome.claim.label, number), certificate)
+    figures.bound_versus_rank(records["sweep"], out / "bound_versus_rank")
+    write_bytes(out / "report.html", page(records, report.changes).encode("utf-8"))
+    write_bytes(out / "records.csv", table(records).encode("utf-8"))
+    write_json(out / "records.json", records)
+
+
+def verify(
+    claims: Iterable[str] | None = None,
+    *,
+    profile: str = "quick",
+    seed: int = 0,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    earlier: dict[str, Any] | None = None,
+) -> Report:
+    """Check claims on random, constructed and freshly trained transformers, each with its negative controls.
+
+    Args:
+        claims: labels (see `icl_theory.claims.registry.LABELS`); all if None, those of installed packages included.
+        profile: "quick" (about a minute on two cores) or "full" (more seeds, more samples, longer training).
+        seed: a whole number; the same seed gives the same cases.
+        out: directory for `report.html`, `records.json`, `records.csv`, `counterexamples/` and the bound-versus-rank
+            figure; nothing is written if None, and the sweep behind the figure is not made.
+        overwrite: replace the files of an earlier run in `out`.
+        progress: called often with (what, done, total).
+        earlier: records of another run (`records.compare.read_run`); what has changed since is then in
+            `Report.changes` and on the page. The verdicts do not depend on it.
+
+    Returns: `Report`. A claim whose check raises an exception has the verdict ERROR; the others are examined all the
+        same. Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim of an
+        installed package that cannot be used.
+    """
+    directory = None if out is None else prepare_directory(out, overwrite)
+    report = run(claims, profile, seed, sweep=directory is not None, progress=progress, earlier=earlier)
+    if directory is not None:
+        write(report, directory)
+    return report
+
+
+def run(
+    claims: Iterable[str] | None,
+    profile: str,
+    seed: int,
+    *,
+    sweep: bool,
+    progress: Progress | None = None,
+    earlier: dict[str, Any] | None = None,
+) -> Report:
+    """`verify` without its files; `sweep` says whether to compute bound versus rank for the figure."""
+    # All of our own are imported below, while the models train; those of others may have to be refused first.
+    named = None if claims is None else load_all(claims)
+    labels = all_labels() if claims is None else None
+    profile = checks.choice("profile", profile, tuple(PROFILES))
+    seed = checks.integer("seed", seed, 0, 2**31 - 1, "pass a whole number")
+    started = time.perf_counter()
+    with closing(Workshop(PROFILES[profile], seed, progress)) as workshop:
+        if claims is None:
+            workshop.train_ahead()
+        swept = Sweep(workshop) if sweep else None
+        chosen = load_all() if named is None else named
+        outcomes = _examine_all(chosen, workshop, progress)
+        bound_versus_rank = [] if swept is None else swept.records(progress)
+    records = {
+        "format": FORMAT,
+        "environment": environment(),
+        "profile": profile,
+        "seed": seed,
+        "standard_errors": STANDARD_ERRORS,
+        "claims": [record(outcome) for outcome in outcomes],
+        "sweep": bound_versus_rank,
+    }
+    records["seconds"] = time.perf_counter() - started
+    records = plain(records)
+    return Report(records, outcomes, None if earlier is None else compare(earlier, records, labels))

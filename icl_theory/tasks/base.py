@@ -1,0 +1,178 @@
+"""What every task distribution offers: prompts, and the truths it knows; where it knows none, it refuses."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from icl_theory.core import checks
+from icl_theory.core.numerics import generator
+
+KURTOSIS = {"gaussian": 3.0, "uniform": 9 / 5}
+"""E u⁴ of the independent coordinates u of x = Λ^{1/2} u, which have unit variance."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Prompt:
+    """Demonstrations and a query of a batch of tasks."""
+
+    x: Any
+    """Inputs of the demonstrations, shape (batch, shots, d_x)."""
+    y: Any
+    """Labels of the demonstrations, shape (batch, shots), or (batch, shots, d_y) if they are vectors."""
+    x_query: Any
+    """Query inputs, shape (batch, d_x)."""
+    y_query: Any
+    """Query labels without noise, shape (batch,), or (batch, d_y)."""
+
+    def tokens(self) -> np.ndarray:
+        """The demonstrations as tokens h = [x; y], shape (batch, shots, d_x + d_y)."""
+        return _tokens(self.x, np.asarray(self.y))
+
+
+def _tokens(x: Any, y: np.ndarray) -> np.ndarray:
+    """[x; y] for inputs (batch, n, d_x) and labels (batch, n) or (batch, n, d_y)."""
+    return np.concatenate([x, y[..., None] if y.ndim == 2 else y], axis=-1)
+
+
+def square_root(covariance: np.ndarray) -> np.ndarray:
+    """The symmetric square root of a positive semidefinite matrix."""
+    values, vectors = np.linalg.eigh(covariance)
+    # Rounding can leave an exact zero eigenvalue at -1e-17; `checks.covariance` has refused real negatives.
+    return (vectors * np.sqrt(np.where(values > 0, values, 0.0))) @ vectors.T
+
+
+class Task(ABC):
+    """A distribution over functions: x = Λ^{1/2} u, labels y(x) of a function drawn per prompt, clean at the query.
+
+    A subclass says how functions are drawn, what their labels are and which moments are known in closed form; where
+    something is not known it refuses, so that no theory function returns a number for a task it does not cover.
+    """
+
+    dim: int
+    """d_x, the input dimension."""
+    covariance: Any
+    """Λ, shape (d_x, d_x)."""
+    inputs: str
+    """"gaussian", or "uniform": the u_i are independent and uniform on [-√3, √3]."""
+    outputs: int = 1
+    """d_y; where it is above 1, labels have an axis of that length."""
+
+    def _check_inputs(self) -> None:
+        dim = checks.integer("dim", self.dim, 1, None, "use at least one input dimension")
+        object.__setattr__(self, "covariance", checks.covariance("covariance", self.covariance, dim))
+        checks.choice("inputs", self.inputs, tuple(KURTOSIS))
+
+    @property
+    @abstractmethod
+    def zero_risk(self) -> float:
+        """E y_q², the risk of predicting zero, in squared label units."""
+
+    @abstractmethod
+    def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
+        """Parameters of `batch` functions, shape (batch, ...)."""
+
+    @abstractmethod
+    def labels(self, x: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        """Clean labels of inputs x (batch, n, d_x) under the functions `tasks` (batch, ...), (batch, n[, d_y])."""
+
+    @abstractmethod
+    def corrupted(self, rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+        """Labels as the demonstrations show them: with label noise."""
+
+    @abstractmethod
+    def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
+        """C = E[Σ_c y_qc x_q s_cᵀ] and M = E[Σ_c s_c s_cᵀ] for N = `shots`, each (d_x, d_x), or a refusal.
+
+        c runs over the outputs; s_c = (1/N) Σ_i (Π y_i)_c x_i with Π the `label_projection`, so that at d_y = 1 they
+        are E[y_q x_q S_xyᵀ] and E[S_xy S_xyᵀ].
+        """
+
+    @property
+    def knows_moments(self) -> bool:
+        """Whether `readout_moments` has a closed form for these inputs."""
+        return True
+
+    @property
+    def label_projection(self) -> np.ndarray:
+        """Π, shape (d_y, d_y): the orthogonal projection of labels through which the best one-layer model reads."""
+        return np.eye(self.outputs)
+
+    @property
+    def token_dimension(self) -> int:
+        """D = d_x + d_y."""
+        return self.dim + self.outputs
+
+    @cached_property
+    def input_root(self) -> np.ndarray:
+        """Λ^{1/2}, shape (d_x, d_x)."""
+        return square_root(self.covariance)
+
+    def input_quartic(self, matrix: np.ndarray) -> np.ndarray:
+        """E[x xᵀ A x xᵀ] = 2ΛAΛ + tr(AΛ)Λ + (κ - 3) Λ^{1/2} diag(Λ^{1/2} A Λ^{1/2}) Λ^{1/2} for symmetric A.
+
+        The last term, from the fourth cumulant κ - 3 of each u_i, vanishes for Gaussian inputs.
+        """
+        lam, root = self.covariance, self.input_root
+        excess = (root * np.diag(root @ matrix @ root)) @ root
+        return 2 * lam @ matrix @ lam + np.trace(matrix @ lam) * lam + (KURTOSIS[self.inputs] - 3) * excess
+
+    def sample_inputs(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Inputs x, shape (*shape, d_x)."""
+        size = (*shape, self.dim)
+        if self.inputs == "gaussian":
+            raw = rng.standard_normal(size)
+        else:
+            raw = rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), size)
+        return raw @ self.input_root
+
+    def sample_tokens(self, rng: np.random.Generator, tasks: np.ndarray, shots: int) -> np.ndarray:
+        """Tokens [x; y] of the functions `tasks` (batch, ...), shape (batch, shots, D)."""
+        x = self.sample_inputs(rng, (len(tasks), shots))
+        return _tokens(x, self.corrupted(rng, self.labels(x, tasks)))
+
+    def sample(self, key: Any, batch: int, shots: int) -> Prompt:
+        """A batch of prompts, each with a task of its own.
+
+        Args:
+            key: a jax.random.key (or a whole number); the same key gives the same prompts.
+            batch: number of prompts.
+            shots: demonstrations per prompt.
+
+        Returns: `Prompt` with float64 arrays; Raises: ValueError for a count below one.
+        """
+        batch = checks.integer("batch", batch, 1, None, "sample at least one prompt")
+        shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
+        rng = generator(key)
+        tasks = self.sample_tasks(rng, batch)
+        return self.sample_prompts(rng, tasks, shots)
+
+    def sample_prompts(self, rng: np.random.Generator, tasks: np.ndarray, shots: int) -> Prompt:
+        """One prompt with a query for each of the functions `tasks` (batch, ...)."""
+        tokens = self.sample_tokens(rng, tasks, shots)
+        x, y = tokens[..., : self.dim], tokens[..., self.dim :]
+        x_query = self.sample_inputs(rng, (len(tasks),))
+        y = y[..., 0] if self.outputs == 1 else y
+        return Prompt(x, y, x_query, self.labels(x_query[:, None], tasks)[:, 0])
+
+    def require_linear(self, what: str) -> Any:
+        """The task as `LinearRegression`, or a refusal."""
+        cure = "average (predict(...) - y_query)² over task.sample"
+        raise checks.refuse(f"task for {what}", f"a {type(self).__name__}", "linear regression", cure)
+
+    def require_gaussian_inputs(self, what: str) -> Any:
+        """The task as `LinearRegression` with Gaussian inputs (a Wishart S), whatever its w; or a refusal."""
+        return self.require_linear(what)
+
+    def require_gaussian_tasks(self, what: str) -> Any:
+        """The task as `LinearRegression` with w ~ N(0, Ω), whatever its inputs; or a refusal."""
+        return self.require_linear(what)
+
+    def require_gaussian(self, what: str) -> Any:
+        """The task as `LinearRegression` with Gaussian inputs and Gaussian w, or a refusal."""
+        self.require_gaussian_inputs(what)
+        return self.require_gaussian_tasks(what)

@@ -1,0 +1,186 @@
+"""Classification in context: labels ±1, and classes as one-hot vectors."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaln, ndtr, owens_t
+
+from icl_theory.core import checks
+from icl_theory.tasks.base import Task
+
+
+@dataclass(frozen=True, eq=False)
+class LinearClassification(Task):
+    """y = sign(w · x) ∈ {-1, 1} with w ~ N(0, I); a demonstration shows -y with probability q, the query y.
+
+    For x ~ N(0, λI), E[x y | w] = sqrt(2λ/π) w/|w|; flips multiply it by 1 - 2q.
+
+    Args:
+        dim: d_x. covariance: Λ, the identity if None; the closed forms need λI.
+        flip_probability: q, from 0 to 1/2. inputs: "gaussian", or "uniform" (no closed forms).
+
+    Raises: ValueError. Source: the half-normal mean E|z| = sqrt(2/π).
+    """
+
+    dim: int
+    covariance: Any = None
+    flip_probability: float = 0.0
+    inputs: str = "gaussian"
+
+    def __post_init__(self) -> None:
+        self._check_inputs()
+        flip = checks.number("flip_probability", self.flip_probability, low=0.0, cure="use 0 for labels without flips")
+        if flip > 0.5:
+            raise checks.refuse("flip_probability", repr(flip), "at most 0.5", "flip less than half of the labels")
+
+    @property
+    def zero_risk(self) -> float:
+        """E y_q² = 1."""
+        return 1.0
+
+    @property
+    def _round_inputs(self) -> bool:
+        return bool(np.array_equal(self.covariance, self.covariance[0, 0] * np.eye(self.dim)))
+
+    @property
+    def knows_moments(self) -> bool:
+        """Gaussian x ~ N(0, λI) only."""
+        return self.inputs == "gaussian" and self._round_inputs
+
+    def correct(self, prediction: np.ndarray, y_query: np.ndarray) -> np.ndarray:
+        """Whether the sign of a prediction (batch,) is the query's label, shape (batch,)."""
+        return np.where(prediction >= 0, 1.0, -1.0) == y_query
+
+    def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
+        """(1-2q) C and ((N-1)/N) (1-2q)² C + Λ/N with C = (2λ/π) I/d_x, since y² = 1; Gaussian x ~ N(0, λI) only."""
+        scale = self.covariance[0, 0]
+        if not self.knows_moments:
+            got = f"{self.inputs} inputs with Λ {'=' if self._round_inputs else '≠'} λI"
+            cure = "drop covariance and inputs, or sample"
+            raise checks.refuse("task for the moments of S_xy", got, "Gaussian inputs with Λ = λI", cure)
+        kept = 1 - 2 * self.flip_probability
+        signal = 2 * scale / (np.pi * self.dim) * np.eye(self.dim)
+        return kept * signal, ((shots - 1) * kept**2 * signal + self.covariance) / shots
+
+    def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
+        """Normal vectors w ~ N(0, I) of the separating planes, shape (batch, d_x)."""
+        return rng.standard_normal((batch, self.dim))
+
+    def labels(self, x: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        """sign(w · x), with sign(0) = 1, shape (batch, n)."""
+        return np.where(np.einsum("bnd,bd->bn", x, tasks) >= 0, 1.0, -1.0)
+
+    def corrupted(self, rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+        """y, or -y with probability q."""
+        return np.where(rng.random(labels.shape) < self.flip_probability, -labels, labels)
+
+
+@dataclass(frozen=True, eq=False)
+class OneHotClassification(Task):
+    """y = e_c with c = argmax_k w_k · x over C classes, w_k ~ N(0, I); always clean.
+
+    Args:
+        dim: d_x. classes: C, at least 2. covariance: Λ, the identity if None; the closed forms need λI.
+        inputs: "gaussian", or "uniform" (no closed forms).
+
+    Raises: ValueError.
+    """
+
+    dim: int
+    classes: int
+    covariance: Any = None
+    inputs: str = "gaussian"
+
+    def __post_init__(self) -> None:
+        self._check_inputs()
+        checks.integer("classes", self.classes, 2, None, "use at least two classes")
+        object.__setattr__(self, "outputs", self.classes)  # d_y = C
+
+    @property
+    def zero_risk(self) -> float:
+        """E |y_q|² = 1."""
+        return 1.0
+
+    @property
+    def label_projection(self) -> np.ndarray:
+        """I - 11ᵀ/C: the sum of the one-hot labels is 1 and tells nothing, so the best readout takes it away."""
+        return np.eye(self.classes) - 1 / self.classes
+
+    @cached_property
+    def class_signal(self) -> float:
+        """κ = E Σ_c |E[x 1(c(x) = c) | W]|² for x ~ N(0, λI), by quadrature; λ/π for two classes.
+
+        Two inputs at an angle θ are in one class with probability A(θ) = C ∫ φ_ρ Φ_ρ^{C-1}, ρ = cos θ, in terms of
+        the bivariate normal density and distribution function; then κ = λ (E r)² E[cos θ A(θ)] with r = |x|/√λ and
+        θ the angle between random directions.
+        """
+        scale = self._scale("the signal of the classes")
+        length = np.sqrt(2) * np.exp(gammaln((self.dim + 1) / 2) - gammaln(self.dim / 2))
+        if self.dim == 1:
+            # θ is 0 or π; opposite inputs never share a class, since the largest score becomes the smallest.
+            return float(scale * length**2 / 2)
+        nodes, weights = np.polynomial.legendre.leggauss(64)
+        theta, weights = np.pi / 2 * (nodes + 1), weights * np.pi / 2
+        density = np.sin(theta) ** (self.dim - 2)
+        same = np.array([_same_class(t, self.classes) for t in theta])
+        mean = (weights * density * np.cos(theta) * same).sum() / (weights * density).sum()
+        return float(scale * length**2 * mean)
+
+    @property
+    def knows_moments(self) -> bool:
+        """Gaussian x ~ N(0, λI) only."""
+        return self.inputs == "gaussian" and bool(
+            np.array_equal(self.covariance, self.covariance[0, 0] * np.eye(self.dim))
+        )
+
+    def _scale(self, what: str) -> float:
+        """λ, or a refusal."""
+        if not self.knows_moments:
+            got = f"{self.inputs} inputs, or a covariance that is not λI"
+            raise checks.refuse(f"task for {what}", got, "Gaussian inputs with Λ = λI", "drop both, or sample")
+        return float(self.covariance[0, 0])
+
+    def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
+        """(κ/d) I and (((N-1) κ/d + λ (1 - 1/C)) / N) I, since |Π e_c|² = 1 - 1/C; Gaussian x ~ N(0, λI) only."""
+        scale = self._scale("the moments of S_xy")
+        signal = self.class_signal / self.dim
+        single = scale * (1 - 1 / self.classes)
+        return signal * np.eye(self.dim), ((shots - 1) * signal + single) / shots * np.eye(self.dim)
+
+    def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
+        """Class vectors w_k, shape (batch, C, d_x)."""
+        return rng.standard_normal((batch, self.classes, self.dim))
+
+    def labels(self, x: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        """One-hot labels, shape (batch, n, C)."""
+        return np.eye(self.classes)[(x @ tasks.swapaxes(1, 2)).argmax(-1)]
+
+    def corrupted(self, rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:  # noqa: ARG002  (a common name)
+        """The labels themselves."""
+        return labels
+
+    def correct(self, prediction: np.ndarray, y_query: np.ndarray) -> np.ndarray:
+        """Whether the largest entry of a prediction (batch, C) is at the query's class, shape (batch,)."""
+        return prediction.argmax(-1) == y_query.argmax(-1)
+
+
+def _bivariate_normal_cdf(h: np.ndarray, k: np.ndarray, rho: float) -> np.ndarray:
+    """P(Z₁ ≤ h, Z₂ ≤ k) for standard normals of correlation ρ, |ρ| < 1, by Owen's T function (Owen 1956)."""
+    root = np.sqrt(1 - rho**2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first, second = (k - rho * h) / (h * root), (h - rho * k) / (k * root)
+    opposite = (h * k < 0) | ((h * k == 0) & (h + k < 0))
+    return (ndtr(h) + ndtr(k) - opposite) / 2 - owens_t(h, first) - owens_t(k, second)
+
+
+def _same_class(theta: float, classes: int, points: int = 64) -> float:
+    """A(θ) = C ∫∫ φ_ρ(a, b) Φ_ρ(a, b)^{C-1} da db by a Gauss-Hermite rule in independent normals."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(points)
+    rho = float(np.cos(theta))
+    first, second = np.meshgrid(nodes, nodes, indexing="ij")
+    # Sum and difference: they are independent whatever ρ is, and the integrand is symmetric in both.
+    u, v = np.sqrt((1 + rho) / 2) * first, np.sqrt((1 - rho) / 2) * second
+    inside = _bivariate_normal_cdf(u + v, u - v, rho) ** (classes - 1)
+    return float(classes * np.einsum("i,j,ij->", weights, weights, inside) / (2 * np.pi))

@@ -1,0 +1,54 @@
+"""Linear regression with few nonzero weights."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from icl_theory.core import checks
+from icl_theory.tasks.linear_regression import LinearRegression
+
+
+@dataclass(frozen=True, eq=False)
+class SparseLinearRegression(LinearRegression):
+    """Linear regression where w has s nonzero entries: w_i = sqrt(d_x/s) z_i on a uniform support, z_i ~ N(0, 1).
+
+    The scale makes Ω = E w wᵀ = I, so that whatever depends on w through Ω alone (the one-layer optimum, least
+    squares, ridge) equals that of a dense w ~ N(0, I).
+
+    Args:
+        dim, covariance, noise_std, inputs: as in `LinearRegression`.
+        nonzero: s, from 1 to d_x.
+
+    Raises: ValueError. Source: Garg et al. 2022, Section 4 (arXiv:2208.01066v3), who do not rescale.
+    """
+
+    task_covariance: Any = field(init=False, default=None)
+    nonzero: int = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.integer("nonzero", self.nonzero, 1, self.dim, "at least one entry, at most all of them")
+
+    def task_quartic(self, a: np.ndarray, b: np.ndarray) -> float:
+        """E[wᵀAw wᵀBw] = m₂₂ (tr A tr B + 2 tr AB) + (m₄ - 3 m₂₂) Σ A_ii B_ii for symmetric A and B.
+
+        m₄ = E w_i⁴ = 3 d/s and m₂₂ = E w_i² w_j² = (d/s)(s-1)/(d-1); moments with an odd power vanish.
+        """
+        ratio = self.dim / self.nonzero
+        fourth = 3 * ratio
+        mixed = ratio * (self.nonzero - 1) / (self.dim - 1) if self.dim > 1 else fourth / 3
+        diagonal = np.diag(a) @ np.diag(b)
+        return float(mixed * (np.trace(a) * np.trace(b) + 2 * np.trace(a @ b)) + (fourth - 3 * mixed) * diagonal)
+
+    def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
+        """Task vectors with `nonzero` entries, shape (batch, d_x)."""
+        values = np.sqrt(self.dim / self.nonzero) * rng.standard_normal((batch, self.dim))
+        place = rng.random((batch, self.dim)).argsort(axis=1)  # a uniform permutation per task
+        return np.where(place < self.nonzero, values, 0.0)
+
+    def require_gaussian_tasks(self, what: str) -> LinearRegression:
+        """Refuse: w is not Gaussian."""
+        raise checks.refuse(
+            f"task for {what}", "a SparseLinearRegression", "w ~ N(0, Ω)", "use LinearRegression, with the same Ω = I"
+        )

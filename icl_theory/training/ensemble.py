@@ -1,0 +1,244 @@
+"""An ensemble under training: its settings, its first weights, and one compiled chunk of steps."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from icl_theory.core import checks
+from icl_theory.descent.implied_weights import READOUTS, final_implied_weights, quadratic_loss
+from icl_theory.models.attention import ACTIVATIONS, KINDS, MASKS, predict_batch
+from icl_theory.models.weights import AttentionWeights
+from icl_theory.training.optimizer import clipped_adam
+from icl_theory.training.prompt_sources import Draw, Pool, Source, moments_of
+
+CHUNK_ENTRIES = 2**22
+"""Most random numbers drawn ahead for one compiled chunk of steps (16 MiB in float32)."""
+CHUNKS = 10
+"""Fewest chunks of a run, hence the fewest calls of `progress`."""
+CHUNKS_WITH_STOP = 24
+"""Fewest chunks where every border may be the end: a finer grid wastes fewer steps, each border costs about 1 ms."""
+LOST = 1e20
+"""Loss from which on a prompt is left out of the batch of a deep model, in squared label units."""
+SAMPLINGS = ("auto", "moments", "tokens")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What, beside the task and the key, determines a run; every field is a plain number or string."""
+
+    layers: int
+    """L."""
+    shots: int
+    """N, the demonstrations of a training prompt."""
+    steps: int
+    """Optimiser steps."""
+    seeds: int
+    """Ensemble members, each with its own initial weights and its own data."""
+    batch: int
+    """Prompts per step and seed."""
+    learning_rate: float
+    """Adam's step size at the start; it falls to 0 along half a cosine."""
+    init_scale: float
+    """Size a of the initial weights: W_K = W_Q = a O with O orthogonal, W_V alike (see `initial_weights`)."""
+    clip_norm: float
+    """The gradient of one seed is scaled down to this Euclidean norm, or to sixteen times its norm of late."""
+    readout: str
+    """"minus" or "plus"."""
+    stop_excess: float | None = None
+    """Stop once every seed's exact risk is within this share of the optimum (0.01: 1 %); None: run all steps."""
+    heads: int = 1
+    """Attention heads per layer."""
+    tied: bool = False
+    """Whether all layers share one set of weights."""
+    kind: str = "linear"
+    """"linear" or "softmax" attention."""
+    mask: str = "demonstrations"
+    """"demonstrations" or "causal"."""
+    hidden: int = 0
+    """Width of the MLP behind every attention layer; 0: none."""
+    activation: str = "identity"
+    """Of the MLP, "identity" or "relu"."""
+    sampling: str = "auto"
+    """"moments" (S drawn, x_q integrated out), "tokens" (whole prompts), "auto": moments where the model allows it."""
+    tasks: int | None = None
+    """Tasks of a finite pre-training set, one set per seed; None: fresh prompts for ever."""
+    prompts_per_task: int = 1
+    """Prompts of every task of a finite set."""
+
+    @property
+    def linear_in_moments(self) -> bool:
+        """Whether the model is a function of S, and linear in x_q."""
+        plain = (self.kind, self.mask) == ("linear", "demonstrations")
+        return plain and (self.hidden == 0 or self.activation == "identity")
+
+
+def checked_config(config: TrainConfig) -> TrainConfig:
+    """The settings as plain Python numbers, or a refusal."""
+    counts = ("layers", "shots", "steps", "seeds", "batch", "heads", "prompts_per_task")
+    # init_scale: zero weights have a zero gradient.
+    sizes = {"learning_rate": "0.02", "init_scale": "0.2", "clip_norm": "1"}
+    plain: dict[str, Any] = {
+        name: checks.integer(name, getattr(config, name), 1, None, "use at least one") for name in counts
+    } | {
+        name: checks.number(name, getattr(config, name), low=0.0, strict=True, cure=f"try {default}")
+        for name, default in sizes.items()
+    }
+    choices = {"readout": READOUTS, "kind": KINDS, "mask": MASKS, "activation": ACTIVATIONS, "sampling": SAMPLINGS}
+    for name, options in choices.items():
+        checks.choice(name, getattr(config, name), options)
+    plain["hidden"] = checks.integer("hidden", config.hidden, 0, None, "use 0 for no MLP")
+    if config.tasks is not None:
+        plain["tasks"] = checks.integer("tasks", config.tasks, 1, None, "use None for fresh tasks for ever")
+    elif config.prompts_per_task > 1:
+        got = f"{config.prompts_per_task} without a number of tasks"
+        raise checks.refuse("prompts_per_task", got, "1, or a finite set", "say how many tasks it has")
+    if config.stop_excess is not None:
+        cure = "try 0.01, or None for all steps"
+        plain["stop_excess"] = checks.number("stop_excess", config.stop_excess, low=0.0, strict=True, cure=cure)
+    return replace(config, **plain)
+
+
+DEEP = 4
+"""Layers up to which the short schedule trains reliably, see experiments/training_reliability.py."""
+
+
+def schedule_for(layers: Any, steps: int | None, learning_rate: float | None) -> tuple[int, float]:
+    """Steps and learning rate, with those that suit the depth where None stands for them."""
+    deep = isinstance(layers, int) and layers > DEEP
+    long, slow = (2000, 0.01) if deep else (1000, 0.02)
+    return long if steps is None else steps, slow if learning_rate is None else learning_rate
+
+
+def _orthogonal(rng: np.random.Generator, lead: tuple[int, ...], rows: int, columns: int) -> np.ndarray:
+    """Random matrices with orthonormal columns, or rows if there are more columns, float32."""
+    q = np.linalg.qr(rng.standard_normal((*lead, max(rows, columns), min(rows, columns))))[0]
+    return (q if rows >= columns else q.swapaxes(-1, -2)).astype(np.float32)
+
+
+def initial_weights(
+    rng: np.random.Generator, config: TrainConfig, dimension: int, outputs: int = 1
+) -> AttentionWeights:
+    """W_K = W_Q = a O (O random orthogonal), W_V normal with deviation a / √D but its label block ∓a I; float32.
+
+    Independent W_K, W_Q, W_V leave W_KᵀW_Q with directions of the wrong sign; each must then cross a singular
+    matrix, and for an anisotropic Λ most one-layer members stayed at 2.5 times the optimal risk. Here every
+    direction descends from the first step on. Heads share W_V equally. An MLP starts as W_in with orthonormal rows or
+    columns and W_out = W_inᵀ (twice that for ReLU, which passes half), so that it begins near the identity. Tied
+    layers have one set of matrices.
+    """
+    scale, layers = config.init_scale, 1 if config.tied else config.layers
+    heads = (config.heads,) if config.heads > 1 else ()
+    lead = (config.seeds, layers, *heads)
+    value = scale / math.sqrt(dimension) * rng.standard_normal((*lead, dimension, dimension))
+    label = -scale if config.readout == "minus" else scale
+    value[..., -outputs:, -outputs:] = label * np.eye(outputs)
+    key = np.float32(scale) * _orthogonal(rng, lead, dimension, dimension)
+    mlp_in = mlp_out = None
+    if config.hidden:
+        mlp_in = _orthogonal(rng, lead[:2], config.hidden, dimension)
+        mlp_out = np.ascontiguousarray(mlp_in.swapaxes(-1, -2)) * np.float32(2 if config.activation == "relu" else 1)
+    value = (value / config.heads).astype(np.float32)
+    return AttentionWeights(value, key, key, mlp_in, mlp_out, heads=heads[0] if heads else None)
+
+
+def chunk_length(config: TrainConfig, entries: int) -> int:
+    """Steps per compiled chunk for prompts of so many numbers: equal lengths, so that one compilation serves all.
+
+    The last chunk may run past `steps`; there the cosine has reached 0 and the surplus steps change nothing.
+    """
+    fewest = CHUNKS if config.stop_excess is None else CHUNKS_WITH_STOP
+    chunks = max(fewest, math.ceil(config.steps * config.seeds * config.batch * entries / CHUNK_ENTRIES))
+    return math.ceil(config.steps / min(chunks, config.steps))
+
+
+def draw_chunk(rng: np.random.Generator, config: TrainConfig, length: int, source: Source | Pool) -> Draw:
+    """The data of a chunk, leading axes (seeds, length, batch)."""
+    return source.draw(rng, (config.seeds, length, config.batch))
+
+
+class Model(NamedTuple):
+    """What of a model is known at compile time."""
+
+    kind: str
+    mask: str
+    activation: str
+    readout: str
+    copies: int
+    """How often the weights are applied one after the other: L if tied, else 1."""
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> "Model":
+        """The model of a run."""
+        copies = config.layers if config.tied else 1
+        return cls(config.kind, config.mask, config.activation, config.readout, copies)
+
+
+def batch_loss(weights: AttentionWeights, draw: Draw, data: tuple, model: Model) -> Any:
+    """Mean loss over the prompts of one step of one seed.
+
+    (p - w)ᵀ Λ (p - w) where the task w was drawn, (p · x_q - y_q)² where S and a query were, |ŷ - y_q|² for tokens.
+    """
+    root, covariance, noise_std, shots = data
+    weights = weights.repeated(model.copies)
+    if "x" in draw:
+        options = model.kind, model.mask, "mean", model.activation
+        guess = predict_batch(weights, draw["x"], draw["y"], draw["x_query"], options, model.readout)
+        return ((guess - draw["y_query"]) ** 2).reshape(len(guess), -1).sum(-1).mean()
+    moments = moments_of(draw, root, noise_std, shots)
+    if weights.layers > DEEP and "w" in draw:
+        return _loss_without_lost_prompts(weights, moments, draw["w"], covariance, model.readout)
+    p = final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), model.readout).T
+    if "w" in draw:
+        return quadratic_loss(p, draw["w"], covariance).mean()
+    return (((p * draw["x_query"]).sum(-1) - draw["y_query"]) ** 2).mean()
+
+
+def _loss_without_lost_prompts(weights: AttentionWeights, moments: Any, w: Any, covariance: Any, readout: str) -> Any:
+    """Mean of (p - w)ᵀ Λ (p - w) over the prompts for which it is below LOST; NaN if there are none.
+
+    p is of degree (3^L - 1) / 2 in S, so that in a deep model one prompt can overflow float32. It would take the whole
+    batch with it, and a model that loses a prompt in every batch would never take another step.
+    """
+
+    def losses(weights: AttentionWeights, moments: Any) -> Any:
+        return quadratic_loss(final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), readout).T, w, covariance)
+
+    kept = losses(jax.lax.stop_gradient(weights), moments) < LOST  # NaN is not below it
+    # Taken out before the second pass: masked afterwards, an infinite loss would still have a gradient of NaN.
+    finite = losses(weights, jnp.where(kept[:, None, None], moments, 0.0))
+    return jnp.where(kept, finite, 0.0).sum() / kept.sum()
+
+
+@partial(jax.jit, static_argnames="model")
+def run_chunk(weights: Any, state: Any, draws: Draw, data: tuple, schedule: tuple, model: Model) -> tuple:
+    """A chunk of steps of every seed, losses (seeds, length); settings are traced: only shapes and model recompile."""
+    update = clipped_adam(*schedule).update
+
+    def member(weights: Any, state: Any, draw: Draw) -> tuple:
+        loss, gradient = jax.value_and_grad(batch_loss)(weights, draw, data, model)
+        # A batch that overflows is left out instead of turning the member into NaN for good; its loss still shows it.
+        finite = jnp.isfinite(sum((g**2).sum() for g in jax.tree.leaves(gradient)))
+        gradient = jax.tree.map(lambda g: jnp.where(finite, g, 0.0), gradient)
+        change, state = update(gradient, state)
+        return optax.apply_updates(weights, change), state, loss
+
+    def run(start: tuple) -> tuple:
+        weights, state, draws = start
+
+        def step(carry: tuple, draw: Draw) -> tuple:
+            weights, state, loss = member(carry[0], carry[1], draw)
+            return (weights, state), loss
+
+        (weights, state), losses = jax.lax.scan(step, (weights, state), draws)
+        return weights, state, losses
+
+    # One seed after the other on a processor: what one of them works on stays in the cache, and XLA's plain products
+    # are faster than its batched ones. An accelerator would rather have all of them at once.
+    everyone = None if jax.default_backend() == "cpu" else len(weights.value)
+    return jax.lax.map(run, (weights, state, draws), batch_size=everyone)

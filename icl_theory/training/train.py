@@ -1,0 +1,248 @@
+"""Training ensembles of in-context models: seeds in one vmap, steps in one scan; for linear attention free of N."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from icl_theory.core import checks
+from icl_theory.core.numerics import generator
+from icl_theory.models.constructions import one_layer_optimum
+from icl_theory.models.weights import AttentionWeights
+from icl_theory.risk.one_layer import one_layer_risk
+from icl_theory.tasks.base import Task
+from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.training.checkpoints import Checkpoints, Store
+from icl_theory.training.ensemble import (
+    Model,
+    TrainConfig,
+    checked_config,
+    chunk_length,
+    draw_chunk,
+    run_chunk,
+    schedule_for,
+)
+from icl_theory.training.prompt_sources import MomentSource, Pool, Source, TokenMomentSource, TokenSource
+from icl_theory.training.state import State, first_state, restored, saved, setup, versions
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A trained ensemble."""
+
+    weights: AttentionWeights
+    """value, key, query, each (seeds, layers, D, D), or (seeds, layers, heads, D, D), numpy float32; tied layers are
+    written out; `weights.member(s)` is one model."""
+    losses: np.ndarray
+    """Batch mean of the loss before each step, shape (seeds, steps done), numpy float32: unbiased, noisy. With more
+    than four layers and S drawn, the rare prompts with a loss above 1e20 are left out."""
+    config: TrainConfig
+    """The settings of the run."""
+    diverged: np.ndarray
+    """Members whose weights, or most losses of the last tenth of the steps, are not finite, shape (seeds,), bool."""
+
+
+@dataclass(frozen=True)
+class ChunkRecord:
+    """What a run knows after one compiled chunk of steps; losses and optimum in squared label units."""
+
+    step: int
+    """Steps done."""
+    steps: int
+    """Steps of the whole run."""
+    losses: tuple[float, ...]
+    """Mean over the chunk's steps of the batch losses, by seed: unbiased, noisy."""
+    optimum: float | None
+    """Exact risk of the best one-layer model; None where it has no closed form, or the models are deeper."""
+    excess: tuple[float, ...] | None
+    """Exact risk of the weights at `step` over the optimum, minus 1, by seed (+inf if diverged); None as above."""
+
+
+def train(
+    task: Task,
+    key: Any,
+    *,
+    layers: int,
+    shots: int,
+    steps: int | None = None,
+    seeds: int = 8,
+    batch: int = 64,
+    learning_rate: float | None = None,
+    init_scale: float = 0.2,
+    clip_norm: float = 1.0,
+    readout: str = "minus",
+    stop_excess: float | None = None,
+    heads: int = 1,
+    tied: bool = False,
+    kind: str = "linear",
+    mask: str = "demonstrations",
+    hidden: int = 0,
+    activation: str = "identity",
+    sampling: str = "auto",
+    tasks: int | None = None,
+    prompts_per_task: int = 1,
+    checkpoints: Checkpoints | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+    observe: Callable[[ChunkRecord], None] | None = None,
+) -> TrainResult:
+    """Minimise E |ŷ - y_q|² over W_V, W_K, W_Q (and the MLP) of every layer.
+
+    Mean normalisation. Adam, a learning rate falling to 0 along half a cosine, the gradient clipped to `clip_norm`;
+    float32. Every step and every seed draws fresh prompts, unless `tasks` makes the pre-training set finite.
+    For linear attention over all demonstrations on linear regression, ŷ = p · x_q and the loss is E (p - w)ᵀ Λ (p - w):
+    x_q is integrated out, so that the gradient has no noise from the query, and for Gaussian inputs S comes from
+    Bartlett's decomposition, so that time and memory do not depend on N. Everything else samples tokens.
+
+    Args:
+        task: any.
+        key: a jax.random.key or a whole number; it fixes initial weights and data, the members being independent.
+        layers: L. shots: N.
+        steps, learning_rate: None takes 1000 and 0.02 for up to four layers, 2000 and 0.01 for more.
+        seeds, batch, init_scale, clip_norm, readout: see `TrainConfig`.
+        heads, tied, kind, mask, hidden, activation: the model, see `TrainConfig`.
+        sampling: "moments", "tokens", or "auto", see `TrainConfig`; the two agree in distribution.
+        tasks, prompts_per_task: a finite pre-training set for every seed, each prompt with a query of its own.
+        stop_excess: stop at the first chunk border where the exact risk of every seed is at most (1 + stop_excess)
+            times the optimum. It makes the chunks shorter, hence the data different from a run without it.
+        checkpoints: save the run at chunk borders and, if `resume` is set, go on from there: the result is
+            bit-identical to that of an uninterrupted run on the same machine with the same versions.
+        progress: called as progress(step, steps, mean_loss) after every compiled chunk of steps, with the mean
+            loss over seeds and the chunk's steps in squared label units; it does not influence the result.
+        observe: called with the `ChunkRecord` of every chunk, after a resume with those of the chunks before it too.
+
+    Returns: `TrainResult`. A member that diverges raises nothing, it is marked in `TrainResult.diverged`.
+    Raises: ValueError for a setting out of its range, "moments" for a model or task that has none, `stop_excess`
+        where the optimum is not known (several layers, not linear regression, a singular Λ, no signal), or checkpoints
+        that are missing, broken or of another run.
+    Warns: `CheckpointWarning` if a broken checkpoint is passed over.
+    Source: Ahn et al. 2023, Section 3 (arXiv:2306.00297v2) for the loss.
+    """
+    steps, learning_rate = schedule_for(layers, steps, learning_rate)
+    settings = layers, shots, steps, seeds, batch, learning_rate, init_scale, clip_norm, readout, stop_excess
+    model = heads, tied, kind, mask, hidden, activation, sampling, tasks, prompts_per_task
+    config = checked_config(TrainConfig(*settings, *model))
+    optimum = known_optimum(task, config)
+    rng = generator(key)
+    store = None if checkpoints is None else Store(checkpoints, setup(task, config, rng), versions())
+    source = source_of(task, config, rng)
+    length = chunk_length(config, source.entries)
+    state = first_state(task, config, rng)
+    if checkpoints is not None and store is not None and checkpoints.resume:
+        state = restored(store.latest(), state)
+    tell = observe or (lambda _record: None)
+    for chunk in range(-(-state.step // length)):
+        tell(_record(config, optimum, length, state, chunk))
+    watched = observe is not None or store is not None or stop_excess is not None
+    for _ in _borders(task, config, source, length, state):
+        if optimum is not None and watched:
+            state.excess.append(_excess(written_out(state.weights, config), task, config, optimum))
+        record = _record(config, optimum, length, state, (state.step - 1) // length)
+        tell(record)
+        if store is not None:
+            store.border(saved(state), last=_finished(config, state))
+        if progress is not None:
+            progress(state.step, config.steps, float(np.mean(record.losses)))
+    return _result(state, config)
+
+
+def known_optimum(task: Task, config: TrainConfig) -> float | None:
+    """Exact risk of the best one-layer model where it is the optimum of this run, else None.
+
+    Raises: ValueError if it is None and `stop_excess` is set.
+    """
+    optimum = None
+    one_layer = config.layers == 1 and config.linear_in_moments and isinstance(task, LinearRegression)
+    if one_layer and np.linalg.matrix_rank(task.covariance) == task.dim and task.zero_risk > 0:
+        optimum = one_layer_optimum(task, shots=config.shots)[1]
+    if config.stop_excess is not None and not optimum:
+        got = f"{config.stop_excess} for {config.layers} layer{'s' * (config.layers > 1)}"
+        expected = (
+            "a run whose optimum is known: one layer of linear attention on linear regression, a covariance of full "
+            "rank, labels that are not all zero"
+        )
+        raise checks.refuse("stop_excess", got, expected, "leave stop_excess out")
+    return optimum or None
+
+
+def source_of(task: Task, config: TrainConfig, rng: np.random.Generator) -> Source | Pool:
+    """Where the prompts come from; a finite set is drawn here. Raises: ValueError for moments that there are not."""
+    possible = config.linear_in_moments and isinstance(task, LinearRegression)
+    if config.sampling == "moments" and not possible:
+        model = f"{config.kind} attention, {config.mask} mask, hidden={config.hidden}, {config.activation}"
+        got, expected = f"'moments' for a {type(task).__name__} and {model}", "linear regression and linear attention"
+        raise checks.refuse("sampling", got, expected, "use 'auto' or 'tokens'")
+    if config.tasks is not None:
+        linear = config.linear_in_moments and task.outputs == 1 and config.sampling != "tokens"
+        tokens = TokenSource(task, config.shots)
+        return Pool(tokens, rng, config.seeds, config.tasks, config.prompts_per_task, linear)
+    if not possible or config.sampling == "tokens":
+        return TokenSource(task, config.shots)
+    linear_task: LinearRegression = task.require_linear("moments")
+    kind = MomentSource if task.inputs == "gaussian" else TokenMomentSource
+    return kind(linear_task, config.shots)
+
+
+def written_out(weights: AttentionWeights, config: TrainConfig) -> AttentionWeights:
+    """Numpy weights with tied layers written out."""
+    weights = jax.tree.map(np.asarray, weights)
+    return weights.repeated(config.layers) if config.tied else weights
+
+
+def _excess(weights: Any, task: Task, config: TrainConfig, optimum: float) -> np.ndarray:
+    """Exact risk over the optimum, minus 1, shape (seeds,); +inf for a member that is not finite."""
+    weights = jax.tree.map(lambda a: np.asarray(a, dtype=np.float64), weights)
+    linear: LinearRegression = task.require_linear("the excess over the optimum")
+    # A diverged member overflows here; it is reported as +inf.
+    with np.errstate(over="ignore", invalid="ignore"):
+        risks = [one_layer_risk(weights.member(s), linear, config.shots, config.readout) for s in range(config.seeds)]
+    excess = np.array(risks) / optimum - 1
+    return np.where(np.isfinite(excess), excess, np.inf)  # a member that diverged is never near enough
+
+
+def _record(config: TrainConfig, optimum: float | None, length: int, state: State, chunk: int) -> ChunkRecord:
+    """What was known after the chunk of that number."""
+    low, high = chunk * length, min((chunk + 1) * length, config.steps)
+    losses = tuple(state.losses[low:high].mean(0, dtype=np.float64).tolist())
+    excess = tuple(state.excess[chunk].tolist()) if state.excess else None
+    return ChunkRecord(high, config.steps, losses, optimum, excess)
+
+
+def _finished(config: TrainConfig, state: State) -> bool:
+    """All steps are done, or every seed is near enough to the optimum."""
+    near = (
+        config.stop_excess is not None and bool(state.excess) and bool((state.excess[-1] <= config.stop_excess).all())
+    )
+    return near or state.step >= config.steps
+
+
+def _borders(task: Task, config: TrainConfig, source: Source | Pool, length: int, state: State) -> Iterator[None]:
+    """Take `state` from chunk border to chunk border until it is finished, stopping at each."""
+    rng = np.random.default_rng()
+    rng.bit_generator.state = state.generator
+    noise = np.float32(getattr(task, "noise_std", 0.0))  # read where S is drawn, hence for linear regression only
+    data = np.float32(task.input_root), np.float32(task.covariance), noise, config.shots
+    schedule, model = (config.steps, config.learning_rate, config.clip_norm), Model.of(config)
+    draws = draw_chunk(rng, config, length, source)
+    while not _finished(config, state):
+        state.weights, state.optimizer, losses = run_chunk(state.weights, state.optimizer, draws, data, schedule, model)
+        # What a resumed run starts from: the data of this chunk is drawn, that of the next is not.
+        state.generator = rng.bit_generator.state
+        low, state.step = state.step, min(state.step + length, config.steps)
+        if state.step < config.steps:
+            draws = draw_chunk(rng, config, length, source)  # one chunk ahead, while XLA works
+        state.losses[low : state.step] = np.asarray(losses).T[: state.step - low]
+        yield
+
+
+def _result(state: State, config: TrainConfig) -> TrainResult:
+    """Everything as numpy, with the members that diverged marked."""
+    weights, losses = written_out(state.weights, config), state.losses[: state.step].T
+    # A single loss says little: a model that has trained well can have a batch that overflows.
+    last = losses[:, -math.ceil(losses.shape[1] / 10) :]
+    finite = np.isfinite(last).mean(axis=1) > 0.5
+    for matrix in jax.tree.leaves(weights):
+        finite &= np.isfinite(matrix.reshape(len(matrix), -1)).all(axis=1)
+    return TrainResult(weights, losses, config, ~finite)

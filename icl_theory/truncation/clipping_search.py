@@ -1,0 +1,184 @@
+"""Algorithm 1 of Y: which layer to truncate, and how far, chosen on validation prompts and reported on others."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from icl_theory.core import checks
+from icl_theory.core.estimate import Estimate
+from icl_theory.core.numerics import generator
+from icl_theory.models.attention import predict
+from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.tasks.base import Prompt, Task
+from icl_theory.truncation.svd import module_condition_number, module_rank, rank_of_rate, truncate_weights
+
+RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
+"""The clipping rates of Y; most of them mean rank 0 for a small matrix and are refused there."""
+LOSSES = ("squared", "zero-one")
+
+
+@dataclass(frozen=True)
+class LayerSearch:
+    """The ranks tried on one layer, and the one that the validation prompts prefer. Gain = loss before - after."""
+
+    layer: int
+    """Counted from 0."""
+    ranks: tuple[int, ...]
+    """Ranks tried, from the full one down."""
+    validation: tuple[Estimate, ...]
+    """Gain on the validation prompts by rank; exactly 0 for the full rank."""
+    rank: int
+    """The rank with the largest validation gain; of equal ones the largest rank."""
+    rate: float
+    """ξ = 1 - rank / full rank."""
+    validation_gain: Estimate
+    """Gain of the chosen rank where it was chosen: optimistic, as the largest of several noisy numbers."""
+    test_gain: Estimate
+    """Gain of the chosen rank on untouched prompts: unbiased."""
+    optimism: Estimate
+    """Validation gain minus test gain."""
+    weights: AttentionWeights = field(repr=False)
+    """The truncated weights."""
+
+
+@dataclass(frozen=True)
+class ClippingSearch:
+    """What Algorithm 1 did, and what two other choices would have brought."""
+
+    condition_numbers: np.ndarray
+    """κ₂ of the module by layer, the worst of its matrices, shape (L,); +inf for a singular one."""
+    top: tuple[int, ...]
+    """The layers with the largest condition numbers, descending."""
+    chosen: LayerSearch
+    """The deepest of them."""
+    random_layer: Estimate
+    """Test gain of a uniformly random layer, its rank chosen in the same way: the mean over all layers."""
+    whitened: LayerSearch | None
+    """The chosen layer truncated in the metric of the demonstrations' second moment; None for an MLP."""
+    test_loss: Estimate
+    """Loss of the untouched model on the test prompts."""
+    test_losses: np.ndarray = field(repr=False)
+    """Loss of every test prompt, of the untouched model and of the chosen one, shape (2, prompts)."""
+
+
+class _Trial:
+    """Losses on one set of validation and one set of test prompts, the same for every model."""
+
+    def __init__(self, base: AttentionWeights, prompts: tuple[Prompt, Prompt], loss: str, options: dict) -> None:
+        self.base, self._prompts, self._loss, self._options = base, prompts, loss, options
+        self.before = tuple(self.losses(base, part) for part in range(2))
+
+    def losses(self, weights: AttentionWeights, part: int) -> np.ndarray:
+        """Loss of every prompt of the validation (0) or test (1) set."""
+        labels = self._prompts[part].y_query
+        predictions = predict(weights, self._prompts[part], **self._options)
+        return (predictions - labels) ** 2 if self._loss == "squared" else np.where(predictions * labels > 0, 0.0, 1.0)
+
+    def gains(self, weights: AttentionWeights, part: int) -> np.ndarray:
+        """Loss before minus loss after, prompt by prompt."""
+        return self.before[part] - self.losses(weights, part)
+
+    def estimate(self, values: np.ndarray) -> Estimate:
+        """Mean and standard error over prompts."""
+        unit = "squared error" if self._loss == "squared" else "error rate"
+        return Estimate(
+            float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))), len(values), "unbiased", unit
+        )
+
+    def search(
+        self, layer: int, module: str, ranks: Sequence[int], metric: Any = None
+    ) -> tuple[LayerSearch, np.ndarray]:
+        """The best rank on the validation prompts, and the test gains of every prompt at it."""
+        full = module_rank(self.base, module)
+        cuts = [
+            self.base if r == full else truncate_weights(self.base, layer=layer, module=module, rank=r, metric=metric)
+            for r in ranks
+        ]
+        validation = tuple(self.estimate(self.gains(cut, 0)) for cut in cuts)
+        best = max(range(len(ranks)), key=lambda i: (validation[i].value, ranks[i]))
+        gains = self.gains(cuts[best], 1)
+        test, chosen = self.estimate(gains), validation[best]
+        error = math.hypot(chosen.stderr, test.stderr)
+        optimism = Estimate(chosen.value - test.value, error, test.samples, "unbiased", test.unit)
+        rate = 1 - ranks[best] / full
+        found = LayerSearch(
+            layer, tuple(ranks), validation, ranks[best], rate, chosen, test, optimism, weights=cuts[best]
+        )
+        return found, gains
+
+
+def search_clipping_rate(
+    weights: AttentionWeights,
+    task: Task,
+    *,
+    shots: int,
+    module: str = "attention",
+    rates: Sequence[float] | None = None,
+    top: int = 2,
+    prompts: int = 1024,
+    key: Any = 0,
+    loss: str = "squared",
+    kind: str = "linear",
+    readout: str = "minus",
+    activation: str = "identity",
+) -> ClippingSearch:
+    """Truncate the deepest of the `top` layers with the largest κ₂, at the ξ = 1 - r/min(m, n) that validates best.
+
+    Every candidate sees the same prompts (common random numbers), so gains are paired differences. The rank is chosen
+    on `prompts` validation prompts and its gain reported on as many others, drawn afterwards from the same key.
+
+    Args:
+        weights: a single model, value, key, query each (L, D, D). task: draws the prompts. shots: N.
+        module: "value", "key", "query", "attention", "mlp" or "all".
+        rates: clipping rates to try, each in [0, 1), beside no truncation; every rank from full to 1 if None.
+        top: k, from 1 to L. prompts: at least 2. key: a jax.random.key or a whole number.
+        loss: "squared", (ŷ - y)², or "zero-one", sign ŷ ≠ y, for labels ±1.
+        kind, readout, activation: as in `predict`.
+
+    Returns: `ClippingSearch`; gains in units of the loss, each with the standard error over prompts.
+    Raises: ValueError for a module the weights lack, a rate that means rank 0, or a count or option out of range.
+    Source: Y Algorithm 1 (arXiv:2406.03768v2); optimism, random layer and whitened metric: new.
+    """
+    weights = checked(weights, task.token_dimension)
+    checks.choice("loss", loss, LOSSES)
+    prompts = checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
+    top = checks.integer("top", top, 1, weights.layers, "choose among the layers there are")
+    full = module_rank(weights, module)
+    ranks = _ranks(full, rates)
+    conditions = np.array([module_condition_number(weights, layer, module) for layer in range(weights.layers)])
+    # Of equal condition numbers the deeper layer comes first: both can be +inf.
+    order = sorted(range(weights.layers), key=lambda layer: (conditions[layer], layer), reverse=True)
+    seeds = generator(key).integers(2**62, size=2)
+    sets = tuple(task.sample(int(seed), prompts, shots) for seed in seeds)
+    trial = _Trial(weights, (sets[0], sets[1]), loss, {"kind": kind, "readout": readout, "activation": activation})
+    found = [trial.search(layer, module, ranks) for layer in range(weights.layers)]
+    deepest = max(order[:top])
+    before, whitened = trial.before[1], None
+    if module not in ("mlp", "all") or weights.mlp_in is None:
+        whitened = trial.search(deepest, module, ranks, _second_moment(sets[0]))[0]
+    return ClippingSearch(
+        conditions,
+        tuple(order[:top]),
+        found[deepest][0],
+        trial.estimate(np.mean([gains for _, gains in found], axis=0)),
+        whitened,
+        trial.estimate(before),
+        np.stack([before, before - found[deepest][1]]),
+    )
+
+
+def _ranks(full: int, rates: Sequence[float] | None) -> tuple[int, ...]:
+    """The full rank and every rank asked for, descending, each once."""
+    if rates is None:
+        return tuple(range(full, 0, -1))
+    return tuple(sorted({full, *(rank_of_rate(rate, full, full) for rate in rates)}, reverse=True))
+
+
+def _second_moment(prompts: Prompt) -> np.ndarray:
+    """Mean of h hᵀ over all demonstrations."""
+    tokens = prompts.tokens()
+    tokens = tokens.reshape(-1, tokens.shape[-1])
+    return tokens.T @ tokens / len(tokens)

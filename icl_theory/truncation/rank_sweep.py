@@ -1,0 +1,228 @@
+"""Bound versus rank: the ladder, the gap and the risk before and after truncation of one module of one layer."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from icl_theory.core import checks
+from icl_theory.core.estimate import Estimate
+from icl_theory.core.numerics import generator
+from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
+from icl_theory.information.ladder.large_sample_limit import look_information
+from icl_theory.information.ladder.losses import loss_range
+from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
+from icl_theory.information.ladder.rungs import RUNGS
+from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.risk.population import risk_and_losses
+from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.truncation.svd import module_rank, rank_of_rate, truncate_weights
+
+_PAIRED = {"gap": "gap", "population": "population_loss", "sandwich_lower": "sandwich_lower"} | {
+    name: name for name in RUNGS if name != "theorem_2_printed"
+}
+"""Per-sample terms of a ladder and what their paired difference is called in a record."""
+
+
+def _members(weights: AttentionWeights) -> list[AttentionWeights]:
+    return [weights] if weights.seeds is None else [weights.member(seed) for seed in range(weights.seeds)]
+
+
+def _plain(estimate: Estimate) -> dict[str, Any]:
+    """An estimate as a plain dictionary for a record."""
+    plain = {"value": estimate.value, "stderr": estimate.stderr, "direction": estimate.direction}
+    return plain | ({"note": estimate.note} if estimate.note else {})
+
+
+def _difference(value: float, stderr: float) -> dict[str, Any]:
+    return {"value": value, "stderr": stderr, "interval": list(Estimate(value, stderr).interval())}
+
+
+def _differences(after: "_Entry", before: "_Entry") -> dict[str, dict[str, Any]]:
+    """Differences after - before with their 95 % intervals, in nats for rungs.
+
+    Both ran on the same draws, so most of the sampling noise cancels. A rung that is infinite, or that had another
+    number of pairs, has no such difference and is left out.
+    """
+    result = {}
+    for name, called in _PAIRED.items():
+        pair = after.ladder.terms.get(name), before.ladder.terms.get(name)
+        if pair[0] is not None and pair[1] is not None and len(pair[0]) == len(pair[1]):
+            result[called] = _paired(pair[0], pair[1])
+    if after.losses is None or before.losses is None:
+        result["population_risk"] = _difference(after.risk.value - before.risk.value, 0.0)
+    elif np.isfinite(after.losses).all() and np.isfinite(before.losses).all():
+        result["population_risk"] = _paired(after.losses, before.losses)
+    return result
+
+
+def _paired(after: np.ndarray, before: np.ndarray) -> dict[str, Any]:
+    change = after - before
+    return _difference(float(change.mean()), float(change.std(ddof=1) / np.sqrt(len(change))))
+
+
+class _Entry(NamedTuple):
+    """What is computed for one set of weights."""
+
+    ladder: BoundLadder
+    risk: Estimate
+    losses: np.ndarray | None
+    """The draws behind `risk`, None where it is exact."""
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """Runs one model, truncated and untouched, on common draws."""
+
+    full: Setting
+    batches: Batches
+    loss: tuple[float, str, str]
+    """Clip, readout and kind of loss."""
+    risk_options: dict[str, Any]
+    untouched: dict[int | None, _Entry] = field(default_factory=dict)
+
+    def entry(self, weights: AttentionWeights, pairs: int | None) -> _Entry:
+        clip, readout, loss = self.loss
+        setting = replace(self.full, weights=weights)
+        ladder = ladder_of(setting, self.batches, clip, pairs, readout, loss)
+        return _Entry(ladder, *risk_and_losses(weights, setting.task, **self.risk_options))
+
+    def before(self, pairs: int | None, after: _Entry) -> _Entry:
+        """The untouched model, its sandwich of as many pairs as that of `after`, so that their pairs match."""
+        if pairs not in self.untouched:
+            self.untouched[pairs] = self.entry(self.full.weights, pairs)
+        count = after.ladder.sandwich.upper.samples
+        if 0 < count < self.untouched[pairs].ladder.sandwich.upper.samples:
+            return self.before(count, after)
+        return self.untouched[pairs]
+
+
+def _record(entry: _Entry, before: _Entry, setting: Setting) -> dict[str, Any]:
+    ladder, risk = entry.ladder, entry.risk
+    return {
+        "support": list(ladder.support),
+        "gap": _plain(ladder.gap),
+        "population_loss": _plain(ladder.population),
+        "population_risk": _plain(risk),
+        "rungs": {name: _plain(rung) for name, rung in ladder.rungs.items()},
+        "information": {name: _plain(rung) for name, rung in ladder.information.items()},
+        "sandwich": {
+            "lower": _plain(ladder.sandwich.lower),
+            "upper": _plain(ladder.sandwich.upper),
+            "saturated": ladder.sandwich.saturated,
+        },
+        "trivial": ladder.trivial,
+        "large_sample": sum(look_information(d, setting.demonstrations, setting.shots) for d in ladder.support),
+        "change": _differences(entry, before),
+    }
+
+
+def _plan(
+    weights: AttentionWeights,
+    layers: Iterable[int] | None,
+    modules: Sequence[str],
+    ranks: list[int] | None,
+    rates: list[float] | None,
+) -> list[tuple[int, str, int]]:
+    """Every (layer, module, rank) asked for, validated before anything is computed."""
+    if ranks is not None and rates is not None:
+        raise checks.refuse("rates", "also ranks", "one of the two", "drop one of them")
+    chosen = range(weights.layers) if layers is None else layers
+    plan = []
+    for layer in chosen:
+        layer = checks.integer("layers", layer, 0, weights.layers - 1, "layers are counted from 0")
+        for module in modules:
+            top = module_rank(weights, module)
+            kept = list(range(1, top + 1)) if ranks is None else ranks
+            if rates is not None:
+                kept = [rank_of_rate(rate, top, top) for rate in rates]
+            for rank in kept:
+                plan.append((layer, module, checks.integer("ranks", rank, 0, top, "a rank is at most the side")))
+    return list(dict.fromkeys(plan))
+
+
+def rank_sweep(
+    weights: AttentionWeights,
+    task: LinearRegression,
+    *,
+    demonstrations: int,
+    shots: int,
+    clip: float,
+    samples: int,
+    key: Any,
+    layers: Iterable[int] | None = None,
+    modules: Sequence[str] = ("value",),
+    ranks: Iterable[int] | None = None,
+    rates: Iterable[float] | None = None,
+    task_vector: Any = None,
+    floor: float = 0.0,
+    pairs: int | None = None,
+    readout: str = "minus",
+    loss: str = "squared",
+    progress: Callable[[int, int], None] | None = None,
+    finished: Iterable[dict[str, Any]] = (),
+    keep: Callable[[dict[str, Any]], None] | None = None,
+) -> list[dict[str, Any]]:
+    """The bound ladder, the gap and the population risk for every (seed, layer, module, rank).
+
+    All entries share their draws (common random numbers), so `change`, the paired difference to the untouched model,
+    has small error bars. `population_risk` is E (ŷ - y)² over tasks with `shots` demonstrations, exact at L = 1.
+
+    Args:
+        weights: a single model or an ensemble with a leading seeds axis, as `train` returns it.
+        task, demonstrations, shots, clip, samples, key, task_vector, floor, pairs, readout, loss: as in
+            `bound_ladder`.
+        layers: counted from 0; all if None. modules: "value", "key", "query", "attention", "mlp" or "all".
+        ranks: every rank from 1 to full if None; 0 (removing the module) only if asked for. Named twice, done once.
+        rates: clipping rates ξ = 1 - r/side instead of ranks, rounded to a lower rank; rank 0 is refused.
+        progress: called with (done, total) after every entry.
+        finished: entries of an earlier, interrupted call with equal arguments, taken over as they are.
+        keep: called with every new entry as soon as it is finished.
+
+    Returns: one dictionary per entry, of plain numbers; `support` is d_S by layer, information is in nats.
+    Raises: ValueError for anything out of range.
+    """
+    task.require_gaussian_inputs("the bound ladder")
+    models = _members(weights)
+    plan = _plan(
+        checked(models[0]),
+        layers,
+        modules,
+        None if ranks is None else list(ranks),
+        None if rates is None else list(rates),
+    )
+    shots = checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
+    loss_range(loss, clip)  # refuses an unknown loss
+    rng = generator(key)
+    drawn = task.sample_tasks(rng, 1)[0]
+    vector = drawn if task_vector is None else checks.array("task_vector", task_vector, (task.dim,))
+    seed = int(rng.integers(2**62))
+    known = {_place(record): record for record in finished}
+    records: list[dict[str, Any]] = []
+    batches: Batches | None = None
+
+    risk_options = {"shots": shots, "samples": samples, "key": seed % 2**31, "readout": readout}
+
+    for index, model in enumerate(models):
+        full = Setting(checked(model, task.token_dimension), task, vector, demonstrations, shots, floor)
+        batches = batches or Batches(full, seed, samples)
+        runner = _Runner(full, batches, (clip, readout, loss), risk_options)
+        for layer, module, rank in plan:
+            if (index, layer, module, rank) in known:
+                records.append(known[index, layer, module, rank])
+            else:
+                cut = truncate_weights(full.weights, layer=layer, module=module, rank=rank)
+                place = {"seed": index, "layer": layer, "module": module, "rank": rank}
+                place |= {"rate": 1 - rank / module_rank(cut, module), "demonstrations": demonstrations, "shots": shots}
+                after = runner.entry(cut, pairs)
+                records.append(place | _record(after, runner.before(pairs, after), full))
+                if keep is not None:
+                    keep(records[-1])
+            if progress is not None:
+                progress(len(records), len(plan) * len(models))
+    return records
+
+
+def _place(record: dict[str, Any]) -> tuple[int, int, str, int]:
+    return record["seed"], record["layer"], record["module"], record["rank"]

@@ -1,0 +1,172 @@
+"""Truncation of weight matrices by singular value decomposition, clipping rates and condition numbers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from icl_theory.core import checks
+from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
+from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.tasks.base import Task, square_root
+
+MODULES = ("value", "key", "query", "attention", "mlp", "all")
+_MATRICES = {
+    "value": ("value",),
+    "key": ("key",),
+    "query": ("query",),
+    "attention": ("value", "key", "query"),
+    "mlp": ("mlp_in", "mlp_out"),
+    "all": ("value", "key", "query", "mlp_in", "mlp_out"),
+}
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """A matrix at lower rank, and what was kept and dropped."""
+
+    matrix: np.ndarray
+    """The best approximation of rank `len(kept)`, same shape as the input."""
+    kept: np.ndarray
+    """Singular values kept, descending (those of the whitened matrix if a metric was given)."""
+    dropped: np.ndarray
+    """Singular values set to zero, descending."""
+
+
+def truncate(matrix: Any, rank: int, *, metric: Any = None) -> Truncation:
+    """W_r = argmin ||W - W_r||_F over rank r; with a metric Λ the norm is ||Λ^{1/2} (W - W_r) Λ^{1/2}||_F.
+
+    Args:
+        matrix: W, shape (m, n). rank: r in 0..min(m, n); 0 gives the zero matrix.
+        metric: Λ, positive definite, shape (n, n) with m = n; the exact SVD of Λ^{1/2} W Λ^{1/2} is cut.
+
+    Returns: `Truncation`. Raises: ValueError for a rank out of range, NaN or a singular metric.
+    Source: Eckart and Young 1936; Y Section 3.4 (arXiv:2406.03768v2); the whitened metric is new.
+    """
+    matrix = checks.array("matrix", matrix, (None, None))
+    rank = checks.integer("rank", rank, 0, min(matrix.shape), "a rank is at most the smaller side")
+    if metric is None:
+        u, values, vt = np.linalg.svd(matrix, full_matrices=False)
+        return Truncation((u[:, :rank] * values[:rank]) @ vt[:rank], values[:rank], values[rank:])
+    size = matrix.shape[1]
+    matrix = checks.array("matrix", matrix, (size, size), "a metric needs a square matrix")
+    metric = checks.covariance("metric", metric, size)
+    root = square_root(metric)
+    # Of the metric itself: an eigenvalue that is zero up to rounding, 1e-16, would be 1e-8 in its root.
+    if np.linalg.matrix_rank(metric, hermitian=True) < size:
+        raise checks.refuse("metric", "a singular matrix", "a positive definite metric", "add a floor to it")
+    whitened = truncate(root @ matrix @ root, rank)
+    inverse = np.linalg.inv(root)
+    return Truncation(inverse @ whitened.matrix @ inverse, whitened.kept, whitened.dropped)
+
+
+@dataclass(frozen=True)
+class TruncationCurves:
+    """Exact population risk of the one-layer optimum at every rank m = 0, ..., d_x, cut in three ways."""
+
+    best: np.ndarray
+    """The best P of rank m, shape (d_x + 1,)."""
+    whitened: np.ndarray
+    """P* cut in the metric Λ (see `truncate`), shape (d_x + 1,)."""
+    plain: np.ndarray
+    """P* cut by its own SVD, shape (d_x + 1,)."""
+
+
+def truncation_curves(task: Task, shots: int) -> TruncationCurves:
+    """E (x_q · P S_xy - y_q)² against the rank of P: the best P of each rank, and P* truncated plainly or whitened.
+
+    The truncation trap: for anisotropic Λ the largest singular values of P* belong to the smallest inputs, so that
+    its plain SVD keeps the wrong directions; the metric Λ puts that right. For Ω ∝ I and Gaussian inputs
+    whitened = best exactly (Λ, P* and E S_xy S_xyᵀ commute); best ≤ whitened and best ≤ plain always.
+
+    Args: task: as in `one_layer_optimum`. shots: N.
+    Returns: `TruncationCurves` in squared label units. Raises: ValueError as `one_layer_optimum`. Source: new.
+    """
+    weights, _ = one_layer_optimum(task, shots=shots)
+    optimum = weights.query[0, :-1, :-1].T  # P, see `gradient_descent_weights`
+
+    def curve(metric: Any) -> np.ndarray:
+        cuts = (truncate(optimum, rank, metric=metric).matrix for rank in range(task.dim + 1))
+        return np.array([preconditioner_risk(cut, task, shots) for cut in cuts])
+
+    best = np.array([one_layer_optimum(task, shots=shots, rank=rank)[1] for rank in range(task.dim + 1)])
+    return TruncationCurves(best, curve(task.covariance), curve(None))
+
+
+def rank_of_rate(rate: float, rows: int, columns: int) -> int:
+    """Rank r kept at clipping rate ξ = 1 - r / min(m, n), rounded down; a rate that means rank 0 is refused.
+
+    Raises: ValueError for a rate outside [0, 1) or one that would keep nothing (ask `truncate` for rank 0).
+    """
+    rate = checks.number("rate", rate, low=0.0, cure="a clipping rate lies in [0, 1)")
+    side = min(rows, columns)
+    rank = int(np.floor(side * (1 - rate) + 1e-9))
+    if rank < 1:
+        raise checks.refuse(
+            "rate",
+            f"{rate:g} for a {rows} x {columns} matrix",
+            f"at most {1 - 1 / side:g}",
+            "ask for rank=0 instead",
+        )
+    return rank
+
+
+def module_rank(weights: AttentionWeights, module: str) -> int:
+    """The largest rank that truncating `module` can be asked for: the smallest side of its matrices."""
+    names = _present(weights, module)
+    return min(min(getattr(weights, name).shape[-2:]) for name in names)
+
+
+def _present(weights: AttentionWeights, module: str) -> tuple[str, ...]:
+    checks.choice("module", module, MODULES)
+    names = tuple(name for name in _MATRICES[module] if getattr(weights, name) is not None)
+    if not names:
+        raise checks.refuse("module", f"{module!r} of weights without an MLP", "a module they have", "use 'attention'")
+    return names
+
+
+def truncate_weights(
+    weights: AttentionWeights, *, layer: int, module: str, rank: int, metric: Any = None
+) -> AttentionWeights:
+    """The weights with one module of one layer replaced by its best rank-r approximation (exact SVD), head by head.
+
+    Args:
+        weights: a single model. layer: counted from 0.
+        module: "value", "key", "query", "attention" (all three), "mlp" or "all".
+        rank: r, from 0 to the smallest side of the module's matrices.
+        metric: as in `truncate`, (D, D), for the square matrices.
+
+    Returns: a copy in float64. Raises: ValueError for anything out of range.
+    Source: Y Algorithm 1 and Section 2 (arXiv:2406.03768v2).
+    """
+    weights = checked(weights)
+    layer = checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    changes = {}
+    for name in _present(weights, module):
+        matrices = getattr(weights, name).copy()
+        if matrices.ndim == 4:
+            matrices[layer] = [truncate(head, rank, metric=metric).matrix for head in matrices[layer]]
+        else:
+            matrices[layer] = truncate(matrices[layer], rank, metric=metric).matrix
+        changes[name] = matrices
+    return weights.replace(**changes)
+
+
+def condition_number(matrix: Any) -> float:
+    """κ₂ = σ_max / σ_min; +inf for a singular matrix (σ_min below rounding).
+
+    Args: matrix: shape (m, n). Raises: ValueError for NaN or a wrong shape. Source: Y Section 3.4, Case 1.
+    """
+    values = np.linalg.svd(checks.array("matrix", matrix, (None, None)), compute_uv=False)
+    singular = values[-1] <= max(np.shape(matrix)) * np.finfo(float).eps * values[0]
+    return float("inf") if singular else float(values[0] / values[-1])
+
+
+def module_condition_number(weights: AttentionWeights, layer: int, module: str) -> float:
+    """The largest κ₂ of the module's matrices in one layer.
+
+    Args: weights: a single model. layer: counted from 0. module: as in `truncate_weights`. Raises: ValueError.
+    Source: Y Section 3.4 and Algorithm 1 (arXiv:2406.03768v2); the largest of several matrices: our reading.
+    """
+    layer = checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    return max(condition_number(getattr(weights, name)[layer]) for name in _present(weights, module))

@@ -1,0 +1,241 @@
+"""Whatever is kept is kept under everything that determines it: one changed argument, another result."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from icl_theory import LinearRegression, random_weights
+from icl_theory.claims.engine import cases as making
+from icl_theory.claims.engine import trained_ensembles
+from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.engine.trained_ensembles import Ensembles, Kind
+from icl_theory.claims.quantities import prompt_errors
+from icl_theory.claims.truncation import truncation_information
+from icl_theory.information.estimators.known_channels import scalar_law
+from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, Setting, draw
+from icl_theory.truncation.rank_sweep import _Runner
+
+TASK = LinearRegression(2, noise_std=0.5)
+
+
+def a_case(weights: int = 1, seed: int = 5, samples: int = 16, layers: int = 1) -> Case:
+    drawn = random_weights(weights, layers=layers, dimension=3, scale=0.6)
+    tokens = TASK.sample_tokens(np.random.default_rng(seed), np.ones((1, 2)), 12)[0]
+    return Case("the same name", "random", seed, drawn, TASK, np.ones(2), tokens, samples=samples)
+
+
+# Ladders of a case.
+
+
+def rungs(case: Case, **options: float) -> list[float]:
+    """Bounds, which do not see the scale of the last layer, and the gap, which does."""
+    ladder = case.ladder(**options)
+    return [ladder.gap.value, *(rung.value for name, rung in ladder.rungs.items() if name != "theorem_2_printed")]
+
+
+def test_a_ladder_is_kept_under_floor_and_scale() -> None:
+    """Each is that of a case that was never asked before; the scale is that of W_V in the first layer alone."""
+    kept, asked = a_case(layers=2), [{}, {"scale": 2.0}, {"floor": 0.5}, {"floor": 0.5, "scale": 2.0}, {"floor": 2.0}]
+    found = [rungs(kept, **options) for options in asked]
+    assert [rungs(a_case(layers=2), **options) for options in asked] == found
+    assert len({tuple(values) for values in found}) == len(asked)
+    for options in asked:
+        assert kept.ladder(**options) is kept.ladder(**options)
+    assert kept.ladder() is kept.ladder(floor=0.0, scale=1.0)
+    value = np.array(kept.weights.value) * np.array([2.0, 1.0])[:, None, None]
+    scaled = replace(a_case(layers=2), weights=kept.weights.replace(value=value))
+    np.testing.assert_allclose(rungs(scaled), found[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": random_weights(2, layers=1, dimension=3, scale=0.6)},
+        {"seed": 6},
+        {"samples": 17},
+        {"task": LinearRegression(2, noise_std=1.5)},
+        {"task_vector": np.array([3.0, -1.0])},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_changed_case_has_ladders_of_its_own(changes: dict[str, Any]) -> None:
+    """Made by `replace` from a case that has ladders already."""
+    first = a_case()
+    gap = first.ladder().gap
+    changed = replace(first, **changes)
+    assert changed.ladder().gap.value != gap.value
+    assert changed.ladder().gap == replace(a_case(), **changes).ladder().gap
+    assert first.ladder().gap is gap
+    other = first.with_weights(random_weights(3, layers=1, dimension=3, scale=0.6), "others")
+    assert other.ladder().gap.value != gap.value
+
+
+# Draws.
+
+
+def one_array(draws: Any) -> np.ndarray:
+    return np.concatenate([np.concatenate([part.tokens.ravel(), part.looks.ravel()]) for part in draws])
+
+
+@pytest.mark.parametrize("chunk", [2**22, 150])  # in one piece, which is kept, and in several, which are drawn again
+def test_draws_come_again_and_belong_to_seed_and_setting(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr("icl_theory.information.ladder.noisy_trajectory._CHUNK_ENTRIES", chunk)
+    weights = random_weights(1, layers=2, dimension=3, scale=0.6)
+
+    def setting(**changes: Any) -> Setting:
+        plain: dict[str, Any] = {"task_vector": np.ones(2), "demonstrations": 12, "shots": 4, "task": TASK}
+        return Setting(weights=weights, **{**plain, **changes})
+
+    kept = Batches(setting(), 3, 16)
+    first = one_array(kept)
+    np.testing.assert_array_equal(one_array(kept), first)
+    np.testing.assert_array_equal(one_array(Batches(setting(), 3, 16)), first)
+    if chunk == 2**22:
+        assert next(iter(kept)) is next(iter(kept))
+        whole = one_array([draw(setting(), np.random.default_rng(3), 16)])
+        np.testing.assert_array_equal(first, whole)
+    else:
+        assert len(list(kept)) > 1
+    others = [
+        Batches(setting(), 4, 16),
+        Batches(setting(), 3, 17),
+        Batches(setting(shots=5), 3, 16),
+        Batches(setting(demonstrations=13), 3, 16),
+        Batches(setting(task_vector=np.array([1.0, 2.0])), 3, 16),
+        Batches(setting(task=LinearRegression(2, noise_std=0.7)), 3, 16),
+    ]
+    for other in others:
+        found = one_array(other)
+        assert found.shape != first.shape or (found != first).any()
+
+
+def test_the_draws_of_a_case_are_kept_under_the_case_and_its_floor() -> None:
+    first, second = a_case(), a_case()
+    assert making._batches(first, 0.0) is making._batches(first, 0.0)
+    assert making._batches(first, 0.0) is not making._batches(second, 0.0)
+    floors = [next(iter(making._batches(first, floor))) for floor in (0.0, 0.5)]
+    assert [draws.extra.shape[1] for draws in floors] == [0, 1]
+    more_shots: list[Draws] = [next(iter(truncation_information._batches(first, shots))) for shots in (20, 5)]
+    assert (more_shots[0].looks != more_shots[1].looks).any()
+    assert truncation_information._batches(first, 5) is truncation_information._batches(first, 5)
+
+
+# Prompts of a case.
+
+
+@pytest.mark.parametrize("function", [prompt_errors.moments, prompt_errors.own_errors], ids=["moments", "errors"])
+def test_prompts_are_kept_under_everything_that_makes_them(function: Callable[..., Any]) -> None:
+    first = a_case()
+    asked: list[tuple[Any, ...]] = [
+        (first, 4, 32, 0),
+        (first, 5, 32, 0),
+        (first, 4, 33, 0),
+        (first, 4, 32, 1),
+        (a_case(seed=6), 4, 32, 0),
+        (replace(first, task=LinearRegression(2, noise_std=0.9)), 4, 32, 0),
+    ]
+    if function is prompt_errors.own_errors:
+        asked.append((a_case(weights=2), 4, 32, 0))
+    found = [function(*given) for given in asked]
+    for given, value in zip(asked, found, strict=True):
+        assert function(*given) is value
+        np.testing.assert_array_equal(np.asarray(function.__wrapped__(*given)[0]), np.asarray(value[0]))  # pyright: ignore
+    firsts = [np.asarray(value[0] if isinstance(value, tuple) else value) for value in found]
+    for i, one in enumerate(firsts):
+        assert all(one.shape != other.shape or (one != other).any() for other in firsts[i + 1 :])
+
+
+# Models of a run.
+
+
+def test_ensembles_are_kept_under_the_whole_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(trained_ensembles, "train", lambda task, seed, **options: told.append(options) or object())
+    found = Ensembles(TASK, 3, shots=8, seeds=2, steps=lambda kind: 100 * kind.layers + kind.hidden)
+    kinds = [Kind(1), Kind(2), Kind(1, 4), Kind(1, 5), Kind(1, readout="plus"), Kind(1, 4, "plus")]
+    models = [found.get(kind) for kind in kinds]
+    assert len({id(model) for model in models}) == len(kinds)
+    assert [found.get(kind) for kind in reversed(kinds)] == models[::-1]
+    asked = [(o["layers"], o["hidden"], o["readout"], o["steps"], o["shots"], o["seeds"]) for o in told]
+    assert asked == [(*kind, 100 * kind.layers + kind.hidden, 8, 2) for kind in kinds]
+
+
+def test_cases_of_a_workshop_are_kept_under_kind_layers_and_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Kind] = []
+
+    def trained(_: Any, layers: int, hidden: int = 0, readout: str = "minus") -> Any:
+        asked.append(Kind(layers, hidden, readout))
+        models = [random_weights(10 * len(asked) + s, layers=layers, dimension=6, scale=0.4) for s in range(3)]
+        value = np.stack([model.value for model in models])
+        return SimpleNamespace(weights=SimpleNamespace(value=value, member=lambda seed: models[seed]))
+
+    monkeypatch.setattr(Workshop, "ensemble", trained)
+    shop = Workshop(PROFILES["quick"], 0)
+    makers: list[Callable[[], list[Case]]] = [
+        lambda: shop.random(1),
+        lambda: shop.random(3),
+        lambda: shop.constructed(1),
+        lambda: shop.constructed(3),
+        lambda: shop.population(1),
+        lambda: shop.population(3),
+        lambda: shop.population(3, 6),
+        lambda: shop.population(3, 4),
+    ]
+    found = [make() for make in makers]
+    assert [make() for make in makers] == found  # a case equals itself alone
+    assert all(a is b for make, kept in zip(makers, found, strict=True) for a, b in zip(make(), kept, strict=True))
+    everything = [case for made in found for case in made]
+    assert len({id(case) for case in everything}) == len(everything)
+    assert [(made[0].kind, made[0].layers) for made in found[:6]] == [
+        *(("random", 1), ("random", 3), ("constructed", 1), ("constructed", 3), ("trained", 1), ("trained", 3)),
+    ]
+    assert asked == [Kind(1), Kind(3), Kind(3, 6), Kind(3, 4)]
+    matrices = {case.weights.value.tobytes() for made in (*found[:2], *found[4:]) for case in made}
+    assert len(matrices) == sum(len(made) for made in (*found[:2], *found[4:]))
+
+
+# The untouched model of a sweep.
+
+
+def test_the_untouched_model_is_kept_under_the_number_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that affords fewer pairs is compared with the untouched model at as many."""
+    calls: list[Any] = []
+
+    def entry(_: _Runner, weights: Any, pairs: int | None) -> Any:
+        calls.append((weights, pairs))
+        return made(300 if pairs is None else pairs)
+
+    def made(count: int) -> Any:
+        return SimpleNamespace(ladder=SimpleNamespace(sandwich=SimpleNamespace(upper=SimpleNamespace(samples=count))))
+
+    monkeypatch.setattr(_Runner, "entry", entry)
+    runner, other = (_Runner(SimpleNamespace(weights=name), None, None, None) for name in "ab")  # pyright: ignore
+    full, fewer = runner.before(None, made(300)), runner.before(None, made(256))
+    assert (full.ladder.sandwich.upper.samples, fewer.ladder.sandwich.upper.samples) == (300, 256)
+    assert runner.before(None, made(300)) is full
+    assert runner.before(None, made(256)) is fewer
+    assert runner.before(256, made(256)) is fewer
+    assert runner.before(None, made(0)) is full  # no sandwich at all
+    assert calls == [("a", None), ("a", 256)]
+    assert other.before(None, made(300)) is not full
+    assert calls[-1] == ("b", None)
+
+
+# Channels.
+
+
+def test_the_scale_of_a_channel_is_kept_under_law_and_information() -> None:
+    made = [scalar_law(law)(dimension, value) for law, dimension, value in KNOWN]
+    assert [(c.family, c.dimension, c.information) for c in made] == [(law, d, i) for law, d, i in KNOWN]
+    drawn = [[part.tobytes() for part in c.draw(np.random.default_rng(0), 3)] for c in made]
+    assert len({tuple(parts) for parts in drawn}) == len(KNOWN)
+    again = [scalar_law(law)(d, value).draw(np.random.default_rng(0), 3) for law, d, value in KNOWN]
+    assert [[part.tobytes() for part in parts] for parts in again] == drawn
+
+
+KNOWN = (("binary", 2, 0.4), ("binary", 2, 0.8), ("uniform", 2, 0.4), ("uniform", 2, 0.8))

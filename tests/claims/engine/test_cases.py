@@ -1,0 +1,63 @@
+"""A case comes back from its description field by field; every counterexample has a file of its own."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from ledger import CLAIMS
+from sweep_records import sweep
+
+from icl_theory import AttentionWeights, LinearRegression
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.examine import Outcome
+from icl_theory.claims.record import counterexample_file, record
+from icl_theory.records.documents import plain
+from icl_theory.records.environment import environment
+from icl_theory.records.files import read_json, write_json
+from icl_theory.runs.verify import Report, write
+
+RNG = np.random.default_rng(2)
+
+
+def odd_case(mlp: bool, heads: bool) -> Case:
+    """No number in it has a default value, and no two are equal."""
+    shape = (2, 2, 3, 3) if heads else (2, 3, 3)
+    matrices = [RNG.standard_normal(shape) for _ in range(3)]
+    more = (RNG.standard_normal((2, 4, 3)), RNG.standard_normal((2, 3, 4))) if mlp else ()
+    task = LinearRegression(2, np.diag([2.0, 0.5]), np.diag([1.5, 0.7]), noise_std=0.3, inputs="uniform")
+    weights = AttentionWeights.create(*matrices, *more)
+    return Case("an odd one", "trained", 17, weights, task, RNG.standard_normal(2), RNG.standard_normal((9, 3)), 5, 77)
+
+
+@pytest.mark.parametrize(("mlp", "heads"), [(False, False), (True, False), (True, True)])
+def test_a_case_comes_back_from_its_file_as_it_was(tmp_path, mlp, heads):
+    case = odd_case(mlp, heads)
+    back = Case.rebuild(read_json(write_json(tmp_path / "case.json", case.describe())))
+    assert (back.name, back.kind, back.seed, back.shots, back.samples) == ("an odd one", "trained", 17, 5, 77)
+    np.testing.assert_array_equal(back.task_vector, case.task_vector)
+    np.testing.assert_array_equal(back.demonstrations, case.demonstrations)
+    assert back.weights.heads == case.weights.heads
+    for name in ("value", "key", "query", "mlp_in", "mlp_out"):
+        one, other = getattr(back.weights, name), getattr(case.weights, name)
+        assert (one is None) == (other is None)
+        assert one is None or np.array_equal(one, other)
+    task = back.task
+    assert (task.dim, task.noise_std, task.inputs) == (2, 0.3, "uniform")
+    np.testing.assert_array_equal(task.covariance, np.diag([2.0, 0.5]))
+    np.testing.assert_array_equal(task.task_covariance, np.diag([1.5, 0.7]))
+    described = {field.name for field in fields(Case)} - {"ladders"}
+    assert described == set(case.describe()), "a field that is not described does not come back"
+
+
+def test_every_counterexample_has_a_file_of_its_own(tmp_path):
+    """Two of one claim: two files, both in the records, neither over the other."""
+    names = [counterexample_file("lemma_1", number) for number in range(3)]
+    assert names[0] == "counterexamples/lemma_1.json"
+    assert len(set(names)) == 3
+    documents = [{"format": 1, "exact": None, "which": which} for which in (1, 2)]
+    outcome = Outcome(replace(CLAIMS[1], recheck=None), "FAILS", [], [], certificates=documents)  # pyright: ignore
+    claim = record(outcome)
+    assert [found["file"] for found in claim["counterexamples"]] == [counterexample_file("fails", n) for n in (0, 1)]
+    facts = {"profile": "quick", "seed": 0, "standard_errors": 6.0, "seconds": 1.0, "claims": [], "sweep": sweep()}
+    write(Report(plain({"format": 1, "environment": environment(), **facts}), [outcome]), tmp_path)
+    assert [read_json(tmp_path / found["file"]) for found in claim["counterexamples"]] == documents

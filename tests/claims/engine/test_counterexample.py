@@ -1,0 +1,268 @@
+"""`recheck` of a file: confirmed only if the rebuilt case, or the interval over all seeds, breaks the statement."""
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import here, refused
+from helpers import refusal
+from ledger import EQUAL
+from small_case import case
+
+from icl_theory import Estimate
+from icl_theory.claims import recheck as verifying
+from icl_theory.claims.engine import counterexample
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Assumption, Claim, Verdict, check
+from icl_theory.claims.engine.examine import _certificates
+from icl_theory.claims.recheck import recheck
+
+Known = Callable[[Claim], None]
+
+
+def value(case: Case) -> float:
+    return float(case.weights.value[0, 0, 0])
+
+
+CLAIM = replace(
+    EQUAL,
+    label="small",
+    relation="at most",
+    measure=value,
+    predict=lambda c: 1.0,
+    assumptions=(),
+    controls=(),
+    proof=None,
+)
+ESTIMATED = replace(CLAIM, measure=lambda c: Estimate(value(c), 0.1, 100, "unbiased"))
+POPULATION = replace(CLAIM, population=True)
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Known:
+    """Makes a claim the one that files of "small" are about."""
+
+    def put(claim: Claim) -> None:
+        monkeypatch.setattr(verifying, "load", lambda label: claim if label == "small" else pytest.fail(label))
+
+    return put
+
+
+def written(claim: Claim, *cases: Case) -> dict[str, Any]:
+    """The document of a counterexample, as it comes back from a file."""
+    made = counterexample.certificate(claim, cases[0], check(claim, cases[0]), cases[1:])
+    return json.loads(json.dumps(made, allow_nan=False))
+
+
+def told(tmp_path: Path, document: Any) -> tuple[int, str]:
+    """Exit status and words of the command on a document."""
+    file = tmp_path / "counterexample.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    done = here("recheck", str(file))
+    assert done.stderr == ""
+    as_json = here("recheck", str(file), "--json")
+    found = json.loads(as_json.stdout)
+    assert as_json.returncode == done.returncode == (0 if found["confirmed"] else 1)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("claim", "number", "status", "verdict"),
+    [
+        (CLAIM, 1.5, 0, "FAILS"),
+        (CLAIM, 0.5, 1, "HOLDS"),
+        (CLAIM, 1.0, 1, "HOLDS"),
+        (ESTIMATED, 1.65, 0, "FAILS"),  # 6.5 standard errors
+        (ESTIMATED, 1.55, 1, "INCONCLUSIVE"),  # 5.5 of them
+        (ESTIMATED, 0.45, 1, "INCONCLUSIVE"),
+        (replace(CLAIM, relation="at least"), 1.5, 1, "HOLDS"),
+        (replace(CLAIM, assumptions=(Assumption("it rains", lambda c: False),)), 1.5, 1, "OUTSIDE"),
+        (replace(CLAIM, assumptions=(Assumption("pigs fly", lambda c: False, lambda c: False),)), 1.5, 1, "VACUOUS"),
+        (replace(CLAIM, measure=lambda c: np.nan), 1.5, 1, "NONFINITE"),
+    ],
+)
+def test_only_what_fails_is_confirmed(
+    known: Known, tmp_path: Path, claim: Claim, number: float, status: int, verdict: str
+) -> None:
+    known(claim)
+    document = written(replace(CLAIM, assumptions=()), case(number))
+    found = recheck(document)
+    assert (found.confirmed, found.evidence.verdict, found.population) == (status == 0, verdict, None)
+    code, words = told(tmp_path, document)
+    assert code == status
+    assert ("NOT confirmed" in words) == (status == 1)
+    assert f"seed 0: {verdict}" in words
+
+
+def test_nothing_recorded_is_believed(known: Known) -> None:
+    """Verdict and numbers come from the case alone; it is the one that was written down."""
+    known(CLAIM)
+    document = written(CLAIM, case(1.5))
+    assert (document["measured"], document["predicted"]) == (1.5, 1.0)
+    lying = document | {"measured": -9.0, "predicted": 9.0, "statement": "1 = 1", "relation": "at least"}
+    assert recheck(lying) == recheck(document)
+    assert recheck(document).evidence == check(CLAIM, case(1.5))
+    changed = copy.deepcopy(document)
+    changed["case"]["weights"]["value"] = [[[0.5]]]
+    assert not recheck(changed).confirmed
+
+
+@pytest.mark.parametrize(
+    ("exact", "says", "confirmed", "number"),
+    [
+        (None, True, True, 1.5),
+        ({"scale": 2}, True, True, 1.5),
+        ({"scale": 2}, False, False, 1.5),
+        ({"scale": 2}, True, False, 0.5),
+    ],
+)
+def test_the_exact_counterexample_has_to_break_it_too(
+    known: Known, tmp_path: Path, exact: Any, says: bool, confirmed: bool, number: float
+) -> None:
+    seen: list[Any] = []
+    known(replace(CLAIM, recheck=lambda found: seen.append(found) or says))
+    document = written(CLAIM, case(number)) | {"exact": exact}
+    found = recheck(document)
+    assert (found.exact, found.confirmed) == (None if exact is None else says, confirmed)
+    assert seen == ([] if exact is None else [exact])
+    code, words = told(tmp_path, document)
+    assert code == (0 if confirmed else 1)
+    assert ("breaks the statement" in words, "keeps the statement" in words) == (
+        exact is not None and says,
+        exact is not None and not says,
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict", "against"),
+    [
+        ((1.5, *[0.5, 0.49, 0.51] * 5), Verdict.HOLDS, 1),  # the first seed alone fails
+        ((0.5, *[1.5, 1.49, 1.51] * 5), Verdict.FAILS, 15),  # the first seed alone holds
+        ((1.5, 1.51, 1.49, 1.52), Verdict.FAILS, 4),
+        ((1.5, 0.5, 1.6, 0.6, 1.1), Verdict.INCONCLUSIVE, 3),
+        ((1.5,), None, 1),  # one seed is no population
+    ],
+)
+def test_the_interval_over_the_seeds_decides(
+    known: Known, tmp_path: Path, values: Sequence[float], verdict: Verdict | None, against: int
+) -> None:
+    known(POPULATION)
+    document = written(POPULATION, *(case(number, seed) for seed, number in enumerate(values)))
+    assert [other["seed"] for other in document["others"]] == list(range(1, len(values)))
+    found = recheck(document)
+    assert found.confirmed == (verdict == Verdict.FAILS)
+    code, words = told(tmp_path, document)
+    assert code == (0 if verdict == Verdict.FAILS else 1)
+    if verdict is None:
+        assert found.population is None
+        return
+    assert found.population is not None
+    assert (found.population.verdict, found.population.seeds) == (verdict, len(values))
+    assert (found.population.seeds_for, found.population.seeds_against) == (len(values) - against, against)
+    assert found.population.mean == pytest.approx(1 - np.mean(values), rel=1e-12)
+    assert f"{len(values)} seeds rebuilt: {len(values) - against} for, {against} against" in words
+
+
+def test_a_counterexample_is_the_case_that_speaks_most_against_the_statement() -> None:
+    """Of a population it is the first, and all other seeds come behind it."""
+    cases = [case(number, seed) for seed, number in enumerate((1.2, 0.7, 1.9, 1.5, 1.6))]
+    [found] = _certificates(ESTIMATED, cases, [check(ESTIMATED, one) for one in cases])
+    assert (found["case"], found["others"]) == (cases[2].describe(), [])
+    assert (found["measured"], found["predicted"], found["stderr"]) == (1.9, 1.0, 0.1)
+    assert (found["claim"], found["statement"], found["relation"]) == ("small", CLAIM.statement, "at most")
+    cases = [case(number, seed) for seed, number in enumerate((1.4, 1.6, 1.5, 1.45, 1.55))]
+    [found] = _certificates(POPULATION, cases, [check(POPULATION, one) for one in cases])
+    assert found["case"]["seed"] == 1
+    assert [other["seed"] for other in found["others"]] == [0, 2, 3, 4]
+    assert _certificates(CLAIM, [case(0.5)], [check(CLAIM, case(0.5))]) == []
+
+
+def test_seeds_of_a_file_without_others_are_no_population(known: Known) -> None:
+    known(POPULATION)
+    document = written(POPULATION, case(1.5, 0), case(1.51, 1), case(1.52, 2), case(1.49, 3))
+    assert recheck(document).confirmed
+    del document["others"]
+    assert not recheck(document).confirmed
+
+
+SPOILT: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
+    (lambda d: d.update(format=2), "another kind"),
+    (lambda d: d.update(format="1"), "another kind"),
+    (lambda d: d.pop("claim"), "another kind"),
+    (lambda d: d.pop("case"), "another kind"),
+    (lambda d: d.pop("exact"), "another kind"),
+    (lambda d: d.update(claim=5), "claim: got int, expected a label"),
+    (lambda d: d.update(claim=None), "claim: got NoneType"),
+    (lambda d: d.update(claim=["small"]), "claim: got list"),
+    (lambda d: d.update(case=5), "case: got int"),
+    (lambda d: d.update(case=[]), "case: got list"),
+    (lambda d: d.update(exact=5), "exact: got int"),
+    (lambda d: d.update(exact="x"), "exact: got str"),
+    (lambda d: d.update(exact={"scale": 2}), "exact: got a counterexample, expected none"),
+    (lambda d: d.update(others={"0": d["case"]}), "others: got dict"),
+    (lambda d: d.update(others=[5]), "case: got int"),
+    (lambda d: d["case"].pop("weights"), "'weights'"),
+    (lambda d: d["case"].update(weights=5), "case: got"),
+    (lambda d: d["case"]["weights"].update(value="x"), "weights.value"),
+    (lambda d: d["case"]["weights"].update(value=[[1, 2]]), "weights.value"),
+    (lambda d: d["case"]["weights"].update(other=[[[1]]]), "case: got"),
+    (lambda d: d["case"].update(task=5), "case: got"),
+    (lambda d: d["case"]["task"].update(dim="one"), "dim"),
+    (lambda d: d["case"]["task"].update(inputs="student"), "inputs"),
+    (lambda d: d["case"].update(seed="0"), "seed of the case"),
+    (lambda d: d["case"].update(seed=-1), "seed of the case"),
+    (lambda d: d["case"].update(shots=None), "shots of the case"),
+    (lambda d: d["case"].update(shots=True), "shots of the case"),
+    (lambda d: d["case"].update(shots=0), "shots of the case"),
+    (lambda d: d["case"].update(samples=2.5), "samples of the case"),
+    (lambda d: d["case"].update(task_vector="one"), "task_vector of the case"),
+    (lambda d: d["case"].update(task_vector=[["a"]]), "task_vector of the case"),
+    (lambda d: d["case"].update(demonstrations=[[1.0], [2.0, 3.0]]), "demonstrations of the case"),
+    (lambda d: d["case"].update(demonstrations=[["nan"]]), "demonstrations of the case"),
+    (lambda d: d["case"].update(demonstrations={}), "demonstrations of the case"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(SPOILT)))
+def test_a_file_with_a_defect_is_bad_input_in_one_line(known: Known, tmp_path: Path, number: int) -> None:
+    spoil, words = SPOILT[number]
+    known(POPULATION)  # so that the others are read
+    document = written(POPULATION, case(1.5), case(1.6, 1), case(1.7, 2))
+    spoil(document)
+    assert words in refusal(recheck, document)
+    file = tmp_path / "counterexample.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    assert words in refused(here("recheck", str(file)))
+
+
+def test_a_case_that_the_check_cannot_measure_is_bad_input(known: Known) -> None:
+    known(replace(CLAIM, measure=lambda c: c.weights.value[1]))
+    message = refusal(recheck, written(CLAIM, case(1.5)))
+    assert message.startswith("case: got IndexError")
+    assert "from the check of 'small', expected a case of this claim" in message
+
+
+@pytest.mark.parametrize("error", [KeyError("tokens"), ZeroDivisionError(), ValueError("x"), AttributeError("y")])
+def test_an_exact_part_with_a_defect_is_bad_input(known: Known, error: Exception) -> None:
+    def broken(_: dict[str, Any]) -> bool:
+        raise error
+
+    known(replace(CLAIM, recheck=broken))
+    assert "exact: got a defect at" in refusal(recheck, written(CLAIM, case(1.5)) | {"exact": {}})
+
+
+def test_an_unknown_claim_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_text(json.dumps(written(CLAIM, case(1.5))), encoding="utf-8")
+    assert "claims: got 'small', expected the label of a claim" in refused(here("recheck", str(tmp_path / "file.json")))
+
+
+def test_a_file_with_a_byte_order_mark_is_read(known: Known, tmp_path: Path) -> None:
+    """Some editors put one there."""
+    known(CLAIM)
+    (tmp_path / "file.json").write_text(json.dumps(written(CLAIM, case(1.5))), encoding="utf-8-sig")
+    assert here("recheck", str(tmp_path / "file.json")).returncode == 0

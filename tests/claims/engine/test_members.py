@@ -1,0 +1,206 @@
+"""Members of an ensemble, cases of a run, and sets of prompts: they differ pairwise in their numbers, not in labels."""
+
+import itertools
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from draws import assert_rows_differ, assert_uncorrelated, record
+from helpers import random_matrices
+
+import icl_theory as it
+from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.profiles import Profile
+from icl_theory.claims.order import LABELS
+from icl_theory.claims.registry import load
+from icl_theory.runs.bounds import _weights
+from icl_theory.runs.bounds_config import SweepConfig
+from icl_theory.training.ensemble import TrainConfig, initial_weights
+from icl_theory.training.prompt_sources import Pool, TokenSource
+from icl_theory.training.train import train
+from icl_theory.truncation.clipping_search import _Trial
+
+TASK = it.LinearRegression(3, noise_std=0.2)
+UNIFORM = it.LinearRegression(3, noise_std=0.2, inputs="uniform")
+SETTING: dict[str, Any] = {"layers": 2, "shots": 5, "steps": 24, "seeds": 3, "batch": 16}
+PROFILE = Profile(seeds=3, samples=16, steps={1: 1, 3: 1}, scalar_samples=16, population=4)
+
+
+def drawn_by(task: it.Task, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, list[dict]]:
+    """First weights of a run and the prompts of its chunks; no step is taken, hence nothing is compiled."""
+    start, chunks = [], []
+
+    def keep(weights: Any, state: Any, draws: dict, *_: Any) -> tuple:
+        start.append(weights)
+        chunks.append(draws)
+        return weights, state, np.zeros(next(iter(draws.values())).shape[:2], np.float32)
+
+    monkeypatch.setattr("icl_theory.training.train.run_chunk", keep)
+    train(task, 0, **(SETTING | changes))
+    return start[0], chunks
+
+
+@pytest.mark.parametrize(
+    ("task", "changes"),
+    [(TASK, {}), (UNIFORM, {}), (TASK, {"kind": "softmax"}), (it.ReLUTeacher(3, 2, noise_std=0.1), {"heads": 2})],
+    ids=["moments", "moments of tokens", "tokens", "another task"],
+)
+def test_every_prompt_of_a_training_run_is_new(
+    task: it.Task, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Members, chunks, steps and prompts: no number is drawn twice, no prompt is seen twice, members look unlike."""
+    recorder = record(monkeypatch)
+    _, chunks = drawn_by(task, monkeypatch, **changes)
+    assert recorder.repeated == 0
+    assert len(chunks) > 5
+    for name in chunks[0]:
+        steps = np.concatenate([chunk[name] for chunk in chunks], axis=1)  # (seeds, steps, batch, ...)
+        assert steps.shape[:3] == (3, sum(len(chunk[name][0]) for chunk in chunks), 16)
+        prompts = steps.reshape(3 * steps.shape[1] * 16, -1)
+        assert len(prompts) >= 3 * 24 * 16
+        if prompts.shape[1] > 1:  # single float32 numbers, and labels of dead ReLU units, come again by chance
+            assert len(np.unique(prompts, axis=0)) == len(prompts)
+        tame = np.arctan(steps.reshape(3, -1, prompts.shape[1])[..., 0].astype(np.float64))  # no heavy tails
+        for first, second in itertools.combinations(tame - tame.mean(), 2):
+            assert_uncorrelated(first, second)
+
+
+@pytest.mark.parametrize("changes", [{}, {"heads": 2}, {"hidden": 6}, {"tied": True}], ids=str)
+def test_members_start_apart(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every random matrix of every member, layer and head is another one; only the label's entry is set."""
+    weights, _ = drawn_by(TASK, monkeypatch, **changes)
+    value = weights.value.reshape(-1, 16)
+    assert len(value) == 3 * (1 if "tied" in changes else 2) * changes.get("heads", 1)
+    assert_rows_differ(value[:, :-1])
+    assert_rows_differ(weights.key.reshape(-1, 16))
+    if "hidden" in changes:
+        assert_rows_differ(weights.mlp_in.reshape(6, -1))
+    other = initial_weights(np.random.default_rng(1), TrainConfig(2, 5, 24, 3, 4, 0.02, 0.2, 1.0, "minus"), 4)
+    assert not np.isin(other.value[..., :-1, :], weights.value).any()
+
+
+def test_members_have_finite_sets_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All prompts of all sets differ; batches are drawn from the member's own set, differently in every step."""
+    recorder = record(monkeypatch)
+    pool = Pool(TokenSource(TASK, 5), np.random.default_rng(0), 3, 2, 4, False)
+    assert recorder.repeated == 0
+    sets = pool.prompts["x"].reshape(3, 8, -1)
+    assert_rows_differ(sets.reshape(3 * 8, -1))
+    query, label = (pool.prompts[name].reshape(6, 4, -1).astype(np.float64) for name in ("x_query", "y_query"))
+    tasks = np.linalg.pinv(query) @ label  # clean labels of the four prompts of a task give its w away
+    assert_rows_differ(tasks.round(4))
+    rng, orders = np.random.default_rng(1), []
+    draws = np.concatenate([pool.draw(rng, (3, 4, 6))["x"] for _ in range(2)], axis=1)
+    for member, own in zip(draws.reshape(3, 48, -1), sets, strict=True):
+        orders.append((member[:, None] == own).all(-1).argmax(1))
+        np.testing.assert_array_equal(member, own[orders[-1]])
+        assert len({tuple(step) for step in orders[-1].reshape(8, 6)}) == 8
+    for first, second in itertools.combinations(orders, 2):
+        assert (first == second).mean() < 0.5  # by chance one in eight
+
+
+def test_results_of_members_differ_pairwise() -> None:
+    """Trained, and not only started, apart: losses of every step and every weight."""
+    result = train(TASK, 0, layers=2, shots=7, steps=23, seeds=3, batch=8)
+    assert_rows_differ(result.losses)
+    start = initial_weights(np.random.default_rng(0), result.config, 4)
+    for name in ("value", "key", "query"):
+        after, before = getattr(result.weights, name), getattr(start, name)
+        read = slice(-1, None) if name == "value" else slice(None)  # of the last W_V nothing but the label's row
+        for part in (after[:, 0], after[:, 1, read], after[:, 0] - before[:, 0], (after - before)[:, 1, read]):
+            assert_rows_differ(part)
+
+
+def test_validation_and_test_prompts_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Algorithm 1 chooses on one set and reports on another; candidates see the same ones."""
+    kept: list[tuple] = []
+    original = _Trial.__init__
+
+    def init(self: Any, base: Any, prompts: tuple, *rest: Any) -> None:
+        kept.append(prompts)
+        original(self, base, prompts, *rest)
+
+    monkeypatch.setattr(_Trial, "__init__", init)
+    weights = it.AttentionWeights.create(*random_matrices(np.random.default_rng(1), 2, 3))
+    it.search_clipping_rate(weights, it.LinearRegression(2, noise_std=0.5), shots=4, prompts=200, key=3)
+    ((validation, test),) = kept
+    for name in ("x", "y", "x_query", "y_query"):
+        assert_rows_differ(np.concatenate([getattr(validation, name), getattr(test, name)]))
+        assert_uncorrelated(getattr(validation, name), getattr(test, name))
+
+
+@pytest.fixture(scope="module")
+def workshop() -> Workshop:
+    """A run whose ensembles are not trained: they stand at their initial weights."""
+    found = Workshop(PROFILE, 3)
+
+    def untrained(layers: int, hidden: int = 0, readout: str = "minus") -> Any:
+        config = TrainConfig(layers, 20, 1, PROFILE.population, 1, 0.1, 0.5, 1.0, readout, hidden=hidden)
+        return SimpleNamespace(
+            config=config, weights=initial_weights(np.random.default_rng([layers, hidden]), config, 6)
+        )
+
+    found.ensemble = untrained
+    return found
+
+
+def numbers(case: Case) -> tuple[bytes, ...]:
+    return tuple(np.asarray(a).tobytes() for a in (case.task_vector, case.demonstrations))
+
+
+def test_cases_of_a_run_differ_pairwise(workshop: Workshop) -> None:
+    """Weights, task vectors, demonstrations and seeds of all cases; a truncated one shares the data of its source."""
+    populations = [workshop.population(layers, hidden) for layers, hidden in ((1, 0), (3, 0), (3, 6))]
+    cases = [*workshop.one_layer, *workshop.three_layers, *itertools.chain(*populations)]
+    cases = list({id(case): case for case in cases}.values())
+    assert len(cases) == 3 + 2 + 3 + 1 + 3 * 4
+    assert_rows_differ([case.task_vector for case in cases])
+    assert_rows_differ([case.demonstrations for case in cases])
+    assert len({case.seed for case in cases}) == len(cases)
+    for layers in (1, 3):
+        drawn = [case for case in cases if case.kind == "random" and case.layers == layers]
+        for name in ("value", "key", "query"):
+            assert_rows_differ([getattr(case.weights, name) for case in drawn])
+            assert_rows_differ(np.concatenate([getattr(case.weights, name) for case in drawn]))
+    for population in populations:
+        assert_rows_differ([case.weights.key for case in population])
+        assert_rows_differ([case.weights.value[:, :-1] for case in population])
+    sources = {numbers(case) for case in cases}
+    assert {numbers(case) for case in workshop.truncated} <= sources
+    assert len({numbers(case) for case in workshop.truncated}) == len(workshop.truncated) == 6
+    matrices = [np.concatenate([c.weights.value, c.weights.key, c.weights.query]) for c in workshop.standard()]
+    assert len({m.tobytes() for m in matrices}) == len(matrices)
+
+
+def test_another_run_has_other_cases(workshop: Workshop) -> None:
+    other = Workshop(PROFILE, 4)
+    for layers in (1, 3):
+        for make in ("random", "constructed"):
+            first, second = getattr(workshop, make)(layers), getattr(other, make)(layers)
+            assert_rows_differ([case.demonstrations for case in (*first, *second)])
+        assert_rows_differ([case.weights.value for case in (*workshop.random(layers), *other.random(layers))])
+
+
+# Runs drawn from the seed alone; a forward pass that is chosen by the name.
+MORE_TO_A_CASE = {"theorem_2_scalar": ("seed",), "supersample_guarantee": ("name",)}
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_no_claim_looks_at_one_case_twice(label: str, workshop: Workshop) -> None:
+    """Two cases of a claim differ in weights, task or demonstrations."""
+    described = []
+    for case in load(label).cases(workshop):
+        besides = {"name", "kind", "seed"} - set(MORE_TO_A_CASE.get(label, ()))
+        described.append(
+            json.dumps({name: part for name, part in case.describe().items() if name not in besides}, sort_keys=True)
+        )
+    assert len(set(described)) == len(described) > 0
+
+
+def test_random_models_of_a_sweep_differ() -> None:
+    config = SweepConfig(model="random", dim=2, layers=2, seeds=3, seed=5)
+    weights, _ = _weights(config, it.LinearRegression(2), lambda *_: None)
+    assert_rows_differ(weights.value)
+    assert_rows_differ(np.concatenate([weights.value, weights.key, weights.query]).reshape(-1, 9))

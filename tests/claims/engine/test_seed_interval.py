@@ -1,0 +1,242 @@
+"""Statements about a population of trained seeds: one interval over seeds, and what travels with it."""
+
+import csv
+import dataclasses
+import io
+import itertools
+import json
+import math
+from dataclasses import replace
+from importlib.resources import files
+
+import error_rates
+import false_alarms
+import numpy as np
+import pytest
+from helpers import refusal
+from schema import problems
+
+from icl_theory import AttentionWeights, Estimate, LinearRegression, check
+from icl_theory.claims import recheck as verifying
+from icl_theory.claims.engine import counterexample
+from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
+from icl_theory.claims.engine.examine import conclude, examine
+from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.engine.seed_interval import CHANCE, judge, population_of, summarise
+from icl_theory.claims.recheck import recheck
+from icl_theory.claims.record import record
+from icl_theory.records.claims_csv import table
+from icl_theory.records.documents import plain
+from icl_theory.report.page.claim import sheet
+from icl_theory.report.page.elements import Markup
+from icl_theory.report.terminal.explain import explain_text
+from icl_theory.report.terminal.tables import evidence_text
+
+STUDENT_3 = 10.214531852407  # of three degrees of freedom, exceeded with a chance of 0.001
+
+
+def seeds(count: int = 4) -> list[Case]:
+    one = np.ones((1, 2, 2))
+    weights = AttentionWeights(one, one, one)
+    return [
+        Case(f"trained, seed {i}", "trained", i, weights, LinearRegression(1), np.ones(1), np.eye(2))
+        for i in range(count)
+    ]
+
+
+def a_claim(margins: list[float], **changes) -> Claim:
+    """ "At most 10" with the margins given, one per seed."""
+    claim = Claim(
+        "lemma_1",
+        "source",
+        "statement",
+        "new",
+        "at most",
+        lambda case: 10.0 - margins[case.seed],
+        lambda case: 10.0,
+        controls=(Control("turned round", {"relation": "at least"}),),
+        cases=lambda workshop: seeds(len(margins)),
+        population=True,
+    )
+    return replace(claim, **changes)
+
+
+def outcome(margins: list[float], **changes):
+    return examine(a_claim(margins, **changes), Workshop(PROFILES["quick"], 0))
+
+
+def test_the_quantile_against_students_distribution_in_closed_form():
+    """F(t) = 1/2 + (x/(1 + x²) + arctan x)/π with x = t/√3, for three degrees of freedom."""
+    x = STUDENT_3 / math.sqrt(3)
+    assert 0.5 + (x / (1 + x * x) + math.atan(x)) / math.pi == pytest.approx(1 - CHANCE, abs=1e-12)
+
+
+def test_four_seeds_by_hand():
+    """0.9, 1.0, 1.0, 1.1: s² = 0.02/3 and s/√4 = √(0.02/12)."""
+    found = summarise([0.9, 1.0, 1.0, 1.1])
+    assert found is not None
+    half = STUDENT_3 * math.sqrt(0.02 / 12)
+    assert (found.mean, found.stderr) == (pytest.approx(1.0), pytest.approx(math.sqrt(0.02 / 12)))
+    assert (found.low, found.high) == (pytest.approx(1 - half), pytest.approx(1 + half))
+    assert (found.seeds, found.seeds_for, found.seeds_against, found.quantile) == (4, 4, 0, pytest.approx(STUDENT_3))
+    assert found.verdict == Verdict.HOLDS
+
+
+@pytest.mark.parametrize(
+    ("margins", "verdict", "for_and_against"),
+    [
+        ([0.9, 1.0, 1.0, 1.1], Verdict.HOLDS, (4, 0)),
+        ([-0.9, -1.0, -1.0, -1.1], Verdict.FAILS, (0, 4)),
+        ([1.0, 2.0, 3.0, 4.0], Verdict.INCONCLUSIVE, (4, 0)),  # 2.5 ± 10.2 · 0.645: four seeds in favour are too few
+        ([-1.0, 2.0, 0.0, 4.0], Verdict.INCONCLUSIVE, (2, 1)),
+        ([0.0, 0.0, 0.0], Verdict.INCONCLUSIVE, (0, 0)),  # nothing was seen, so nothing is confirmed
+        ([2.0] * 9, Verdict.INCONCLUSIVE, (9, 0)),  # no spread to judge by, and 2^{-9} > 0.001
+        ([2.0] * 10, Verdict.HOLDS, (10, 0)),
+        ([-0.1] * 10, Verdict.FAILS, (0, 10)),
+        ([5.0], Verdict.INCONCLUSIVE, None),
+        ([], Verdict.OUTSIDE, None),
+        ([1.0, math.nan, 1.0], Verdict.NONFINITE, None),
+    ],
+)
+def test_verdicts_of_a_population(margins, verdict, for_and_against):
+    found = outcome(margins)
+    assert found.verdict == verdict
+    turned = {Verdict.HOLDS: Verdict.FAILS, Verdict.FAILS: Verdict.HOLDS}
+    assert [c.verdict for c in found.controls] == [turned.get(verdict, verdict)]
+    population = found.population
+    assert (population is None) == (for_and_against is None)
+    if population is not None:
+        assert (population.seeds_for, population.seeds_against) == for_and_against
+
+
+def test_one_seed_against_does_not_break_a_statement_on_the_mean():
+    margins = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0, 1.1, 0.9, 1.0, 1.0, -0.01]
+    assert outcome(margins).verdict == Verdict.HOLDS
+    assert outcome(margins, population=False).verdict == Verdict.FAILS
+
+
+def test_error_bars_within_seeds_do_not_enter_twice():
+    """The spread over seeds holds the noise of each already; what is estimated within a seed decides nothing."""
+    margins = [0.9, 1.0, 1.0, 1.1]
+    noisy = outcome(margins, measure=lambda case: Estimate(10 - margins[case.seed], 5.0, 9, "unbiased"))
+    assert {item.verdict for item in noisy.evidence} == {Verdict.INCONCLUSIVE}
+    assert noisy.population == outcome(margins).population
+
+
+def test_seeds_outside_the_assumptions_are_no_members():
+    young = Assumption("an even seed", lambda case: case.seed % 2 == 0)
+    found = outcome([0.9, -7.0, 1.0, -7.0, 1.0, -7.0, 1.1], assumptions=(young,))
+    expected = summarise([0.9, 1.0, 1.0, 1.1])
+    assert found.population is not None
+    assert expected is not None
+    assert dataclasses.astuple(found.population) == pytest.approx(dataclasses.astuple(expected))
+
+
+def test_a_population_needs_an_inequality():
+    claim = a_claim([1.0, 2.0], relation="equal")
+    evidence = [check(claim, case) for case in seeds(2)]
+    assert "expected one of at most, at least" in refusal(population_of, claim, evidence)
+    assert population_of(replace(claim, population=False), evidence) is None
+
+
+def test_all_random_signs_of_twelve_equal_margins():
+    """±1 with k minus signs has t = (12 - 2k) √11/√(144 - (12 - 2k)²): above 4.02 for k = 0 and 1, 13 of 4096."""
+    holds = sum(
+        (found := summarise(signs)) is not None and found.verdict == Verdict.HOLDS
+        for signs in itertools.product((1.0, -1.0), repeat=12)
+    )
+    assert holds == 1 + 12
+
+
+def test_a_shuffled_population_does_not_hold(rng):
+    """A clear effect holds; with a random sign for every seed it does not, but for the rare draws counted above."""
+    effect = 1.0 + 0.1 * rng.standard_normal(12)
+    assert outcome(list(effect)).verdict == Verdict.HOLDS
+    shuffled = [outcome(list(effect * rng.choice([-1, 1], 12)), controls=()).verdict for _ in range(100)]
+    assert shuffled.count(Verdict.HOLDS) <= 4
+    assert shuffled.count(Verdict.INCONCLUSIVE) >= 92
+
+
+def test_false_alarms_are_as_rare_as_promised(rng):
+    """Normal margins of mean 0: both sides together err in 2 α of the runs."""
+    runs = 6000
+    wrong = 0
+    for margins in rng.standard_normal((runs, 8)):
+        found = summarise(margins)
+        assert found is not None
+        wrong += found.verdict != Verdict.INCONCLUSIVE
+    expected = 2 * CHANCE * runs
+    assert abs(wrong - expected) < 6 * math.sqrt(expected)
+
+
+def test_a_failing_population_is_rechecked_from_all_its_seeds(monkeypatch):
+    margins = [-0.9, -1.0, 0.2, -1.2, -1.0, -1.0, -0.9, -1.1]
+    # Against a prediction of 0 every slack is -1, relative to the number itself; the margin tells the seeds apart.
+    claim = a_claim(margins, measure=lambda case: -margins[case.seed], predict=lambda case: 0.0)
+    [document] = examine(claim, Workshop(PROFILES["quick"], 0)).certificates
+    document = json.loads(json.dumps(plain(document)))
+    assert document["case"]["seed"] == 3
+    assert [other["seed"] for other in document["others"]] == [0, 1, 2, 4, 5, 6, 7]
+    monkeypatch.setattr(verifying, "load", lambda label: claim)
+    found = recheck(document)
+    assert found.confirmed
+    assert found.population is not None
+    assert found.population.mean == pytest.approx(np.mean(margins))
+    assert "8 seeds rebuilt: 1 for, 7 against" in str(found)
+    # One seed alone says nothing about the mean, whatever it shows itself.
+    alone = recheck(document | {"others": []})
+    assert alone.evidence.verdict == Verdict.FAILS
+    assert not alone.confirmed
+    with pytest.raises(ValueError, match="a description with a defect at 'weights'"):
+        recheck(document | {"others": [{k: v for k, v in document["case"].items() if k != "weights"}]})
+
+
+def test_nothing_is_kept_of_a_population_that_does_not_fail():
+    assert outcome([0.9, 1.0, 1.0, 1.1, -0.1, 1.0, 1.0, 1.0]).certificates == []
+
+
+SCHEMA = json.loads(files("icl_theory.report").joinpath("assets", "records.schema.json").read_text(encoding="utf-8"))
+
+
+def test_the_interval_reaches_every_report():
+    found = outcome([-0.9, -1.0, -1.0, -1.1])
+    kept = plain(record(replace(found, seconds=1.0)))
+    assert list(problems(kept, SCHEMA["$defs"]["claim"], SCHEMA)) == []
+    assert kept["population"]["seeds_against"] == 4
+    assert evidence_text(kept) == "4 seeds: 0 for, 4 against, mean margin -1.00 (-1.42 to -0.583)"
+    [row] = csv.DictReader(io.StringIO(table({"claims": [kept]}), newline=""))
+    assert (row["population_seeds"], row["seeds_for"], row["seeds_against"]) == ("4", "0", "4")
+    assert float(row["population_high"]) == kept["population"]["high"]
+    page = sheet(kept, 1, 6.0)
+    assert isinstance(page, Markup)
+    assert "0 of 4 seeds for the statement, 4 against it" in page
+    assert "The file holds all 4 seeds" in page
+    assert "Student interval" in explain_text(found.claim)
+
+
+def test_a_claim_of_another_kind_has_no_interval():
+    kept = plain(record(replace(outcome([1.0, 2.0], population=False), seconds=1.0)))
+    assert kept["population"] is None
+    [row] = csv.DictReader(io.StringIO(table({"claims": [kept]}), newline=""))
+    assert row["population_mean"] == row["seeds_for"] == ""
+
+
+def test_the_campaign_judges_a_population_as_a_whole():
+    """Cases against a statement that holds on the mean are no false alarms; its verdict is what counts."""
+    rows = [
+        {"seed": s, "claim": "c", "relation": "at most", "population": True, "verdict": v, "statistical": True}
+        | {"proved": None, "cases": {"HOLDS": 9, "FAILS": 2, "INCONCLUSIVE": 1}, "controls": []}
+        for s, v in enumerate(("HOLDS", "HOLDS", "FAILS", "INCONCLUSIVE"))
+    ]
+    found = error_rates.tally(rows)
+    assert (found["false_alarms"]["errors"], found["false_alarms"]["runs"]) == (1, 4)
+    assert (found["undecided"]["errors"], found["undecided"]["runs"]) == (1, 4)
+    line = false_alarms.line(outcome([1.0, 1.1]), 0)
+    assert (line["population"], line["statistical"]) == (True, True)
+
+
+def test_all_conclusions_use_the_same_road():
+    claim = a_claim([0.9, 1.0, 1.0, 1.1])
+    evidence = [check(claim, case) for case in seeds()]
+    assert conclude(claim, evidence) == judge(claim, evidence) == examine(claim, Workshop(PROFILES["quick"], 0)).verdict

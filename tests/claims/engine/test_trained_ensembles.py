@@ -1,0 +1,113 @@
+"""Training in threads: the same models as in line, told about by one thread, broken off when nobody waits."""
+
+import threading
+import time
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from icl_theory import LinearRegression, train
+from icl_theory.claims.engine import trained_ensembles
+from icl_theory.claims.engine.trained_ensembles import Ensembles, Kind, Unfinished
+
+TASK, SEED = LinearRegression(2, noise_std=0.5), 3
+
+
+def few(progress=None, steps=20) -> Ensembles:
+    return Ensembles(TASK, SEED, shots=8, seeds=2, steps=lambda kind: steps * kind.layers, progress=progress)
+
+
+def test_threads_train_what_a_call_trains():
+    found, kinds = few(), (Kind(2), Kind(2, 4), Kind(1), Kind(1, readout="plus"))
+    found.begin(*kinds)
+    assert found.begun == kinds
+    for kind in kinds:
+        result = found.get(kind)
+        options = {"hidden": kind.hidden, "readout": kind.readout}
+        plain = train(TASK, SEED, layers=kind.layers, shots=8, steps=20 * kind.layers, seeds=2, **options)
+        for one, other in ((result.weights.value, plain.weights.value), (result.losses, plain.losses)):
+            np.testing.assert_array_equal(one, other)
+        assert (result.weights.mlp_in is None) == (kind.hidden == 0)
+
+
+def test_every_ensemble_is_trained_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        trained_ensembles, "train", lambda *args, **options: calls.append(options["layers"]) or object()
+    )
+    found = few()
+    assert found.get(Kind(1)) is found.get(Kind(1))
+    found.begin(Kind(1), Kind(2))
+    found.get(Kind(2))
+    assert sorted(calls) == [1, 2]
+
+
+def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
+    told, go_on = [], threading.Event()
+
+    def slow(*_, progress, layers, **__):
+        progress(10, 40, 1.25)
+        assert go_on.wait(20)
+        return layers
+
+    def progress(*said):
+        told.append((threading.current_thread(), *said))
+        go_on.set()
+
+    monkeypatch.setattr(trained_ensembles, "train", slow)
+    assert few(progress).get(Kind(1)) == 1
+    assert {said[0] for said in told} == {threading.main_thread()}
+    assert told[-1][1:] == ("training 1 layer, loss 1.250", 10, 40)
+
+
+def test_who_is_not_patient_is_told_to_come_again(monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(trained_ensembles, "train", lambda *_, layers, **__: go_on.wait(20) and layers)
+    found = few()
+    found.patient = False
+    for _ in range(2):
+        with pytest.raises(Unfinished, match="1 layer"):
+            found.get(Kind(1))
+    assert found.begun == (Kind(1),)
+    go_on.set()
+    found.patient = True
+    assert found.get(Kind(1)) == 1
+    found.patient = False
+    assert found.get(Kind(1)) == 1
+
+
+def test_what_goes_wrong_is_told_to_the_one_who_waits(monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("shots: got 0, expected more; show some.")
+
+    monkeypatch.setattr(trained_ensembles, "train", broken)
+    with pytest.raises(ValueError, match="shots: got 0"):
+        few().get(Kind(1))
+
+
+def test_closing_breaks_off_what_nobody_waits_for(monkeypatch):
+    begun, ended = [], []
+
+    def endless(*_, progress, layers, **__):
+        begun.append(layers)
+        try:
+            while True:
+                progress(1, 2, 0.5)
+                time.sleep(0.01)
+        finally:
+            ended.append(layers)
+
+    monkeypatch.setattr(trained_ensembles, "train", endless)
+    with closing(few()) as found:  # whatever fails: an endless thread would keep the whole of pytest from ending
+        found.begin(Kind(1), Kind(2))
+        wait_until(lambda: begun)  # one is at work at a time, the other waits
+    wait_until(lambda: ended)
+    assert begun == ended == [1]
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,160 @@
+"""Known verdicts as a second net: what flips is told, what is ours makes the run unsound, and errors do not end it."""
+
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from icl_theory import verify
+from icl_theory.claims.engine import examine as outcome
+from icl_theory.claims.engine import expected_verdicts
+from icl_theory.claims.engine.cases import Workshop
+from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.claims.engine.examine import Outcome, examine
+from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.engine.trained_ensembles import Abandoned, Unfinished
+from icl_theory.claims.order import LABELS
+from icl_theory.claims.record import record
+from icl_theory.claims.registry import load
+from icl_theory.report.terminal import verify as verify_output
+from icl_theory.report.terminal.tables import evidence_text
+from icl_theory.runs import verify as run
+
+OURS, PRINTED = "truncation_norm_value", "footnote_6"
+"""Claims on random weights alone, expected to hold: one that is ours and one that is printed."""
+
+
+def on_random(label: str, **changes: Any) -> Claim:
+    return replace(load(label), cases=lambda workshop: workshop.random(1), controls=(), proof=None, **changes)
+
+
+@pytest.fixture(scope="module")
+def workshop():
+    with closing(Workshop(PROFILES["quick"], 0)) as made:
+        yield made
+
+
+def test_every_claim_of_ours_has_a_known_verdict_and_no_other_has():
+    known = expected_verdicts.expected_verdicts()
+    assert tuple(known) == LABELS
+    assert set(known.values()) <= {"HOLDS", "FAILS", "VACUOUS"}
+    assert expected_verdicts.expected_verdict("of_theirs") is None
+
+
+@pytest.mark.parametrize(
+    ("label", "origin", "verdict", "flip"),
+    [
+        ("theorem_1", "repaired", "HOLDS", None),
+        ("theorem_1", "repaired", "FAILS", "regression"),
+        ("theorem_1", "repaired", "VACUOUS", "regression"),
+        ("theorem_1", "repaired", "OUTSIDE", "regression"),
+        ("universality", "new", "FAILS", "regression"),
+        ("truncation_norm_key", "new", "FAILS", None),
+        ("truncation_norm_key", "new", "HOLDS", "regression"),
+        ("theorem_1_printed", "printed", "FAILS", None),
+        ("theorem_1_printed", "printed", "HOLDS", "changed"),
+        ("lemma_1", "printed", "FAILS", "changed"),
+        ("of_theirs", "new", "FAILS", None),
+    ],
+)
+def test_what_a_flip_means(label, origin, verdict, flip):
+    assert expected_verdicts.flip(label, origin, verdict) == flip
+
+
+def test_origins_of_the_two_claims_used_here():
+    assert (load(OURS).printed, load(PRINTED).printed) == ("repaired", "printed")
+    assert expected_verdicts.expected_verdict(OURS) == expected_verdicts.expected_verdict(PRINTED) == "HOLDS"
+
+
+@pytest.mark.parametrize(("label", "flip", "sound"), [(OURS, "regression", False), (PRINTED, "changed", True)])
+def test_a_statement_that_fails_now_is_a_regression_if_it_is_ours(workshop, label, flip, sound):
+    assert examine(on_random(label), workshop).flip is None
+    assert examine(on_random(label), workshop).sound
+    found = examine(on_random(label, predict=lambda case: -1.0, relation="at most"), workshop)
+    assert (found.verdict, found.flip, found.sound) == ("FAILS", flip, sound)
+    assert (record(found)["expected"], record(found)["flip"]) == ("HOLDS", flip)
+
+
+def remarks(*outcomes: Outcome, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    verify_output.remarks({"claims": [record(item) for item in outcomes]}, None)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_flips_and_every_reason_are_told(workshop, capsys):
+    low: dict[str, Any] = {"predict": lambda case: -1.0, "relation": "at most"}
+    blind = replace(on_random(PRINTED), controls=(Control("nothing changed", {}),))
+    blind = replace(blind, proof=lambda: False)
+    broken = on_random(PRINTED, measure=lambda case: 1 / 0)
+    found = [examine(c, workshop) for c in (on_random(OURS, **low), on_random(PRINTED, **low), blind, broken)]
+    ours, printed, slipped, *error = remarks(*found, capsys=capsys)
+    assert ours == f"icl-theory: not sound: {OURS}: a regression: FAILS, known to be HOLDS"
+    assert printed == f"icl-theory: changed: {PRINTED}: known HOLDS, now FAILS"
+    assert slipped == f"icl-theory: not sound: {PRINTED}: controls not caught: nothing changed; derivation false"
+    assert error[0] == f"icl-theory: changed: {PRINTED}: known HOLDS, now ERROR"
+    assert error[1].startswith(
+        f"icl-theory: not sound: {PRINTED}: ERROR: ZeroDivisionError (division by zero) at test_"
+    )
+
+
+def test_an_error_is_a_verdict_and_the_other_cases_are_examined(workshop):
+    def measure(case):
+        if case.name.endswith("seed 1"):
+            raise KeyError("a name")
+        return 1.0
+
+    claim = on_random(PRINTED, measure=measure, predict=lambda case: 1.0, relation="equal")
+    found = examine(claim, workshop)
+    assert [item.verdict for item in found.evidence] == ["HOLDS", "ERROR", "HOLDS", "HOLDS"]
+    assert (found.verdict, found.sound) == ("ERROR", False)
+    assert "KeyError ('a name') at test_expected_verdicts.py:" in found.evidence[1].note
+    assert evidence_text(record(found)).startswith("error in 1/4 cases; random, L=1, seed 1: KeyError")
+    # `exists` needs one case alone, but a check that broke down says nothing either way.
+    exists = replace(claim, relation="exists", measure=lambda case: measure(case) > 0)
+    assert examine(exists, workshop).verdict == "ERROR"
+    assert examine(replace(claim, population=True, relation="at most"), workshop).verdict == "ERROR"
+
+
+def test_an_error_in_making_cases_in_a_control_or_in_a_derivation(workshop, capsys):
+    def broken(*_):
+        raise RuntimeError("no such thing")
+
+    found = examine(replace(on_random(PRINTED), cases=broken), workshop)
+    assert (found.verdict, len(found.evidence), found.evidence[0].case) == ("ERROR", 1, outcome.NO_CASE)
+    control = Control("breaks", {"measure": broken})
+    found = examine(replace(on_random(PRINTED), controls=(control,)), workshop)
+    assert (found.verdict, found.controls[0].verdict, found.sound) == ("HOLDS", "ERROR", False)
+    assert "controls not caught: breaks: RuntimeError (no such thing) at test_" in remarks(found, capsys=capsys)[0]
+    found = examine(replace(on_random(PRINTED), proof=broken), workshop)
+    assert (found.verdict, found.proved, found.sound) == ("HOLDS", False, False)
+    assert "derivation ended by RuntimeError (no such thing) at test_" in remarks(found, capsys=capsys)[0]
+
+
+@pytest.mark.parametrize("error", [Unfinished, Abandoned, KeyboardInterrupt])
+def test_waiting_and_breaking_off_are_no_errors_of_a_claim(workshop, error):
+    def stop(*_):
+        raise error
+
+    for claim in (replace(on_random(PRINTED), cases=stop), on_random(PRINTED, measure=stop)):
+        with pytest.raises(error):
+            examine(claim, workshop)
+
+
+def test_a_run_goes_on_after_an_error_and_is_not_sound(monkeypatch):
+    claims = [on_random(PRINTED, measure=lambda case: 1 / 0), on_random(OURS)]
+    monkeypatch.setattr(run, "load_all", lambda labels=None: claims)
+    report = verify([PRINTED, OURS])
+    assert [claim["verdict"] for claim in report.records["claims"]] == ["ERROR", "HOLDS"]
+    assert not report.sound
+    monkeypatch.setattr(run, "load_all", lambda labels=None: claims[1:])
+    assert verify([OURS]).sound
+
+
+def test_every_verdict_can_be_drawn_told_and_counted():
+    from icl_theory.records import claims_csv
+    from icl_theory.report.page import claim as sheet
+    from icl_theory.report.page import plots
+    from icl_theory.report.terminal import tables
+
+    for names in (plots._MARKS, sheet.VERDICT_SIGNS, claims_csv.VERDICTS, tables.COLOURS):
+        assert set(names) == set(Verdict)

@@ -1,0 +1,216 @@
+"""What the claims on single displays of the paper compute, each against a second road or a number known by hand."""
+
+import itertools
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from helpers import assert_close, assert_mean, covariance_by_enumeration, forward_by_token, gradients
+
+from icl_theory import AttentionWeights, forward, gradient_noise
+from icl_theory.claims.attention import dual_form, mask_matrix, mask_softmax, update_rank
+from icl_theory.claims.bounds import upper_bound_printed, upper_bound_truncation
+from icl_theory.claims.engine.cases import Workshop
+from icl_theory.claims.engine.claim import Verdict, check
+from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.information import gaussian_divergence, learning_rate, lemma_6, lemma_6_second_line
+from icl_theory.claims.noise import footnote_5, noise_trace_key, noise_trace_norm, noise_trace_truncation
+from icl_theory.claims.truncation import (
+    case_1,
+    case_1_eigenvalues,
+    condition_number,
+    dropped_layer_printed,
+    remark_6_sensitivity,
+)
+from icl_theory.models.attention import second_moment
+from icl_theory.truncation.svd import truncate, truncate_weights
+
+
+@pytest.fixture(scope="module")
+def workshop():
+    return Workshop(PROFILES["quick"], 12)
+
+
+@pytest.fixture(scope="module")
+def case(workshop):
+    return workshop.random(1)[0]
+
+
+@pytest.fixture(scope="module")
+def deep(workshop):
+    return workshop.random(3)[0]
+
+
+def test_matrices_with_the_mask_move_the_query_as_a_token_loop_does(deep):
+    h = mask_matrix.prompt(deep)
+    _, slow = forward_by_token(deep.weights, h[:, :-1].T, h[:, -1], normalization="sum")
+    assert_close(mask_matrix.by_matrices(deep), slow / np.linalg.norm(slow), 1e-10)
+    assert_close(mask_matrix.predict(deep), slow / np.linalg.norm(slow), 1e-10)
+    assert (h @ mask_matrix.mask(h.shape[1], h.shape[1] - 1) == np.column_stack([h[:, :-1], 0 * h[:, -1]])).all()
+
+
+def test_softmax_demonstrations_are_those_of_the_forward_pass(case):
+    """Against the loop over tokens, with the scores brought to size one as the claim does."""
+    w, tokens = case.weights, case.demonstrations
+    scores = np.abs((tokens @ w.key[0].T) @ (w.query[0] @ tokens.T)).max()
+    scaled = AttentionWeights(w.value[:1], w.key[:1], w.query[:1] / scores)
+    slow = [
+        forward_by_token(scaled, tokens, mask_softmax.prompt(case)[:, -1] + shift, kind="softmax")[0]
+        for shift in (0, 1)
+    ]
+    assert_close(mask_softmax.demonstrations_after(case), np.array(slow[0]).T, 1e-12)
+    assert_close(mask_softmax.predict(case), np.array(slow[1]).T, 1e-12)
+    assert not mask_softmax.recheck(mask_softmax.certificate() | {"value": 0})
+
+
+def test_dual_form_of_one_quadratic_step_by_hand(case):
+    w, x, y, test = dual_form._data(case)
+    values = -0.1 * np.tanh(x @ w.T - y)  # e_i of the first step
+    outer = sum((np.outer(e, h) for e, h in zip(values, x, strict=True)), np.zeros_like(w))
+    assert_close(dual_form.predict(case, steps=1), (w + outer) @ test, 1e-12)
+
+
+def test_rank_of_repeated_demonstrations(case):
+    assert update_rank.ranks(case).tolist() == [3, 2]
+    assert update_rank.counts(case).tolist() == [3, 4]
+    assert update_rank.measure(case).tolist() == [3, 2, 3, 2]
+
+
+@pytest.mark.parametrize("rate", [-7.0, 1.0, 0.2])
+def test_divergence_on_a_fixed_number_of_points_is_the_information(case, rate):
+    means, variances = lemma_6.channel(case)
+    assert learning_rate.divergence(rate * means, rate**2 * variances) == pytest.approx(
+        lemma_6.information(means, variances), rel=1e-10
+    )
+
+
+def test_gaussian_divergence_by_sampling(case, rng):
+    mean, covariance, reference = gaussian_divergence.channel(case)
+    points = -mean + rng.standard_normal((100_000, len(mean))) @ np.linalg.cholesky(covariance).T
+    own = gaussian_divergence._log_density(points, -mean, covariance)
+    prior = gaussian_divergence._log_density(points, -reference, np.eye(len(mean)))
+    assert_mean(own - prior, gaussian_divergence.predict(case)[0, 1])
+
+
+def test_the_two_lines_of_lemma_6_by_hand():
+    # {1, 4, 9}: G = 14/3, C = 98/3 - (14/3)²; {1, 1, 16}: G = 6, C = 86 - 36. G² + C is the mean square at b = 1.
+    assert lemma_6_second_line.sizes(lemma_6_second_line.certificate()) == [Fraction(98, 3), Fraction(86)]
+    means, variances = np.array([14 / 3, 6.0]), np.array([98 / 3 - 196 / 9, 50.0])
+    gap = 0.5 * (math.log((98 / 3 + 86) / 2) - (math.log(98 / 3) + math.log(86)) / 2)
+    first, second = lemma_6.second_line(means, variances, 0.0), lemma_6_second_line.printed_line(means, variances)
+    assert first - second == pytest.approx(gap, rel=1e-12)
+
+
+def test_the_second_line_of_lemma_6_is_below_the_information_of_a_rare_set(case):
+    means, variances = lemma_6_second_line._one_apart(case)
+    mixed = -(63 * math.log(63 / 64) + math.log(1 / 64)) / 64  # the entropy of which set it was, far apart
+    assert lemma_6.information(means, variances) == pytest.approx(mixed, rel=0.01)
+    assert lemma_6_second_line.printed_line(means, variances) == pytest.approx(0.5 * math.log(65) / 64, rel=1e-9)
+
+
+def test_trace_of_the_noise_by_enumeration(case):
+    few = replace(case, demonstrations=case.demonstrations[:6], shots=2)
+    per_token = gradients(few.weights, few.demonstrations, 0).reshape(6, -1)
+    slow = float(np.trace(covariance_by_enumeration(per_token, 2)))
+    assert noise_trace_truncation.trace(few) == pytest.approx(slow, rel=1e-11)
+
+
+def test_trace_of_a_truncated_layer_is_that_of_its_noise(case):
+    cut = truncate_weights(case.weights, layer=0, module="key", rank=3)
+    kept = noise_trace_truncation.parts(case, "key")[0]
+    assert kept[3] == pytest.approx(gradient_noise(cut, case.demonstrations, case.shots).trace, rel=1e-10)
+
+
+def test_exact_traces_by_hand():
+    found = noise_trace_key.certificate()
+    key = np.array(found["key"], dtype=object)
+    cut = key * np.array([[1, 0], [0, 0]], dtype=object)
+    assert [noise_trace_key.exact_trace(found, k) for k in (key, cut)] == [Fraction(1, 4), 1]
+    assert not noise_trace_key.recheck(found | {"key": [[1, 0], [0, 1]]})  # a tie: which part is cut is not said
+    assert not noise_trace_key.recheck(found | {"key": [[2, 1], [0, 1]]})  # the exact truncation is not known
+    flat = noise_trace_norm.certificate()
+    assert noise_trace_key.exact_trace(flat, np.array(flat["key"], dtype=object)) == 1
+
+
+def test_gradients_that_cancel_and_that_agree(case):
+    flat, agreeing = noise_trace_norm.cancelling(case), noise_trace_norm.aligned(case)
+    noise = gradient_noise(flat.weights, flat.demonstrations, flat.shots)
+    assert noise_trace_norm.whole(flat) < 1e-24 * noise.trace
+    per_token = gradients(agreeing.weights, agreeing.demonstrations, 0)
+    assert np.einsum("iab,jab->ij", per_token, per_token).min() > -1e-12
+
+
+def test_terms_of_the_upper_bound_one_by_one(case):
+    found, w = upper_bound_truncation.terms(case), case.weights
+    assert found[-1, -1, -1].sum() == pytest.approx(upper_bound_printed.upper_bound(case), rel=1e-12)
+    for ranks in ((2, 5, 1), (0, 3, 6), (6, 1, 4)):
+        v, k, q = (truncate(m[0], rank).matrix for m, rank in zip((w.value, w.key, w.query), ranks, strict=True))
+        slow = [(np.linalg.norm(np.outer(v @ h, k @ h)) * np.linalg.norm(q)) ** 2 for h in case.demonstrations]
+        assert_close(found[ranks], slow, 1e-11)
+
+
+def test_eigenvectors_and_condition_numbers_of_a_matrix_known_by_hand(case):
+    value = np.array(case.weights.value)
+    value[0] = np.diag([1.0, 2.0, 4.0, 1.0, 1.0, 8.0])
+    known = replace(case, weights=case.weights.replace(value=value))
+    assert case_1_eigenvalues.spread(value[0]) == pytest.approx(8)
+    assert condition_number.amplification(known).max() == pytest.approx(8)
+    assert condition_number.amplification_of_matrix(known).max() == pytest.approx(8)
+    assert_close(case_1.measure(known), case_1.predict(known), 1e-12)
+    assert check(case_1_eigenvalues.CLAIM, known).verdict == Verdict.HOLDS
+    found = case_1_eigenvalues.certificate()
+    assert np.linalg.solve(found["matrix"], found["b"]).tolist() == [0, 1]
+    assert not case_1_eigenvalues.recheck(found | {"matrix": [[1, 8], [0, 1]]})  # one eigenvector only
+
+
+def test_the_worst_error_of_a_matrix_does_what_it_should(case, rng):
+    """Random errors of W by a direct solution of both systems."""
+    w = case.weights.value[0]
+    for _ in range(5):
+        error, after = 0.1 * rng.standard_normal(w.shape), rng.standard_normal(len(w))
+        before = np.linalg.solve(w, (w + error) @ after)
+        relative = np.linalg.norm(after - before) / np.linalg.norm(after)
+        bound = np.linalg.cond(w) * np.linalg.norm(error, 2) / np.linalg.norm(w, 2)
+        assert relative <= bound
+
+
+def test_main_part_of_the_printed_display_by_norms(deep):
+    path_norms, m, total = [], np.eye(6), 0.0
+    moment = second_moment(deep.demonstrations)
+    for value, key, query in zip(deep.weights.value, deep.weights.key, deep.weights.query, strict=True):
+        update = value @ m @ moment @ m.T @ key.T @ query
+        path_norms.append(np.linalg.norm(update) * np.linalg.norm(update @ m))
+        m = m + update @ m
+    for count, norm in enumerate(path_norms, 1):
+        total += 36 * math.log(norm**2)
+        assert dropped_layer_printed.main_part(deep, count) == pytest.approx(total, rel=1e-11)
+
+
+def test_moves_by_a_loop_over_all_draws(case):
+    cut = truncate(case.weights.value[0], 4).matrix
+    w, pool, total = case.weights, case.demonstrations[:4], 0.0
+    draws = list(itertools.product(range(4), repeat=2))
+    for draw in draws:
+        moment = sum((np.outer(pool[i], pool[i]) for i in draw), np.zeros((6, 6)))
+        total += np.linalg.norm((w.value[0] - cut) @ moment @ w.key[0].T @ w.query[0]) ** 2 / len(draws)
+    assert remark_6_sensitivity.moves(case, 2)[4] == pytest.approx(total, rel=1e-11)
+    assert remark_6_sensitivity.moves(case, 2, "mean")[4] == pytest.approx(total / 4, rel=1e-11)
+
+
+def test_one_step_of_the_equation_by_many_small_ones():
+    drift, rate, steps = 0.7, 0.5, 100_000
+    mean, variance, dt = 1.0, 0.0, rate / steps
+    for _ in range(steps):
+        mean, variance = mean - drift * mean * dt, variance * (1 - drift * dt) ** 2 + rate * dt
+    # The error of steps of finite length is about drift · dt.
+    assert footnote_5.exact(np.array(drift), np.array(rate)) == pytest.approx([mean, variance], rel=2 * drift * dt)
+
+
+def test_lemma_1_holds_with_a_sum_as_printed(case):
+    query = np.ones(6)
+    moved = forward(case.weights, case.demonstrations, query, normalization="sum") - query
+    w, h = case.weights, case.demonstrations
+    printed = sum((np.outer(w.value[0] @ t, w.key[0] @ t) for t in h), np.zeros((6, 6))) @ w.query[0] @ query
+    assert_close(moved, printed, 1e-12)

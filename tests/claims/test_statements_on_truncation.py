@@ -1,0 +1,124 @@
+"""What the claims on truncation, few demonstrations and dropped layers compute, each against a second road."""
+
+import numpy as np
+import pytest
+from helpers import assert_close
+from scipy.special import logsumexp
+
+from icl_theory import AttentionWeights, gradient_noise, implicit_trajectory, one_layer_optimum, population_risk
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, Workshop
+from icl_theory.claims.engine.profiles import Profile
+from icl_theory.claims.information import sandwich_ends
+from icl_theory.claims.noise import few_demonstrations, gram_spectrum
+from icl_theory.claims.training import exact_risk
+from icl_theory.claims.truncation import (
+    dropped_first_layer,
+    optimum_truncation,
+    truncation_norm_later,
+    truncation_trap,
+    whitened_truncation,
+)
+from icl_theory.noise.covariance import layer_factors
+from icl_theory.truncation.svd import truncate
+
+
+@pytest.fixture(scope="module")
+def workshop():
+    return Workshop(Profile(seeds=2, samples=64, steps={1: 50, 3: 20}, scalar_samples=1000, population=2), 5)
+
+
+def test_later_gradients_layer_by_layer(workshop):
+    case, rank = workshop.random(3)[0], 2
+    found = truncation_norm_later.measure(case)[rank - 1]
+    u, s, vt = np.linalg.svd(case.weights.value[0])
+    value = np.array(case.weights.value)
+    value[0] = (u[:, :rank] * s[:rank]) @ vt[:rank]
+    norms = []
+    for values in (value, case.weights.value):
+        m, moment, sizes = np.eye(6), case.demonstrations.T @ case.demonstrations / len(case.demonstrations), []
+        for v, k, q in zip(values, case.weights.key, case.weights.query, strict=True):
+            gradient = v @ m @ moment @ m.T @ k.T @ q @ m
+            sizes.append((gradient**2).sum())
+            m = m + gradient
+        norms.append(sizes[1:])
+    assert_close(found, np.divide(*norms), 1e-10)
+
+
+def test_exact_counterexample_of_a_later_layer_in_floats():
+    found = truncation_norm_later.certificate()
+    tokens = np.array(found["tokens"], dtype=float) * np.sqrt(2)  # the mean convention then has S = I
+    value, key, query = (np.array(found[name], dtype=float) for name in ("value", "key", "query"))
+    norms = []
+    for first in (value[0], truncate(value[0], 1).matrix):
+        weights = AttentionWeights(np.stack([first, value[1]]), key, query)
+        norms.append((implicit_trajectory(weights, tokens).gradient[1] ** 2).sum())
+    assert norms == pytest.approx([1, 2])
+
+
+def test_eigenvalues_from_eight_demonstrations(workshop):
+    case = workshop.random(1)[1]
+    noise = gradient_noise(case.weights, case.demonstrations, case.shots)
+    assert_close(noise.spectrum, gram_spectrum.predict(case)[: noise.rank], 1e-9)
+    assert noise.rank == len(case.demonstrations) - 1
+    assert abs(gram_spectrum.predict(case)[-1]) < 1e-12 * noise.spectrum[0]
+
+
+def test_ranks_of_few_demonstrations_in_full_matrices(workshop):
+    for case in [*workshop.random(1), *workshop.constructed(1)]:
+        count, dimension = few_demonstrations.shown(case)
+        rng = np.random.default_rng(case.seed)
+        tokens = case.task.sample_tokens(rng, case.task_vector[None], 2 * count)[0]
+        left, right = layer_factors(case.weights, 0, np.zeros((6, 6)))
+        sets = np.einsum("ni,nj->nij", tokens @ left.T, tokens @ right).reshape(2, count, -1)
+        sets = sets - sets.mean(axis=1, keepdims=True)
+        ranks = [np.linalg.matrix_rank(points, rtol=1e-9) for points in (sets[0], sets.reshape(2 * count, -1))]
+        assert ranks == few_demonstrations.measure(case).tolist()
+        assert count - 1 < dimension
+
+
+def test_the_first_layer_balances_the_second(workshop):
+    case = dropped_first_layer.balanced(workshop.random(1)[0])
+    mean = np.eye(6) + case.weights.value[0] @ case.task.token_covariance(case.task_vector)
+    left, right = layer_factors(case.weights, 1, mean - np.eye(6))
+    assert_close(left, np.eye(6), 1e-9)
+    assert_close(right, np.eye(6), 1e-9)
+    alone = dropped_first_layer.later_layers(case)
+    assert alone.layers == 1
+    assert np.linalg.cond(alone.weights.value[0]) > 5
+
+
+def test_smallest_risks_of_every_rank(workshop):
+    for case in truncation_trap.cases(workshop):
+        best = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[1] for rank in range(6)]
+        assert_close(whitened_truncation.predict(case), best, 1e-12)
+        weights = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[0] for rank in range(6)]
+        risks = [population_risk(w, case.task, shots=TRAINING_SHOTS).value for w in weights]
+        assert_close(whitened_truncation.measure(case), risks, 1e-12)
+
+
+def test_noise_on_the_optimum_can_be_cut(workshop):
+    cases = [optimum_truncation.disturbed(case) for case in truncation_trap.cases(workshop)]
+    assert all(np.linalg.matrix_rank(case.weights.key[0]) == 6 for case in cases)
+    assert min(optimum_truncation.measure(case).min() / optimum_truncation.risk(case) for case in cases) < 0.9
+
+
+def test_sampled_risk_of_the_zero_model_is_that_of_guessing_nothing(workshop):
+    case = workshop.random(1)[0]
+    zero = case.with_weights(case.weights.replace(value=0 * np.array(case.weights.value)), "zero")
+    assert exact_risk.predict(zero).value == pytest.approx(5.0)
+    assert abs(exact_risk.measure(zero).value - 5.0) < 6 * exact_risk.measure(zero).stderr
+
+
+def test_ends_of_a_channel_pair_by_pair(workshop):
+    case = workshop.random(1)[0]
+    rng, matrix = np.random.default_rng(case.seed), sandwich_ends.channel(case)
+    assert (matrix**2).sum() == pytest.approx(12.0)
+    pairs = sandwich_ends.PAIRS
+    means = rng.standard_normal((sandwich_ends.REPETITIONS, pairs, 6)) @ matrix.T
+    outputs = means + rng.standard_normal(means.shape)
+    table = -0.5 * ((outputs[0][:, None] - means[0][None]) ** 2).sum(-1)
+    upper = np.mean([table[i, i] - logsumexp(np.delete(table[i], i)) + np.log(pairs - 1) for i in range(pairs)])
+    lower = np.mean(np.diag(table) - logsumexp(table, axis=1)) + np.log(pairs)
+    assert sandwich_ends.ends(case)[0] == pytest.approx([lower, upper])
+    covariance = np.eye(6) + matrix @ matrix.T
+    assert sandwich_ends.information(case) == pytest.approx(0.5 * np.log(np.linalg.det(covariance)))

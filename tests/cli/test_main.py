@@ -1,0 +1,306 @@
+"""The command: quick help, one line for bad input, one JSON document. `test_exit_status` has every bad ending."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import pytest
+from command_line import environment, fresh, fresh_into, here, refused
+from sweep_records import sweep
+
+from icl_theory import __version__
+from icl_theory.claims.order import LABELS
+from icl_theory.cli import options
+from icl_theory.report.terminal import console
+from icl_theory.runs import bounds
+from icl_theory.runs.bounds_config import SweepConfig
+
+NAMES = ("verify", "train", "bounds", "explain", "recheck")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache directory of our own: tests leave the user's alone."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def quick_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`verify --out` without the ensemble that its figure is about: entries made up beforehand."""
+
+    class Made:
+        def __init__(self, _workshop: object) -> None:
+            pass
+
+        def records(self, _progress: object) -> list[dict]:
+            return sweep()
+
+    monkeypatch.setattr("icl_theory.runs.verify.Sweep", Made)
+
+
+def test_help_loads_nothing_heavy_and_can_be_spelt(cache: Path) -> None:
+    """In a fresh process that can show nothing but ASCII: the help of every command, and the version."""
+    heavy = ("jax", "numpy", "scipy", "matplotlib", "rich", "sympy", "flax", "optax", "orbax")
+    code = "import sys\nfrom icl_theory.cli.main import main\n"
+    code += f"for words in [[], *([name] for name in {NAMES})]:\n    assert main([*words, '--help']) == 0\n"
+    code += "assert main(['--version']) == 0\n"
+    code += f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        encoding="ascii",
+        timeout=60,
+        check=True,
+        env=environment(cache, PYTHONIOENCODING="ascii"),
+    )
+    assert done.stderr.strip() == "[]"
+    assert done.stdout.count("usage: icl-theory") == 1 + len(NAMES)
+    for name in NAMES:
+        assert f"usage: icl-theory {name}" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"icl-theory {__version__}"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "cp437", "shift_jis"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help(name: str, encoding: str) -> None:
+    done = here(name, "--help", encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--json" in done.stdout
+
+
+def test_version() -> None:
+    assert here("--version").stdout == f"icl-theory {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ("verify", "bounds", "explain")),
+        (("explane",), ("explane",)),
+        (("verify", "--claims", "lema_1"), ("'lema_1'", "expected", "'lemma_1'")),
+        (("verify", "--seed", "x"), ("--seed", "'x'")),
+        (("verify", "--seed", "-1"), ("-1", "expected")),
+        (("verify", "--profile", "quik"), ("quik", "quick")),
+        (("verify", "--compare", "no/such/file"), ("no/such/file", "a JSON file")),
+        (("verify", "--compare", "pyproject.toml"), ("pyproject.toml", "a JSON document")),
+        (("explain", "zzz"), ("'zzz'", "icl-theory explain")),
+        (("bounds", "--rank", "1"), ("--rank", "--ranks")),
+        (("bounds", "--ranks", "1", "7"), ("ranks: got 7", "from 0 to 6")),
+        (("bounds", "--ranks", "-1"), ("ranks: got -1",)),
+        (("bounds", "--shots", "80"), ("shots: got 80", "from 1 to 79")),
+        (("bounds", "--model", "optimum", "--layers", "2"), ("layers: got 2",)),
+        (("bounds", "--layer", "1"), ("layer: got 1",)),
+        (("bounds", "--clip", "nan"), ("clip: got nan",)),
+        (("bounds", "--module", "valu"), ("valu", "value")),
+        (("train", "--steps", "0"), ("steps: got 0",)),
+        (("train", "--readout", "both"), ("both", "minus")),
+        (("train", "--layers", "2", "--stop-excess", "0.1"), ("stop_excess", "2 layers", "known")),
+        (("train", "--checkpoint-every", "0"), ("checkpoint_every: got 0",)),
+        (("train", "--resume"), ("resume: got no directory", "--out")),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    line = refused(here(*arguments))
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize("name", ["verify", "train", "bounds"])
+def test_an_out_that_is_a_file_or_in_use_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    assert "directory" in refused(here(name, "--out", str(tmp_path / "file")))
+    assert "not empty" in refused(here(name, "--out", str(tmp_path)))
+    assert "name too long" in refused(here(name, "--out", str(tmp_path / ("x" * 300))))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_bad_input_makes_no_directory(tmp_path: Path) -> None:
+    refused(here("bounds", "--ranks", "99", "--out", str(tmp_path / "new")))
+    refused(here("verify", "--claims", "none", "--out", str(tmp_path / "new")))
+    refused(here("train", "--steps", "0", "--out", str(tmp_path / "new")))
+    refused(here("train", "--out", str(tmp_path / "not utf-8 \udcff")))  # checkpoints cannot be written there
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_explain_lists_and_explains() -> None:
+    listing = here("explain")
+    assert listing.returncode == 0
+    assert [line.strip() for line in listing.stdout.splitlines()[1:]] == list(LABELS)
+    assert json.loads(here("explain", "--json").stdout) == {"claims": list(LABELS)}
+    done = here("explain", "lemma_1")
+    assert done.returncode == 0
+    for word in ("lemma_1", "statement", "assumptions", "source", "what is checked", "controls", "2406.03768"):
+        assert word in done.stdout
+    assert json.loads(here("explain", "lemma_1", "--json").stdout)["label"] == "lemma_1"
+
+
+def test_an_ascii_terminal_gets_ascii() -> None:
+    done = here("explain", "lemma_1", encoding="ascii")
+    assert done.returncode == 0
+    assert "Delta W" in done.stdout
+
+
+def test_bounds_in_json_is_one_document_and_its_programs_are_kept(cache: Path) -> None:
+    """A fresh process with a cache of its own, then another of the same settings, whose disk is full in the end."""
+    arguments = ("bounds", "--seeds", "1", "--steps", "20", "--ranks", "1", "3", "--samples", "16", "--json")
+    done = fresh(cache, *arguments)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert [record["rank"] for record in document["sweep"]] == [1, 3]
+    assert document["sweep"][0]["rungs"]["theorem_2_printed"]["value"] == "inf"
+    assert document["configuration"]["model"] == "trained"
+    assert "out" not in document["configuration"]
+    assert document["environment"]["device"] in done.stderr
+    programs = {path.name for path in (cache / "icl_theory").glob("*-cache")}
+    assert programs
+    with open("/dev/full", "w") as full:
+        again = fresh_into(full, cache, *arguments)
+    assert again.returncode == 2
+    assert again.stderr.splitlines()[-1].startswith("icl-theory: error: output: got No space left on device, expected")
+    assert "Traceback" not in again.stderr
+    # Nothing was compiled anew: what would be a different program under the same settings has another name.
+    assert {path.name for path in (cache / "icl_theory").glob("*-cache")} == programs
+
+
+@pytest.mark.slow
+def test_bounds_writes_records_and_figure_and_never_twice(cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ("bounds", "--model", "random", "--seeds", "2", "--ranks", "2", "--samples", "32", "--out", str(out))
+    done = fresh(cache, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "d_S" in done.stdout
+    figures = ("bound_versus_gap", "bound_versus_rank", "information_versus_support", "tightness")
+    names = {f"{name}.{kind}" for name in figures for kind in ("pdf", "png")}
+    names |= {"records.json", "records.csv", "entries.jsonl", "weights.npz"}
+    assert {path.name for path in out.iterdir()} == names
+    before = (out / "records.json").read_bytes()
+    refused(fresh(cache, *arguments))
+    assert (out / "records.json").read_bytes() == before
+    assert fresh(cache, *arguments, "--overwrite").returncode == 0
+    again = json.loads((out / "records.json").read_bytes())
+    assert again["sweep"] == json.loads(before)["sweep"]  # the same seed gives the same numbers
+
+
+@pytest.mark.slow
+def test_an_interrupted_sweep_goes_on(cache: Path, tmp_path: Path) -> None:
+    """Killed in the middle, resumed, and compared with a run that nobody disturbed; other settings are refused."""
+    arguments = ("bounds", "--model", "random", "--seeds", "3", "--samples", "1500", "--out", str(tmp_path / "run"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "icl_theory", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(cache),
+    )
+    journal = tmp_path / "run" / "entries.jsonl"
+    while not journal.is_file() or journal.read_bytes().count(b"\n") < 4:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "run" / "records.json").exists()
+    assert "seed 1 (saved: 0)" in refused(here(*arguments, "--seed", "1", "--resume"))
+    assert fresh(cache, *arguments, "--resume").returncode == 0
+    resumed = json.loads((tmp_path / "run" / "records.json").read_bytes())["sweep"]
+    assert [record["rank"] for record in resumed] == [1, 2, 3, 4, 5, 6] * 3
+    assert resumed == bounds.run(SweepConfig(model="random", seeds=3, samples=1500))["sweep"]
+    refused(here("bounds", "--out", str(tmp_path / "nowhere"), "--resume"))
+
+
+@pytest.fixture
+def jax_settings() -> Iterator[dict[str, object]]:
+    """jax's settings about its cache, as they are now; put back afterwards."""
+    names = ("compilation_cache_dir", "persistent_cache_min_compile_time_secs", "persistent_cache_min_entry_size_bytes")
+    before = {f"jax_{name}": jax.config.values[f"jax_{name}"] for name in names}
+    for name, other in zip(before, (None, 7.0, 7), strict=True):
+        jax.config.update(name, other)
+    yield before
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_programs_are_kept_in_the_user_s_cache_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jax_settings: dict[str, object]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    console.use_cache()
+    found = {name: jax.config.values[name] for name in jax_settings}
+    assert list(found.values()) == [str(tmp_path / "icl_theory"), 0.0, -1]
+    assert (tmp_path / "icl_theory").is_dir()
+    # A directory that the user has given to jax is used as it is.
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "mine"))
+    console.use_cache()
+    assert jax.config.values["jax_compilation_cache_dir"] == str(tmp_path / "mine")
+
+
+@pytest.mark.usefixtures("jax_settings")
+def test_a_cache_that_cannot_be_written_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    console.use_cache()
+    assert jax.config.values["jax_compilation_cache_dir"] is None
+    assert "going on without a compilation cache" in capsys.readouterr().err
+
+
+def test_only_the_first_paragraph_of_a_parser_s_box_is_kept() -> None:
+    box = (
+        "╭─ Invalid ─╮\n│ bad value │\n│ for x. │\n│ ───── │\n│ For full helptext, run icl-theory verify --help │\n╰──╯"
+    )
+    assert options._one_line(box) == "bad value for x; see icl-theory verify --help"
+    assert options._one_line("something else") == "something else"
+
+
+@pytest.mark.usefixtures("quick_sweep")
+def test_verify_says_what_has_changed(tmp_path: Path) -> None:
+    arguments = ("verify", "--claims", "theorem_2_scalar")
+    done = here(*arguments, "--json")
+    before = json.loads(done.stdout)
+    assert "comparison" not in before
+    before["claims"][0]["verdict"] = "HOLDS"
+    before["claims"].append(before["claims"][0] | {"label": "lemma_1"})
+    (tmp_path / "records.json").write_text(json.dumps(before), encoding="utf-8")
+    done = here(*arguments, "--compare", str(tmp_path / "records.json"))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "theorem_2_scalar: HOLDS → FAILS" in lines
+    assert "lemma_1: not examined this time, was HOLDS" in lines
+    assert lines[-1] == "compared: 1 verdict changed, 0 claims the same"
+    out = tmp_path / "run"
+    done = here(*arguments, "--json", "--out", str(out), "--compare", str(tmp_path))  # the directory will do
+    changes = json.loads(done.stdout)["comparison"]
+    assert changes["verdicts"] == [{"label": "theorem_2_scalar", "old": "HOLDS", "new": "FAILS"}]
+    assert changes["gone"] == []
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert '<section class="changes" id="changes"><h2>Since another run</h2>' in page
+    assert "comparison" not in json.loads((out / "records.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.usefixtures("quick_sweep")
+def test_recheck_reads_a_counterexample(tmp_path: Path) -> None:
+    done = here("verify", "--claims", "theorem_2_scalar", "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert f"the report is {tmp_path / 'run' / 'report.html'}" in done.stderr
+    names = {"report.html", "records.json", "records.csv", "bound_versus_rank.pdf", "bound_versus_rank.png"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == names | {"counterexamples"}
+    file = tmp_path / "run" / "counterexamples" / "theorem_2_scalar.json"
+    done = here("recheck", str(file))
+    assert done.returncode == 0
+    assert "confirmed, the statement fails here" in done.stdout
+    document = json.loads(file.read_text(encoding="utf-8"))
+    document["claim"] = "lemma_1"  # true of these weights, so this is no counterexample to it
+    file.write_text(json.dumps(document), encoding="utf-8")
+    assert here("recheck", str(file)).returncode == 1
+    assert "missing.json" in refused(here("recheck", str(tmp_path / "missing.json")))
+
+
+@pytest.mark.slow  # a fresh process, and the ensemble behind the figure
+def test_verify_writes_its_report(cache: Path, tmp_path: Path) -> None:
+    done = fresh(cache, "verify", "--claims", "theorem_2_scalar", "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    records = json.loads((tmp_path / "run" / "records.json").read_text(encoding="utf-8"))
+    assert [entry["rank"] for entry in records["sweep"]] == [1, 2, 3, 4, 5, 6] * 4

@@ -1,0 +1,251 @@
+"""Agreement with gradient descent: exact for the construction, and each metric against its definition on tokens."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+from icl_theory.descent.agreement import Agreement, _fit_plus_plus, _fit_step_size, gradient_descent_agreement
+from icl_theory.descent.gradient_descent import gradient_descent, plus_plus_steps
+from icl_theory.models.attention import predict
+from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
+from icl_theory.models.weights import AttentionWeights
+from icl_theory.tasks.linear_regression import LinearRegression, Prompt
+from icl_theory.training.train import train
+
+DIM, SHOTS = 4, 12
+
+
+@pytest.fixture(scope="module")
+def task() -> LinearRegression:
+    a = np.random.default_rng(0).standard_normal((DIM, DIM))
+    return LinearRegression(DIM, a @ a.T / DIM + 0.2 * np.eye(DIM), noise_std=0.4)
+
+
+def stacked(*models: AttentionWeights) -> AttentionWeights:
+    return AttentionWeights(*(np.stack([getattr(m, n) for m in models]) for n in ("value", "key", "query")))
+
+
+def assert_exact(result: Agreement, tolerance: float = 1e-12) -> None:
+    for layer in result.layers:
+        assert layer.prediction_difference.value < tolerance
+        assert layer.implied_weight_distance.value < tolerance
+        assert layer.sensitivity_norm_difference.value < tolerance
+        assert abs(layer.sensitivity_cosine.value - 1) < tolerance
+
+
+@pytest.mark.parametrize("layers", [1, 2, 5])
+@pytest.mark.parametrize("eta", [0.4, -0.1])
+def test_construction_is_gradient_descent(task: LinearRegression, layers: int, eta: float) -> None:
+    weights = gradient_descent_weights(DIM, layers=layers, step_size=eta)
+    result = gradient_descent_agreement(weights, task, shots=SHOTS)
+    assert result.step_size == pytest.approx([eta], rel=1e-12)
+    assert len(result.layers) == layers
+    assert_exact(result)
+
+
+def test_a_step_size_beyond_the_first_grid(task: LinearRegression) -> None:
+    weights = gradient_descent_weights(DIM, layers=1, step_size=500.0)
+    assert gradient_descent_agreement(weights, task, shots=SHOTS).step_size == pytest.approx([500.0], rel=1e-12)
+
+
+def test_preconditioned_is_the_one_layer_optimum(task: LinearRegression) -> None:
+    # Λ and Ω do not commute, so that P = ((N+1)/N Λ + c Ω^{-1})^{-1} is no function of Λ alone.
+    task = LinearRegression(DIM, task.covariance, np.diag([2.0, 1.0, 0.5, 0.2]), noise_std=0.4)
+    weights, _ = one_layer_optimum(task, shots=SHOTS)
+    result = gradient_descent_agreement(weights, task, shots=SHOTS, scheme="preconditioned")
+    assert result.step_size == pytest.approx([1.0], rel=1e-12)
+    assert_exact(result)
+    plain = gradient_descent_agreement(weights, task, shots=SHOTS)
+    assert plain.final.prediction_difference.value > 0.05  # Λ is anisotropic, so plain GD is something else
+
+
+def gd_plus_plus_weights(eta: float, gamma: float, layers: int) -> AttentionWeights:
+    """W_V = diag(-γ I, -η), W_K = W_Q = diag(I, 0)."""
+    plain = gradient_descent_weights(DIM, layers=layers, step_size=eta)
+    value = plain.value.copy()
+    value[:, :DIM, :DIM] = -gamma * np.eye(DIM)
+    return plain.replace(value=value)
+
+
+@pytest.mark.parametrize(("layers", "gamma"), [(2, 0.15), (3, -0.05), (2, 0.0)])
+def test_gd_plus_plus_is_a_transformer_too(task: LinearRegression, layers: int, gamma: float) -> None:
+    weights = gd_plus_plus_weights(0.3, gamma, layers)
+    result = gradient_descent_agreement(weights, task, shots=SHOTS, scheme="gd++")
+    assert result.step_size == pytest.approx([0.3], rel=1e-7)
+    assert result.input_step == pytest.approx([gamma], abs=1e-8)
+    assert_exact(result, 1e-6)
+    if gamma:
+        plain = gradient_descent_agreement(weights, task, shots=SHOTS)
+        assert plain.final.prediction_difference.value > 1e-3
+
+
+def test_gd_plus_plus_token_by_token(task: LinearRegression) -> None:
+    """Residuals and inputs moved in plain loops, the query beside them."""
+    prompt = task.sample(3, 1, SHOTS)
+    x, r, eta, gamma = prompt.x[0], prompt.y[0], 0.2, 0.1
+    for index in range(DIM):
+        inputs, residuals, query, answer = x.copy(), r.copy(), np.eye(DIM)[index], 0.0
+        for _ in range(3):
+            cross, second = inputs.T @ residuals / SHOTS, inputs.T @ inputs / SHOTS
+            answer += eta * cross @ query
+            residuals = residuals - eta * inputs @ cross
+            inputs, query = inputs - gamma * inputs @ second, query - gamma * second @ query
+        tokens = prompt.tokens()
+        moments = np.swapaxes(tokens, 1, 2) @ tokens / SHOTS
+        assert plus_plus_steps(moments, eta, gamma, 3)[0, -1, index] == pytest.approx(answer, rel=1e-11)
+
+
+def test_ensemble_members_get_their_own_step_size(task: LinearRegression) -> None:
+    etas = [0.1, 0.2, 0.5]
+    models = stacked(*(gradient_descent_weights(DIM, layers=2, step_size=eta) for eta in etas))
+    result = gradient_descent_agreement(models, task, shots=SHOTS)
+    assert result.step_size == pytest.approx(etas, rel=1e-12)
+    assert_exact(result)
+    assert result.final.prediction_difference.samples == 3
+
+
+def test_equal_members_report_what_each_reports_alone(task: LinearRegression) -> None:
+    model = random_weights(2, layers=2, dimension=DIM + 1, scale=0.3)
+    alone = gradient_descent_agreement(model, task, shots=SHOTS).final
+    twice = gradient_descent_agreement(stacked(model, model), task, shots=SHOTS).final
+    for name in ("prediction_difference", "sensitivity_cosine", "implied_weight_distance"):
+        assert getattr(twice, name).value == pytest.approx(getattr(alone, name).value, rel=1e-12)
+        assert getattr(twice, name).stderr == pytest.approx(0, abs=1e-12)
+        assert getattr(alone, name).stderr > 0
+
+
+def test_readout_flips_the_step(task: LinearRegression) -> None:
+    weights = gradient_descent_weights(DIM, step_size=0.3)
+    result = gradient_descent_agreement(weights, task, shots=SHOTS, readout="plus")
+    assert result.step_size == pytest.approx([-0.3], rel=1e-12)
+
+
+def token_metrics(
+    weights: AttentionWeights, task: LinearRegression, eta: float, readout: str, count: int
+) -> np.ndarray:
+    """Per prompt, from tokens: squared difference of two predictions at a drawn query, cosine, norms, distance.
+
+    p comes out of `predict` by feeding unit vectors as queries, w_gd out of `gradient_descent` on the same tokens.
+    """
+    prompt = task.sample(77, count, SHOTS)
+    units = np.eye(DIM)
+    p = np.stack(
+        [
+            predict(weights, Prompt(prompt.x, prompt.y, np.tile(u, (count, 1)), prompt.y_query), readout=readout)
+            for u in units
+        ],
+        axis=-1,
+    )
+    pairs = zip(prompt.x, prompt.y, strict=True)
+    w = np.stack([gradient_descent(x, y, steps=weights.layers, step_size=eta)[-1] for x, y in pairs])
+    square = (np.einsum("bd,bd->b", prompt.x_query, p - w)) ** 2
+    lp, lw = np.linalg.norm(p, axis=1), np.linalg.norm(w, axis=1)
+    return np.stack([square, (p * w).sum(1) / (lp * lw), np.abs(lp - lw), np.linalg.norm(p - w, axis=1)])
+
+
+@pytest.mark.parametrize(("layers", "readout"), [(1, "plus"), (2, "minus")])
+def test_metrics_match_their_definition_on_tokens(task: LinearRegression, layers: int, readout: str) -> None:
+    noise = random_weights(1, layers=layers, dimension=DIM + 1, scale=0.15)
+    base = gradient_descent_weights(DIM, layers=layers, step_size=0.1)
+    weights = AttentionWeights(base.value + noise.value, base.key + noise.key, base.query + noise.query)
+    result = gradient_descent_agreement(weights, task, shots=SHOTS, prompts=2000, readout=readout)
+    values = token_metrics(weights, task, float(result.step_size[0]), readout, 500)
+    mean, stderr = values.mean(1), values.std(1, ddof=1) / np.sqrt(values.shape[1])
+    mean[0], stderr[0] = np.sqrt(mean[0]), stderr[0] / (2 * np.sqrt(mean[0]))
+    final = result.final
+    ours = (
+        final.prediction_difference,
+        final.sensitivity_cosine,
+        final.sensitivity_norm_difference,
+        final.implied_weight_distance,
+    )
+    for estimate, other, error in zip(ours, mean, stderr, strict=True):
+        assert estimate.samples == 2000
+        assert 0 < estimate.stderr < 0.1 * abs(estimate.value)
+        assert abs(estimate.value - other) < 6 * np.hypot(estimate.stderr, error)
+
+
+def test_fitted_step_is_the_best_one_on_fresh_prompts(task: LinearRegression) -> None:
+    """Scored elsewhere, the fitted step still beats its neighbours: it was not fitted to noise."""
+    weights = random_weights(1, layers=2, dimension=DIM + 1, scale=0.5)
+    weights = weights.replace(value=weights.value + gradient_descent_weights(DIM, layers=2).value)
+    eta = float(gradient_descent_agreement(weights, task, shots=SHOTS, prompts=2000).step_size[0])
+    losses = [token_metrics(weights, task, e, "minus", 200)[0].mean() for e in (eta - 0.3, eta, eta + 0.3)]
+    assert losses[1] == min(losses)
+
+
+def test_fit_and_score_use_different_prompts(task: LinearRegression, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[np.ndarray] = []
+    original = LinearRegression.sample_moments
+
+    def spy(self: LinearRegression, *args: Any) -> tuple:
+        result = original(self, *args)
+        drawn.append(result[0])
+        return result
+
+    monkeypatch.setattr(LinearRegression, "sample_moments", spy)
+    gradient_descent_agreement(gradient_descent_weights(DIM), task, shots=SHOTS, prompts=5)
+    assert [len(s) for s in drawn] == [5, 5]
+    assert not np.isclose(drawn[0], drawn[1]).any()
+
+
+def test_trained_one_layer_models_do_gradient_descent() -> None:
+    task = LinearRegression(DIM)
+    result = train(task, 0, layers=1, shots=SHOTS, seeds=4, steps=600)
+    agreement = gradient_descent_agreement(result.weights, task, shots=SHOTS)
+    best = SHOTS / (SHOTS + DIM + 1)  # Ahn et al. 2023, isotropic
+    assert agreement.step_size == pytest.approx([best] * 4, rel=0.03)
+    assert agreement.final.sensitivity_cosine.value > 0.999
+    assert 0 < agreement.final.prediction_difference.value < 0.1 * np.sqrt(task.zero_risk)
+
+
+def test_a_zero_model_has_no_direction(task: LinearRegression) -> None:
+    weights = gradient_descent_weights(DIM, step_size=0.0)
+    final = gradient_descent_agreement(weights, task, shots=SHOTS).final
+    assert np.isnan(final.sensitivity_cosine.value)
+    assert "direction" in final.sensitivity_cosine.note
+    assert final.prediction_difference.value < 1e-12
+
+
+def test_refusals(task: LinearRegression) -> None:
+    weights = gradient_descent_weights(DIM, layers=2)
+    with pytest.raises(ValueError, match="gaussian"):
+        gradient_descent_agreement(weights, LinearRegression(DIM, inputs="uniform"), shots=SHOTS)
+    silent = LinearRegression(DIM, task_covariance=np.zeros((DIM, DIM)))
+    with pytest.raises(ValueError, match="always zero"):
+        gradient_descent_agreement(weights, silent, shots=SHOTS)
+    with pytest.raises(ValueError, match="prompts"):
+        gradient_descent_agreement(weights, task, shots=SHOTS, prompts=1)
+    with pytest.raises(ValueError, match="shots"):
+        gradient_descent_agreement(weights, task, shots=0)
+    with pytest.raises(ValueError, match="readout"):
+        gradient_descent_agreement(weights, task, shots=SHOTS, readout="both")
+    with pytest.raises(ValueError, match="NaN"):
+        gradient_descent_agreement(stacked(weights, weights.replace(value=weights.value * np.nan)), task, shots=SHOTS)
+    nonsense: Any = "weights"
+    with pytest.raises(ValueError, match="AttentionWeights"):
+        gradient_descent_agreement(nonsense, task, shots=SHOTS)
+    with pytest.raises(ValueError, match="token dimension"):
+        gradient_descent_agreement(weights, LinearRegression(DIM + 1), shots=SHOTS)
+    with pytest.raises(ValueError, match="too large"):
+        gradient_descent_agreement(weights.replace(value=1e200 * weights.value), task, shots=SHOTS)
+
+
+@pytest.mark.parametrize(("seed", "steps", "eta", "gamma"), [(16, 3, 0.878, 0.731), (27, 2, 1.098, 1.122)])
+def test_the_fit_of_gd_plus_plus_leaves_a_local_valley(seed, steps, eta, gamma):
+    """Weights that are GD++ themselves: its η and γ come back, where a fit begun at γ = 0 alone ends elsewhere."""
+    task, rng = LinearRegression(2, noise_std=0.3), np.random.default_rng(seed)
+    moments = task.sample_moments(rng, 24, 6)[0]
+    size = float(np.linalg.norm(moments[:, :-1, :-1], 2, axis=(1, 2)).mean())
+    truth = np.array([eta, gamma]) / size
+    p = plus_plus_steps(moments, truth[0], truth[1], steps)[:, -1]
+    plain = _fit_step_size(p, moments, np.eye(2), task.covariance, steps)
+    np.testing.assert_allclose(_fit_plus_plus(p, moments, plain, task, steps), truth, rtol=1e-7)
+
+    def residuals(x: np.ndarray) -> np.ndarray:
+        return ((plus_plus_steps(moments, x[0], x[1], steps)[:, -1] - p) @ task.input_root).ravel()
+
+    alone = least_squares(residuals, (plain, 0.0), jac="3-point", x_scale=(1 / size, 1 / size))
+    assert np.abs(alone.x / truth - 1).max() > 0.1

@@ -1,0 +1,142 @@
+"""The implicit trajectory: Theorem 1 of Y with its index corrected, and what follows from the sufficiency of S."""
+
+import numpy as np
+import pytest
+from helpers import accumulated_map, assert_close, descend, forward_by_token, random_matrices, refusal
+from hypothesis import given
+from hypothesis import strategies as st
+
+from icl_theory import AttentionWeights, forward, gradient_descent, implicit_trajectory
+from icl_theory.descent.implied_weights import implied_weights
+
+pytestmark = pytest.mark.usefixtures("strict_promotion")
+
+N, D, LAYERS = 5, 3, 3
+
+
+def make(rng: np.random.Generator) -> tuple[AttentionWeights, np.ndarray, np.ndarray]:
+    weights = AttentionWeights.create(*random_matrices(rng, LAYERS, D, scale=1.0))
+    return weights, rng.standard_normal((N, D)), rng.standard_normal(D)
+
+
+@pytest.mark.parametrize("normalization", ["mean", "sum"])
+def test_theorem_1(rng: np.random.Generator, normalization: str) -> None:
+    """Every W_t against unit vectors sent through a loop, G_t and ΔW_t against the loop's own tokens."""
+    weights, tokens, query = make(rng)
+    path = implicit_trajectory(weights, tokens, normalization=normalization)
+    eye = np.eye(D)
+    np.testing.assert_array_equal(path.accumulated[0], np.zeros((D, D)))
+    for t in range(LAYERS):
+        before = accumulated_map(weights, tokens, t, normalization)
+        after = accumulated_map(weights, tokens, t + 1, normalization)
+        assert_close(path.accumulated[t + 1], after - eye)
+        assert_close(path.gradient[t], after - before)
+        moved, _ = forward_by_token(weights, tokens, query, layers=t, normalization=normalization)
+        delta = sum(np.outer(weights.value[t] @ h, weights.key[t] @ h) for h in moved) @ weights.query[t]
+        assert_close(path.delta[t], delta / (N if normalization == "mean" else 1))
+        assert_close(path.gradient[t], path.delta[t] @ before)
+    final = forward(weights, tokens, query, normalization=normalization)
+    assert_close((eye + path.accumulated[-1]) @ query, final)
+
+
+def test_product_form(rng: np.random.Generator) -> None:
+    """I + W_L = (I + ΔW_L) ... (I + ΔW_1), and W_L is the sum of the G_t, not L times the last one."""
+    weights, tokens, _ = make(rng)
+    path = implicit_trajectory(weights, tokens)
+    product = np.eye(D)
+    for delta in path.delta:
+        product = (np.eye(D) + delta) @ product
+    assert_close(product, np.eye(D) + path.accumulated[-1])
+    assert_close(path.gradient.sum(axis=0), path.accumulated[-1])
+    assert np.abs(LAYERS * path.gradient[-1] - path.accumulated[-1]).max() > 1e-3
+
+
+def test_second_moment_is_sufficient(rng: np.random.Generator) -> None:
+    """Other tokens with the same S, more of them even, give the same trajectory."""
+    weights, tokens, _ = make(rng)
+    rotation = np.linalg.qr(rng.standard_normal((2 * N, N)))[0]
+    other = rotation @ tokens * np.sqrt(2.0)  # 2N tokens: the mean halves what the factor doubles
+    first, second = implicit_trajectory(weights, tokens), implicit_trajectory(weights, other)
+    assert_close(second.gradient, first.gradient)
+
+
+@given(order=st.permutations(range(N)))
+def test_order_of_the_demonstrations_does_not_matter(rng: np.random.Generator, order: list[int]) -> None:
+    weights, tokens, _ = make(rng)
+    expected = implicit_trajectory(weights, tokens)
+    assert_close(implicit_trajectory(weights, tokens[order]).gradient, expected.gradient)
+
+
+@pytest.mark.parametrize("changed", range(LAYERS))
+def test_an_edited_layer_changes_nothing_before_it(rng: np.random.Generator, changed: int) -> None:
+    weights, tokens, _ = make(rng)
+    value = weights.value.copy()
+    value[changed] *= 2.0
+    first = implicit_trajectory(weights, tokens).gradient
+    second = implicit_trajectory(weights.replace(value=value), tokens).gradient
+    np.testing.assert_array_equal(first[:changed], second[:changed])
+    assert (np.abs(first[changed:] - second[changed:]).max(axis=(1, 2)) > 1e-6).all()
+
+
+def test_rank_is_at_most_the_number_of_demonstrations(rng: np.random.Generator) -> None:
+    weights, tokens, _ = make(rng)
+    path = implicit_trajectory(weights, tokens[:2])
+    assert [np.linalg.matrix_rank(delta, tol=1e-10) for delta in path.delta] == [2] * LAYERS
+
+
+def test_linear_mlp_enters_through_the_left_factor(rng: np.random.Generator) -> None:
+    weights, tokens, query = make(rng)
+    inner, outer = rng.standard_normal((LAYERS, 4, D)), rng.standard_normal((LAYERS, D, 4))
+    weights = AttentionWeights.create(weights.value, weights.key, weights.query, 0.3 * inner, outer)
+    path = implicit_trajectory(weights, tokens)
+    assert_close(query + path.accumulated[-1] @ query, forward_by_token(weights, tokens, query)[1])
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_gradient_descent_is_the_loop(rng: np.random.Generator, steps: int) -> None:
+    x, y, matrix = rng.standard_normal((N, D)), rng.standard_normal(N), rng.standard_normal((D, D))
+    expected = descend(x, y, steps, 0.1, matrix)
+    assert_close(gradient_descent(x, y, steps=steps, step_size=0.1, preconditioner=matrix), expected)
+    assert_close(gradient_descent(x, y, steps=steps, step_size=0.1), descend(x, y, steps, 0.1, np.eye(D)))
+
+
+def test_gradient_descent_reaches_least_squares(rng: np.random.Generator) -> None:
+    x, y = rng.standard_normal((20, D)), rng.standard_normal(20)
+    path = gradient_descent(x, y, steps=2000, step_size=0.5)
+    assert_close(path[-1], np.linalg.lstsq(x, y, rcond=None)[0], 1e-9)
+
+
+def test_implied_weights_predict(rng: np.random.Generator) -> None:
+    weights, tokens, _ = make(rng)
+    path = implicit_trajectory(weights, tokens)
+    query = np.array([0.3, -1.2, 0.0])
+    slot = forward_by_token(weights, tokens, query)[1][-1]
+    assert_close(implied_weights(path.accumulated[-1]) @ query[:-1], -slot)
+    assert_close(implied_weights(path.accumulated[-1], "plus") @ query[:-1], slot)
+
+
+def test_trajectory_refuses(rng: np.random.Generator) -> None:
+    weights, tokens, _ = make(rng)
+    assert "demonstrations" in refusal(implicit_trajectory, weights, tokens[0])
+    assert "demonstrations" in refusal(implicit_trajectory, weights, tokens * np.nan)
+    assert "token dimension" in refusal(implicit_trajectory, weights, tokens[:, :-1])
+    assert "normalization" in refusal(implicit_trajectory, weights, tokens, normalization="median")
+    ensemble = AttentionWeights(*(np.stack([a, a]) for a in (weights.value, weights.key, weights.query)))
+    assert "member" in refusal(implicit_trajectory, ensemble, tokens)
+
+
+def test_gradient_descent_refuses(rng: np.random.Generator) -> None:
+    x, y = rng.standard_normal((N, D)), rng.standard_normal(N)
+    assert "x:" in refusal(gradient_descent, y, y, steps=1, step_size=0.1)
+    assert "x:" in refusal(gradient_descent, x * np.inf, y, steps=1, step_size=0.1)
+    assert "y:" in refusal(gradient_descent, x, y[:-1], steps=1, step_size=0.1)
+    for steps in (-1, 1.5, True):
+        assert "steps" in refusal(gradient_descent, x, y, steps=steps, step_size=0.1)
+    for size in (np.nan, np.inf, -np.inf, "0.1"):
+        assert "step_size" in refusal(gradient_descent, x, y, steps=1, step_size=size)
+    wrong = np.eye(D + 1)
+    assert "preconditioner" in refusal(gradient_descent, x, y, steps=1, step_size=0.1, preconditioner=wrong)
+
+
+def test_implied_weights_refuse_an_unknown_readout() -> None:
+    assert "readout" in refusal(implied_weights, np.zeros((D, D)), "both")

@@ -1,0 +1,196 @@
+"""Standard errors of the ladder's rungs, gap and losses: every run again from its tokens and looks, in dense matrices.
+
+The ladder is drawn in blocks of unequal size out of one generator; here the same draws are taken one after the other
+and every term of every run is computed from the definition, so that neither the terms nor the draws are trusted.
+"""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from influences import error_of_mean, influences
+from scipy.spatial.distance import pdist
+from scipy.stats import chi2
+from standard_errors import assert_error, assert_mean_of
+from two_layers import SHOTS, TASK, N, W, conditioned, slow_terms
+
+from icl_theory import AttentionWeights, Estimate, bound_ladder, random_weights
+from icl_theory.core.estimate import generalization_bound
+from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.rungs import isotropic_information, mean_estimate, reference_of
+from icl_theory.truncation.svd import truncate_weights
+
+RUNS, CLIP, KEY = 25, 1.5, 9
+BLOCKS = (9, 8, 8)
+ISOTROPIC = ("isotropic", "isotropic_zero", "theorem_2_repaired")
+CLOSE = 1e-9
+
+
+def mild(rank: int) -> AttentionWeights:
+    """Two well-conditioned layers, the second one's W_V truncated; at rank 2 its map depends on the path."""
+    loose, eye = random_weights(3, layers=2, dimension=3, scale=0.4), 0.6 * np.eye(3)
+    full = AttentionWeights.create(loose.value + eye, loose.key + eye, loose.query + eye)
+    return truncate_weights(full, layer=1, module="value", rank=rank)
+
+
+def first_sizes(weights: AttentionWeights) -> dict[str, float]:
+    """E[||G - g̃||² + tr C] of the first layer, A = W_V and B = W_KᵀW_Q, by Isserlis from traces of D x D matrices."""
+    a, b, sigma = weights.value[0], weights.key[0].T @ weights.query[0], TASK.token_covariance(W)
+    left, right = a.T @ a @ sigma, b @ b.T @ sigma
+    one = np.trace(left) * np.trace(right) + 2 * np.trace(left @ right)  # E ||A h hᵀ B||²
+    centre = float(((a @ sigma @ b) ** 2).sum())
+    spread, seen = float(one - centre), 1 / N
+    noise = spread * (1 / SHOTS - seen)
+    return {
+        "isotropic": spread * seen + noise,
+        "isotropic_zero": centre + spread * seen + noise,
+        "theorem_2_repaired": 3 * (centre + spread * seen) + noise,
+    }
+
+
+def losses_of(tokens: np.ndarray, accumulated: np.ndarray, loss: str) -> tuple[float, float]:
+    """Population and empirical loss of one run with the minus readout."""
+    p, error = -accumulated[-1, :-1], W + accumulated[-1, :-1]
+    sigma = TASK.token_covariance(W)
+    if loss == "sign":
+        correlation = p @ sigma[:-1, -1] / math.sqrt(p @ sigma[:-1, :-1] @ p * sigma[-1, -1])
+        return math.acos(correlation) / math.pi, float(np.mean(np.sign(tokens[:, :-1] @ p) != np.sign(tokens[:, -1])))
+    variance = error @ TASK.covariance @ error + TASK.noise_std**2
+    population = variance * chi2.cdf(CLIP / variance, 3) + CLIP * chi2.sf(CLIP / variance, 1)
+    return population, float(np.mean([min((p @ h[:-1] - h[-1]) ** 2, CLIP) for h in tokens]))
+
+
+@pytest.fixture(scope="module", params=[3, 2], ids=["invertible", "truncated"])
+def world(request: pytest.FixtureRequest) -> Any:
+    """A ladder of 25 runs in blocks of 9, 8 and 8, and the same runs by hand."""
+    weights = mild(request.param)
+    setting = Setting(weights, TASK, W, N, SHOTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("icl_theory.information.ladder.noisy_trajectory._CHUNK_ENTRIES", 9 * 6**2)
+        options = {"demonstrations": N, "shots": SHOTS, "clip": CLIP, "samples": RUNS, "key": KEY, "task_vector": W}
+        ladder, sign = (bound_ladder(weights, TASK, **options, loss=loss) for loss in ("squared", "sign"))
+    rng = np.random.default_rng(KEY)
+    TASK.sample_tasks(rng, 1)  # the task is drawn from the key even where it is given
+    rng = np.random.default_rng(int(rng.integers(2**62)))
+    blocks = [draw(setting, rng, size) for size in BLOCKS]
+    runs = [simulate(setting, draws) for draws in blocks]
+    terms = [run for draws in blocks for run in slow_terms(weights, draws, setting.basis)]
+    return SimpleNamespace(weights=weights, setting=setting, ladder=ladder, sign=sign, blocks=runs, terms=terms)
+
+
+@pytest.mark.parametrize("loss", ["squared", "sign"])
+def test_gap_and_population_loss(world: Any, loss: str) -> None:
+    """Both from the same runs; the gap's error is that of the difference, run by run."""
+    ladder = world.ladder if loss == "squared" else world.sign
+    pairs = [zip(runs.draws.tokens, runs.accumulated, strict=True) for runs in world.blocks]
+    population, empirical = np.array([losses_of(*run, loss) for block in pairs for run in block]).T
+    assert_mean_of(ladder.gap, population - empirical, "unbiased", "loss")
+    assert_mean_of(ladder.population, population, "unbiased", "loss")
+    np.testing.assert_allclose(ladder.terms["gap"], population - empirical, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(ladder.terms["population"], population, rtol=1e-12)
+
+
+def test_gaussian_rungs(world: Any) -> None:
+    """The first layer's excess is left out, being zero in expectation; the second one's where its map is invertible."""
+    invertible = world.ladder.support == (6, 6)
+    last = "log_ratio" if invertible else "divergence"
+    gaussian = [first["log_ratio"] + second[last] for first, second in world.terms]
+    assert_mean_of(world.ladder.information["gaussian"], gaussian, "upper", "nats", CLOSE)
+    np.testing.assert_allclose(world.ladder.terms["gaussian"], gaussian, rtol=CLOSE)
+    divergence = [first["divergence"] + second["divergence"] for first, second in world.terms]
+    np.testing.assert_allclose(world.ladder.terms["divergence"], divergence, rtol=CLOSE)
+    reference = reference_of(world.setting)
+    path = np.concatenate([conditioned(world.setting, runs, reference) for runs in world.blocks])
+    for name in ("path_gaussian", "chain"):  # the same up to two layers
+        assert_mean_of(world.ladder.information[name], path, "upper", "nats", CLOSE)
+
+
+@pytest.mark.parametrize("name", ISOTROPIC)
+def test_isotropic_rungs(world: Any, name: str) -> None:
+    """½ Σ_t [d_t log(mean size_t / d_t) - mean log det C_t] of weighted runs: sizes and determinants both fluctuate."""
+    dims, first = world.ladder.support, first_sizes(world.weights)[name]
+    sizes = np.array([[first, second[name]] for _, second in world.terms])
+    volumes = np.array([[layer["log_volume"] for layer in run] for run in world.terms])
+
+    def rung(weights: np.ndarray) -> Any:
+        share = weights / weights.sum()
+        return 0.5 * sum(
+            d * np.log(share @ size / d) - share @ volume
+            for d, size, volume in zip(dims, sizes.T, volumes.T, strict=True)
+        )
+
+    found, expected = world.ladder.information[name], influences(rung, RUNS)
+    value = float(rung(np.ones(RUNS)))
+    assert found.value == pytest.approx(value, rel=CLOSE)
+    assert_error(found, expected, "upper", "nats", CLOSE)
+    np.testing.assert_allclose(world.ladder.terms[name], value + expected, rtol=0, atol=CLOSE * np.ptp(expected))
+    alone = error_of_mean(influences(lambda w: rung(w) + 0.5 * (w / w.sum()) @ volumes.sum(1), RUNS))
+    assert abs(alone - found.stderr) > 0.01 * found.stderr  # without log det C the error bar would be another one
+
+
+def test_isotropic_information_of_three_layers() -> None:
+    """Numbers of any origin: every layer counts, one without support does not, and the errors add up per run."""
+    rng = np.random.default_rng(0)
+    terms = [{"size": rng.chisquare(5, 30), "log_volume": rng.standard_normal(30)} for _ in range(3)]
+    value, linear = isotropic_information(terms, [3, 0, 5], "size")
+
+    def rung(weights: np.ndarray) -> Any:
+        share, layers = weights / weights.sum(), [(3, terms[0]), (5, terms[2])]
+        return sum(0.5 * (d * np.log(share @ x["size"] / d) - share @ x["log_volume"]) for d, x in layers)
+
+    assert value == pytest.approx(float(rung(np.ones(30))), rel=1e-12)
+    np.testing.assert_allclose(linear, value + influences(rung, 30), rtol=0, atol=1e-12)
+
+
+def test_rungs_carry_the_error_of_their_information(world: Any) -> None:
+    """sqrt(2 R² I / N), R = c/2, by the delta method: s.e. of I times R² / (N bound)."""
+    for ladder, half in ((world.ladder, CLIP / 2), (world.sign, 0.5)):
+        for name, rung in ladder.rungs.items():
+            information = ladder.information[name]
+            assert (rung.samples, rung.direction, rung.unit) == (information.samples, "upper", "loss")
+            assert rung.note == information.note
+            if math.isinf(information.value):
+                assert (rung.value, rung.stderr) == (math.inf, 0.0)
+                continue
+            assert rung.value == pytest.approx(half * math.sqrt(2 * information.value / N), rel=1e-12)
+            assert rung.stderr == pytest.approx(half**2 * information.stderr / (N * rung.value), rel=1e-12)
+
+
+def test_runs_and_layers_are_independent(world: Any) -> None:
+    """25 runs in three blocks, two layers each: no two of them share tokens or the noise of a look."""
+    draws = [runs.draws for runs in world.blocks]
+    tokens = np.concatenate([d.tokens[:, 0] for d in draws])
+    noise = np.concatenate([d.looks - d.moments[:, None] for d in draws]).reshape(2 * RUNS, -1)
+    for rows in (tokens, noise):
+        assert pdist(rows).min() > 1e-6
+
+
+@pytest.mark.parametrize(("value", "error"), [(3.0, 0.2), (0.21, 0.2), (0.2, 0.2), (0.1, 0.2), (0.0, 0.2), (-0.1, 0.2)])
+def test_delta_method_and_where_it_ends(value: float, error: float) -> None:
+    """Within one standard error of zero the root has no slope: the bound of one standard error is the error bar."""
+    information = Estimate(value, error, 50, "upper", note="pairs")
+    found = generalization_bound(information, range_constant=0.7, demonstrations=9)
+    root = 0.7 * math.sqrt(2 * max(value, 0.0) / 9)
+    assert found.value == pytest.approx(root, rel=1e-12)
+    slope = 0.7 * math.sqrt(2 / 9) / (2 * math.sqrt(value)) * error if value > error else 0.7 * math.sqrt(2 * error / 9)
+    assert found.stderr == pytest.approx(slope, rel=1e-12)
+    note = "pairs" if value >= 0 else "the information is zero within its error"
+    assert (found.samples, found.direction, found.unit, found.note) == (50, "upper", "loss", note)
+
+
+def test_mean_estimate_is_the_formula() -> None:
+    values = np.random.default_rng(0).exponential(size=13)
+    found = mean_estimate(values, "lower", "bits", "why")
+    assert_mean_of(found, values, "lower", "bits")
+    assert (found.note, mean_estimate(values, "lower", "bits").note) == ("why", "")
+
+
+def test_one_layer_has_sizes_without_sampling() -> None:
+    """At L = 1 only log det C fluctuates: all three isotropic rungs have its error bar, and so has the Gaussian one."""
+    weights = random_weights(2, layers=1, dimension=3, scale=1.5)
+    options = {"demonstrations": N, "shots": SHOTS, "clip": CLIP, "samples": RUNS, "key": KEY, "task_vector": W}
+    information = bound_ladder(weights, TASK, **options).information
+    for name in (*ISOTROPIC, "path_gaussian", "chain"):
+        assert information[name].stderr == pytest.approx(information["gaussian"].stderr, rel=1e-9)

@@ -1,0 +1,62 @@
+"""Weights: layers written out several times, an MLP folded into W_V, members, and what is refused."""
+
+import numpy as np
+import pytest
+from helpers import refusal
+
+from icl_theory import AttentionWeights
+from icl_theory.models.weights import checked
+
+
+def marked(*shape: int) -> np.ndarray:
+    """Numbers that are all different."""
+    return np.arange(1.0, np.prod(shape) + 1).reshape(shape) / 7
+
+
+@pytest.mark.parametrize("heads", [None, 2])
+def test_layers_are_repeated_in_turn(heads):
+    """1, 2, 1, 2, 1, 2, and not 1, 1, 1, 2, 2, 2; the MLP along with the attention."""
+    shape = (2, 3, 3) if heads is None else (2, 2, 3, 3)
+    matrices = [marked(*shape) + k for k in range(3)]
+    value, key, query = matrices
+    weights = AttentionWeights.create(value, key, query, marked(2, 4, 3), marked(2, 3, 4) - 9)
+    written = weights.repeated(3)
+    assert (written.layers, written.heads) == (6, heads)
+    for name in ("value", "key", "query", "mlp_in", "mlp_out"):
+        once, out = getattr(weights, name), getattr(written, name)
+        for layer in range(6):
+            np.testing.assert_array_equal(out[layer], once[layer % 2])
+
+
+def test_a_linear_mlp_is_folded_in_from_the_left_layer_by_layer():
+    value, inner, outer = marked(2, 3, 3), marked(2, 4, 3) - 2, marked(2, 3, 4) - 1
+    weights = AttentionWeights.create(value, value + 1, value + 2, inner, outer)
+    for layer in range(2):
+        expected = np.zeros((3, 3))
+        for i in range(3):
+            for j in range(3):
+                expected[i, j] = sum(
+                    outer[layer, i, k] * inner[layer, k, m] * value[layer, m, j] for k in range(4) for m in range(3)
+                )
+        np.testing.assert_allclose(weights.left_factor()[layer], expected, rtol=1e-13)
+    bare = weights.without_mlp()
+    assert bare.mlp_in is bare.mlp_out is None
+    np.testing.assert_array_equal(bare.key, weights.key)
+
+
+def test_first_layers_and_members():
+    several = AttentionWeights(*(marked(2, 3, 2, 2) + k for k in range(3)))
+    assert (several.seeds, several.layers, several.heads) == (2, 3, None)
+    second = several.member(1)
+    np.testing.assert_array_equal(second.query, several.query[1])
+    np.testing.assert_array_equal(second.first_layers(2).value, several.value[1, :2])
+    assert "ensemble of seeds" in refusal(checked, several)
+    assert "seed: got 2" in refusal(several.member, 2)
+    assert "single model" in refusal(second.member, 0)
+
+
+def test_half_an_mlp_and_a_wrong_number_of_heads_are_refused():
+    value = marked(2, 3, 3)
+    for parts in ((marked(2, 4, 3), None), (None, marked(2, 3, 4))):
+        assert "mlp" in refusal(AttentionWeights.create, value, value, value, *parts)
+    assert "heads" in refusal(checked, AttentionWeights(value[:, None], value[:, None], value[:, None], heads=2))

@@ -1,0 +1,196 @@
+"""records.json keeps to its schema, records.csv says the same, and two runs can be compared."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import refusal
+from ledger import CLAIMS, cases, derivation, document
+from schema import SCHEMA, problems
+from sweep_records import sweep
+
+from icl_theory.claims.engine.cases import Workshop
+from icl_theory.claims.engine.claim import Assumption
+from icl_theory.claims.engine.examine import examine
+from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.record import record
+from icl_theory.records.claims_csv import COLUMNS, VERDICTS, table, worst
+from icl_theory.records.compare import compare, read_run
+from icl_theory.records.documents import number, plain
+from icl_theory.records.files import write_json
+from icl_theory.report.terminal.comparison import comparison_lines
+
+
+def found(value: Any) -> list[str]:
+    return list(problems(value, SCHEMA, SCHEMA))
+
+
+def test_the_records_keep_to_the_schema() -> None:
+    assert found(document()) == []
+    assert found(document() | {"sweep": sweep()}) == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda d: d.pop("seed"),
+        lambda d: d.update(seed=True),
+        lambda d: d.update(extra=1),
+        lambda d: d.update(format=2),
+        lambda d: d["claims"][0].update(verdict="MAYBE"),
+        lambda d: d["claims"][0].update(label="../up"),
+        lambda d: d["claims"][0].pop("tolerance"),
+        lambda d: d["claims"][0]["evidence"][0].update(slack=None),
+        lambda d: d["claims"][0]["evidence"][0].update(measured="infinity"),
+        lambda d: d["claims"][0]["controls"][0].update(caught=1),
+        lambda d: d["claims"][0]["cases"].update(HOLDS=0),
+        lambda d: d["claims"][1]["counterexamples"][0]["document"].pop("case"),
+        lambda d: d["sweep"].append({"seed": 0}),
+    ],
+)
+def test_the_schema_sees_what_is_wrong(spoil: Any) -> None:
+    spoilt = document()
+    spoil(spoilt)
+    assert len(found(spoilt)) >= 1
+
+
+def test_every_field_of_a_record_is_explained_or_speaks_for_itself() -> None:
+    claim = SCHEMA["$defs"]["claim"]
+    assert set(claim["required"]) == set(claim["properties"]) == set(document()["claims"][0])
+    assert list(claim["properties"]) == list(document()["claims"][0])
+
+
+def test_a_record_says_how_each_assumption_fared() -> None:
+    first = Assumption("the seed is below 4", lambda case: case.seed < 4)
+    second = Assumption("even seeds", lambda case: case.seed % 2 == 0, lambda case: case.seed != 3)
+    claim = CLAIMS[0]
+    claim = type(claim)(**{**vars(claim), "assumptions": (first, second)})
+    made = record(examine(claim, Workshop(PROFILES["quick"], 0)))
+    assert made["assumptions"] == [
+        {"sentence": "the seed is below 4", "held": 4, "broken": 2, "unattainable": 0},
+        {"sentence": "even seeds", "held": 2, "broken": 1, "unattainable": 1},
+    ]
+    assert made["cases"] == {"HOLDS": 2, "OUTSIDE": 3, "VACUOUS": 1}
+    assert made["package"] is None
+
+
+def test_a_record_keeps_the_counterexample_and_whether_it_breaks_the_statement() -> None:
+    [kept] = document()["claims"][1]["counterexamples"]
+    assert kept["file"] == "counterexamples/fails.json"
+    assert kept["exact_confirmed"] is True
+    assert kept["document"]["case"]["seed"] == 5
+    # The control: one that does not break it is recorded as such.
+    weak = type(CLAIMS[1])(**{**vars(CLAIMS[1]), "recheck": lambda exact: False})
+    made = record(examine(weak, Workshop(PROFILES["quick"], 0)))
+    assert made["counterexamples"][0]["exact_confirmed"] is False
+
+
+def test_words_come_from_docstrings_and_are_never_made_up() -> None:
+    first, sampled = document()["claims"][0], document()["claims"][2]
+    assert first["proof"] == derivation.__doc__
+    assert (first["measures"], first["predicts"], sampled["measures"]) == ("", "", "")
+    assert len(cases(Workshop(PROFILES["quick"], 0))) == len(first["evidence"])
+
+
+def test_the_table_has_one_row_per_claim_and_the_same_numbers() -> None:
+    text = table(document())
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert tuple(rows[0]) == COLUMNS
+    claims = document()["claims"]
+    assert [row["label"] for row in rows] == [claim["label"] for claim in claims]
+    for row, claim in zip(rows, claims, strict=True):
+        assert row["statement"] == claim["statement"]
+        assert row["verdict"] == claim["verdict"]
+        assert {name: int(row[name.lower()]) for name in VERDICTS if row[name.lower()] != "0"} == claim["cases"]
+        assert int(row["cases"]) == len(claim["evidence"])
+        assert int(row["controls_caught"]) == sum(c["caught"] for c in claim["controls"])
+        assert row["sound"] == str(claim["sound"]).lower()
+        slacks = [number(item["slack"]) for item in claim["evidence"] if item["slack"] != "nan"]
+        assert row["worst_slack"] == ("" if not slacks else str(plain(min(slacks))))
+        assert row["slack_unit"] in ("", "relative", "standard errors")
+    by_label = {row["label"]: row for row in rows}
+    assert by_label["vacuous"]["worst_predicted"] == "inf"
+    assert by_label["not_finite"]["worst_slack"] == ""
+    assert by_label["not_finite"]["package"].startswith("foreign 1.0 </script>")
+    assert by_label["sampled"]["slack_unit"] == "standard errors"
+    assert by_label["equal"]["package"] == by_label["never_seen"]["proved"] == ""
+    assert by_label["equal"]["proved"] == "true"
+    assert by_label["not_finite"]["proved"] == "false"
+    assert float(by_label["fails"]["worst_slack"]) < 0
+
+
+def test_the_worst_case_is_the_one_with_the_least_slack() -> None:
+    claim = document()["claims"][1]
+    item = worst(claim)
+    assert item is not None
+    assert item["seed"] == 5
+    assert worst(claim | {"evidence": []}) is None
+
+
+def test_two_equal_runs_differ_in_nothing() -> None:
+    same = compare(document(), document(), [claim.label for claim in CLAIMS])
+    assert same["same"] == len(CLAIMS)
+    assert not any(same[name] for name in same if name != "same")
+    assert comparison_lines(same) == [f"compared: 0 verdicts changed, {len(CLAIMS)} claims the same"]
+
+
+def test_a_comparison_names_everything_that_changed() -> None:
+    old, new = document(), document()
+    old["claims"][0]["verdict"] = "FAILS"
+    old["claims"][0]["proved"] = None
+    old["claims"][1]["controls"][0]["caught"] = not new["claims"][1]["controls"][0]["caught"]
+    old["claims"][1]["controls"][1]["name"] = "an earlier one"
+    old["seed"], old["environment"]["jax"] = 7, "0.1"
+    gone, asked = old["claims"].pop(2), new["claims"].pop(3)
+    old["claims"].append(gone | {"label": "of_old", "verdict": "VACUOUS"})
+    known = [claim.label for claim in CLAIMS]
+    changes = compare(old, new, known)
+    assert changes["verdicts"] == [{"label": "equal", "old": "FAILS", "new": "HOLDS"}]
+    assert changes["proofs"] == [{"label": "equal", "old": None, "new": True}]
+    assert changes["new"] == [{"label": "sampled", "verdict": "HOLDS"}]
+    assert changes["gone"] == [{"label": "of_old", "verdict": "VACUOUS"}]
+    assert changes["not_run"] == [{"label": asked["label"], "verdict": asked["verdict"]}]
+    assert [(c["label"], c["old"], c["new"]) for c in changes["controls"]] == [
+        ("fails", "caught", "slipped through"),
+        ("fails", "caught", "absent"),
+        ("fails", "absent", "caught"),
+    ]
+    assert {c["name"] for c in changes["settings"]} == {"seed", "jax"}
+    assert changes["same"] == len(new["claims"]) - 1 - 2
+    lines = comparison_lines(changes)
+    for line in ("equal: FAILS → HOLDS", "sampled: new HOLDS", "of_old: gone, was VACUOUS", "setting seed: 7 → 0"):
+        assert line in lines
+    assert lines[-1] == "compared: 1 verdict changed, 4 claims the same"
+    # Where claims were picked by name, a missing one is not gone.
+    assert compare(old, new)["gone"] == []
+    assert len(compare(old, new)["not_run"]) == 2
+    json.dumps(changes, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {"format": 1},
+        {"format": 2, "claims": []},
+        {"format": 1, "claims": {}},
+        {"format": 1, "claims": [{"label": "x"}]},
+        {"format": 1, "claims": [{"label": "x", "verdict": "HOLDS", "controls": [{"name": "y"}]}]},
+        {"format": 1, "claims": [{"label": "x", "verdict": "HOLDS", "controls": [], "proved": "yes"}]},
+        {"format": 1, "configuration": {}, "sweep": []},
+    ],
+)
+def test_what_is_no_run_is_refused(tmp_path: Path, content: Any) -> None:
+    path = write_json(tmp_path / "other.json", content)
+    assert "compare: got" in refusal(read_run, path)
+
+
+def test_a_run_is_read_from_its_file_or_its_directory(tmp_path: Path) -> None:
+    path = write_json(tmp_path / "records.json", document())
+    assert read_run(path) == read_run(tmp_path) == document()
+    assert "make it first" in refusal(read_run, tmp_path / "missing.json")
+    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    assert "JSON" in refusal(read_run, tmp_path / "broken.json")

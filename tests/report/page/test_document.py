@@ -1,0 +1,294 @@
+"""The page: everything of the records on it and nothing hostile, self-contained, well formed, legible."""
+
+import base64
+import hashlib
+import html
+import html.parser
+import itertools
+import re
+from typing import Any
+
+import pytest
+from ledger import CLAIMS, HOSTILE, SHELVES, VERDICTS, document
+from page_reader import Reader
+
+from icl_theory.records.compare import compare
+from icl_theory.report.page.claim import ORIGINS, VERDICT_SIGNS, title
+from icl_theory.report.page.document import page
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return page(document())
+
+
+@pytest.fixture(scope="module")
+def read(text: str) -> Reader:
+    return Reader(text)
+
+
+def test_the_ledger_is_what_it_was_made_to_be() -> None:
+    assert [claim["verdict"] for claim in document()["claims"]] == [str(verdict) for verdict in VERDICTS]
+
+
+def test_every_claim_is_on_the_page_once_in_order(read: Reader) -> None:
+    articles = read.all("article")
+    assert [found["id"] for found, _ in articles] == [claim.label for claim in CLAIMS]
+    assert [found["data-verdict"] for found, _ in articles] == [str(verdict) for verdict in VERDICTS]
+    rows = [found for found, _ in read.all("tr") if "data-verdict" in found]
+    names = ("data-verdict", "data-origin", "data-shelf")
+    assert [[row[name] for name in names] for row in rows] == [[found[name] for name in names] for found, _ in articles]
+    assert [row["data-shelf"] for row in rows] == list(SHELVES)
+    headings = [words for found, words in read.all("th") if found.get("scope") == "rowgroup"]
+    assert [words.split(" ")[0] for words in headings] == ["The", "Related", "Claims"]
+    assert [text for _, text in read.all("h3")] == [title(claim.label) for claim in CLAIMS]
+
+
+def test_hostile_words_stay_words(text: str, read: Reader) -> None:
+    assert len(read.all("script")) == 1
+    assert not read.all("img")
+    assert "window.hurt" not in read.all("script")[0][1]
+    handlers = [name for _, found in read.elements for name in found if name.startswith("on")]
+    assert handlers == []
+    words = "".join(part for parts in read.texts[:1] for part in parts)
+    assert words.count("window.hurt=1</script>") > 20  # they are shown as what they are
+    assert HOSTILE not in text
+    # The control: the same words put in without escaping are seen by the same test.
+    assert len(Reader(text.replace("</main>", "<script>window.hurt=1</script></main>")).all("script")) == 2
+
+
+def test_nothing_from_outside(text: str, read: Reader) -> None:
+    addresses = [value for _, found in read.elements for key, value in found.items() if key in ("href", "src")]
+    assert addresses
+    labels = {f"#{claim.label}" for claim in CLAIMS}
+    files = {"records.json", "records.csv", "counterexamples/fails.json"}
+    assert set(addresses) == labels | files | {"#all-statements"}
+    # The font of the formulas is part of the page; nothing else has an address.
+    style, fonts = re.subn(r"url\(data:font/woff;base64,[A-Za-z0-9+/=]+\)", "", read.all("style")[0][1])
+    assert fonts == 1
+    assert not re.search(r"url\(|@import|//", style)
+    without_words = re.sub(re.escape(html.escape(HOSTILE)), "", text)
+    assert not re.search(r"https?:", without_words)
+
+
+def test_the_policy_allows_this_style_and_this_script_only(read: Reader) -> None:
+    policy = str(read.all("meta", http_equiv="Content-Security-Policy")[0][0]["content"])
+    assert policy.startswith("default-src 'none';")
+    for name in ("style", "script"):
+        digest = base64.b64encode(hashlib.sha256(read.all(name)[0][1].encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+    assert not [found for _, found in read.elements if "style" in found], "the policy forbids style attributes"
+
+
+def test_structure_for_readers_of_every_kind(read: Reader) -> None:
+    ids = [found["id"] for _, found in read.elements if "id" in found]
+    assert len(set(ids)) == len(ids)
+    for _, found in read.elements:
+        for name in ("aria-labelledby", "aria-describedby"):
+            assert found.get(name) is None or found[name] in ids
+    levels = [int(name[1]) for name, _ in read.elements if re.fullmatch("h[1-6]", name)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    pictures = [found for found, _ in read.all("svg")]
+    assert all(
+        (found.get("role") == "img" and found.get("aria-label")) or found.get("aria-hidden") for found in pictures
+    )
+    assert all(found.get("type") == "button" for found, _ in read.all("button"))
+    assert all("scope" in found for found, _ in read.all("th"))
+    assert len(read.all("main")) == 1
+    assert read.all("html")[0][0]["lang"] == "en"
+
+
+def article(read: Reader, label: str) -> str:
+    return read.all("article", id=label)[0][1]
+
+
+def test_a_sheet_says_all_that_the_record_says(read: Reader) -> None:
+    whole = article(read, "equal")
+    for words in (
+        "C=N−bb(N−1)trS",
+        "held in 6 of 6 cases",
+        "FAILS, as it must",
+        "x = x, so",
+        "Run along with the check, and true.",
+        "The statement holds if the measured value equals the predicted one.",
+        "All 6 cases in numbers",
+        "a source",
+    ):
+        assert re.sub(r"\s", "", words) in re.sub(r"[\s\u2060]", "", whole), words
+    assert "broken in 6 of 6 cases" in article(read, "outside")
+    marked = [text for _, text in read.all("b", class_="broken")]
+    assert marked == ["broken in 6 of 6 cases", "Run along with the check, and FALSE."]
+    assert "None, so that nothing shows" in article(read, "not_finite")
+    assert "and FALSE" in article(read, "not_finite")
+    assert "from foreign 1.0" in article(read, "not_finite")
+    assert "not sound" in article(read, "not_finite")
+    assert "Predicted: 500 in every case." in article(read, "fails")
+    assert "in every case" not in article(read, "not_finite")  # predicted numbers of many sizes
+    assert "None in symbols" in article(read, "fails")
+    assert "it breaks the statement" in article(read, "fails")
+    assert "icl-theory recheck counterexamples/fails.json" in article(read, "fails")
+    assert "slipped through, HOLDS where FAILS was due" in article(read, "never_seen")
+
+
+def test_a_row_of_the_ledger_says_the_outcome(read: Reader) -> None:
+    rows = [text for found, text in read.all("tr") if "data-verdict" in found]
+    for place, (row, claim) in enumerate(zip(rows, document()["claims"], strict=True), 1):
+        caught = sum(control["caught"] for control in claim["controls"])
+        assert row.startswith(f"{place}{title(claim['label'])} {ORIGINS[claim['printed']]}")
+        assert VERDICT_SIGNS[claim["verdict"]][1] in row
+        assert f"{caught}/{len(claim['controls'])} controls caught" in row
+        assert article(read, claim["label"]).startswith(f"{place}{title(claim['label'])}")
+    assert ["proved" in row for row in rows] == [True] + [False] * 7
+    assert ["derivation FALSE" in row for row in rows] == [False] * 7 + [True]
+    assert "false in 3/6 cases, 1.00×10⁵ > 500" in rows[1]
+    assert f"{len(rows)} statements shown" in [text for _, text in read.all("p", role="status")]
+
+
+def test_the_head_counts_what_there_is(read: Reader) -> None:
+    caught = [control["caught"] for claim in document()["claims"] for control in claim["controls"]]
+    facts = dict(zip(*([text for _, text in read.all(name)] for name in ("dt", "dd")), strict=True))
+    assert facts["controls caught"] == f"{sum(caught)} of {len(caught)}"
+    assert 0 < sum(caught) < len(caught)
+    assert facts["derivations true"] == "1 of 2"
+    assert facts["counterexamples kept"] == "1"
+    assert facts["the run is"].startswith("not sound: ")
+    assert "not_finite" in facts["the run is"]
+    assert facts["seed of the run"] == "0"
+    assert facts["jax"] == document()["environment"]["jax"]
+    counts = [text for _, text in read.all("rect", height="10")]
+    assert len(counts) == len(set(VERDICTS))
+    widths = [float(str(found["width"])) for found, _ in read.all("rect", height="10")]
+    assert sum(widths) == pytest.approx(1000)
+    assert widths[0] == pytest.approx(1000 * 3 / 8)
+
+
+def test_every_number_of_the_evidence_is_in_the_table(read: Reader) -> None:
+    for claim in document()["claims"]:
+        whole = article(read, claim["label"])
+        assert all(item["case"] in whole and str(item["seed"]) in whole for item in claim["evidence"])
+    assert "HOLDS5.000001.00000" in article(read, "sampled")
+    assert "40.00.100" in article(read, "sampled")  # slack in standard errors, and the standard error
+    assert "exact" not in article(read, "sampled").split("in numbers")[1]
+    assert article(read, "equal").split("in numbers")[1].count("exact") == 6
+
+
+def test_the_masthead_names_every_claim_that_is_not_sound() -> None:
+    """Of the ledger the undecided, the one that is not finite, and those with a control that slipped through."""
+    records = document()
+    unsound = [claim["label"] for claim in records["claims"] if not claim["sound"]]
+    assert {"undecided", "not_finite"} < set(unsound) < {claim.label for claim in CLAIMS}
+    assert f"not sound: {', '.join(unsound)} <" in re.sub("<[^>]*>", " <", page(records))
+    for claim in records["claims"]:
+        claim["sound"] = claim["label"] != "equal"
+    assert "not sound: equal" in re.sub("<[^>]*>", " ", page(records))
+    for claim in records["claims"]:
+        claim["sound"] = True
+    assert "not sound:" not in re.sub("<[^>]*>", " ", page(records))
+
+
+def test_what_broke_down_is_told_where_it_belongs() -> None:
+    """The exception of a control beside its name, that of a derivation under its heading, and what a flip means."""
+    records = document()
+    first, second = records["claims"][:2]
+    first |= {"proved": False, "proof_note": f"KeyError (x) at a.py:3 {HOSTILE}", "flip": "regression"}
+    first["expected"] = "FAILS"
+    second["controls"][0] |= {"verdict": "ERROR", "caught": False, "note": "RuntimeError (no) at b.py:7"}
+    second |= {"flip": "changed", "expected": "HOLDS"}
+    read = Reader(page(records))
+    assert "Ended by KeyError (x) at a.py:3" in article(read, first["label"])
+    assert "slipped through, ERROR where FAILS was due; RuntimeError (no) at b.py:7" in article(read, second["label"])
+    assert "known to be FAILS: a regression of this package" in article(read, first["label"])
+    assert "known to be HOLDS: another finding than before" in article(read, second["label"])
+    plain = article(Reader(page(document())), first["label"])
+    assert "Ended by" not in plain
+    assert "known to be" not in plain
+
+
+def test_the_page_demands_as_many_standard_errors_as_the_records_say() -> None:
+    """The drawn limit, and the words under it, move with them."""
+    six, three = (page(document() | {"standard_errors": z}) for z in (6.0, 3.0))
+    assert six != three
+    for text, own, other in ((six, "±6", "±3"), (three, "±3", "±6")):
+        assert f"error bars of {own} standard errors" in text
+        assert f"({own}; scale logarithmic" in text
+        assert f"error bars of {other} standard errors" not in text
+    figures = [re.findall("<svg.*?</svg>", text, re.DOTALL) for text in (six, three)]
+    assert figures[0] != figures[1]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb (WCAG 2.2)."""
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_every_colour_can_be_read_on_its_ground(read: Reader) -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    style = read.all("style")[0][1]
+    schemes = re.findall(r":root \{([^}]*)\}", style)
+    assert len(schemes) == 2
+    for scheme in schemes:
+        colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", scheme))
+        names = {"ink", "soft", "accent", "holds", "fails", "vacuous", "outside", "inconclusive", "nonfinite"}
+        assert names | {"paper", "raised", "rule"} == set(colours)
+        for name in names:
+            for ground in ("paper", "raised"):
+                assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+
+
+def earlier() -> dict[str, Any]:
+    """Records of another run of the same ledger with something changed in every respect, and hostile words."""
+    before = document()
+    before["claims"][0]["verdict"] = HOSTILE
+    before["claims"][1]["verdict"] = "HOLDS"
+    before["claims"][1]["controls"][0]["caught"] = True
+    before["claims"][7]["proved"] = True
+    gone = before["claims"][2] | {"label": f"gone_{HOSTILE}", "verdict": "VACUOUS"}
+    before["claims"] = [claim for claim in before["claims"] if claim["label"] != "undecided"] + [gone]
+    before["environment"]["jax"] = f"0.0.1 {HOSTILE}"
+    return before | {"seed": 7}
+
+
+def test_what_has_changed_since_another_run_is_on_the_page() -> None:
+    changes = compare(earlier(), document(), [claim.label for claim in CLAIMS])
+    read = Reader(page(document(), changes))
+    (text,) = [words for found, words in read.all("section") if found.get("id") == "changes"]
+    text = text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{WORD JOINER}", "")
+    assert "2 verdicts changed, 4 claims the same" in text
+    assert "Fails✓ holds✗ fails" in text
+    assert f"Equal! {HOSTILE.lower()}✓ holds" in text
+    assert f"Fails, “off by 1 % {HOSTILE}”: caught → slipped through" in text
+    assert "Not finite: true → FALSE" in text
+    assert "Undecided ? inconclusive" in text.split("New")[1]
+    assert f"{title(f'gone_{HOSTILE}')} ∅ vacuous" in text.split("No longer there")[1]
+    assert "seed: 7 → 0" in text
+    assert f"jax: 0.0.1 {HOSTILE} → {document()['environment']['jax']}" in text
+    assert len(read.all("script")) == 1
+    assert not read.all("img")
+    leads = [found.get("href") for found, words in read.all("a") if words in ("Fails", "Equal", "Undecided")]
+    assert set(leads) == {"#fails", "#equal", "#undecided"}
+    assert not [found for found, _ in read.all("a") if "gone" in str(found.get("href"))]
+
+
+def test_without_another_run_nothing_is_said_of_one(text: str) -> None:
+    assert "Since another run" not in text
+    same = page(document(), compare(document(), document()))
+    found = Reader(same)
+    (section,) = [words for attributes, words in found.all("section") if attributes.get("id") == "changes"]
+    assert section == "Since another run0 verdicts changed, 8 claims the same."
+
+
+def test_an_empty_page_is_a_page() -> None:
+    record: dict[str, Any] = document()
+    record["claims"] = [record["claims"][5] | {"evidence": [], "cases": {}, "assumptions": [], "explanation": ""}]
+    read = Reader(page(record))
+    assert "No case has a number to draw." in article(read, "outside")

@@ -1,0 +1,242 @@
+"""Formulas on the page: nothing lost, nothing altered, nothing unescaped, and the structure that was meant."""
+
+import html
+import re
+import unicodedata
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from icl_theory.claims.order import LABELS
+from icl_theory.claims.registry import load
+from icl_theory.report.page.elements import Markup, escaped, tag
+from icl_theory.report.page.formula_tokens import segments
+from icl_theory.report.page.formulas import sentence
+
+
+def parsed(markup: str) -> ElementTree.Element:
+    """The markup as a tree: it must be well formed."""
+    return ElementTree.fromstring(f"<p>{markup.replace('<wbr>', '').replace('&nbsp;', '&#160;')}</p>")
+
+
+def children_in_line(element: ElementTree.Element) -> str:
+    return (element.text or "") + "".join(in_line(child) + (child.tail or "") for child in element)
+
+
+def in_line(element: ElementTree.Element) -> str:
+    """The formula written out in a line again, by the rules of notation and not of the converter."""
+    parts = [in_line(child) for child in element]
+    # A row of several things stood in brackets; a letter and its prime are one thing.
+    inner = [c.tag == "mrow" and sum(not set(part.text or "x") <= {"′"} for part in c) > 1 for c in element]
+    if element.tag in ("msub", "msup", "msubsup"):
+        return "".join(parts)
+    if element.tag == "mfrac":
+        over, under = (f"({part})" if several else part for part, several in zip(parts, inner, strict=True))
+        whole = f"{over}/{under}"
+        return f"({whole})" if element.get("class") == "bracketed" else whole
+    if element.tag == "msqrt":
+        return f"sqrt({''.join(parts)})"
+    return children_in_line(element)
+
+
+def bare(text: str) -> str:
+    """Without spaces, marks of layout, and the difference between a sign and its typographic form."""
+    text = unicodedata.normalize("NFKD", text).replace("-", "−").replace("'", "′").replace("ˆ", "\u0302")
+    dropped = "_^{}`\N{REPLACEMENT CHARACTER}\N{WORD JOINER}"
+    return "".join(
+        c for c in text if not c.isspace() and c not in dropped and unicodedata.category(c) not in ("Cc", "Cs", "Cn")
+    )
+
+
+def texts() -> Iterator[str]:
+    for label in LABELS:
+        claim = load(label)
+        yield from (claim.statement, claim.explanation, *(a.sentence for a in claim.assumptions))
+        yield from (control.name for control in claim.controls)
+
+
+def assert_nothing_lost(text: str, *, display: bool) -> None:
+    assert bare(in_line(parsed(sentence(text, display=display)))) == bare(text)
+
+
+def test_every_claim_is_converted_without_loss() -> None:
+    seen = list(texts())
+    assert len(seen) > 4 * len(LABELS)
+    for text in seen:
+        assert_nothing_lost(text, display=True)
+        assert_nothing_lost(text, display=False)
+    formulas = sum("<math>" in sentence(text) for text in seen)
+    assert formulas > 80
+
+
+PIECES = [*"abxW ID12 ()[]{}_^|/=≤+-·⊗,;:.%'ᵀ²⁻¹₁Σσ∂ĥ<>&\"`", "||", "sqrt(", "log ", "tr ", " the ", "(1/N)"]
+NOTATION = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
+
+
+@given(st.one_of(st.text(max_size=60), NOTATION))
+def test_no_text_is_refused_lost_or_left_unescaped(text: str) -> None:
+    for display in (True, False):
+        markup = sentence(text, display=display)
+        tree = parsed(markup)
+        assert bare(in_line(tree)) == bare(text)
+        assert {element.tag for element in tree.iter()} <= ALLOWED
+
+
+ALLOWED = {"p", "code", "span", "math", "mrow", "mi", "mn", "mo", "mtext", "mspace"}
+ALLOWED |= {"msub", "msup", "msubsup", "mfrac", "msqrt", "mover"}
+
+
+def test_the_oracle_sees_a_loss() -> None:
+    """Negative controls: the comparison above can fail."""
+    markup = sentence("C = (N-b)/(b(N-1)) tr S", display=True)
+    for wrong in (markup.replace("<mi>S</mi>", ""), markup.replace("tr", "rt"), markup.replace("mfrac", "mrow")):
+        assert wrong != markup
+        assert bare(in_line(parsed(wrong))) != bare("C = (N-b)/(b(N-1)) tr S")
+
+
+def shape(text: str, *, display: bool = True) -> str:
+    """The MathML without attributes."""
+    return re.sub(r"<(\w+)[^>]*>", r"<\1>", sentence(text, display=display)).replace("<mspace></mspace>", "~")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("W_K", "<math><msub><mi>W</mi><mrow><mi>K</mi></mrow></msub></math>"),
+        ("Wᵀ", "<math><msup><mi>W</mi><mi>T</mi></msup></math>"),
+        ("h_q^L", "<math><msubsup><mi>h</mi><mrow><mi>q</mi></mrow><mrow><mi>L</mi></mrow></msubsup></math>"),
+        ("D'", "<math><mrow><mi>D</mi><mo>′</mo></mrow></math>"),
+        ("x ≤ 1/N", "<math><mi>x</mi><mo>≤</mo><mfrac><mn>1</mn><mi>N</mi></mfrac></math>"),
+        ("(1/N) Σ", "<math><mfrac><mn>1</mn><mi>N</mi></mfrac>~<mi>Σ</mi></math>"),
+        ("G^2_F", "<math><msub><msup><mi>G</mi><mrow><mn>2</mn></mrow></msup><mrow><mi>F</mi></mrow></msub></math>"),
+        ("sqrt(R)", "<math><msqrt><mi>R</mi></msqrt></math>"),
+        ("log det C", "<math><mi>log</mi>~<mi>det</mi>~<mi>C</mi></math>"),
+        ("-x", "<math><mo>−</mo><mi>x</mi></math>"),
+    ],
+)
+def test_structure(text: str, expected: str) -> None:
+    assert shape(text) == expected
+
+
+@pytest.mark.parametrize("text", ["D(D+1)/2", "2 R / N x", "a / b / c", "x_q (a+b)/c", "f(x)/g(y)", "1/(a+b)c"])
+def test_a_slash_that_leaves_a_doubt_stays(text: str) -> None:
+    assert "<mfrac>" not in shape(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12Q - 2g", "<math><mn>12</mn><mi>Q</mi><mo>−</mo><mn>2</mn><mi>g</mi></math>"),
+        (
+            "(a+b)/(4N)",
+            "<math><mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mrow><mn>4</mn><mi>N</mi></mrow></mfrac></math>",
+        ),
+        ("Ŵ x", "<math><mover><mi>W</mi><mo>ˆ</mo></mover>~<mi>x</mi></math>"),
+    ],
+)
+def test_a_number_before_a_letter_is_a_factor(text: str, expected: str) -> None:
+    assert shape(text) == expected
+
+
+def test_a_number_with_letters_behind_it_is_a_name() -> None:
+    assert shape("see 3fbf72 and 1e-6") == "see 3fbf72 and 1e-6"
+
+
+def test_punctuation_is_not_torn_from_its_formula() -> None:
+    """A short formula and the sign behind it are kept on one line; a long one has a line of its own with its sign."""
+    assert sentence("so W_t, and").endswith("</math>,</span> and")
+    assert '<span class="kept"><math>' in sentence("so W_t, and")
+    assert "kept" not in sentence("so W_t and")
+    assert re.search(
+        r'class="wide"><math>.*</math>\.</span>$',
+        sentence("S = a + b + c + d + e + f + g + h + i + j + k + l + m + n + o."),
+    )
+
+
+def test_no_empty_line_between_two_long_formulas() -> None:
+    both = (
+        "a + b + c + d + e + f + g + h + i + j + k + l + m + n = a + b + c + d + e + f + g + h + i + j + k + l + m + n"
+    )
+    assert sentence(both).count('class="wide"') == 2
+    assert "<wbr>" not in sentence(both)
+    assert sentence("I(W_L; H_s) ≤ I(W_{1:L}; H_s) ≤ Σ_t I(W_t; H_s | W_{t-1})").count("<wbr>") == 2
+
+
+def test_a_formula_that_begins_with_a_sign_has_one_space_before_it() -> None:
+    assert '<math><mo form="infix" lspace="0">≤</mo>' in sentence("gap ≤ c")
+    assert 'lspace="0"' not in sentence("g ≤ c")
+
+
+def test_running_text_keeps_its_slash() -> None:
+    assert "<mfrac>" in shape("(N-b)/(b(N-1))")
+    assert "<mfrac>" not in shape("(N-b)/(b(N-1))", display=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A smaller norm of a matrix gives a smaller bound.",
+        "Theorem 2 at most 1 % of 25 cases, within 1e-6",
+        "the rank-r approximation (noise as defined in Assumption 1)",
+        "gaussian ≤ isotropic ≤ isotropic_zero",
+        "see arXiv:2406.03768v2, margin 165 s.e.; 9 vacuous",
+        "<script>alert(1)</script> & 'single' \"double\"",
+        "",
+    ],
+)
+def test_words_and_numbers_alone_stay_words(text: str) -> None:
+    assert not any(formula for formula, _ in segments(text))
+    assert html.unescape(re.sub("</?code>", "", sentence(text))).replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+def test_a_formula_ends_where_the_words_begin() -> None:
+    runs = ["".join(t.raw for t in run) for formula, run in segments("In W x = b a change of b, as a rule") if formula]
+    assert runs == ["W x = b", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("k = dim(row space A ∩ column space B)", ["k = dim(", "A ∩", "B)"]),
+        ("as in Theorem 2 W_t = 0", ["W_t = 0"]),
+        ("at most 2 R² in all", ["2 R²"]),
+        ("gap ≤ UB, where UB is printed", ["≤ UB"]),
+        ("rank W_V, but every rank of it", ["rank W_V"]),
+        ("any c ≠ 0 - and no more", ["c ≠ 0"]),
+        ("I(W; H_s), then N, b", ["I(W; H_s)", "N", "b"]),
+        ("a factor bN and ΔW's norm", ["bN", "ΔW"]),
+    ],
+)
+def test_where_formulas_begin_and_end(text: str, expected: list[str]) -> None:
+    assert ["".join(token.raw for token in run) for formula, run in segments(text) if formula] == expected
+
+
+LONG = load("theorem_2_repaired").statement
+
+
+def test_a_long_formula_can_be_broken_and_scrolled() -> None:
+    markup = sentence(LONG, display=True)
+    assert markup.count('class="wide"') == 1
+    assert "<wbr>" in sentence("W_t = W_1 + W_2 + W_3 + W_4 + W_5 + W_6 + W_7 + W_8 = Σ_j G_j + Σ_j H_j")
+    assert "<wbr>" not in sentence("ΔW = W_V S W_Kᵀ W_Q")
+    assert re.search(r"</math>,</span>", markup)  # the comma goes with its formula
+    assert "symmetric\N{WORD JOINER}<math>" in sentence("dim {A X B : X symmetric} = A")
+
+
+def test_bars_open_and_close() -> None:
+    forms = re.findall(r'form="(\w+)" stretchy="false">\|', sentence("||a|| ||b + |c|||² p || q"))
+    assert forms[:4] == ["prefix", "postfix", "prefix", "prefix"]
+    assert re.findall(r'form="(\w+)" stretchy="false">\|', sentence("(P || Q)")) == ["infix"]
+
+
+def test_text_is_escaped_and_markup_is_not() -> None:
+    assert escaped("<b a=\"1\" c='2'>&") == "&lt;b a=&quot;1&quot; c=&#x27;2&#x27;&gt;&amp;"
+    assert escaped(Markup("<b>")) == "<b>"
+    assert tag("i", "<", Markup("<br>"), None, title='"', hidden=True, lang=None, class_="x") == (
+        '<i title="&quot;" hidden class="x">&lt;<br></i>'
+    )
+    assert escaped("a\x00\ud800b") == "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}b"
+    assert tag("p", "x", name="<") == '<p name="&lt;">x</p>'

@@ -1,0 +1,116 @@
+"""What a command says beside its results: progress, remarks, warnings, and how wide and in which signs it prints."""
+
+import io
+import sys
+import warnings
+from typing import Any
+
+import pytest
+from command_line import SHOWN, here
+from ledger import document
+
+from icl_theory.records.environment import environment
+from icl_theory.report.terminal import console
+from icl_theory.training.checkpoints import CheckpointWarning
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SHOWN:
+        monkeypatch.delenv(name, raising=False)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_one_line_in_five_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    with console.LiveProgress() as progress:
+        for later, text in ((0.0, "first"), (4.9, "too early"), (0.2, "second"), (4.9, "too early"), (9.0, "third")):
+            now[0] += later
+            progress(text, 2, 7)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == ["  first (2/7)", "  second (2/7)", "  third (2/7)"]
+
+
+def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with console.LiveProgress() as progress:
+        assert progress._bar is not None
+        progress("training [red]", 3, 8)
+        [task] = progress._bar.tasks
+        assert (task.description, task.completed, task.total) == ("training [red]", 3, 8)
+    assert progress._bar.finished or not progress._bar.live.is_started
+
+
+def test_a_remark_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    console.remark("a word")
+    console.announce()
+    out, err = capsys.readouterr()
+    seen = environment()
+    assert out == ""
+    lines = err.splitlines()
+    assert lines[0] == "icl-theory: a word"
+    for word in (seen["icl_theory"], f"jax {seen['jax']} on {seen['device']}", f"{seen['processors']} processors"):
+        assert word in lines[1]
+    assert f"({seen['devices']} device{'' if seen['devices'] == 1 else 's'}," in lines[1]
+
+
+def test_only_warnings_about_checkpoints_become_remarks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(warnings, "showwarning", lambda message, category, *_: shown.append((str(message), category)))
+    before = warnings.showwarning
+    with console.warnings_as_remarks():
+        warnings.simplefilter("always", UserWarning)
+        warnings.warn("the checkpoint of step 3", CheckpointWarning, stacklevel=1)
+        warnings.warn("something else", UserWarning, stacklevel=1)
+    assert warnings.showwarning is before
+    assert shown == [("something else", UserWarning)]
+    assert capsys.readouterr().err == "icl-theory: the checkpoint of step 3\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "greek"), [("utf-8", True), ("ascii", False), ("latin-1", False), ("cp437", False), (None, False)]
+)
+def test_signs_are_shown_where_the_encoding_has_them(
+    monkeypatch: pytest.MonkeyPatch, encoding: str | None, greek: bool
+) -> None:
+    class Stream(io.StringIO):
+        pass
+
+    Stream.encoding = encoding  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setattr(sys, "stdout", Stream())
+    assert console.shows_greek() == greek
+
+
+def test_the_width_is_a_hundred_unless_somebody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert console.output().width == 100
+    monkeypatch.setenv("COLUMNS", "63")
+    assert console.output().width == 63
+
+
+def test_a_line_is_never_cut_and_nothing_is_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show("x" * 300, "[red]ΔW[/red] :smile:")
+    assert capsys.readouterr().out.splitlines() == ["x" * 300, "[red]ΔW[/red] :smile:"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_table_is_spelt_before_it_is_laid_out(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """Letters that are spelt out are longer, and columns would be torn if that came after."""
+
+    class Found:
+        sound, records, changes = True, document(), None
+
+    monkeypatch.setattr("icl_theory.runs.verify.run", lambda *_, **__: Found)
+    text = here("verify", "--claims", "lemma_2", encoding=encoding).stdout
+    assert max(map(len, text.splitlines()[:40])) <= 100
+    assert ("≤" in text, "<=" in text) == ((True, False) if encoding == "utf-8" else (False, True))

@@ -1,0 +1,285 @@
+"""The exact risk against token-level Monte Carlo, exact rational moments at d = 1, and the one-layer optimum."""
+
+import itertools
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from icl_theory.descent.implied_weights import final_implied_weights, implied_from_moments
+from icl_theory.models.attention import predict
+from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
+from icl_theory.models.weights import AttentionWeights
+from icl_theory.risk.one_layer import one_layer_risk
+from icl_theory.risk.population import population_risk, summary
+from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.tasks.sparse_regression import SparseLinearRegression
+from icl_theory.truncation.svd import MODULES, module_rank, truncate_weights
+
+DIM, SHOTS = 3, 6
+
+
+def random_covariance(seed: int, dim: int = DIM) -> np.ndarray:
+    a = np.random.default_rng(seed).standard_normal((dim, dim))
+    return a @ a.T / dim + 0.1 * np.eye(dim)
+
+
+@pytest.fixture(scope="module")
+def task() -> LinearRegression:
+    return LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7)
+
+
+def brute_force(
+    weights: AttentionWeights, task: LinearRegression, readout: str, count: int, shots: int = SHOTS
+) -> tuple[float, float]:
+    """The definition: sample tokens, run the forward pass, average the squared error."""
+    prompt = task.sample(99, count, shots)
+    error = (predict(weights, prompt, readout=readout) - prompt.y_query) ** 2
+    return float(error.mean()), float(error.std(ddof=1) / np.sqrt(count))
+
+
+@pytest.mark.parametrize("readout", ["minus", "plus"])
+@pytest.mark.parametrize("seed", range(4))
+def test_one_layer_matches_tokens(task: LinearRegression, seed: int, readout: str) -> None:
+    weights = random_weights(seed, layers=1, dimension=DIM + 1, scale=1.0)
+    exact = population_risk(weights, task, shots=SHOTS, readout=readout)
+    mean, stderr = brute_force(weights, task, readout, 100_000)
+    assert (exact.direction, exact.stderr, exact.samples) == ("exact", 0.0, 0)
+    assert abs(mean - exact.value) < 6 * stderr
+    assert stderr < 0.05 * exact.value  # or the line above could not fail
+
+
+@pytest.mark.parametrize("readout", ["minus", "plus"])
+def test_two_layers_match_tokens(task: LinearRegression, readout: str) -> None:
+    weights = random_weights(5, layers=2, dimension=DIM + 1, scale=0.5)
+    sampled = population_risk(weights, task, shots=SHOTS, samples=100_000, key=1, readout=readout)
+    mean, stderr = brute_force(weights, task, readout, 100_000)
+    assert sampled.direction == "unbiased"
+    assert sampled.samples == 100_000
+    assert abs(mean - sampled.value) < 6 * np.hypot(stderr, sampled.stderr)
+    assert np.hypot(stderr, sampled.stderr) < 0.05 * sampled.value
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ["uniform", "sparse", "sparse, uniform"])
+def test_other_laws_of_inputs_and_tasks_match_tokens(kind: str, seed: int) -> None:
+    """All of W_V, W_K, W_Q are in use: fourth moments of x and of w count; the Gaussian formula is off by more."""
+    lam, inputs = random_covariance(1), "uniform" if "uniform" in kind else "gaussian"
+    dense = LinearRegression(DIM, lam, random_covariance(2), noise_std=0.7, inputs=inputs)
+    law = SparseLinearRegression(DIM, lam, noise_std=0.7, inputs=inputs, nonzero=1) if "sparse" in kind else dense
+    weights = random_weights(seed, layers=1, dimension=DIM + 1, scale=1.0)
+    exact = population_risk(weights, law, shots=SHOTS).value
+    mean, stderr = brute_force(weights, law, "minus", 200_000)
+    assert abs(mean - exact) < 6 * stderr
+    assert stderr < 0.05 * exact
+
+
+def test_the_fourth_moments_matter() -> None:
+    """The control of the test above: the formula for the wrong law is found out by the same number of tokens."""
+    lam = random_covariance(1)
+    gaussian, uniform = (LinearRegression(DIM, lam, noise_std=0.7, inputs=i) for i in ("gaussian", "uniform"))
+    sparse = SparseLinearRegression(DIM, lam, noise_std=0.7, nonzero=1)
+    reads_labels = AttentionWeights.create(
+        *np.array([np.diag([0.0, 0, 0, 1]), np.diag([1.0, 1, 1, 1]), np.ones((4, 4))])
+    )
+    random = random_weights(3, layers=1, dimension=DIM + 1, scale=1.0)
+    for weights, law, shots in ((random, uniform, 1), (reads_labels, sparse, 20)):
+        wrong, right = (population_risk(weights, t, shots=shots).value for t in (gaussian, law))
+        mean, stderr = brute_force(weights, law, "minus", 200_000, shots)
+        assert abs(mean - right) < 6 * stderr < abs(mean - wrong)
+
+
+@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
+def test_every_truncation_matches_tokens(inputs: str) -> None:
+    """Every module at every rank: the exact risk after `truncate_weights` against one set of prompts."""
+    law = LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7, inputs=inputs)
+    rng = np.random.default_rng(0)
+    mlp = (rng.standard_normal((1, 5, DIM + 1)) / 2, rng.standard_normal((1, DIM + 1, 5)) / 2)
+    weights = random_weights(7, layers=1, dimension=DIM + 1, scale=1.0).replace(mlp_in=mlp[0], mlp_out=mlp[1])
+    prompt, risks = law.sample(99, 50_000, SHOTS), set()
+    for module in MODULES:
+        for rank in range(module_rank(weights, module) + 1):
+            cut = truncate_weights(weights, layer=0, module=module, rank=rank)
+            exact = population_risk(cut, law, shots=SHOTS)
+            error = (predict(cut, prompt) - prompt.y_query) ** 2
+            assert exact.direction == "exact"
+            assert abs(error.mean() - exact.value) < 6 * error.std(ddof=1) / np.sqrt(len(error))
+            risks.add(round(exact.value, 9))
+    assert len(risks) > 3 * DIM  # truncations that change nothing would test nothing
+
+
+def test_a_linear_mlp_is_part_of_the_left_factor(task: LinearRegression) -> None:
+    rng = np.random.default_rng(0)
+    base = random_weights(7, layers=1, dimension=DIM + 1, scale=1.0)
+    weights = base.replace(mlp_in=rng.standard_normal((1, 5, DIM + 1)), mlp_out=rng.standard_normal((1, DIM + 1, 5)))
+    mean, stderr = brute_force(weights, task, "minus", 100_000)
+    assert abs(mean - population_risk(weights, task, shots=SHOTS).value) < 6 * stderr
+
+
+def gaussian_moment(power: int, variance: Fraction) -> Fraction:
+    """E z^power, z ~ N(0, variance)."""
+    if power % 2:
+        return Fraction(0)
+    return prod((Fraction(k) for k in range(1, power, 2)), start=Fraction(1)) * variance ** (power // 2)
+
+
+def uniform_moment(power: int, variance: Fraction) -> Fraction:
+    """E x^power, x uniform on [-a, a] with a² = 3 variance: a^power / (power + 1)."""
+    return Fraction(0) if power % 2 else (3 * variance) ** (power // 2) / (power + 1)
+
+
+def rational_risk(
+    heads: list[tuple[list[int], list[int]]],
+    lam: int,
+    omega: int,
+    noise: Fraction,
+    shots: int,
+    input_moment: Any = gaussian_moment,
+) -> Fraction:
+    """d_x = 1: E λ (p - w)² with p = -Σ_heads v_i S_ij b_j, every moment token by token, nothing assumed Wishart."""
+
+    # The summand -Σ_heads v·h b·h of one token h = (x, w x + ε) as a polynomial in (x, w, ε): {(powers): coefficient}.
+    def times(f: dict, g: dict) -> dict:
+        out: dict = {}
+        for (a, c), (e, k) in itertools.product(f.items(), g.items()):
+            power = tuple(i + j for i, j in zip(a, e, strict=True))
+            out[power] = out.get(power, 0) + c * k
+        return out
+
+    def linear(u: list[int]) -> dict:
+        return {(1, 0, 0): u[0], (1, 1, 0): u[1], (0, 0, 1): u[1]}
+
+    def given_w(f: dict) -> dict:
+        """Expectation over x and ε: a polynomial in w, {power: coefficient}."""
+        out: dict = {}
+        for (x, w, e), c in f.items():
+            out[w] = out.get(w, 0) + c * input_moment(x, Fraction(lam)) * gaussian_moment(e, noise)
+        return out
+
+    one: dict = {}
+    for v, b in heads:
+        for k, c in times(linear(v), linear(b)).items():
+            one[k] = one.get(k, 0) - c
+    mean, square = given_w(one), given_w(times(one, one))
+    total = Fraction(0)
+    for k, c in square.items():  # the N diagonal pairs of E p²
+        total += Fraction(1, shots) * c * gaussian_moment(k, Fraction(omega))
+    for (i, c), (j, k) in itertools.product(mean.items(), mean.items()):  # the other N (N - 1) pairs
+        total += Fraction(shots - 1, shots) * c * k * gaussian_moment(i + j, Fraction(omega))
+    for i, c in mean.items():
+        total -= 2 * c * gaussian_moment(i + 1, Fraction(omega))
+    return lam * (total + omega)
+
+
+@pytest.mark.parametrize(("inputs", "input_moment"), [("gaussian", gaussian_moment), ("uniform", uniform_moment)])
+@pytest.mark.parametrize("seed", range(5))
+def test_exact_in_rational_arithmetic(seed: int, inputs: str, input_moment: Any) -> None:
+    rng = np.random.default_rng(seed)
+    value, key, query = rng.integers(-3, 4, (3, 2, 2))
+    lam, omega, shots = (int(k) for k in rng.integers(1, 5, 3))
+    b = (key.T @ query)[:, 0]
+    left, right = [int(k) for k in value[-1]], [int(k) for k in b]
+    expected = rational_risk([(left, right)], lam, omega, Fraction(1, 4), shots, input_moment)
+    task = LinearRegression(1, [[lam]], [[omega]], noise_std=0.5, inputs=inputs)
+    got = population_risk(AttentionWeights.create(value, key, query), task, shots=shots).value
+    assert got == pytest.approx(float(expected), rel=1e-13)
+
+
+@pytest.mark.parametrize(("inputs", "input_moment"), [("gaussian", gaussian_moment), ("uniform", uniform_moment)])
+@pytest.mark.parametrize("seed", range(5))
+def test_several_heads_are_exact_in_rational_arithmetic(seed: int, inputs: str, input_moment: Any) -> None:
+    """The mixed terms of two heads are not symmetric: E[vᵀS A S v'] holds both A and its transpose."""
+    rng = np.random.default_rng(seed)
+    value, key, query = rng.integers(-3, 4, (3, 1, 2, 2, 2))
+    lam, omega, shots = (int(k) for k in rng.integers(1, 5, 3))
+    product = key[0].swapaxes(1, 2) @ query[0]
+    heads = [([int(k) for k in v[-1]], [int(k) for k in b[:, 0]]) for v, b in zip(value[0], product, strict=True)]
+    expected = rational_risk(heads, lam, omega, Fraction(1, 4), shots, input_moment)
+    task = LinearRegression(1, [[lam]], [[omega]], noise_std=0.5, inputs=inputs)
+    got = population_risk(AttentionWeights.create(value, key, query), task, shots=shots).value
+    assert got == pytest.approx(float(expected), rel=1e-13)
+
+
+def test_the_rational_oracle_knows_the_textbook_risk() -> None:
+    # Isotropic, d = 1, σ² = 1/4, η = 1: v = (0, -1), b = (1, 0).
+    shots, noise = 4, Fraction(1, 4)
+    expected = Fraction(2, shots) + noise / shots  # E (1 - s)² + E ε-part, with s = mean of x²
+    assert rational_risk([([0, -1], [1, 0])], 1, 1, noise, shots) == expected
+
+
+@pytest.mark.parametrize("rank", [None, 0, 1, 2, 3])
+def test_matches_the_optimum_of_every_rank(task: LinearRegression, rank: int | None) -> None:
+    weights, risk = one_layer_optimum(task, shots=SHOTS, rank=rank)
+    assert population_risk(weights, task, shots=SHOTS).value == pytest.approx(risk, rel=1e-12)
+
+
+@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
+@pytest.mark.parametrize("shots", [1, 6, 1000])
+def test_the_optimum_is_a_minimum(shots: int, inputs: str) -> None:
+    task = LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7, inputs=inputs)
+    weights, risk = one_layer_optimum(task, shots=shots)
+    rng = np.random.default_rng(0)
+    for size in (0.3, 0.03, 0.003):
+        for _ in range(20):
+            # All of W_V, W_K, W_Q move: no one-layer model at all does better, not only none of the form P S_xy.
+            moved = [a + size * rng.standard_normal(a.shape) for a in (weights.value, weights.key, weights.query)]
+            risk_moved = population_risk(AttentionWeights(*moved), task, shots=shots).value
+            assert risk_moved > risk * (1 + 1e-9 * size)
+
+
+@pytest.mark.parametrize(("layers", "readout"), [(1, "minus"), (2, "plus"), (3, "minus")])
+def test_fast_final_weights_match_the_trajectory(task: LinearRegression, layers: int, readout: str) -> None:
+    weights = random_weights(layers, layers=layers, dimension=DIM + 1, scale=0.8)
+    moments, _ = task.sample_moments(np.random.default_rng(0), 9, SHOTS)
+
+    @jax.jit
+    def both(weights: AttentionWeights, s: jax.Array) -> tuple:
+        fast = final_implied_weights(weights, jnp.moveaxis(s, 0, -1), readout).T
+        return implied_from_moments(weights, s, readout)[:, -1], fast
+
+    with jax.enable_x64(True):
+        slow, fast = (np.asarray(p) for p in both(weights, moments))
+    np.testing.assert_allclose(fast, slow, rtol=1e-10, atol=1e-12 * np.abs(slow).max())
+
+
+def test_sampled_and_exact_agree_on_one_layer_in_disguise(task: LinearRegression) -> None:
+    """A second layer of zeros changes nothing, so the Monte Carlo branch must reproduce the closed form."""
+    one = random_weights(3, layers=1, dimension=DIM + 1, scale=0.8)
+    two = AttentionWeights(*(np.concatenate([a, 0 * a]) for a in (one.value, one.key, one.query)))
+    sampled = population_risk(two, task, shots=SHOTS, samples=50_000)
+    exact = one_layer_risk(one, task, SHOTS, "minus")
+    assert 0 < sampled.stderr < 0.03 * exact
+    assert abs(sampled.value - exact) < 6 * sampled.stderr
+
+
+def test_blocks_key_and_overflow(task: LinearRegression, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = random_weights(3, layers=2, dimension=DIM + 1)
+    whole = population_risk(weights, task, shots=SHOTS, samples=999)
+    assert whole == population_risk(weights, task, shots=SHOTS, samples=999, key=0)
+    assert whole != population_risk(weights, task, shots=SHOTS, samples=999, key=1)
+    monkeypatch.setattr("icl_theory.risk.population.BLOCK_ENTRIES", 100 * (DIM + 1) ** 2)
+    blocked = population_risk(weights, task, shots=SHOTS, samples=999)
+    assert blocked.samples == 999
+    assert 0 < abs(blocked.value - whole.value) < 6 * np.hypot(blocked.stderr, whole.stderr)
+    overflow = summary(np.array([1.0, np.inf, np.nan]))
+    assert overflow.value == np.inf
+    assert "2 of 3" in overflow.note
+
+
+def test_refusals(task: LinearRegression) -> None:
+    weights = gradient_descent_weights(DIM, layers=2)
+    ensemble = AttentionWeights(*(np.stack([a, a]) for a in (weights.value, weights.key, weights.query)))
+    with pytest.raises(ValueError, match="single model"):
+        population_risk(ensemble, task, shots=SHOTS)
+    with pytest.raises(ValueError, match="token dimension"):
+        population_risk(weights, LinearRegression(DIM + 1), shots=SHOTS)
+    with pytest.raises(ValueError, match="shots"):
+        population_risk(weights, task, shots=0)
+    with pytest.raises(ValueError, match="samples"):
+        population_risk(weights, task, shots=SHOTS, samples=1)
+    with pytest.raises(ValueError, match="readout"):
+        population_risk(weights, task, shots=SHOTS, readout="both")

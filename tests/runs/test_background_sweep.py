@@ -1,0 +1,80 @@
+"""Bound versus rank beside the claims: as in line, told about by one thread, broken off when the run is closed."""
+
+import threading
+from contextlib import closing
+
+import jax
+import pytest
+
+from icl_theory import rank_sweep
+from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, Workshop
+from icl_theory.claims.engine.profiles import Profile
+from icl_theory.claims.engine.trained_ensembles import Abandoned
+from icl_theory.runs import background_sweep
+from icl_theory.runs.background_sweep import Sweep
+
+SMALL = Profile(seeds=2, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000, population=3)
+
+
+def test_the_sweep_is_that_of_the_first_seeds():
+    with closing(Workshop(SMALL, 5)) as workshop:
+        records = Sweep(workshop).records()
+        weights = jax.tree.map(lambda a: a[:2], workshop.ensemble(1).weights)
+    plain = rank_sweep(
+        weights,
+        workshop.task,
+        demonstrations=LADDER_DEMONSTRATIONS,
+        shots=LADDER_SHOTS,
+        clip=CLIP,
+        samples=64,
+        key=5,
+    )
+    assert records == plain
+    assert len(records) > 2
+
+
+def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
+    told, go_on = [], threading.Event()
+
+    def slow(*_, progress, **__):
+        progress(1, 3)
+        assert go_on.wait(60)  # until somebody has been told of it
+        return ["a record"]
+
+    def progress(*said):
+        told.append((threading.current_thread(), *said))
+        if said[1] == 1:
+            go_on.set()
+
+    monkeypatch.setattr(background_sweep, "rank_sweep", slow)
+    with closing(Workshop(SMALL, 0)) as workshop:
+        assert Sweep(workshop).records(progress) == ["a record"]
+    assert {thread for thread, *_ in told} == {threading.main_thread()}
+    assert told[-1][1:] == ("bound versus rank", 1, 3)
+
+
+def test_a_closed_run_breaks_the_sweep_off(monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_, progress, **__):
+        begun.set()
+        assert go_on.wait(20)
+        progress(1, 2)
+        return []
+
+    monkeypatch.setattr(background_sweep, "rank_sweep", slow)
+    with closing(Workshop(SMALL, 0)) as workshop:
+        sweep = Sweep(workshop)
+        assert begun.wait(60)
+    go_on.set()
+    with pytest.raises(Abandoned):
+        sweep.records()
+
+
+def test_what_goes_wrong_in_the_sweep_is_raised_where_it_is_waited_for(monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("rank: got 0")
+
+    monkeypatch.setattr(background_sweep, "rank_sweep", broken)
+    with closing(Workshop(SMALL, 0)) as workshop, pytest.raises(ValueError, match="got 0"):
+        Sweep(workshop).records()

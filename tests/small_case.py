@@ -1,0 +1,13 @@
+"""A case of one number."""
+
+import numpy as np
+
+from icl_theory import AttentionWeights, LinearRegression
+from icl_theory.claims.engine.cases import Case
+
+
+def case(value: float, seed: int = 0) -> Case:
+    """A model of one number, which is what the claims here measure."""
+    one = np.ones((1, 1, 1))
+    weights = AttentionWeights(value * one, one, one)
+    return Case(f"seed {seed}", "random", seed, weights, LinearRegression(1), one[0, 0], one[0])

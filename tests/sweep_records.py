@@ -1,0 +1,40 @@
+"""Records shaped like those of a sweep, made without one."""
+
+from typing import Any
+
+import numpy as np
+
+from icl_theory.records.documents import plain
+
+RUNGS = ("mutual_information", "gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
+
+
+NEVER = "its hypothesis C_t ≻ 0 never holds, since rank C_t < D²"
+
+
+def entry(value: float, note: str = "") -> dict[str, Any]:
+    return {"value": value, "stderr": 0.01 * abs(value) if np.isfinite(value) else 0.0, "direction": "upper"} | (
+        {"note": note} if note else {}
+    )
+
+
+def sweep(
+    seeds: int = 3, modules: tuple[str, ...] = ("value",), layers: int = 1, gap: float = 0.05
+) -> list[dict[str, Any]]:
+    """Records shaped like those of `rank_sweep`; every bound is infinite at rank 6, the printed one everywhere."""
+    rows = []
+    for seed, module, layer, rank in np.ndindex(seeds, len(modules), layers, 6):
+        information = {name: 0.4 * (rank + 1) * (i + 1) + 0.1 * seed for i, name in enumerate(RUNGS)}
+        if rank == 5:
+            information = dict.fromkeys(RUNGS, np.inf)
+        bounds = {name: entry(2 * (2 * value / 80) ** 0.5) for name, value in information.items()}
+        upper = information["mutual_information"]
+        rows.append(
+            {"seed": seed, "layer": layer, "module": modules[module], "rank": rank + 1, "demonstrations": 80}
+            | {"shots": 20, "support": [6 * (rank + 1)] * layers, "trivial": 4.0, "gap": entry(gap)}
+            | {"population_loss": entry(0.5), "population_risk": entry(1.0 - 0.1 * rank)}
+            | {"rungs": bounds | {"theorem_2_printed": entry(np.inf, NEVER)}}
+            | {"information": {name: entry(value) for name, value in information.items()}}
+            | {"sandwich": {"lower": entry(0.8 * upper), "upper": entry(upper), "saturated": False}}
+        )
+    return plain(rows)

@@ -1,0 +1,194 @@
+"""Sweeps that go on: the journal, entries taken over, clipping rates, the table of comma-separated values."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import refusal
+
+from icl_theory import LinearRegression, random_weights, rank_sweep
+from icl_theory.records.documents import plain
+from icl_theory.records.journal import SweepJournal
+from icl_theory.records.sweep_csv import sweep_csv
+from icl_theory.runs.bounds import prepare, run
+from icl_theory.runs.bounds_config import SweepConfig, validate
+
+TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
+SWEEP = {"demonstrations": 24, "shots": 6, "clip": 4.0, "samples": 64, "key": 3, "task_vector": W}
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return random_weights(5, layers=2, dimension=3, scale=0.6)
+
+
+@pytest.fixture(scope="module")
+def whole(weights):
+    return rank_sweep(weights, TASK, **SWEEP)
+
+
+def test_finished_entries_are_taken_over_and_the_rest_is_the_same(weights, whole):
+    seen = []
+    marked = [{**whole[1], "gap": "as it was"}, whole[4]]
+    again = rank_sweep(weights, TASK, **SWEEP, finished=marked, keep=seen.append)
+    assert again[1]["gap"] == "as it was"
+    assert [again[i] for i in (0, 2, 3, 4, 5)] == [whole[i] for i in (0, 2, 3, 4, 5)]
+    assert seen == [whole[i] for i in (0, 2, 3, 5)]
+
+
+def test_changes_carry_intervals(whole):
+    for record in whole:
+        change = record["change"]["gap"]
+        low, high = change["interval"]
+        assert (low + high) / 2 == pytest.approx(change["value"], abs=1e-15)
+        assert high - low == pytest.approx(2 * 1.96 * change["stderr"], abs=1e-15)
+        risk = record["population_risk"]["value"] - whole[2]["population_risk"]["value"]
+        assert record["change"]["population_risk"]["value"] == pytest.approx(risk, abs=1e-12)
+    assert whole[0]["change"]["path_gaussian"]["value"] < -6 * whole[0]["change"]["path_gaussian"]["stderr"]
+
+
+def test_nothing_truncated_changes_nothing(whole):
+    full = whole[2]["change"]
+    assert {"gap", "population_loss", "population_risk", "sandwich_lower", "individual_sample", "chain"} <= set(full)
+    assert max(abs(c[part]) for c in full.values() for part in ("value", "stderr")) < 1e-12  # the SVD's rounding
+
+
+def test_common_draws_pay_for_the_risk():
+    """Two layers: the risk is sampled, before and after on the same prompts."""
+    cut, full = rank_sweep(random_weights(5, layers=2, dimension=3, scale=0.3), TASK, **SWEEP, layers=[0])[1:]
+    apart = math.hypot(cut["population_risk"]["stderr"], full["population_risk"]["stderr"])
+    assert 0 < cut["change"]["population_risk"]["stderr"] < 0.5 * apart
+
+
+@pytest.mark.slow
+def test_errors_of_paired_ends_match_repetitions():
+    """One layer of rank 2 against rank 3: the spread of the change over seeds, and how much the pairing saves."""
+    weights, names = random_weights(5, layers=1, dimension=3, scale=0.6), ("gap", "path_gaussian", "path_information")
+    options = {**SWEEP, "samples": 200}
+    runs = [rank_sweep(weights, TASK, **{**options, "key": seed}, ranks=[2])[0] for seed in range(600)]
+    for name in names:
+        spread = np.std([run["change"][name]["value"] for run in runs], ddof=1)
+        assert np.mean([run["change"][name]["stderr"] for run in runs]) == pytest.approx(spread, rel=0.1)
+    apart = [run["sandwich"]["upper"]["stderr"] for run in runs]
+    assert np.mean([run["change"]["path_information"]["stderr"] for run in runs]) < 0.9 * np.mean(apart)
+
+
+def test_ends_are_compared_at_equal_numbers_of_pairs(weights):
+    """A truncated second layer affords 256 pairs; its change is to the untouched model at 256 pairs as well."""
+    options = {**SWEEP, "samples": 300}
+    cut = rank_sweep(weights, TASK, **options, layers=[1], ranks=[1])[0]
+    change = cut["change"]["path_information"]["value"]
+    upper = {
+        pairs: rank_sweep(weights, TASK, **options, layers=[1], ranks=[3], pairs=pairs)[0]["sandwich"]["upper"]["value"]
+        for pairs in (256, None)
+    }
+    assert change == pytest.approx(cut["sandwich"]["upper"]["value"] - upper[256], abs=1e-9)
+    assert upper[256] != upper[None]
+
+
+def test_large_sample_value_is_the_sum_over_layers(whole):
+    for record in whole:
+        expected = sum(record["support"]) / 2 * math.log(24 / 18)
+        assert record["large_sample"] == pytest.approx(expected)
+
+
+def test_rates_are_ranks(weights, whole):
+    by_rate = rank_sweep(weights, TASK, **SWEEP, layers=[0], rates=(0.0, 0.1, 0.5, 0.6))
+    assert [(r["rank"], r["rate"]) for r in by_rate] == [(3, 0.0), (2, pytest.approx(1 / 3)), (1, pytest.approx(2 / 3))]
+    assert by_rate[0] == whole[2]
+    assert "rate: got 0.9 for a 3 x 3 matrix" in refusal(lambda: rank_sweep(weights, TASK, **SWEEP, rates=[0.9]))
+    assert "also ranks" in refusal(lambda: rank_sweep(weights, TASK, **SWEEP, rates=[0.5], ranks=[1]))
+    assert "also ranks" in refusal(validate, SweepConfig(ranks=(1,), rates=(0.5,)))
+    assert "0.95" in refusal(validate, SweepConfig(rates=(0.95,)))
+
+
+def test_journal_survives_a_torn_line_and_keeps_infinities(tmp_path: Path, whole):
+    path, settings = tmp_path / "entries.jsonl", {"seed": 0, "ranks": (1, 2)}
+    journal = SweepJournal(path, settings, resume=False)
+    journal.add(whole[0])
+    journal.add(whole[1])
+    with path.open("ab") as file:
+        file.write(b'{"seed": 0, "lay')  # what a crash leaves
+    back = SweepJournal(path, settings, resume=True)
+    assert back.finished == whole[:2]
+    assert back.finished[0]["rungs"]["theorem_2_printed"]["value"] == math.inf
+    back.add(whole[2])
+    assert [json.loads(line)["rank"] for line in path.read_text().splitlines()[1:]] == [1, 2, 3]
+    assert SweepJournal(path, settings, resume=True).finished == whole[:3]
+
+
+def test_journal_cut_in_its_first_line_starts_anew(tmp_path: Path):
+    path = tmp_path / "entries.jsonl"
+    path.write_bytes(b'{"format"')
+    assert SweepJournal(path, {"seed": 0}, resume=True).finished == []
+    assert json.loads(path.read_text()) == {"format": 2, "settings": {"seed": 0}}
+
+
+def test_journal_refuses_what_is_not_its_own(tmp_path: Path):
+    path = tmp_path / "entries.jsonl"
+    SweepJournal(path, {"seed": 0, "clip": 4.0}, resume=False)
+    before = path.read_bytes()
+    message = refusal(SweepJournal, path, {"seed": 1, "clip": 4.0}, resume=True)
+    assert "seed 1 (saved: 0)" in message
+    assert "clip" not in message
+    path.write_text('{"other": 1}\n')
+    assert "another kind" in refusal(SweepJournal, path, {"seed": 0}, resume=True)
+    path.write_text('{"format": 2, "settings": {"seed": 0}}\nnot json\n')
+    assert "no JSON" in refusal(SweepJournal, path, {"seed": 0}, resume=True)
+    assert before.startswith(b'{"format": 2')
+
+
+def test_a_run_resumed_in_its_directory_equals_an_uninterrupted_one(tmp_path: Path):
+    config = SweepConfig(model="random", dim=2, demonstrations=24, shots=6, seeds=2, samples=32)
+    whole = run(config)["sweep"]
+    out = prepare(config, tmp_path / "run", overwrite=False, resume=False)
+    assert run(config, out=out)["sweep"] == whole
+    lines = (out / "entries.jsonl").read_bytes().splitlines(keepends=True)
+    (out / "entries.jsonl").write_bytes(b"".join(lines[:3]) + lines[3][:20])
+    assert run(config, out=prepare(config, out, overwrite=False, resume=True), resume=True)["sweep"] == whole
+    assert (out / "entries.jsonl").read_bytes() == b"".join(lines)
+    assert "also overwrite" in refusal(prepare, config, out, overwrite=True, resume=True)
+    assert "entries.jsonl" in refusal(prepare, config, tmp_path / "elsewhere", overwrite=False, resume=True)
+
+
+def test_overwriting_starts_from_nothing(tmp_path: Path):
+    config = SweepConfig(model="random", dim=2, demonstrations=24, shots=6, seeds=1, samples=32, ranks=(1,))
+    out = prepare(config, tmp_path / "run", overwrite=False, resume=False)
+    run(config, out=out)
+    prepare(config, out, overwrite=True, resume=False)
+    assert list(out.iterdir()) == []
+
+
+def test_table_of_values(whole):
+    rows = list(csv.DictReader(io.StringIO(sweep_csv(plain(whole)))))
+    assert len(rows) == len(whole)
+    for row, record in zip(rows, whole, strict=True):
+        assert (row["module"], int(row["rank"])) == (record["module"], record["rank"])
+        assert row["support"] == " ".join(map(str, record["support"]))
+        assert float(row["gap"]) == record["gap"]["value"]
+        assert float(row["bound_gaussian"]) == record["rungs"]["gaussian"]["value"]
+        assert float(row["information_path_gaussian_stderr"]) == record["information"]["path_gaussian"]["stderr"]
+        assert float(row["change_gap"]) == record["change"]["gap"]["value"]
+        assert row["bound_theorem_2_printed"] == "inf"
+    assert "none" in refusal(sweep_csv, [])
+
+
+def test_heads_and_a_linear_mlp_in_the_run(tmp_path: Path):
+    """The MLP is a module of its own; the weights come back from the directory as they were."""
+    options = {"dim": 2, "heads": 2, "hidden": 2, "seeds": 2, "steps": 20, "samples": 32, "ranks": (1,)}
+    config = SweepConfig(module=("mlp", "all"), **options)
+    whole = run(config, out=prepare(config, tmp_path, overwrite=False, resume=False))["sweep"]
+    assert [record["module"] for record in whole] == ["mlp", "all"] * 2
+    (tmp_path / "entries.jsonl").write_text((tmp_path / "entries.jsonl").read_text().splitlines()[0] + "\n")
+    assert run(config, out=prepare(config, tmp_path, overwrite=False, resume=True), resume=True)["sweep"] == whole
+
+
+def test_modules_and_models_that_do_not_go_together():
+    assert "pass --hidden" in refusal(validate, SweepConfig(module=("mlp",)))
+    assert "random model with heads 2" in refusal(validate, SweepConfig(model="random", heads=2))
+    assert "from 0 to 3" in refusal(validate, SweepConfig(module=("value", "mlp"), hidden=3, ranks=(5,)))
+    validate(SweepConfig(module=("value",), hidden=3, ranks=(5,)))
