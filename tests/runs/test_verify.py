@@ -197,7 +197,7 @@ def test_a_single_check_and_a_recheck_take_the_same_number_by_default() -> None:
 THEIRS = """
 from dataclasses import replace
 from icl_theory import Estimate
-from icl_theory.claims.base import Claim, Control
+from icl_theory.claims import Claim, Control
 
 def value(x):
     return lambda case: x

@@ -18,7 +18,6 @@ from schema import problems
 
 from icl_theory import AttentionWeights, Estimate, LinearRegression, check
 from icl_theory.claims import recheck as verifying
-from icl_theory.claims.engine import counterexample
 from icl_theory.claims.engine.cases import Case, Workshop
 from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
 from icl_theory.claims.engine.examine import conclude, examine
