@@ -16,7 +16,7 @@ from icl_theory.report.page.elements import printable
 from icl_theory.report.page.formulas import sentence
 from icl_theory.report.page.words import ORIGINS, VERDICT_SIGNS, plural, title
 
-_LAYOUT = re.compile(r">(?:\s*\n\s*|\s{2,})<")
+_LAYOUT = re.compile(r">(?:\n|\s{2,})<")
 
 
 def filled(name: str, **values: Any) -> Markup:
