@@ -14,7 +14,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.numerics import EPS, generator, transpose
+from icl_theory.core.numerics import EPS, Key, generator, transpose
 from icl_theory.risk.sparse_posterior import sparse_bayes_losses
 from icl_theory.tasks.base import Prompt, Task, square_root
 from icl_theory.tasks.linear_regression import LinearRegression
@@ -26,7 +26,7 @@ BLOCK_ENTRIES = 2**21
 """Most input entries drawn at a time (16 MiB in float64)."""
 
 
-def least_squares_risk(task: Task, *, shots: int, samples: int = 4096, key: Any = 0) -> Estimate:
+def least_squares_risk(task: Task, *, shots: int, samples: int = 4096, key: Key = 0) -> Estimate:
     """E (w_ls - w)ᵀ Λ (w_ls - w), where w_ls has the least norm of all minimisers of Σ (w·x_i - y_i)².
 
     With r = rank Λ and Gaussian inputs: σ² r/(N - r - 1) for N ≥ r + 2, since (XᵀX)^{-1} is inverse Wishart; for
@@ -64,7 +64,7 @@ def least_squares_risk(task: Task, *, shots: int, samples: int = 4096, key: Any 
 
 
 def ridge_risk(
-    task: Task, *, shots: int, penalty: float, prior: Any = None, samples: int = 4096, key: Any = 0
+    task: Task, *, shots: int, penalty: float, prior: Any = None, samples: int = 4096, key: Key = 0
 ) -> Estimate:
     """E (w_λ - w)ᵀ Λ (w_λ - w) with w_λ = argmin (1/N) Σ (w·x_i - y_i)² + λ wᵀ Π^{-1} w.
 
@@ -89,7 +89,7 @@ def ridge_risk(
     return _sampled(task, shots, penalty, root, samples, key)
 
 
-def bayes_risk(task: Task, *, shots: int, samples: int = 4096, key: Any = 0) -> Estimate:
+def bayes_risk(task: Task, *, shots: int, samples: int = 4096, key: Key = 0) -> Estimate:
     """E tr(Λ Cov(w | demonstrations)), the least risk of any predictor that sees N demonstrations.
 
     For w ~ N(0, Ω) the posterior mean is ridge with λ = σ²/N and prior Π = Ω; for σ = 0 its limit, so 0 once N reaches
@@ -115,7 +115,7 @@ def bayes_risk(task: Task, *, shots: int, samples: int = 4096, key: Any = 0) -> 
     return _sampled(linear, shots, linear.noise_std**2 / shots, linear.task_root, samples, key)
 
 
-def _sparse_bayes_risk(task: SparseLinearRegression, shots: int, samples: int, key: Any) -> Estimate:
+def _sparse_bayes_risk(task: SparseLinearRegression, shots: int, samples: int, key: Key) -> Estimate:
     if task.noise_std == 0:
         if shots <= task.nonzero or np.linalg.matrix_rank(task.covariance) < task.dim:
             got = f"no label noise with N = {shots} and s = {task.nonzero}"
@@ -184,7 +184,7 @@ def _input_moments(task: LinearRegression, rng: np.random.Generator, batch: int,
 
 
 def _sampled(
-    task: LinearRegression, shots: int, penalty: float, root: np.ndarray, samples: int, key: Any, note: str = ""
+    task: LinearRegression, shots: int, penalty: float, root: np.ndarray, samples: int, key: Key, note: str = ""
 ) -> Estimate:
     """Mean and standard error of `_conditional_risk` over independent S_xx, drawn in blocks."""
     rng = generator(key)
@@ -207,7 +207,7 @@ def _times(factor: float, risk: Estimate) -> Estimate:
     return replace(risk, value=factor * risk.value, stderr=factor * risk.stderr)
 
 
-def _sampled_prompts(task: Task, shots: int, penalty: float, root: np.ndarray, samples: int, key: Any) -> Estimate:
+def _sampled_prompts(task: Task, shots: int, penalty: float, root: np.ndarray, samples: int, key: Key) -> Estimate:
     """Mean of |ŷ - y_q|² over prompts, for tasks that are not linear; drawn in blocks."""
     rng, errors = generator(key), []
     size = max(1, BLOCK_ENTRIES // (max(shots, task.dim) * task.token_dim))

@@ -5,11 +5,11 @@ Importing this file is quick: nothing heavy is loaded before `run`.
 
 import time
 import zipfile
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icl_theory.core.progress import Progress
 from icl_theory.runs.bounds_config import SweepConfig, validate
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from icl_theory.tasks.linear_regression import LinearRegression
 
 FORMAT = 1
-Progress = Callable[[str, int, int], None]
 
 
 def run(
@@ -54,13 +53,13 @@ def run(
         clip=config.clip,
         samples=config.samples,
         key=config.seed,
-        layers=config.layer or None,
-        modules=config.module,
+        layer_indices=config.layer_indices or None,
+        modules=config.modules,
         ranks=config.ranks or None,
         rates=config.rates or None,
         floor=config.floor,
         loss=config.loss,
-        progress=lambda done, total: tell("bound versus rank", done, total),
+        progress=tell,
         finished=journal.finished if journal else (),
         keep=journal.add if journal else None,
     )
@@ -175,7 +174,7 @@ def _trained(config: SweepConfig, task: "LinearRegression", tell: Progress) -> t
         shots=config.shots,
         steps=config.steps,
         seeds=config.seeds,
-        progress=lambda step, total, loss: tell(f"training, loss {loss:.3f}", step, total),
+        progress=tell,
     )
     if result.diverged.all():
         raise checks.refuse("training", "no member that converged", "at least one", "use fewer layers or steps")

@@ -10,6 +10,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icl_theory.core.progress import Progress
 from icl_theory.runs.train_config import TrainRunConfig, make_task
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from icl_theory.training.train import ChunkRecord, TrainResult
 
 FORMAT = 1
-Progress = Callable[[str, int, int], None]
 
 
 def run(

@@ -16,6 +16,7 @@ from icl_theory.claims.engine.trained_ensembles import NotReady
 from icl_theory.claims.record import counterexample_file, record
 from icl_theory.claims.registry import all_labels, load_all
 from icl_theory.core import checks
+from icl_theory.core.progress import Progress
 from icl_theory.records.claims_csv import table
 from icl_theory.records.compare import compare
 from icl_theory.records.documents import plain
@@ -26,7 +27,6 @@ from icl_theory.runs.background_sweep import Sweep
 
 FORMAT = 1  # of records.json
 STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which an equality must stay
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

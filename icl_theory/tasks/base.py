@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.numerics import generator
+from icl_theory.core.numerics import Key, generator
 
 KURTOSIS = {"gaussian": 3.0, "uniform": 9 / 5}
 """E u⁴ of the independent coordinates u of x = Λ^{1/2} u, which have unit variance."""
@@ -135,7 +135,7 @@ class Task(ABC):
         x = self.sample_inputs(rng, (len(tasks), shots))
         return _tokens(x, self.corrupted(rng, self.labels(x, tasks)))
 
-    def sample(self, key: Any, batch: int, shots: int) -> Prompt:
+    def sample(self, key: Key, batch: int, shots: int) -> Prompt:
         """A batch of prompts, each with a task of its own.
 
         Args:

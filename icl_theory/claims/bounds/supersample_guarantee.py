@@ -7,6 +7,7 @@ import numpy as np
 from icl_theory.claims.engine.cases import CLIP, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.submodels import with_mlp
+from icl_theory.information.ladder.losses import BoundedLoss
 from icl_theory.information.supersample.supersample_bounds import SupersampleBounds, supersample_bounds
 from icl_theory.models.model import Model
 
@@ -35,7 +36,7 @@ def _family(factory: CaseFactory) -> list[Case]:
 
 
 @lru_cache(maxsize=512)
-def bounds(case: Case, loss: str) -> SupersampleBounds:
+def bounds(case: Case, loss: BoundedLoss) -> SupersampleBounds:
     """All 2⁶ selections of 16 supersamples of the case's task, by the forward pass of its model."""
     return supersample_bounds(
         case.model,
@@ -50,7 +51,7 @@ def bounds(case: Case, loss: str) -> SupersampleBounds:
 
 
 def _both(case: Case) -> list[SupersampleBounds]:
-    return [bounds(case, loss) for loss in ("zero_one", "clipped")]
+    return [bounds(case, "zero_one"), bounds(case, "clipped_squared")]
 
 
 def _not_linear(factory: CaseFactory) -> list[Case]:

@@ -101,7 +101,7 @@ CLAIM = Claim(
         Control("bound / 200", predict=lambda case: _scaled(case, 0.005)),
         Control(
             "population risk instead of the gap, bound / 20",
-            measure=lambda case: case.ladder().population,
+            measure=lambda case: case.ladder().population_loss,
             predict=lambda case: _scaled(case, 0.05),
         ),
     ),

@@ -10,6 +10,7 @@ import numpy as np
 from icl_theory.claims.engine.profiles import PROFILES, Profile
 from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
 from icl_theory.core import checks
+from icl_theory.core.progress import Progress
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, simulate
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
@@ -136,7 +137,7 @@ class CaseFactory:
         self,
         profile: Profile | str = "quick",
         seed: int = 0,
-        progress: Callable[[str, int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         if isinstance(profile, str):
             profile = PROFILES[checks.choice("profile", profile, tuple(PROFILES))]

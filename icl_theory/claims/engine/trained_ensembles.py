@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
+from icl_theory.core.progress import Progress
 from icl_theory.models.model import Readout
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.train import TrainResult, train
@@ -48,7 +49,7 @@ class TrainedEnsembles:
         shots: int,
         seeds: int,
         steps: Callable[[Kind], int],
-        progress: Callable[[str, int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._task, self._seed, self._shots, self._seeds, self._steps = task, seed, shots, seeds, steps
         self._progress, self._closed = progress, threading.Event()
@@ -100,9 +101,9 @@ class TrainedEnsembles:
             raise Cancelled
 
     def _train(self, kind: Kind) -> TrainResult:
-        def note(step: int, total: int, loss: float) -> None:
+        def note(text: str, step: int, total: int) -> None:
             self.stop_if_closed()
-            self._seen[kind] = f"training {kind}, loss {loss:.3f}", step, total
+            self._seen[kind] = text.replace("training", f"training {kind}", 1), step, total
 
         return train(
             self._task,

@@ -75,7 +75,7 @@ CLAIM = Claim(
         Control("bound / 100", predict=lambda case: _scaled(case, 0.01)),
         Control(
             "bound / 10 on the population risk",
-            measure=lambda case: case.ladder().population,
+            measure=lambda case: case.ladder().population_loss,
             predict=lambda case: _scaled(case, 0.1),
         ),
     ),
