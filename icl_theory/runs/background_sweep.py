@@ -7,9 +7,9 @@ from typing import Any
 import jax
 
 from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, Workshop
-from icl_theory.claims.engine.trained_ensembles import Kind, REPORT_SECONDS
-from icl_theory.truncation.rank_sweep import rank_sweep
+from icl_theory.claims.engine.trained_ensembles import REPORT_SECONDS, Kind
 from icl_theory.training.train import TrainResult
+from icl_theory.truncation.rank_sweep import rank_sweep
 
 
 class Sweep:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from icl_theory.runs.bounds_config import SweepConfig, validate
 
 if TYPE_CHECKING:
-    from icl_theory.tasks.linear_regression import LinearRegression
     from icl_theory.models.weights import AttentionWeights
+    from icl_theory.tasks.linear_regression import LinearRegression
 
 FORMAT = 1
 Progress = Callable[[str, int, int], None]
@@ -37,8 +37,8 @@ def run(
     from icl_theory.records.documents import plain
     from icl_theory.records.environment import environment
     from icl_theory.records.journal import SweepJournal
-    from icl_theory.truncation.rank_sweep import rank_sweep
     from icl_theory.tasks.linear_regression import LinearRegression
+    from icl_theory.truncation.rank_sweep import rank_sweep
 
     started = time.perf_counter()
     validate(config)
@@ -88,8 +88,8 @@ def _kept_weights(
     import numpy as np
 
     from icl_theory.core import checks
+    from icl_theory.models.weights import MATRICES, AttentionWeights
     from icl_theory.records.files import write_bytes
-    from icl_theory.models.weights import AttentionWeights, MATRICES
 
     path = None if out is None else out / "weights.npz"
     if path is not None and resume and path.is_file():
@@ -113,9 +113,9 @@ def _kept_weights(
 
 def write_results(document: dict[str, Any], out: Path) -> None:
     """Figures, `records.csv` and, last, `records.json`, which says that the rest is there."""
+    from icl_theory.figures.sweep import sweep_figures
     from icl_theory.records.files import write_bytes, write_json
     from icl_theory.records.sweep_csv import sweep_csv
-    from icl_theory.figures.sweep import sweep_figures
 
     sweep_figures(document["sweep"], out)
     write_bytes(out / "records.csv", sweep_csv(document["sweep"]).encode("utf-8"))

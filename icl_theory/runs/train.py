@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 from icl_theory.runs.train_config import TrainRunConfig, make_task
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from icl_theory.training.ensemble import TrainConfig
     from icl_theory.tasks.base import Task
+    from icl_theory.training.ensemble import TrainConfig
     from icl_theory.training.train import ChunkRecord, TrainResult
 
 FORMAT = 1
@@ -38,11 +36,11 @@ def run(
     Returns: a plain dictionary: configuration, optimum, risk and excess by seed, members that diverged, seconds.
     Raises: ValueError for anything out of range. Warns: `CheckpointWarning`, see `train`.
     """
-    from icl_theory.training.checkpoints import Checkpoints
     from icl_theory.records.documents import plain
     from icl_theory.records.environment import environment
     from icl_theory.records.files import write_json
     from icl_theory.runs.directory import metrics_file
+    from icl_theory.training.checkpoints import Checkpoints
     from icl_theory.training.train import train
 
     started = time.perf_counter()
@@ -118,8 +116,8 @@ def _write_result(out: Path, result: "TrainResult", reference: float | None) -> 
     import numpy as np
 
     from icl_theory.figures.loss_curve import loss_curve
-    from icl_theory.records.files import write_bytes
     from icl_theory.models.weights import MATRICES
+    from icl_theory.records.files import write_bytes
 
     loss_curve(result.losses, out / "loss", optimum=reference, layers=result.config.layers)
     weights, buffer = result.weights, io.BytesIO()
@@ -154,5 +152,3 @@ def _outcome(task: "Task", result: "TrainResult", reference: float | None) -> di
         "diverged": np.flatnonzero(result.diverged).tolist(),
     }
     return outcome | ({"accuracy": each(accuracy)} if hasattr(task, "correct") else {})
-
-

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from icl_theory.core import checks
-from icl_theory.claims.registry import all_labels, load_all
-from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.cases import Workshop
-from icl_theory.claims.engine.trained_ensembles import Unfinished
+from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.examine import Outcome, derive, examine
 from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.engine.trained_ensembles import Unfinished
 from icl_theory.claims.record import counterexample_file, record
-from icl_theory.runs.background_sweep import Sweep
+from icl_theory.claims.registry import all_labels, load_all
+from icl_theory.core import checks
+from icl_theory.records.claims_csv import table
 from icl_theory.records.compare import compare
-from icl_theory.report.page.document import page
 from icl_theory.records.documents import plain
 from icl_theory.records.environment import environment
 from icl_theory.records.files import prepare_directory, write_bytes, write_json
-from icl_theory.records.claims_csv import table
+from icl_theory.report.page.document import page
+from icl_theory.runs.background_sweep import Sweep
 
 FORMAT = 1  # of records.json
 STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which an equality must stay
@@ -83,9 +83,10 @@ def write(report: Report, out: Path) -> None:
 
     Args: report: of `run` with a sweep. out: a directory that is ready, see `prepare_directory`. Raises: OSError.
     """
-    records = report.records
-    from icl_theory.figures import bound_versus_rank as figures  # matplotlib takes half a second to import, and most runs write nothing
+    # matplotlib takes half a second to import, and most runs write nothing
+    from icl_theory.figures import bound_versus_rank as figures
 
+    records = report.records
     for outcome in report.outcomes:
         for number, certificate in enumerate(outcome.certificates):
             write_json(out / counterexample_file(outcome.claim.label, number), certificate)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from command_line import environment, here
-from ledger import CLAIMS, EQUAL, VERDICTS, cases, estimate
 from distributions import write_distribution
+from ledger import CLAIMS, EQUAL, VERDICTS, cases, estimate
 
 from icl_theory.claims import plugins
 from icl_theory.claims.engine.claim import Claim, Control, Verdict, check
