@@ -43,7 +43,7 @@ LISTED = {
     "records/documents": ("documents", "exit_status"),
     "runs/directory": ("resumed_settings", "train_command"),
     "records/seed_means": ("bound_versus_rank", "sweep"),
-    "records/journal": ("rank_sweep", "resumed_settings", "main"),
+    "records/journal": ("rank_sweep", "resumed_settings", "train_command", "main"),
     "report/page/sweep": ("document",),
     "records/sweep_csv": ("rank_sweep",),
     "report/terminal/tables": ("documents", "verify", "seed_interval"),

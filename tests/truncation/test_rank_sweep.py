@@ -125,7 +125,7 @@ def test_journal_cut_in_its_first_line_starts_anew(tmp_path: Path):
     path = tmp_path / "entries.jsonl"
     path.write_bytes(b'{"format"')
     assert SweepJournal(path, {"seed": 0}, resume=True).finished == []
-    assert json.loads(path.read_text()) == {"format": 2, "settings": {"seed": 0}}
+    assert json.loads(path.read_text()) == {"format": 3, "seed": 0}
 
 
 def test_journal_refuses_what_is_not_its_own(tmp_path: Path):
@@ -137,9 +137,9 @@ def test_journal_refuses_what_is_not_its_own(tmp_path: Path):
     assert "clip" not in message
     path.write_text('{"other": 1}\n')
     assert "another kind" in refusal(SweepJournal, path, {"seed": 0}, resume=True)
-    path.write_text('{"format": 2, "settings": {"seed": 0}}\nnot json\n')
+    path.write_text('{"format": 3, "seed": 0}\nnot json\n')
     assert "no JSON" in refusal(SweepJournal, path, {"seed": 0}, resume=True)
-    assert before.startswith(b'{"format": 2')
+    assert before.startswith(b'{"format": 3')
 
 
 def test_a_run_resumed_in_its_directory_equals_an_uninterrupted_one(tmp_path: Path):
