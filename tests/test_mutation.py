@@ -190,6 +190,16 @@ def test_claims_are_the_second_net(tree, monkeypatch):
     assert seen == [("-m", "icl_theory", "verify", "--claims", "lemma_1")]
 
 
+def test_a_copy_holds_the_whole_package_and_no_results(tmp_path):
+    """`runs` is a folder of results at the root, and a package of the same name inside ours."""
+    for name in ("runs/old.jsonl", "icl_theory/runs/new.py", "icl_theory/__pycache__/x.pyc", "tests/runs/test_new.py"):
+        (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "source" / name).touch()
+    root = trial.Copy(tmp_path / "source", tmp_path / "copy").root
+    found = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    assert found == {"icl_theory/runs/new.py", "tests/runs/test_new.py"}
+
+
 def test_half_a_line_of_the_journal_is_not_read(tmp_path):
     path = tmp_path / "journal.jsonl"
     path.write_text(json.dumps({"name": "one"}) + '\n{"name": "tw', encoding="utf-8")

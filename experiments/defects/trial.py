@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from icl_theory.records.journal import Journal
 
 CACHE = Path(tempfile.gettempdir()) / "icl_theory_mutation_cache"
 """Compiled programs of the tests (see tests/conftest.py), kept between runs: what is mutated has another key."""
-NOT_COPIED = (".git", ".venv", "runs", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.egg-info")
+NOT_COPIED = (".git", ".venv", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.egg-info")
 KILLED, SURVIVED, STALE, BROKEN = "killed", "survived", "stale", "broken"
 PATIENCE, SPARE_SECONDS = 10.0, 60.0
 """A test run may take so many times what it took without the defect, and so much more; then it counts as killed."""
@@ -46,7 +47,7 @@ class Copy:
     """A copy of the tree, in which defects are planted and tests are run."""
 
     def __init__(self, source: Path, folder: Path) -> None:
-        self.root = Path(shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*NOT_COPIED)))
+        self.root = Path(shutil.copytree(source, folder, ignore=partial(_left_out, source)))
 
     def digest(self, file: str) -> str:
         return digest((self.root / file).read_bytes())
@@ -87,6 +88,12 @@ class Copy:
         """Default tests of these files, up to the first failure."""
         options = ("-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider")
         return self.run(["-c", DRIVER, *options, *(f"tests/{name}" for name in names)], limit)
+
+
+def _left_out(source: Path, folder: str, names: list[str]) -> set[str]:
+    """What is not copied: caches anywhere, but of the folders called `runs` only the one at the root."""
+    found = shutil.ignore_patterns(*NOT_COPIED)(folder, names)
+    return found | ({"runs"} if Path(folder) == source else set())
 
 
 class Refused(Exception):
