@@ -46,6 +46,7 @@ LISTED = {
     "records/journal": ("rank_sweep", "resumed_settings", "train_command", "main"),
     "report/page/sweep": ("document",),
     "records/sweep_csv": ("rank_sweep",),
+    "records/tables": ("claims_csv", "rank_sweep"),
     "report/terminal/tables": ("documents", "verify", "seed_interval"),
     "runs/train_config": ("training_and_bounds_documents", "train_command"),
     "runs/train": ("training_and_bounds_documents", "standard_errors_runs", "train_command"),

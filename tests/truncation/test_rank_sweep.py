@@ -164,7 +164,9 @@ def test_overwriting_starts_from_nothing(tmp_path: Path):
 
 
 def test_table_of_values(whole):
-    rows = list(csv.DictReader(io.StringIO(sweep_csv(plain(whole)))))
+    text = sweep_csv(plain(whole))
+    assert "\r" not in text
+    rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == len(whole)
     for row, record in zip(rows, whole, strict=True):
         assert (row["module"], int(row["rank"])) == (record["module"], record["rank"])
@@ -174,6 +176,7 @@ def test_table_of_values(whole):
         assert float(row["information_path_gaussian_stderr"]) == record["information"]["path_gaussian"]["stderr"]
         assert float(row["change_gap"]) == record["change"]["gap"]["value"]
         assert row["bound_theorem_2_printed"] == "inf"
+        assert row["saturated"] == str(record["sandwich"]["saturated"]).lower()
     assert "none" in refusal(sweep_csv, [])
 
 
