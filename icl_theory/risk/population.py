@@ -163,7 +163,7 @@ def accuracy(
     options = checked_options(kind, mask, "mean", activation)
     blocks = _predictions(weights, task, shots, samples, key, options, readout)
     right = np.concatenate([task.correct(guess, prompt.y_query) for guess, prompt in blocks])[:samples]
-    return Estimate(float(right.mean()), float(right.std(ddof=1) / math.sqrt(samples)), samples, "unbiased", "accuracy")
+    return Estimate.from_samples(right, unit="accuracy")
 
 
 @jax.jit(static_argnames="readout")
@@ -192,4 +192,4 @@ def summary(losses: np.ndarray) -> Estimate:
     bad = int((~np.isfinite(losses)).sum())
     if bad:
         return Estimate(math.inf, 0.0, count, "unbiased", UNIT, f"{bad} of {count} samples overflow")
-    return Estimate(float(losses.mean()), float(losses.std(ddof=1) / math.sqrt(count)), count, "unbiased", UNIT)
+    return Estimate.from_samples(losses, unit=UNIT)

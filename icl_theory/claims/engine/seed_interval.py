@@ -12,7 +12,6 @@ that takes the worst of several noisy numbers within a seed leans against its st
 holds, and what fails is to be seen in one of the numbers alone as well (a control of those claims).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from scipy.special import stdtrit
 
 from icl_theory.claims.engine.claim import Claim, Evidence, Verdict, margin
 from icl_theory.core import checks
+from icl_theory.core.estimate import Estimate
 
 CHANCE = 1e-3
 """α: how often the interval misses the true mean on one side by chance, for normal margins. Fixed beforehand: a fifth
@@ -74,7 +74,8 @@ def summarise(margins: Sequence[float]) -> Population | None:
     values, count = np.asarray(margins, dtype=np.float64), len(margins)
     if count < 2 or not np.isfinite(values).all():
         return None
-    mean, stderr = float(values.mean()), float(values.std(ddof=1) / math.sqrt(count))
+    found = Estimate.from_samples(values)
+    mean, stderr = found.value, found.stderr
     quantile = -float(stdtrit(count - 1, CHANCE))
     low, high = mean - quantile * stderr, mean + quantile * stderr
     return Population(count, mean, stderr, quantile, low, high, int((values > 0).sum()), int((values < 0).sum()))
