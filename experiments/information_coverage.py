@@ -60,9 +60,9 @@ def main() -> int:
     table, good = Table(*heads, title=f"K = {PAIRS}, {REPETITIONS} repetitions, {Z} standard errors"), True
     for index, (dim, demonstrations, shots) in enumerate(SETTINGS):
         task = LinearRegression(dim, noise_std=0.5)
-        weights = random_weights(SEED, layers=1, dimension=dim + 1, scale=2.0)
+        model = random_weights(SEED, layers=1, token_dim=dim + 1, scale=2.0)
         vector = task.sample_tasks(np.random.default_rng([SEED, index]), 1)[0]
-        setting = Setting(weights, task, vector, demonstrations, shots)
+        setting = Setting(model, task, vector, demonstrations, shots)
         low, high = reference(setting, np.random.default_rng([SEED, index, 1]))
 
         def small(rng: np.random.Generator, pairs: int, setting: Setting = setting) -> tuple:

@@ -25,13 +25,13 @@ def main() -> int:
     heads = ("N", "b", "d", "exact kurtosis / d(d+2) - 1", "distance", "p skewness", "p kurtosis", "p Henze-Zirkler")
     table, records = Table(*heads, title=f"{SAMPLES} subsets each"), []
     task, rng = LinearRegression(DIM, noise_std=0.5), np.random.default_rng(SEED)
-    weights = random_weights(SEED, layers=1, dimension=DIM + 1)
+    model = random_weights(SEED, layers=1, token_dim=DIM + 1)
     vector = task.sample_tasks(rng, 1)
     for count, shots in SHOTS.items():
         tokens = task.sample_tokens(rng, vector, count)[0]
         for rank in RANKS:
-            model = truncate_weights(weights, layer=0, module="value", rank=rank)
-            for record in normality_audit(model, tokens, shots=shots, samples=SAMPLES, key=SEED):
+            member = truncate_weights(model, layer=0, module="value", rank=rank)
+            for record in normality_audit(member, tokens, shots=shots, samples=SAMPLES, key=SEED):
                 tests = (record.skewness, record.kurtosis, record.henze_zirkler)
                 sizes = map(str, (count, record.shots, record.dimension))
                 table.add_row(

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from icl_theory import (
-    AttentionWeights,
     LinearClassification,
     LinearRegression,
+    Model,
     OneHotClassification,
     Task,
     gradient_descent_weights,
@@ -42,17 +42,17 @@ FAMILY: dict[str, dict[str, Any]] = {
 SIZES = ("hidden", "heads")
 
 
-def models() -> Iterator[tuple[str, AttentionWeights, Task, dict[str, Any]]]:
+def models() -> Iterator[tuple[str, Model, Task, dict[str, Any]]]:
     """Name, weights, task, and the loss with its rounding and the options of the forward pass."""
     clipped = {"loss": "clipped", "clip": CLIP}
     for layers, steps in STEPS.items():
         result = train(REGRESSION, SEED, layers=layers, shots=TRAINING_SHOTS, steps=steps, seeds=1)
         for levels in (2, 8, None):
-            yield f"trained, L={layers}", result.weights.member(0), REGRESSION, clipped | {"levels": levels}
+            yield f"trained, L={layers}", result.models.member(0), REGRESSION, clipped | {"levels": levels}
     for name, options in FAMILY.items():
         result = train(REGRESSION, SEED, layers=2, shots=TRAINING_SHOTS, steps=FAMILY_STEPS, seeds=1, **options)
         forward = {key: value for key, value in options.items() if key not in SIZES}
-        yield name, result.weights.member(0), REGRESSION, clipped | forward
+        yield name, result.models.member(0), REGRESSION, clipped | forward
     optimum = one_layer_optimum(CLASSES, shots=TRAINING_SHOTS)[0]
     yield "optimum, classes", optimum, CLASSES, {"loss": "zero_one"}
     descent = gradient_descent_weights(DIM, layers=3, step_size=0.5)
@@ -65,10 +65,10 @@ def main() -> int:
     out = from_arguments(__doc__, "runs/supersample_bounds")
     title = f"{SUPERSAMPLES} supersamples; bounds of 1 (0-1 loss) and {CLIP:g} (clipped) say nothing"
     table, records, sound = Table("model", "levels", "N", "gap", *RUNGS, title=title), [], True
-    for name, weights, task, options in models():
+    for name, model, task, options in models():
         for count in DEMONSTRATIONS:
             result = supersample_bounds(
-                weights, task, demonstrations=count, supersamples=SUPERSAMPLES, key=SEED, **options
+                model, task, demonstrations=count, supersamples=SUPERSAMPLES, key=SEED, **options
             )
             bounds = [result.rungs[rung] for rung in RUNGS]
             sound = sound and all(b.value + 6 * (b.stderr + result.gap.stderr) >= result.gap.value for b in bounds)

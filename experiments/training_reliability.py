@@ -42,7 +42,7 @@ def measure(layers: int) -> dict:
     start = time.perf_counter()
     result = train(TASK, KEY, layers=layers, shots=SHOTS, seeds=SEEDS)
     seconds, reference = time.perf_counter() - start, descent_risk(layers)
-    members = (result.weights.member(seed) for seed in range(SEEDS))
+    members = (result.models.member(seed) for seed in range(SEEDS))
     risks = [population_risk(m, TASK, shots=SHOTS, samples=PROMPTS, key=KEY + 1).value for m in members]
     # One layer is one gradient step of the best kind: there the two risks are equal but for sampling.
     limit = 1.02 * reference if layers == 1 else reference

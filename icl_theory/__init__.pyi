@@ -34,8 +34,10 @@ from .models.attention import predict as predict
 from .models.constructions import gradient_descent_weights as gradient_descent_weights
 from .models.constructions import one_layer_optimum as one_layer_optimum
 from .models.constructions import random_weights as random_weights
+from .models.files import load_model as load_model
+from .models.files import save_model as save_model
+from .models.model import Model as Model
 from .models.transformer import InContextTransformer as InContextTransformer
-from .models.weights import AttentionWeights as AttentionWeights
 from .noise.covariance import NoiseCovariance as NoiseCovariance
 from .noise.covariance import gradient_noise as gradient_noise
 from .noise.normality import NormalityRecord as NormalityRecord

@@ -76,61 +76,65 @@ def _attention(
     return total / divisor
 
 
-def heads_of(weights: Any, layer: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def heads_of(model: Any, layer: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """W_V, W_K, W_Q of every head of one layer."""
-    matrices = weights.value[layer], weights.key[layer], weights.query[layer]
-    return [matrices] if weights.heads is None else list(zip(*matrices, strict=True))
+    matrices = model.value[layer], model.key[layer], model.query[layer]
+    return [matrices] if model.heads is None else list(zip(*matrices, strict=True))
 
 
 def forward_by_token(
-    weights: Any,
+    model: Any,
     demonstrations: np.ndarray,
     query: np.ndarray,
     *,
-    kind: str = "linear",
-    mask: str = "demonstrations",
-    normalization: str = "mean",
-    activation: str = "identity",
+    kind: str | None = None,
+    mask: str | None = None,
+    normalization: str | None = None,
+    activation: str | None = None,
     layers: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(demonstrations, query) after all layers (or the first `layers`), every token in a loop.
 
+    What is not named is as the model says.
+
     The query is masked as a key, except that the softmax's normaliser counts it: for itself and, without a
     causal mask, for the demonstrations too. A causal demonstration counts itself and earlier ones only.
     """
+    kind, mask, normalization = kind or model.kind, mask or model.mask, normalization or model.normalization
+    activation = activation or model.activation
     tokens, count = list(np.array(demonstrations, dtype=float)), len(demonstrations)
     query = np.array(query, dtype=float)
-    for t in range(len(weights.value) if layers is None else layers):
+    for t in range(len(model.value) if layers is None else layers):
         divisor = float(count) if normalization == "mean" else 1.0
         updates = []
         for i, token in enumerate([*tokens, query]):
             causal = mask == "causal" and i < count
             seen = tokens[: i + 1] if causal else tokens
             rest = [] if causal else [query]
-            read = [_attention(token, seen, rest, head, kind, divisor) for head in heads_of(weights, t)]
+            read = [_attention(token, seen, rest, head, str(kind), divisor) for head in heads_of(model, t)]
             updates.append(np.sum(read, axis=0))
-        if weights.mlp_in is not None:
-            updates = [weights.mlp_in[t] @ u for u in updates]
+        if model.mlp_in is not None:
+            updates = [model.mlp_in[t] @ u for u in updates]
             updates = [np.maximum(u, 0.0) if activation == "relu" else u for u in updates]
-            updates = [weights.mlp_out[t] @ u for u in updates]
+            updates = [model.mlp_out[t] @ u for u in updates]
         tokens = [token + u for token, u in zip(tokens, updates, strict=False)]
         query = query + updates[-1]
     return np.array(tokens), query
 
 
-def accumulated_map(weights: Any, tokens: np.ndarray, layers: int, normalization: str = "mean") -> np.ndarray:
+def accumulated_map(model: Any, tokens: np.ndarray, layers: int, normalization: str = "mean") -> np.ndarray:
     """M = I + W after `layers` layers: each unit vector is sent through as the query."""
     unit = np.eye(tokens.shape[1])
-    send = [forward_by_token(weights, tokens, e, layers=layers, normalization=normalization)[1] for e in unit]
+    send = [forward_by_token(model, tokens, e, layers=layers, normalization=normalization)[1] for e in unit]
     return np.array(send).T
 
 
-def gradients(weights: Any, tokens: np.ndarray, layer: int) -> np.ndarray:
+def gradients(model: Any, tokens: np.ndarray, layer: int) -> np.ndarray:
     """g_i = (W_V M h_i)(W_K M h_i)ᵀ W_Q M for every demonstration, shape (N, D, D)."""
-    m = accumulated_map(weights, tokens, layer)
+    m = accumulated_map(model, tokens, layer)
     result = []
     for h in tokens:
-        heads = heads_of(weights, layer)
+        heads = heads_of(model, layer)
         result.append(sum(np.outer(value @ m @ h, key @ m @ h) @ query @ m for value, key, query in heads))
     return np.array(result)
 

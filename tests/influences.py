@@ -16,15 +16,15 @@ Functional = Callable[[np.ndarray], Any]
 _STEP = 1e-40
 
 
-def mean(weights: np.ndarray, values: np.ndarray) -> Any:
+def mean(model: np.ndarray, values: np.ndarray) -> Any:
     """Σ w x / Σ w over the first axis."""
-    return np.tensordot(weights, values, axes=1) / weights.sum()
+    return np.tensordot(model, values, axes=1) / model.sum()
 
 
 def influences(statistic: Functional, count: int) -> np.ndarray:
     """K ∂T/∂w_i at equal weights, for every sample i; they sum to 0 if T does not depend on the scale of w."""
-    weights = np.ones(count, dtype=np.complex128) + 1j * _STEP * np.eye(count)
-    found = count * np.array([complex(statistic(w)).imag for w in weights]) / _STEP
+    model = np.ones(count, dtype=np.complex128) + 1j * _STEP * np.eye(count)
+    found = count * np.array([complex(statistic(w)).imag for w in model]) / _STEP
     assert abs(found.mean()) <= 1e-9 * np.abs(found).max() + 1e-300  # else the statistic is not one of shares
     return found
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory import AttentionWeights, Estimate, LinearRegression
+from icl_theory import Estimate, LinearRegression, Model
 from icl_theory.claims.engine.cases import Case, Workshop
 from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
 from icl_theory.claims.engine.examine import examine
@@ -27,7 +27,7 @@ def cases(_: Workshop) -> list[Case]:
             f"{kinds[i // 2]}, seed {i}",
             "random",
             i,
-            AttentionWeights(one, one, one),
+            Model(one, one, one),
             LinearRegression(1),
             one[0, 0],
             one[0],

@@ -9,10 +9,10 @@ import pytest
 from standard_errors import assert_covers
 
 from icl_theory import (
-    AttentionWeights,
     Estimate,
     LinearClassification,
     LinearRegression,
+    Model,
     ReLUTeacher,
     SparseLinearRegression,
     accuracy,
@@ -56,8 +56,8 @@ def test_the_count_sees_a_factor_of_root_two(shift: float) -> None:
 @pytest.mark.slow
 def test_population_risk() -> None:
     """A second layer of zeros changes nothing: the sampled risk beside the closed form of one layer."""
-    one = random_weights(3, layers=1, dimension=3, scale=0.5)
-    two = AttentionWeights(*(np.concatenate([a, 0 * a]) for a in (one.value, one.key, one.query)))
+    one = random_weights(3, layers=1, token_dim=3, scale=0.5)
+    two = Model(*(np.concatenate([a, 0 * a]) for a in (one.value, one.key, one.query)))
     truth = population_risk(one, TASK, shots=8).value
     assert_covers(repeated(lambda key: population_risk(two, TASK, shots=8, samples=400, key=key)), truth)
 
@@ -65,7 +65,7 @@ def test_population_risk() -> None:
 @pytest.mark.slow
 def test_population_risk_over_prompts() -> None:
     """A causal mask changes nothing at one layer, but whole prompts are sampled then."""
-    one = random_weights(3, layers=1, dimension=3, scale=0.5)
+    one = random_weights(3, layers=1, token_dim=3, scale=0.5)
     truth = population_risk(one, TASK, shots=8).value
     options: dict[str, Any] = {"shots": 8, "samples": 600, "mask": "causal"}
     assert_covers(repeated(lambda key: population_risk(one, TASK, key=key, **options)), truth)
@@ -73,8 +73,8 @@ def test_population_risk_over_prompts() -> None:
 
 @pytest.mark.slow
 def test_accuracy() -> None:
-    task, weights = LinearClassification(2), random_weights(2, layers=1, dimension=3, scale=1.5)
-    assert_covers(repeated(lambda key: accuracy(weights, task, shots=4, samples=800, key=key)))
+    task, model = LinearClassification(2), random_weights(2, layers=1, token_dim=3, scale=1.5)
+    assert_covers(repeated(lambda key: accuracy(model, task, shots=4, samples=800, key=key)))
 
 
 BASELINES: dict[str, Callable[[int], Estimate]] = {
@@ -104,11 +104,11 @@ def test_least_squares(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_ladder(layers: int) -> None:
     """Gap, losses and every rung of one ladder; at three layers the chain's prior is learnt from the other runs."""
-    task, loose, eye = LinearRegression(1, noise_std=0.5), random_weights(4, layers=layers, dimension=2), np.eye(2)
-    weights = AttentionWeights.create(*(0.1 * m + 0.3 * eye for m in (loose.value, loose.key, loose.query)))
+    task, loose, eye = LinearRegression(1, noise_std=0.5), random_weights(4, layers=layers, token_dim=2), np.eye(2)
+    model = Model.create(*(0.1 * m + 0.3 * eye for m in (loose.value, loose.key, loose.query)))
     # Small weights and many demonstrations: the sizes of deep layers have heavy tails, which no error bar survives.
     options: dict[str, Any] = {"demonstrations": 60, "shots": 20, "clip": 2.0, "samples": 240, "pairs": 16}
-    ladders = [bound_ladder(weights, task, task_vector=[0.8], key=key, **options) for key in range(REPETITIONS)]
+    ladders = [bound_ladder(model, task, task_vector=[0.8], key=key, **options) for key in range(REPETITIONS)]
     for pick in ("gap", "population"):
         assert_covers([getattr(ladder, pick) for ladder in ladders])
     for name in ("path_gaussian", "chain", "gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired"):
@@ -132,8 +132,8 @@ def test_sandwich(end: str) -> None:
 
 @pytest.mark.slow
 def test_nested() -> None:
-    weights, task = random_weights(4, layers=1, dimension=2, scale=1.4), LinearRegression(1, noise_std=0.5)
-    setting = Setting(weights, task, np.array([0.7]), 12, 4)
+    model, task = random_weights(4, layers=1, token_dim=2, scale=1.4), LinearRegression(1, noise_std=0.5)
+    setting = Setting(model, task, np.array([0.7]), 12, 4)
 
     def one(seed: int) -> Estimate:
         runs = simulate(setting, draw(setting, np.random.default_rng(seed), 400))

@@ -24,7 +24,7 @@ UNIFORM = it.LinearRegression(2, MIX, noise_std=0.5, inputs="uniform")
 SPARSE = it.SparseLinearRegression(2, MIX, noise_std=0.5, nonzero=1)
 SIGNS = it.LinearClassification(2, flip_probability=0.1)
 W = np.array([0.7, -1.1])
-TWO = it.AttentionWeights.create(*random_matrices(np.random.default_rng(1), 2, 3))
+TWO = it.Model.create(*random_matrices(np.random.default_rng(1), 2, 3))
 ONE = TWO.first_layers(1)
 TOKENS = TASK.sample(0, 1, 9).tokens()[0]
 LADDER: dict[str, Any] = {"demonstrations": 9, "shots": 3, "clip": 4.0}
@@ -36,12 +36,12 @@ BLOCKED: dict[str, tuple[str, int, Callable[[Any], Any]]] = {
     "risk from prompts": (
         "risk.population.BLOCK_ENTRIES",
         12 * N * 3,
-        lambda k: it.population_risk(ONE, TASK, kind="softmax", **sizes(k)),
+        lambda k: it.population_risk(ONE.replace(kind="softmax"), TASK, **sizes(k)),
     ),
     "accuracy": (
         "risk.population.BLOCK_ENTRIES",
         12 * N * 3,
-        lambda k: it.accuracy(ONE, SIGNS, kind="softmax", **sizes(k)),
+        lambda k: it.accuracy(ONE.replace(kind="softmax"), SIGNS, **sizes(k)),
     ),
     "Bayes": ("risk.baselines.BLOCK_ENTRIES", 12 * 9, lambda k: it.bayes_risk(TASK, **sizes(k))),
     "Bayes, several outputs": (
@@ -110,8 +110,8 @@ def test_every_block_draws_anew(name: str, monkeypatch: pytest.MonkeyPatch) -> N
 # What takes a key and draws without blocks, or in loops of its own.
 DRAWING: dict[str, Callable[[Any], Any]] = {
     "prompts": lambda k: TASK.sample(k, 3, N),
-    "random weights": lambda k: it.random_weights(k, layers=2, dimension=3),
-    "noise": lambda k: it.gradient_noise(ONE, np.eye(5, 3), 2).sample(k, 4),
+    "random weights": lambda k: it.random_weights(k, layers=2, token_dim=3),
+    "noise": lambda k: it.gradient_noise(ONE, np.eye(5, 3), shots=2).sample(k, 4),
     "audit of several b": lambda k: it.normality_audit(ONE, TOKENS, shots=(1, 2, 3), samples=20, key=k),
     "supersample, enumerated": lambda k: supersample(k, 2),
     "supersample, selections drawn": lambda k: supersample(k, 3, draws=4),

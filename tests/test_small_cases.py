@@ -13,8 +13,8 @@ from helpers import assert_close, assert_mean, forward_by_token, random_matrices
 import icl_theory as it
 from icl_theory.information.ladder.individual_sample import nested
 from icl_theory.information.ladder.shared_subsets import _shift
-from icl_theory.models.weights import AttentionWeights
-from icl_theory.training.ensemble import Model, TrainConfig, batch_loss, initial_weights
+from icl_theory.models.model import Model
+from icl_theory.training.ensemble import TrainConfig, batch_loss, initial_weights
 from icl_theory.training.prompt_sources import MomentSource, TokenMomentSource, moments_of
 from icl_theory.truncation.svd import condition_number, module_condition_number, module_rank
 
@@ -22,10 +22,10 @@ MIX = np.array([[1.0, 0.3], [0.3, 0.7]])
 TASK = it.LinearRegression(2, MIX, noise_std=0.5)
 
 
-def drawn(seed: int, layers: int, dimension: int = 3, hidden: int = 0) -> AttentionWeights:
+def drawn(seed: int, layers: int, dimension: int = 3, hidden: int = 0) -> Model:
     rng = np.random.default_rng(seed)
     mlp = (rng.standard_normal((layers, hidden, dimension)), rng.standard_normal((layers, dimension, hidden)))
-    return AttentionWeights.create(*random_matrices(rng, layers, dimension), *(mlp if hidden else ()))
+    return Model.create(*random_matrices(rng, layers, dimension), *(mlp if hidden else ()))
 
 
 class Table:
@@ -89,14 +89,14 @@ def test_shift_without_any_is_zero_on_average() -> None:
 
 @pytest.mark.parametrize("readout", ["minus", "plus"])
 @pytest.mark.parametrize(("heads", "outputs"), [(1, 1), (2, 1), (3, 2)])
-def test_what_training_starts_from(heads: int, outputs: int, readout: str) -> None:
+def test_what_training_starts_from(heads: int, outputs: int, readout: Any) -> None:
     """Every head compares by a² I; together they read labels as ∓a, each with noise of deviation a/(√D heads)."""
     size, dimension, seeds, layers = 0.3, 5, 400, 2
     config = TrainConfig(layers, 7, 1, seeds, 1, 0.1, size, 1.0, readout, heads=heads)
-    weights = initial_weights(np.random.default_rng(0), config, dimension, outputs).with_heads()
-    assert weights.value.shape == weights.key.shape == (seeds, layers, heads, dimension, dimension)
-    assert weights.value.dtype == weights.key.dtype == np.float32
-    value, key, query = (np.asarray(m, np.float64) for m in (weights.value, weights.key, weights.query))
+    model = initial_weights(np.random.default_rng(0), config, dimension, outputs).with_heads()
+    assert model.value.shape == model.key.shape == (seeds, layers, heads, dimension, dimension)
+    assert model.value.dtype == model.key.dtype == np.float32
+    value, key, query = (np.asarray(m, np.float64) for m in (model.value, model.key, model.query))
     identity = np.broadcast_to(np.eye(dimension), key.shape)
     np.testing.assert_allclose(key.swapaxes(-1, -2) @ query, size**2 * identity, atol=1e-6)
     label = (-size if readout == "minus" else size) * np.eye(outputs)
@@ -115,64 +115,71 @@ def test_what_training_starts_from(heads: int, outputs: int, readout: str) -> No
 
 
 @pytest.mark.parametrize(("hidden", "activation"), [(3, "identity"), (7, "identity"), (7, "relu")])
-def test_an_mlp_starts_near_the_identity(hidden: int, activation: str) -> None:
+def test_an_mlp_starts_near_the_identity(hidden: int, activation: Any) -> None:
     """W_out W_in is the projection on min(hidden, D) directions; twice that for ReLU, which passes half."""
     config = TrainConfig(2, 7, 1, 50, 1, 0.1, 0.3, 1.0, "minus", hidden=hidden, activation=activation)
-    weights = initial_weights(np.random.default_rng(0), config, 5)
-    product = np.asarray(weights.mlp_out, np.float64) @ weights.mlp_in / (2 if activation == "relu" else 1)
-    assert weights.mlp_in.shape == (50, 2, hidden, 5)
+    model = initial_weights(np.random.default_rng(0), config, 5)
+    product = np.asarray(model.mlp_out, np.float64) @ model.mlp_in / (2 if activation == "relu" else 1)
+    assert model.mlp_in.shape == (50, 2, hidden, 5)
     np.testing.assert_allclose(product @ product, product, atol=1e-5)
     np.testing.assert_allclose(product, product.swapaxes(-1, -2), atol=1e-6)
     np.testing.assert_allclose(np.trace(product, axis1=-2, axis2=-1), min(hidden, 5), atol=1e-4)
 
 
-def negative(weights: AttentionWeights) -> AttentionWeights:
-    return weights.replace(value=-weights.value)
+def negative(model: Model) -> Model:
+    return model.replace(value=-model.value)
 
 
 LADDER: dict[str, Any] = {"demonstrations": 9, "shots": 3, "clip": 2.0, "samples": 20, "key": 1}
 SUPERSAMPLE: dict[str, Any] = {"demonstrations": 3, "supersamples": 4, "loss": "clipped", "key": 1}
 READERS = {
-    "risk": lambda m, r: it.population_risk(m, TASK, shots=4, readout=r).value,
-    "risk of softmax": lambda m, r: it.population_risk(m, TASK, shots=4, samples=20, kind="softmax", readout=r).value,
-    "accuracy": lambda m, r: it.accuracy(m, it.LinearClassification(2), shots=4, samples=400, readout=r).value,
-    "supersample": lambda m, r: it.supersample_bounds(m, TASK, readout=r, **SUPERSAMPLE).pointwise["gap"],
+    "risk": lambda m, r: it.population_risk(m.replace(readout=r), TASK, shots=4).value,
+    "risk of softmax": lambda m, r: (
+        it.population_risk(m.replace(kind="softmax", readout=r), TASK, shots=4, samples=20).value
+    ),
+    "accuracy": lambda m, r: it.accuracy(m.replace(readout=r), it.LinearClassification(2), shots=4, samples=400).value,
+    "supersample": lambda m, r: it.supersample_bounds(m.replace(readout=r), TASK, **SUPERSAMPLE).pointwise["gap"],
     "supersample of softmax": lambda m, r: it.supersample_bounds(
-        m, TASK, kind="softmax", readout=r, **SUPERSAMPLE
+        m.replace(kind="softmax", readout=r), TASK, **SUPERSAMPLE
     ).pointwise["gap"],
-    "ladder": lambda m, r: it.bound_ladder(m, TASK, readout=r, **LADDER).terms["gap"],
-    "ladder of the sign": lambda m, r: it.bound_ladder(m, TASK, readout=r, loss="sign", **LADDER).terms["gap"],
+    "ladder": lambda m, r: it.bound_ladder(m.replace(readout=r), TASK, **LADDER).terms["gap"],
+    "ladder of the sign": lambda m, r: it.bound_ladder(m.replace(readout=r), TASK, loss="sign", **LADDER).terms["gap"],
     "one subset": lambda m, r: [
-        getattr(it.shared_subsets(m, TASK, readout=r, **LADDER), name).value
+        getattr(it.shared_subsets(m.replace(readout=r), TASK, **LADDER), name).value
         for name in ("gap", "subset_gap", "fresh_gap")
     ],
     "sweep": lambda m, r: [
         [entry[name]["value"] for name in ("gap", "population_loss", "population_risk")]
-        for entry in it.rank_sweep(m, TASK, ranks=[1], readout=r, **LADDER)
+        for entry in it.rank_sweep(m.replace(readout=r), TASK, ranks=[1], **LADDER)
     ],
-    "search": lambda m, r: it.search_clipping_rate(m, TASK, shots=4, top=1, prompts=9, readout=r).test_loss.value,
-    "agreement": lambda m, r: it.gradient_descent_agreement(m, TASK, shots=4, prompts=9, readout=r).step_size,
+    "search": lambda m, r: (
+        it.search_clipping_rate(m.replace(readout=r), TASK, shots=4, top=1, prompts=9).test_loss.value
+    ),
+    "agreement": lambda m, r: it.gradient_descent_agreement(m.replace(readout=r), TASK, shots=4, prompts=9).step_size,
 }
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_at_one_layer_plus_reads_what_minus_reads_of_negative_values(name: str) -> None:
     """Wherever a readout can be chosen it changes the sign of p, and nothing is left at its default on the way."""
-    weights, read = drawn(4, 1), READERS[name]
-    plus, same, minus = read(weights, "plus"), read(negative(weights), "minus"), read(weights, "minus")
+    model, read = drawn(4, 1), READERS[name]
+    plus, same, minus = read(model, "plus"), read(negative(model), "minus"), read(model, "minus")
     np.testing.assert_allclose(plus, same, rtol=1e-9, atol=1e-12)
     assert np.abs(np.subtract(plus, minus)).max() > 1e-3
 
 
 def test_a_sum_is_a_mean_of_values_n_times_as_large() -> None:
     """Linear attention divides by N or does not: trajectory and predictions of two layers."""
-    weights, tokens = drawn(5, 2), np.random.default_rng(1).standard_normal((3, 3))
-    more = weights.replace(value=3 * weights.value)
-    path, other = it.implicit_trajectory(weights, tokens, normalization="sum"), it.implicit_trajectory(more, tokens)
+    model, tokens = drawn(5, 2), np.random.default_rng(1).standard_normal((3, 3))
+    more = model.replace(value=3 * model.value)
+    path, other = (
+        it.implicit_trajectory(model.replace(normalization="sum"), tokens),
+        it.implicit_trajectory(more, tokens),
+    )
     for name in ("delta", "gradient", "accumulated"):
         assert_close(getattr(path, name), getattr(other, name))
     prompt = TASK.sample(0, 5, 3)
-    assert_close(it.predict(weights, prompt, normalization="sum"), it.predict(more, prompt))
+    assert_close(it.predict(model.replace(normalization="sum"), prompt), it.predict(more, prompt))
 
 
 @pytest.mark.parametrize(
@@ -180,11 +187,11 @@ def test_a_sum_is_a_mean_of_values_n_times_as_large() -> None:
 )
 def test_one_demonstration_of_one_input_through_a_wide_mlp(kind: str, mask: str) -> None:
     """N = 1, d_x = 1, one prompt: the smallest prediction there is, with more hidden units than entries."""
-    weights, prompt = drawn(6, 2, 2, hidden=5), it.LinearRegression(1, noise_std=0.5).sample(3, 1, 1)
+    model, prompt = drawn(6, 2, 2, hidden=5), it.LinearRegression(1, noise_std=0.5).sample(3, 1, 1)
     named: dict[str, Any] = {"kind": kind, "mask": mask, "activation": "relu"}
     query = np.append(prompt.x_query[0], 0.0)
-    expected = forward_by_token(weights, prompt.tokens()[0], query, **named)[1]
-    assert_close(it.predict(weights, prompt, **named), -expected[-1:])
+    expected = forward_by_token(model, prompt.tokens()[0], query, **named)[1]
+    assert_close(it.predict(model.replace(**named), prompt), -expected[-1:])
     assert np.abs(expected - query).max() > 1e-3
 
 
@@ -200,13 +207,13 @@ def test_baselines_of_one_demonstration_of_one_input() -> None:
 @pytest.mark.parametrize("hidden", [2, 7])
 def test_wide_and_narrow_matrices_of_an_mlp(hidden: int) -> None:
     """W_in (hidden, 4) and W_out (4, hidden) lose rank each on its own; other layers and matrices lose nothing."""
-    weights, side, worst = drawn(11, 2, 4, hidden=hidden), min(hidden, 4), 0.0
-    assert (module_rank(weights, "mlp"), module_rank(weights, "all"), module_rank(weights, "key")) == (side, side, 4)
+    model, side, worst = drawn(11, 2, 4, hidden=hidden), min(hidden, 4), 0.0
+    assert (module_rank(model, "mlp"), module_rank(model, "all"), module_rank(model, "key")) == (side, side, 4)
     for rank in range(side + 1):
-        cut = it.truncate_weights(weights, layer=1, module="mlp", rank=rank)
-        np.testing.assert_array_equal(cut.value, weights.value)
+        cut = it.truncate_weights(model, layer=1, module="mlp", rank=rank)
+        np.testing.assert_array_equal(cut.value, model.value)
         for name in ("mlp_in", "mlp_out"):
-            before, after = getattr(weights, name), getattr(cut, name)
+            before, after = getattr(model, name), getattr(cut, name)
             np.testing.assert_array_equal(after[0], before[0])
             values, vectors = np.linalg.eigh(before[1] @ before[1].T)  # the best cut projects on the largest of them
             kept = vectors[:, len(vectors) - rank :]
@@ -214,7 +221,7 @@ def test_wide_and_narrow_matrices_of_an_mlp(hidden: int) -> None:
             largest = values[::-1][:side]
             assert condition_number(before[1]) == pytest.approx(np.sqrt(largest[0] / largest[-1]), rel=1e-10)
             worst = max(worst, condition_number(before[1]))
-    assert module_condition_number(weights, 1, "mlp") == pytest.approx(worst)
+    assert module_condition_number(model, 1, "mlp") == pytest.approx(worst)
 
 
 def test_uniform_and_sparse_prompts_for_training_hold_together() -> None:
@@ -238,13 +245,12 @@ def test_uniform_and_sparse_prompts_for_training_hold_together() -> None:
 def test_training_on_vector_labels_sums_over_the_outputs() -> None:
     """|ŷ - y_q|², the mean over prompts alone; the forward pass in a loop over tokens."""
     rng = np.random.default_rng(4)
-    weights = AttentionWeights.create(*random_matrices(rng, 1, 5))
+    model = Model.create(*random_matrices(rng, 1, 5))
     x, y = rng.standard_normal((3, 4, 2)), rng.standard_normal((3, 4, 3))
     draw = {"x": x, "y": y, "x_query": rng.standard_normal((3, 2)), "y_query": rng.standard_normal((3, 3))}
     expected = []
     for tokens, query, label in zip(np.concatenate([x, y], 2), draw["x_query"], draw["y_query"], strict=True):
-        guess = -forward_by_token(weights, tokens, np.append(query, np.zeros(3)))[1][2:]
+        guess = -forward_by_token(model, tokens, np.append(query, np.zeros(3)))[1][2:]
         expected.append(((guess - label) ** 2).sum())
-    model = Model("linear", "demonstrations", "identity", "minus", 1)
-    weights, draw = jax.tree.map(np.float32, (weights, draw))
-    assert float(batch_loss(weights, draw, (None, None, 0.0, 4), model)) == pytest.approx(np.mean(expected), rel=2e-5)
+    model, draw = jax.tree.map(np.float32, (model, draw))
+    assert float(batch_loss(model, draw, (None, None, 0.0, 4))) == pytest.approx(np.mean(expected), rel=2e-5)

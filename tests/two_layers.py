@@ -19,8 +19,8 @@ TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
 N, SHOTS = 24, 6
 
 
-def prepared(weights, floor=0.0, runs=6):
-    setting = Setting(weights, TASK, W, N, SHOTS, floor)
+def prepared(model, floor=0.0, runs=6):
+    setting = Setting(model, TASK, W, N, SHOTS, floor)
     inner = setting.basis.T @ setting.covariance @ setting.basis
     reference = symmetric_coordinates(inner), covariance_root(gaussian_moment_covariance(inner) / SHOTS)
     return setting, simulate(setting, draw(setting, np.random.default_rng(1), runs)), reference
@@ -81,14 +81,14 @@ class TableChannel:
         return self.table[rows].copy()
 
 
-def slow_terms(weights, draws, turn):
+def slow_terms(model, draws, turn):
     """Every per-run term of every layer from vectors in R^{D²} and an explicit basis of the support."""
     spread = gaussian_moment_covariance(TASK.token_covariance(W)) / SHOTS
     rows, columns = np.triu_indices(3)
     results = []
     for run, tokens in enumerate(draws.tokens):
         m, layers = np.eye(3), []
-        for layer, (value, key, query) in enumerate(zip(weights.value, weights.key, weights.query, strict=True)):
+        for layer, (value, key, query) in enumerate(zip(model.value, model.key, model.query, strict=True)):
             a, b = value @ m, m.T @ key.T @ query @ m
             images = []
             for i, j in zip(rows, columns, strict=True):

@@ -40,13 +40,13 @@ def information_by_quadrature(scale: float, floor: float, nodes: int = 61) -> fl
 def scalar_channel() -> tuple[dict, float]:
     """Arguments of a ladder whose channel is one-dimensional (noise-free labels of one input), and its information."""
     task, vector = LinearRegression(1), np.array([0.5])
-    weights = random_weights(1, layers=1, dimension=2, scale=1.5)
-    probe = Setting(weights, task, vector, 3, 1)
+    model = random_weights(1, layers=1, token_dim=2, scale=1.5)
+    probe = Setting(model, task, vector, 3, 1)
     maps = simulate(probe, draw(probe, np.random.default_rng(0), 4)).layers[0].maps
     scale = abs(float(maps[0, 0, 0])) * float(1 + vector @ vector)
     floor = 0.5 * scale**2
     options = {"demonstrations": 3, "shots": 1, "clip": 4.0, "task_vector": vector, "floor": floor}
-    return {"weights": weights, "task": task} | options, information_by_quadrature(scale, floor)
+    return {"weights": model, "task": task} | options, information_by_quadrature(scale, floor)
 
 
 def covered(estimates: list[Estimate], reference: float) -> float:
@@ -65,9 +65,9 @@ def main() -> int:
     """Measure and print."""
     task = LinearRegression(5, noise_std=0.5)
     options = {"demonstrations": 80, "shots": 20, "clip": 4.0, "task_vector": np.full(5, 0.7), "pairs": 16}
-    weights = one_layer_optimum(task, shots=20)[0]
-    whole = bound_ladder(weights, task, samples=REFERENCE, key=10**6, **options)
-    ladders = [bound_ladder(weights, task, samples=SAMPLES, key=key, **options) for key in range(REPEATS)]
+    model = one_layer_optimum(task, shots=20)[0]
+    whole = bound_ladder(model, task, samples=REFERENCE, key=10**6, **options)
+    ladders = [bound_ladder(model, task, samples=SAMPLES, key=key, **options) for key in range(REPEATS)]
     scalar, truth = scalar_channel()
     ends = [bound_ladder(samples=SAMPLES, key=key, **scalar).sandwich for key in range(REPEATS)]
     table = Table("interval", "contains", "nominal", "kept", title=f"{REPEATS} repetitions of {SAMPLES} runs, L = 1")

@@ -19,12 +19,12 @@ LARGEST_RATIO = 0.5
 def main() -> int:
     """Measure and print."""
     rng = np.random.default_rng(0)
-    weights = random_weights(0, layers=1, dimension=DIMENSION)
+    model = random_weights(0, layers=1, token_dim=DIMENSION)
     tokens = rng.standard_normal((DEMONSTRATIONS, DIMENSION))
     matrix = rng.standard_normal((DIMENSION, DIMENSION))
 
     def noise() -> None:
-        covariance = gradient_noise(weights, tokens, SHOTS)
+        covariance = gradient_noise(model, tokens, shots=SHOTS)
         _ = covariance.spectrum, covariance.trace, covariance.log_pseudo_determinant
 
     works = (noise, lambda: np.linalg.svd(matrix))

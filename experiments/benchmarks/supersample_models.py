@@ -12,10 +12,9 @@ from measuring import median_seconds
 from rich.console import Console
 from rich.table import Table
 
-from icl_theory import AttentionWeights, LinearRegression, Prompt, predict, random_weights, supersample_bounds
+from icl_theory import LinearRegression, Model, Prompt, predict, random_weights, supersample_bounds
 from icl_theory.information.supersample.predictions import selection_predictions
 from icl_theory.information.supersample.selection_information import selections
-from icl_theory.models.attention import checked_options
 
 DIM, LAYERS, REPEATS = 5, 2, 5
 SUPERSAMPLES = {8: 32, 12: 8}
@@ -29,22 +28,22 @@ MODELS: dict[str, dict[str, str]] = {
 TASK = LinearRegression(DIM, noise_std=0.5)
 
 
-def model(name: str) -> AttentionWeights:
+def drawn(name: str, options: dict[str, str]) -> Model:
     """Random weights, with an MLP of twice the width where there is a ReLU."""
-    weights, width = random_weights(0, layers=LAYERS, dimension=DIM + 1, scale=1.0), DIM + 1
+    model, width = random_weights(0, layers=LAYERS, token_dim=DIM + 1, scale=1.0).replace(**options), DIM + 1
     if "ReLU" not in name:
-        return weights
+        return model
     inner, outer = np.random.default_rng(0).standard_normal((2, LAYERS, 2 * width, width)) / np.sqrt(width)
-    return weights.replace(mlp_in=inner, mlp_out=outer.swapaxes(1, 2))
+    return model.replace(mlp_in=inner, mlp_out=outer.swapaxes(1, 2))
 
 
-def prompt_by_prompt(weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, options: dict[str, str]) -> Any:
+def prompt_by_prompt(model: Model, pairs: np.ndarray, bits: np.ndarray) -> Any:
     """The predictions for one supersample (N, 2, D), every selection repeated for every token asked."""
     count, runs = len(pairs), len(bits)
     shown = np.repeat(pairs[np.arange(count), bits.astype(np.int64)], 2 * count, axis=0)
     asked = np.tile(pairs.reshape(2 * count, -1)[:, :-1], (runs, 1))
     prompt = Prompt(shown[..., :-1], shown[..., -1], asked, np.zeros(len(asked)))
-    return predict(weights, prompt, **options).reshape(runs, count, 2)  # pyright: ignore[reportArgumentType]
+    return predict(model, prompt).reshape(runs, count, 2)
 
 
 def main() -> int:
@@ -52,21 +51,18 @@ def main() -> int:
     title = f"milliseconds per supersample, D = {DIM + 1}, L = {LAYERS}"
     table, good = Table("model", "N", "bounds", "forward passes", "prompt by prompt", "ratio", title=title), True
     for (name, options), (count, size) in ((m, s) for m in MODELS.items() for s in SUPERSAMPLES.items()):
-        weights, rng = model(name), np.random.default_rng(0)
+        model, rng = drawn(name, options), np.random.default_rng(0)
         tokens = TASK.sample_tokens(rng, np.repeat(TASK.sample_tasks(rng, 1), size, axis=0), 2 * count)
         pairs, bits = tokens.reshape(size, count, 2, -1), selections(count, None, rng)
-        defaults = {"kind": "linear", "mask": "demonstrations", "normalization": "mean", "activation": "identity"}
-        checked = checked_options(**defaults | options)
 
-        def together(weights=weights, pairs=pairs, bits=bits, checked=checked) -> np.ndarray:
-            return selection_predictions(weights, pairs, bits, options=checked)[..., 0]
+        def together(model=model, pairs=pairs, bits=bits) -> np.ndarray:
+            return selection_predictions(model, pairs, bits)[..., 0]
 
-        def apart(weights=weights, pairs=pairs, bits=bits, options=options) -> Any:
-            return prompt_by_prompt(weights, pairs[0], bits, options)
+        def apart(model=model, pairs=pairs, bits=bits) -> Any:
+            return prompt_by_prompt(model, pairs[0], bits)
 
-        def whole(weights=weights, count=count, size=size, options=options) -> Any:
-            sizes = {"demonstrations": count, "supersamples": size}
-            return supersample_bounds(weights, TASK, key=0, **sizes, **options)  # pyright: ignore[reportArgumentType]
+        def whole(model=model, count=count, size=size) -> Any:
+            return supersample_bounds(model, TASK, key=0, demonstrations=count, supersamples=size)
 
         same = np.allclose(together()[0], apart(), rtol=1e-9, atol=1e-9)
         times = [1e3 * median_seconds(work, REPEATS, warm=True) for work in (whole, together, apart)]

@@ -29,15 +29,15 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="models; the limit is scaled (default: %(default)s)")
     seeds = parser.parse_args().seeds
     task = LinearRegression(DIMENSION - 1, noise_std=0.5)
-    drawn = [random_weights(seed, layers=LAYERS, dimension=DIMENSION, scale=0.4) for seed in range(seeds)]
-    weights = jax.tree.map(lambda *matrices: np.stack(matrices), *drawn)
+    drawn = [random_weights(seed, layers=LAYERS, token_dim=DIMENSION, scale=0.4) for seed in range(seeds)]
+    model = jax.tree.map(lambda *matrices: np.stack(matrices), *drawn)
     plan = [(layer, module) for layer in range(LAYERS) for module in MODULES]
     start = time.perf_counter()
     for layer, module in plan:
         bound_ladder(truncate_weights(drawn[0], layer=layer, module=module, rank=3), task, **OPTIONS)
     single = (time.perf_counter() - start) / len(plan)
     start, busy = time.perf_counter(), time.process_time()
-    records = rank_sweep(weights, task, modules=MODULES, **OPTIONS)
+    records = rank_sweep(model, task, modules=MODULES, **OPTIONS)
     wall, busy = time.perf_counter() - start, time.process_time() - busy
     whole = all(set(RUNGS) == record["rungs"].keys() for record in records)
     known = all(not math.isnan(rung["value"]) for record in records for rung in record["rungs"].values())

@@ -22,10 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 from measuring import resident_gib, seconds
 
-from icl_theory import AttentionWeights, LinearRegression, one_layer_optimum, train
+from icl_theory import LinearRegression, Model, one_layer_optimum, train
 from icl_theory.risk.one_layer import one_layer_risk
 from icl_theory.training.ensemble import (
-    Model,
     TrainConfig,
     checked_config,
     chunk_length,
@@ -56,36 +55,36 @@ def ours(task: LinearRegression, config: TrainConfig) -> dict[str, Any]:
     results: list[Any] = []
     times = [seconds(lambda k=k: results.append(train(task, k, **asdict(config)))) for k in range(REPEATS + 1)]
     optimum = one_layer_optimum(task, shots=config.shots)[1]
-    excess = [excess_of(r.weights.member(0), task, config.shots, optimum) for r in results]
+    excess = [excess_of(r.model.member(0), task, config.shots, optimum) for r in results]
     steps = [result.losses.shape[1] for result in results]
     return {"first": times[0], "later": float(np.median(times[1:])), "steps": steps, "reached": max(excess) <= EXCESS}
 
 
-def excess_of(weights: AttentionWeights, task: LinearRegression, shots: int, optimum: float) -> float:
-    plain = jax.tree.map(lambda a: np.asarray(a, dtype=np.float64), weights)
-    return one_layer_risk(plain, task, shots, "minus") / optimum - 1
+def excess_of(model: Model, task: LinearRegression, shots: int, optimum: float) -> float:
+    plain = jax.tree.map(lambda a: np.asarray(a, dtype=np.float64), model)
+    return one_layer_risk(plain, task, shots) / optimum - 1
 
 
 def textbook_step(dim: int, shots: int, schedule: tuple) -> Callable:
     """One step on 2048 freshly sampled prompts of tokens with a query."""
     update = clipped_adam(*schedule).update
 
-    def loss(weights: AttentionWeights, key: Any) -> Any:
+    def loss(model: Model, key: Any) -> Any:
         keys = jax.random.split(key, 3)
         w = jax.random.normal(keys[0], (TEXTBOOK_BATCH, dim))
         x = jax.random.normal(keys[1], (TEXTBOOK_BATCH, shots, dim))
         x_query = jax.random.normal(keys[2], (TEXTBOOK_BATCH, dim))
         tokens = jnp.concatenate([x, jnp.einsum("bnd,bd->bn", x, w)[..., None]], axis=-1)
         query = jnp.concatenate([x_query, jnp.zeros((TEXTBOOK_BATCH, 1))], axis=-1)
-        scores = jnp.einsum("bnd,bd->bn", tokens @ weights.key[0].T, query @ weights.query[0].T) / shots
-        attended = jnp.einsum("bn,bnd->bd", scores, tokens @ weights.value[0].T)
+        scores = jnp.einsum("bnd,bd->bn", tokens @ model.key[0].T, query @ model.query[0].T) / shots
+        attended = jnp.einsum("bn,bnd->bd", scores, tokens @ model.value[0].T)
         return ((-(query + attended)[:, -1] - (x_query * w).sum(-1)) ** 2).mean()
 
     @jax.jit
-    def step(weights: AttentionWeights, state: Any, key: Any) -> tuple:
-        gradient = jax.grad(loss)(weights, key)
+    def step(model: Model, state: Any, key: Any) -> tuple:
+        gradient = jax.grad(loss)(model, key)
         change, state = update(gradient, state)
-        return jax.tree.map(jnp.add, weights, change), state
+        return jax.tree.map(jnp.add, model, change), state
 
     return step
 
@@ -95,19 +94,19 @@ def textbook(task: LinearRegression, config: TrainConfig, steps: int, rate: floa
     schedule = steps, rate, config.clip_norm
     step = textbook_step(task.dim, config.shots, schedule)
     optimum = one_layer_optimum(task, shots=config.shots)[1]
-    first = initial_weights(np.random.default_rng(0), config, task.token_dimension)
-    weights = jax.tree.map(lambda a: jnp.asarray(a[0]), first)
-    state, key = clipped_adam(*schedule).init(weights), jax.random.key(0)
-    compile_time = seconds(lambda: jax.block_until_ready(step(weights, state, key)))
+    first = initial_weights(np.random.default_rng(0), config, task.token_dim)
+    model = jax.tree.map(lambda a: jnp.asarray(a[0]), first)
+    state, key = clipped_adam(*schedule).init(model), jax.random.key(0)
+    compile_time = seconds(lambda: jax.block_until_ready(step(model, state, key)))
     clock, done, reached = 0.0, 0, False
     while not reached and clock < CAP and done < schedule[0]:
         start = time.perf_counter()
         for _ in range(EVALUATE):
-            weights, state = step(weights, state, jax.random.fold_in(key, done))
+            model, state = step(model, state, jax.random.fold_in(key, done))
             done += 1
-        jax.block_until_ready(weights)
+        jax.block_until_ready(model)
         clock += time.perf_counter() - start
-        reached = excess_of(weights, task, config.shots, optimum) <= EXCESS
+        reached = excess_of(model, task, config.shots, optimum) <= EXCESS
     return {"seconds": clock, "compile": compile_time, "steps": done, "reached": reached, "capped": clock >= CAP}
 
 
@@ -157,15 +156,15 @@ def cost_against_shots() -> None:
 def compile_seconds(task: LinearRegression, config: TrainConfig) -> float:
     """Tracing and compiling one chunk, the least of three."""
     rng = np.random.default_rng(0)
-    weights = initial_weights(rng, config, task.token_dimension)
+    model = initial_weights(rng, config, task.token_dim)
     source = MomentSource(task, config.shots)
     draws = draw_chunk(rng, config, chunk_length(config, source.entries), source)
     data = np.float32(task.input_root), np.float32(task.covariance), np.float32(0), config.shots
     schedule = config.steps, config.learning_rate, config.clip_norm
-    model, state, times = Model.of(config), initial_optimizer(weights), []
+    state, times = initial_optimizer(model), []
     for _ in range(3):
         jax.clear_caches()
-        times.append(seconds(lambda: run_chunk.lower(weights, state, draws, data, schedule, model).compile()))
+        times.append(seconds(lambda: run_chunk.lower(model, state, draws, data, schedule).compile()))
     return min(times)
 
 

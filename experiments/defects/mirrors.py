@@ -7,7 +7,7 @@ LISTED = {
     "core/checks": ("linear_regression", "attention", "closed_forms"),
     "core/numerics": ("linear_regression",),
     "tasks/base": ("linear_regression", "vector_regression", "relu_teacher"),
-    "models/weights": ("attention", "heads"),
+    "models/model": ("attention", "heads"),
     "training/prompt_sources": ("train", "training_family"),
     "training/ensemble": ("train", "training_family"),
     "training/optimizer": ("train",),
@@ -55,7 +55,7 @@ LISTED = {
 """Names of test files, without test_ and .py, by source file below the package, where they do not bear its name."""
 ACROSS = ("standard_errors", "independence", "members", "dimensions", "small_cases", "caches", "command_options")
 """How tests are called that look at one kind of defect in many modules: they are among the first for each of these."""
-COMMON = ("core", "models.weights", "models.attention", "tasks", "training.prompt_sources")
+COMMON = ("core", "models.model", "models.attention", "tasks", "training.prompt_sources")
 """What everything imports does not make a claim one about a module; nor does the claims' engine."""
 LEFT_OUT = ("test_mutation.py", "test_defects.py")  # the list is compared with the source: any defect would be caught
 

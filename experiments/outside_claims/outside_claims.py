@@ -12,13 +12,13 @@ from icl_theory.claims.engine.claim import Control
 
 def measure(case: Case) -> np.ndarray:
     """||W - W_r||_F² of the first layer's W_V at every rank r below full."""
-    matrix = case.weights.value[0]
+    matrix = case.model.value[0]
     return np.array([((matrix - truncate(matrix, rank).matrix) ** 2).sum() for rank in range(len(matrix))])
 
 
 def predict(case: Case, skipped: int = 0) -> np.ndarray:
     """Σ_{i>r} σ_i² from the eigenvalues of WᵀW, which no decomposition of W enters."""
-    matrix = case.weights.value[0]
+    matrix = case.model.value[0]
     squares = np.linalg.eigvalsh(matrix.T @ matrix)[::-1]
     return np.array([squares[rank + skipped :].sum() for rank in range(len(matrix))])
 

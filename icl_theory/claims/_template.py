@@ -12,12 +12,12 @@ from icl_theory.claims.engine.claim import Claim, Control
 
 def measure(case: Case) -> float:
     """The left side, computed by one road. Return a number or array (exact) or an `Estimate` (sampled)."""
-    return float(np.trace(case.weights.value[0] @ case.weights.key[0]))
+    return float(np.trace(case.model.value[0] @ case.model.key[0]))
 
 
 def predict(case: Case) -> float:
     """The right side, computed by another road that shares as little code as possible."""
-    return float((case.weights.key[0] * case.weights.value[0].T).sum())
+    return float((case.model.key[0] * case.model.value[0].T).sum())
 
 
 CLAIM = Claim(
@@ -36,7 +36,7 @@ CLAIM = Claim(
     controls=(
         # Spoilt versions that must end in FAILS. A statement that is false also needs a sound version that HOLDS.
         Control("off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
-        Control("a transpose", {"predict": lambda case: float((case.weights.key[0] * case.weights.value[0]).sum())}),
+        Control("a transpose", {"predict": lambda case: float((case.model.key[0] * case.model.value[0]).sum())}),
     ),
     # proof=lambda: ...: a sympy derivation that returns True if it comes out.
 )

@@ -12,9 +12,9 @@ from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import float64, generator
 from icl_theory.descent.gradient_descent import gradient_steps, plus_plus_steps
-from icl_theory.descent.implied_weights import READOUTS, implied_from_moments, quadratic_loss
+from icl_theory.descent.implied_weights import implied_from_moments, quadratic_loss
 from icl_theory.models.constructions import one_layer_optimum
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked_linear
 from icl_theory.tasks.linear_regression import LinearRegression
 
 SCHEMES = ("gd", "preconditioned", "gd++")
@@ -56,14 +56,13 @@ class Agreement:
 
 
 def gradient_descent_agreement(
-    weights: AttentionWeights,
+    model: Model,
     task: LinearRegression,
     *,
     shots: int,
     prompts: int = 256,
     key: Any = 0,
     scheme: str = "gd",
-    readout: str = "minus",
 ) -> Agreement:
     """Compare p (ŷ = p · x_q) with w ← w - η P (S_xx w - S_xy) from w = 0, or with GD++, as many steps as layers.
 
@@ -72,13 +71,12 @@ def gradient_descent_agreement(
     out.
 
     Args:
-        weights: a single model (L, D, D) or an ensemble (seeds, L, D, D); mean normalisation.
+        model: a single model or an ensemble: linear attention over all demonstrations, a linear MLP or none.
         task: Gaussian inputs. shots: N, at least 1.
         prompts: prompts to fit on, and as many again to score on; at least 2.
         key: a jax.random.key or a whole number; all members see the same prompts.
         scheme: "gd" (P = I), "preconditioned" (P the best one-layer preconditioner Ω Λ M^{-1}, see
             `one_layer_optimum`) or "gd++", which moves the inputs too, x ← (I - γ S_xx) x (see `plus_plus_steps`).
-        readout: "minus" or "plus", that of the model.
 
     Returns: `Agreement`. An ensemble: mean over members, standard error over members (the prompts are shared, so
         it does not contain their noise). A single model: mean and standard error over prompts.
@@ -86,18 +84,17 @@ def gradient_descent_agreement(
         a count or option out of range.
     Source: von Oswald et al. 2023, Section 3 (arXiv:2212.07677v2); two separate sets of prompts: our choice.
     """
-    members = _members(weights, task)
     task.require_gaussian_inputs("the agreement with gradient descent")
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
+    members = _members(model, task, shots)
     prompts = checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
-    checks.choice("readout", readout, READOUTS)
     checks.choice("scheme", scheme, SCHEMES)
     matrix = _preconditioner(task, shots) if scheme == "preconditioned" else np.eye(task.dim)
     rng = generator(key)
     fit, score = (task.sample_moments(rng, prompts, shots)[0] for _ in range(2))
     if not np.abs(fit[:, :-1, -1]).max() > 0:
         raise checks.refuse("task", "labels that are always zero", "some signal", "use a non-zero task covariance")
-    fitted, scored = (_implied(members, s, readout) for s in (fit, score))
+    fitted, scored = (_implied(members, s) for s in (fit, score))
     steps = members.layers
     step_size = np.array([_fit_step_size(p[:, -1], fit, matrix, task.covariance, steps) for p in fitted])
     input_step = np.zeros(len(step_size))
@@ -112,11 +109,16 @@ def gradient_descent_agreement(
     return Agreement(tuple(_summarise(values[..., t]) for t in range(steps)), step_size, input_step)
 
 
-def _members(weights: AttentionWeights, task: LinearRegression) -> AttentionWeights:
-    """Checked weights with a leading seeds axis, float64."""
-    single = not isinstance(weights, AttentionWeights) or weights.seeds is None
-    models = [weights] if single else [weights.member(s) for s in range(weights.seeds or 0)]
-    return jax.tree.map(lambda *a: np.stack(a), *(checked(m, task.token_dimension) for m in models))
+def _members(model: Model, task: LinearRegression, shots: int) -> Model:
+    """Checked models with a leading axis of seeds and mean normalization, float64."""
+    single = not isinstance(model, Model) or model.seeds is None
+    models = [model] if single else [model.member(s) for s in range(model.seeds or 0)]
+    return jax.tree.map(lambda *a: np.stack(a), *(_covered(m, task, shots) for m in models))
+
+
+def _covered(model: Model, task: LinearRegression, shots: int) -> Model:
+    what = "the agreement with gradient descent"
+    return checked_linear(model, task.token_dim, what, sums=True).with_mean(shots)
 
 
 def _preconditioner(task: LinearRegression, shots: int) -> np.ndarray:
@@ -124,15 +126,15 @@ def _preconditioner(task: LinearRegression, shots: int) -> np.ndarray:
     return one_layer_optimum(task, shots=shots)[0].query[0, :-1, :-1].T
 
 
-@jax.jit(static_argnames="readout")
-def _implied_members(members: AttentionWeights, moments: Any, readout: str) -> Any:
-    return jax.vmap(lambda w: implied_from_moments(w, moments, readout))(members)
+@jax.jit
+def _implied_members(members: Model, moments: Any) -> Any:
+    return jax.vmap(lambda model: implied_from_moments(model, moments))(members)
 
 
 @float64
-def _implied(members: AttentionWeights, moments: np.ndarray, readout: str) -> Any:
+def _implied(members: Model, moments: np.ndarray) -> Any:
     """p of every member, prompt and layer, shape (seeds, prompts, L, d_x)."""
-    return _implied_members(members, moments, readout)
+    return _implied_members(members, moments)
 
 
 def _fit_step_size(p: np.ndarray, moments: np.ndarray, matrix: np.ndarray, covariance: np.ndarray, steps: int) -> float:

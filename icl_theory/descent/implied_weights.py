@@ -5,13 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from icl_theory.core import checks
 from icl_theory.core.numerics import transpose
 from icl_theory.descent.trajectory import trajectory_from_moment
-from icl_theory.models.weights import AttentionWeights
-
-READOUTS = ("minus", "plus")
-
+from icl_theory.models.model import Model, Readout
 
 SMALL = 8
 """Token dimension from which on stacks are multiplied by XLA's own matrix product."""
@@ -27,10 +23,10 @@ def quadratic_loss(p: Any, w: Any, covariance: Any) -> Any:
     return ((difference @ covariance) * difference).sum(-1)
 
 
-def implied_from_moments(weights: AttentionWeights, moments: Any, readout: str) -> Any:
+def implied_from_moments(model: Model, moments: Any) -> Any:
     """p after every layer, shape (batch, L, d_x), for second moments (batch, D, D); jax arrays, for use in jit."""
-    accumulated = jax.vmap(lambda s: trajectory_from_moment(weights, s).accumulated[1:])(moments)
-    return implied_weights(accumulated, readout)
+    accumulated = jax.vmap(lambda s: trajectory_from_moment(model, s).accumulated[1:])(moments)
+    return implied_weights(accumulated, model.readout)
 
 
 def _product(a: Any, b: Any) -> Any:
@@ -54,31 +50,30 @@ def _next_map(m: Any, moments: Any, values: Any, products: Any, first: bool) -> 
     return m + (delta if first else _product(delta, m))
 
 
-def final_implied_weights(weights: AttentionWeights, moments: Any, readout: str) -> Any:
+def final_implied_weights(model: Model, moments: Any) -> Any:
     """p after the last layer, shape (d_x, batch), from stacks S (D, D, batch); the twin of `trajectory_from_moment`.
 
     Prompts stand on the last axis, so that the small products run along it, which XLA turns into vector
     instructions; the first layer has M = I, and of the last only the label's row is needed. Several times faster
     than the generic trajectory under vmap, which the tests hold it against.
     """
-    weights = weights.without_mlp().with_heads()
-    products = transpose(weights.key) @ weights.query
+    model = model.without_mlp().with_heads()
+    products = transpose(model.key) @ model.query
     m = jnp.broadcast_to(jnp.eye(moments.shape[0], dtype=moments.dtype)[:, :, None], moments.shape)
     # A deep model's gradient keeps M only and computes the inside of a layer again: 1.4 instead of 2 GiB at 12 layers.
-    step = jax.checkpoint(_next_map, static_argnums=4) if weights.layers > FEW_LAYERS else _next_map
-    for t in range(weights.layers - 1):
-        m = step(m, moments, weights.value[t], products[t], t == 0)
+    step = jax.checkpoint(_next_map, static_argnums=4) if model.layers > FEW_LAYERS else _next_map
+    for t in range(model.layers - 1):
+        m = step(m, moments, model.value[t], products[t], t == 0)
     total = jnp.zeros(moments.shape[1:], moments.dtype)
-    for value, product in zip(weights.value[-1], products[-1], strict=True):
+    for value, product in zip(model.value[-1], products[-1], strict=True):
         row = jnp.einsum("i,ijb->jb", value[-1], m)  # Mᵀv, then S, M, W_QᵀW_K and Mᵀ from the left
         row = (m * (moments * row).sum(1)).sum(1)
         total += product.T @ row
     row = (m[-1] + (m * total[:, None]).sum(0))[:-1]
-    return -row if readout == "minus" else row
+    return -row if model.readout == "minus" else row
 
 
-def implied_weights(accumulated: Any, readout: str = "minus") -> Any:
+def implied_weights(accumulated: Any, readout: Readout) -> Any:
     """p with ŷ = p · x_q (one output): the y-x block of W_L with the readout's sign, shape (..., d_x)."""
-    checks.choice("readout", readout, ("minus", "plus"))
     row = accumulated[..., -1, :-1]
     return -row if readout == "minus" else row

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import float64, transpose
-from icl_theory.models.attention import NORMALIZATIONS, layer_update, second_moment
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.attention import layer_update, second_moment
+from icl_theory.models.model import Model, checked_linear
 
 
 @jax.tree_util.register_dataclass
@@ -25,21 +25,21 @@ class Trajectory:
     """W_0 = 0, W_1, ..., W_L, shape (L + 1, D, D)."""
 
 
-def trajectory_from_moment(weights: AttentionWeights, moment: Any) -> Trajectory:
+def trajectory_from_moment(model: Model, moment: Any) -> Trajectory:
     """The whole trajectory from S alone: G_t = W_V M S Mᵀ W_Kᵀ W_Q M with M = I + W_{t-1}; jax arrays in and out.
 
     All tokens are multiplied by the same M, so S is sufficient and the cost does not depend on N.
     """
     identity = jnp.eye(moment.shape[-1], dtype=moment.dtype)
 
-    def step(accumulated: Any, layer: AttentionWeights) -> tuple:
+    def step(accumulated: Any, layer: Model) -> tuple:
         m = identity + accumulated
         delta = layer_update(layer.left_factor(), layer.key, layer.query, m @ moment @ transpose(m))
         gradient = delta @ m
         return accumulated + gradient, (delta, gradient, accumulated + gradient)
 
     start = jnp.zeros_like(moment)
-    _, (delta, gradient, after) = jax.lax.scan(step, start, weights)
+    _, (delta, gradient, after) = jax.lax.scan(step, start, model)
     return Trajectory(delta, gradient, jnp.concatenate([start[None], after]))
 
 
@@ -47,18 +47,18 @@ _trajectory = jax.jit(trajectory_from_moment)
 
 
 @float64
-def implicit_trajectory(weights: AttentionWeights, demonstrations: Any, *, normalization: str = "mean") -> Trajectory:
+def implicit_trajectory(model: Model, tokens: Any) -> Trajectory:
     """ΔW_t, G_t and W_t of every layer of a linear-attention transformer.
 
     Args:
-        weights: value, key, query, each (L, D, D); an MLP is taken as linear (Y App. A.3).
-        demonstrations: tokens h_i = [x_i; y_i], shape (N, D).
-        normalization: "mean", S = (1/N) Σ h hᵀ (Y Section 3.3), or "sum" (Y Section 3.2).
+        model: a single model: linear attention over all demonstrations, any number of heads; its MLP, if it has one,
+            linear (Y App. A.3). S = (1/N) Σ h hᵀ (Y Section 3.3), without the 1/N for normalization "sum" (3.2).
+        tokens: the demonstrations h_i = [x_i; y_i], shape (N, D).
 
     Returns: `Trajectory`, float64. Cost O(N D² + L D³).
-    Raises: ValueError for wrong shapes, NaN or an unknown normalization.
+    Raises: ValueError for wrong shapes, NaN, or a model that is not linear in S.
     Source: Y Theorem 1 with the index corrected (arXiv:2406.03768v2); sufficiency of S is new.
     """
-    tokens = checks.array("demonstrations", demonstrations, (None, None), "pass one token per row")
-    checks.choice("normalization", normalization, NORMALIZATIONS)
-    return _trajectory(checked(weights, tokens.shape[1]), second_moment(tokens, normalization))
+    tokens = checks.array("tokens", tokens, (None, None), "pass one token per row")
+    model = checked_linear(model, tokens.shape[1], "an implicit trajectory", sums=True)
+    return _trajectory(model, second_moment(tokens, model.normalization))

@@ -8,13 +8,8 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import float64, transpose
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked
 from icl_theory.tasks.linear_regression import Prompt
-
-KINDS = ("linear", "softmax")
-MASKS = ("demonstrations", "causal")
-NORMALIZATIONS = ("mean", "sum")
-ACTIVATIONS = ("identity", "relu")
 
 
 def layer_update(value: Any, key: Any, query: Any, moment: Any) -> Any:
@@ -74,131 +69,93 @@ def _softmax_read(scores: Any, values: Any) -> tuple:
     return terms @ values / total, (jnp.log(total) + largest)[..., 0]
 
 
-def layer_step(layer: AttentionWeights, tokens: Any, query: Any, options: tuple[str, str, str, str]) -> tuple:
+def layer_step(layer: Model, tokens: Any, query: Any) -> tuple:
     """Demonstrations (N, D) and query (D,) after one layer; `layer` holds the matrices of that layer alone."""
-    kind, mask, normalization, activation = options
-    scale = 1.0 / tokens.shape[0] if normalization == "mean" else 1.0
-    attend = _linear_update if kind == "linear" else _softmax_update
+    scale = 1.0 / tokens.shape[0] if layer.normalization == "mean" else 1.0
+    attend = _linear_update if layer.kind == "linear" else _softmax_update
     heads = layer.value, layer.key, layer.query
     if layer.heads is None:
-        updates = attend(heads, tokens, query, mask, scale)
+        updates = attend(heads, tokens, query, layer.mask, scale)
     else:
-        each = jax.vmap(lambda *head: attend(head, tokens, query, mask, scale))(*heads)
+        each = jax.vmap(lambda *head: attend(head, tokens, query, layer.mask, scale))(*heads)
         updates = tuple(update.sum(0) for update in each)
     if layer.mlp_in is not None:
-        act = jax.nn.relu if activation == "relu" else (lambda z: z)
+        act = jax.nn.relu if layer.activation == "relu" else (lambda z: z)
         updates = tuple(act(u @ layer.mlp_in.T) @ layer.mlp_out.T for u in updates)
     return tokens + updates[0], query + updates[1]
 
 
-def forward_tokens(
-    weights: AttentionWeights,
-    tokens: Any,
-    query: Any,
-    kind: str,
-    mask: str,
-    normalization: str,
-    activation: str,
-) -> tuple:
+def forward_tokens(model: Model, tokens: Any, query: Any) -> tuple:
     """All layers applied to demonstrations (N, D) and query (D,); jax arrays in and out, for use inside jit."""
-    options = kind, mask, normalization, activation
-    return jax.lax.scan(lambda carry, layer: (layer_step(layer, *carry, options), None), (tokens, query), weights)[0]
+    return jax.lax.scan(lambda carry, layer: (layer_step(layer, *carry), None), (tokens, query), model)[0]
 
 
-def predict_batch(
-    weights: AttentionWeights, x: Any, y: Any, x_query: Any, options: tuple[str, str, str, str], readout: str
-) -> Any:
+def predict_batch(model: Model, x: Any, y: Any, x_query: Any) -> Any:
     """ŷ (batch,) or (batch, d_y) from x (batch, N, d_x), y (batch, N) or (batch, N, d_y), x_query (batch, d_x).
 
-    jax arrays in and out, for use inside jit; `options` are kind, mask, normalization and activation.
+    jax arrays in and out, for use inside jit.
     """
     labels = y[..., None] if y.ndim == 2 else y
     tokens = jnp.concatenate([x, labels], axis=-1)
     width, outputs = x_query.shape[1], labels.shape[-1]
     queries = jnp.concatenate([x_query, jnp.zeros((len(x_query), outputs), x_query.dtype)], axis=-1)
-    final = jax.vmap(lambda t, q: forward_tokens(weights, t, q, *options)[1][width:])(tokens, queries)
+    final = jax.vmap(lambda t, q: forward_tokens(model, t, q)[1][width:])(tokens, queries)
     final = final[:, 0] if y.ndim == 2 else final
-    return -final if readout == "minus" else final
+    return -final if model.readout == "minus" else final
 
 
-_forward = jax.jit(forward_tokens, static_argnums=(3, 4, 5, 6))
-_predict = jax.jit(predict_batch, static_argnums=(4, 5))
-
-
-def checked_options(kind: str, mask: str, normalization: str, activation: str) -> tuple[str, str, str, str]:
-    """The four options of a forward pass, or a refusal."""
-    return (
-        checks.choice("kind", kind, KINDS),
-        checks.choice("mask", mask, MASKS),
-        checks.choice("normalization", normalization, NORMALIZATIONS),
-        checks.choice("activation", activation, ACTIVATIONS),
-    )
+_forward = jax.jit(forward_tokens)
+_predict = jax.jit(predict_batch)
 
 
 @float64
-def forward(
-    weights: AttentionWeights,
-    demonstrations: Any,
-    query: Any,
-    *,
-    kind: str = "linear",
-    mask: str = "demonstrations",
-    normalization: str = "mean",
-    activation: str = "identity",
-) -> Any:
+def forward(model: Model, tokens: Any, query: Any) -> Any:
     """The query token after all layers: h ← h + Σ_heads W_V H (W_K H)ᵀ W_Q h in every layer, for every token.
 
+    Attention kind, mask, normalization and activation are those of the model.
+
     Args:
-        weights: value, key, query, each (L, D, D), or (L, heads, D, D).
-        demonstrations: the N tokens h_i = [x_i; y_i], shape (N, D).
+        model: a single model of token dimension D.
+        tokens: the N demonstrations h_i = [x_i; y_i], shape (N, D).
         query: h_q = [x_q; 0], shape (D,).
-        kind: "linear", or "softmax" (its normaliser includes the query, whose value is masked).
-        mask: "demonstrations" (every token sees all demonstrations) or "causal" (a demonstration sees only
-            itself and earlier ones; the query sees all).
-        normalization: "mean" divides the sum over demonstrations by N (Y Section 3.3), "sum" does not
-            (Y Section 3.2); without effect for softmax.
-        activation: of the MLP if there is one, "identity" or "relu".
 
     Returns: the query token, shape (D,), float64.
-    Raises: ValueError for a wrong shape, NaN or an unknown option.
+    Raises: ValueError for a wrong shape or NaN.
     Source: Y Eq. 3, App. A.2 and A.3, arXiv:2406.03768v2.
+
+    Example:
+        >>> from icl_theory import forward, gradient_descent_weights
+        >>> model = gradient_descent_weights(1, step_size=0.5)
+        >>> forward(model, [[1.0, 2.0], [3.0, 6.0]], [1.0, 0.0])
+        array([ 1., -5.])
     """
-    tokens = checks.array("demonstrations", demonstrations, (None, None), "pass one token per row")
+    tokens = checks.array("tokens", tokens, (None, None), "pass one token per row")
     query = checks.array("query", query, (tokens.shape[1],), "pass one token of the same dimension")
-    weights = checked(weights, tokens.shape[1])
-    return _forward(weights, tokens, query, *checked_options(kind, mask, normalization, activation))[1]
+    return _forward(checked(model, tokens.shape[1]), tokens, query)[1]
 
 
 @float64
-def predict(
-    weights: AttentionWeights,
-    prompt: Prompt,
-    *,
-    kind: str = "linear",
-    mask: str = "demonstrations",
-    normalization: str = "mean",
-    readout: str = "minus",
-    activation: str = "identity",
-) -> Any:
-    """ŷ = ∓ (label slots of the query after all layers), shape (batch,), or (batch, d_y) if the labels are vectors.
+def predict(model: Model, prompt: Prompt) -> Any:
+    """ŷ = ∓ (label slots of the query after all layers), with the readout of the model.
 
     Args:
-        weights: value, key, query, each (L, D, D), or (L, heads, D, D), with D = d_x + d_y.
-        prompt: a `Prompt`; its `tokens()` is (batch, N, D), its `x_query` (batch, d_x).
-        readout: "minus" (the default: then L layers can be L steps of gradient descent, von Oswald et al. 2023)
-            or "plus" (as in Y); at L = 1 the two are equivalent up to the sign of W_V.
-        kind, mask, normalization, activation: as in `forward`.
+        model: a single model of token dimension d_x + d_y.
+        prompt: a batch of prompts, see `Prompt`.
 
-    Returns: predictions, float64.
-    Raises: ValueError for a wrong shape, NaN or an unknown option.
-    Source: Y Section 3.1 (plus), von Oswald et al. 2023 Prop. 1 (minus).
+    Returns: predictions, shape (batch,), or (batch, d_y) for labels that are vectors; float64.
+    Raises: ValueError for a wrong shape or NaN.
+    Source: Y Eq. 3, arXiv:2406.03768v2; the minus readout: von Oswald et al. 2023 (arXiv:2212.07677v2).
+
+    Example:
+        >>> from icl_theory import LinearRegression, gradient_descent_weights, predict
+        >>> prompt = LinearRegression(2).sample(0, batch=3, shots=5)
+        >>> predict(gradient_descent_weights(2), prompt).shape
+        (3,)
     """
-    checks.choice("readout", readout, ("minus", "plus"))
     if not isinstance(prompt, Prompt):
         raise checks.refuse("prompt", type(prompt).__name__, "a Prompt", "use task.sample or Prompt(x, y, ...)")
     x = checks.array("prompt.x", prompt.x, (None, None, None))
     batch, shots, width = x.shape
     y = checks.array("prompt.y", prompt.y, (batch, shots, None)[: max(2, np.ndim(prompt.y))])
     x_query = checks.array("prompt.x_query", prompt.x_query, (batch, width))
-    weights = checked(weights, width + (1 if y.ndim == 2 else y.shape[2]))
-    return _predict(weights, x, y, x_query, checked_options(kind, mask, normalization, activation), readout)
+    return _predict(checked(model, width + (1 if y.ndim == 2 else y.shape[2])), x, y, x_query)

@@ -6,13 +6,13 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import generator
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.tasks.base import Task, square_root
 
 
 def gradient_descent_weights(
     dim: int, *, layers: int = 1, step_size: float = 1.0, preconditioner: Any = None, label_projection: Any = None
-) -> AttentionWeights:
+) -> Model:
     """W_K = diag(I, 0), W_Q = diag(P, 0), W_V = diag(0, -ηΠ): layer t is step t of w ← w - η P ∇(1/2N) Σ |w·x - y|².
 
     With the minus readout and mean normalisation the prediction after L layers is that of L steps from w = 0.
@@ -35,18 +35,18 @@ def gradient_descent_weights(
     key[:, :dim, :dim] = np.eye(dim)
     # w_1 = η P S_xy, and the forward pass gives p = η (K_xᵀ Q_x)ᵀ S_xy: hence the transpose.
     query[:, :dim, :dim] = matrix.T
-    return AttentionWeights(value, key, query)
+    return Model(value, key, query)
 
 
-def random_weights(key: Any, *, layers: int, dimension: int, scale: float = 0.5) -> AttentionWeights:
+def random_weights(key: Any, *, layers: int, token_dim: int, scale: float = 0.5) -> Model:
     """Independent normal entries of standard deviation scale/√D, value, key and query each (layers, D, D)."""
     layers = checks.integer("layers", layers, 1, None, "use at least one layer")
-    dimension = checks.integer("dimension", dimension, 1, None, "a token has at least one entry")
+    token_dim = checks.integer("token_dim", token_dim, 1, None, "a token has at least one entry")
     scale = checks.number("scale", scale, low=0.0, cure="pass a standard deviation")
     rng = generator(key)
-    shape = (3, layers, dimension, dimension)
-    value, key_, query = rng.standard_normal(shape) * (scale / np.sqrt(dimension))
-    return AttentionWeights.create(value, key_, query)
+    shape = (3, layers, token_dim, token_dim)
+    value, key_, query = rng.standard_normal(shape) * (scale / np.sqrt(token_dim))
+    return Model.create(value, key_, query)
 
 
 def preconditioner_risk(preconditioner: Any, task: Task, shots: int) -> float:
@@ -63,7 +63,7 @@ def preconditioner_risk(preconditioner: Any, task: Task, shots: int) -> float:
     return float(task.zero_risk - 2 * np.trace(p @ cross.T) + np.trace(task.covariance @ p @ moment @ p.T))
 
 
-def one_layer_optimum(task: Task, *, shots: int, rank: int | None = None) -> tuple[AttentionWeights, float]:
+def one_layer_optimum(task: Task, *, shots: int, rank: int | None = None) -> tuple[Model, float]:
     """The best prediction ŷ = x_q · P S_xy over all P (of rank m if asked), as weights and exact population risk.
 
     P* = Λ^{-1} C M^{-1} with C = E[y_q x_q S_xyᵀ] and M = E[S_xy S_xyᵀ] (`Task.readout_moments`). Linear regression
@@ -98,5 +98,5 @@ def one_layer_optimum(task: Task, *, shots: int, rank: int | None = None) -> tup
         rank = checks.integer("rank", rank, 0, dim, "choose a rank the preconditioner can have")
         best = np.linalg.solve(left, (u[:, :rank] * s[:rank]) @ vt[:rank]) @ np.linalg.inv(right)
         s = s[:rank]
-    weights = gradient_descent_weights(dim, preconditioner=best, label_projection=task.label_projection)
-    return weights, task.zero_risk - float(s @ s)
+    model = gradient_descent_weights(dim, preconditioner=best, label_projection=task.label_projection)
+    return model, task.zero_risk - float(s @ s)

@@ -10,7 +10,7 @@ from icl_theory.core import checks
 from icl_theory.core.numerics import EPS, generator, transpose
 from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.descent.trajectory import implicit_trajectory
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked_linear
 from icl_theory.noise.multi_head_support import ranks_of, support_of
 from icl_theory.noise.support import span
 
@@ -182,23 +182,23 @@ def _triangle(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return triangle
 
 
-def layer_factors(weights: AttentionWeights, layer: int, accumulated: Any) -> tuple[Any, Any]:
+def layer_factors(model: Model, layer: int, accumulated: Any) -> tuple[Any, Any]:
     """A = W_V M and B = Mᵀ W_Kᵀ W_Q M with M = I + `accumulated`, each (..., D, D), or (..., heads, D, D)."""
-    m = np.eye(weights.dimension) + accumulated
-    m = m if weights.heads is None else m[..., None, :, :]
-    value, key, query = weights.left_factor()[layer], weights.key[layer], weights.query[layer]
+    m = np.eye(model.token_dim) + accumulated
+    m = m if model.heads is None else m[..., None, :, :]
+    value, key, query = model.left_factor()[layer], model.key[layer], model.query[layer]
     return value @ m, transpose(m) @ (transpose(key) @ query) @ m
 
 
-def gradient_noise(weights: AttentionWeights, demonstrations: Any, shots: int, *, layer: int = 0) -> NoiseCovariance:
+def gradient_noise(model: Model, tokens: Any, *, shots: int, layer: int = 0) -> NoiseCovariance:
     """Covariance of the implicit gradient when b of the N demonstrations are shown, without replacement.
 
     C_t = (N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec Gᵀ],  g_i = (W_V M h_i)(Mᵀ W_Qᵀ W_K M h_i)ᵀ, with
     M = I + W_{t-1} of the noise-free trajectory; exact for the subset mean at fixed M. Mean convention (1/N).
 
     Args:
-        weights: value, key, query, each (L, D, D), or (L, heads, D, D).
-        demonstrations: tokens, shape (N, D), N ≥ 2.
+        model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none.
+        tokens: the demonstrations, shape (N, D), N ≥ 2.
         shots: b in 1..N (b = N has no noise).
         layer: t - 1, counted from 0.
 
@@ -207,27 +207,27 @@ def gradient_noise(weights: AttentionWeights, demonstrations: Any, shots: int, *
     Raises: ValueError for wrong shapes, NaN, shots or layer out of range.
     Source: Y Assumption 1, App. C.4 (arXiv:2406.03768v2).
     """
-    tokens = checks.array("demonstrations", demonstrations, (None, None), "pass one token per row")
+    tokens = checks.array("tokens", tokens, (None, None), "pass one token per row")
     count, dimension = tokens.shape
-    weights = checked(weights, dimension)
-    count = checks.integer("number of demonstrations", count, 2, None, "noise needs two demonstrations")
+    model = checked_linear(model, dimension, "the gradient noise")
+    count = checks.integer("number of tokens", count, 2, None, "noise needs two demonstrations")
     shots = checks.integer("shots", shots, 1, count, "show at least one and at most all demonstrations")
-    layer = checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
     accumulated: Any = np.zeros((1, 1))
     moved = tokens
     if layer > 0:
-        accumulated = implicit_trajectory(weights.first_layers(layer), tokens).accumulated[-1]
+        accumulated = implicit_trajectory(model.first_layers(layer), tokens).accumulated[-1]
         moved = tokens + tokens @ accumulated.T
     # Token by token, never a product of D x D matrices: (N, D), or (heads, N, D).
-    left = moved @ transpose(weights.left_factor()[layer])
-    right = moved @ transpose(weights.key[layer]) @ weights.query[layer]
+    left = moved @ transpose(model.left_factor()[layer])
+    right = moved @ transpose(model.key[layer]) @ model.query[layer]
     if layer > 0:
         right = right + right @ accumulated
-    if weights.heads is not None:
+    if model.heads is not None:
         left, right = left.swapaxes(0, 1), right.swapaxes(0, 1)
     if dimension * (dimension + 1) // 2 > 4 * count:
         return NoiseCovariance(left, right, shots)
-    return NoiseCovariance(left, right, shots, *support_points(*layer_factors(weights, layer, accumulated), tokens))
+    return NoiseCovariance(left, right, shots, *support_points(*layer_factors(model, layer, accumulated), tokens))
 
 
 def support_points(left: np.ndarray, right: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, Any, float]:

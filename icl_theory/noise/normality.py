@@ -14,7 +14,7 @@ from scipy.special import betainc, betaincinv, chdtrc, ndtr
 from icl_theory.core import checks
 from icl_theory.core.numerics import generator
 from icl_theory.descent.trajectory import implicit_trajectory
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked_linear
 from icl_theory.noise.covariance import layer_factors, support_points
 
 _RANK_TOLERANCE = 1e-10
@@ -203,8 +203,8 @@ def _subset_means(points: np.ndarray, shots: int, samples: int, rng: np.random.G
 
 
 def normality_audit(
-    weights: AttentionWeights,
-    demonstrations: Any,
+    model: Model,
+    tokens: Any,
     *,
     shots: Sequence[int],
     samples: int,
@@ -218,7 +218,8 @@ def normality_audit(
     tell the difference, `exact_kurtosis` and `distance` how large it is.
 
     Args:
-        weights: value, key, query, each (L, D, D). demonstrations: tokens, shape (N, D).
+        model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none.
+        tokens: the demonstrations, shape (N, D).
         shots: numbers b, each from 1 to N - 1. samples: n subsets, more than d_S + 2.
         key: a jax.random.key or a whole number. layer: counted from 0.
 
@@ -226,12 +227,12 @@ def normality_audit(
         samples, or weights without any noise.
     Source: Y Assumption 1 (arXiv:2406.03768v2); Mardia 1970, Henze and Zirkler 1990.
     """
-    tokens = checks.array("demonstrations", demonstrations, (None, None), "pass one token per row")
-    weights = checked(weights, tokens.shape[1])
-    layer = checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    tokens = checks.array("tokens", tokens, (None, None), "pass one token per row")
+    model = checked_linear(model, tokens.shape[1], "the noise")
+    layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
     chosen = [checks.integer("shots", b, 1, len(tokens) - 1, "show at least one and not all") for b in shots]
-    accumulated = implicit_trajectory(weights, tokens).accumulated[layer]
-    coordinates, features, _ = support_points(*layer_factors(weights, layer, accumulated), tokens)
+    accumulated = implicit_trajectory(model, tokens).accumulated[layer]
+    coordinates, features, _ = support_points(*layer_factors(model, layer, accumulated), tokens)
     # Affine invariance: where the map of the weights is invertible, its image need not be formed.
     population = whitened(coordinates if features is None else features)
     if not population.shape[1]:

@@ -17,7 +17,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.symmetric import symmetric_pairs
 from icl_theory.descent.trajectory import implicit_trajectory
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked_linear
 from icl_theory.noise.covariance import centred_squares, sampling_factor
 from icl_theory.noise.support import FactorRanks, Support, factor_ranks, span
 
@@ -41,10 +41,10 @@ class TruncationNoise:
 
 
 def truncation_noise(
-    weights: AttentionWeights,
-    demonstrations: Any,
-    shots: int,
+    model: Model,
+    tokens: Any,
     *,
+    shots: int,
     module: str,
     layer: int = 0,
     ranks: Iterable[int] | None = None,
@@ -57,25 +57,26 @@ def truncation_noise(
     Nothing of size D² x D².
 
     Args:
-        weights: value, key, query, each (L, D, D), without an MLP. demonstrations: tokens (N, D). shots: b < N.
+        model: a single model: linear attention over all demonstrations, one head, no MLP.
+        tokens: the demonstrations, shape (N, D). shots: b < N.
         module: "value", "key" or "query". layer: counted from 0; the layers before it stay as they are.
         ranks: from 1 to D, all if None; sorted. decomposition: (U, σ, Vᵀ) of the matrix, if it is known.
 
     Returns: `TruncationNoise`. Raises: ValueError for anything out of range, an MLP, several heads, or wrong shapes.
     """
-    tokens = checks.array("demonstrations", demonstrations, (None, None), "pass one token per row")
+    tokens = checks.array("tokens", tokens, (None, None), "pass one token per row")
     count, dimension = tokens.shape
-    weights = checked(weights, dimension)
-    if weights.mlp_in is not None or weights.heads is not None:
-        got = "an MLP" if weights.mlp_in is not None else "several heads"
-        raise checks.refuse("weights", got, "one head alone", "use gradient_noise of the truncated weights")
+    model = checked_linear(model, dimension, "the noise at every rank")
+    if model.mlp_in is not None or model.heads is not None:
+        got = "an MLP" if model.mlp_in is not None else "several heads"
+        raise checks.refuse("model", got, "one head alone", "use gradient_noise of the truncated model")
     checks.choice("module", module, ("value", "key", "query"))
-    layer = checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
     shots = checks.integer("shots", shots, 1, count - 1, "show at least one and not all of them")
     chosen = range(1, dimension + 1) if ranks is None else ranks
     chosen = sorted({checks.integer("ranks", rank, 1, dimension, "a rank is at most the side") for rank in chosen})
-    u, values, vt = np.linalg.svd(getattr(weights, module)[layer]) if decomposition is None else decomposition
-    cut = _Cut(weights, tokens, layer, module, u, values, vt)
+    u, values, vt = np.linalg.svd(getattr(model, module)[layer]) if decomposition is None else decomposition
+    cut = _Cut(model, tokens, layer, module, u, values, vt)
     scale = sampling_factor(count, shots) / count
     if dimension * (dimension + 1) // 2 <= count - 1 and cut.generic(chosen):
         return _nested(cut, chosen, scale)
@@ -86,7 +87,7 @@ def truncation_noise(
 class _Cut:
     """One layer, and the singular vectors of the matrix that is truncated in it."""
 
-    weights: AttentionWeights
+    model: Model
     tokens: np.ndarray
     layer: int
     module: str
@@ -99,18 +100,18 @@ class _Cut:
         """M = I + W_{t-1} of the noise-free trajectory; None for the identity of the first layer."""
         if self.layer == 0:
             return None
-        earlier = self.weights.first_layers(self.layer)
-        return np.eye(earlier.dimension) + implicit_trajectory(earlier, self.tokens).accumulated[-1]
+        earlier = self.model.first_layers(self.layer)
+        return np.eye(earlier.token_dim) + implicit_trajectory(earlier, self.tokens).accumulated[-1]
 
     def _map(self) -> np.ndarray:
-        return np.eye(self.weights.dimension) if self.accumulated is None else self.accumulated
+        return np.eye(self.model.token_dim) if self.accumulated is None else self.accumulated
 
     def factors(self, ranks: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
         """a_i and b_i, each (N, D), at every rank, and whether it is the a_i that change.
 
         The factor that is cut grows by the singular directions between one rank and the next.
         """
-        m, w = self.accumulated, self.weights
+        m, w = self.accumulated, self.model
         value, key, query = (a[self.layer] for a in (w.value, w.key, w.query))
         moved = self.tokens if m is None else self.tokens @ m.T
         if self.module == "value":
@@ -133,7 +134,7 @@ class _Cut:
 
     def matrices(self, ranks: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The factor that is cut (rows outward, columns towards X) and the other one: A_r, B or B_rᵀ, Aᵀ."""
-        m, w = self._map(), self.weights
+        m, w = self._map(), self.model
         value, key, query = (a[self.layer] for a in (w.value, w.key, w.query))
         for rank in ranks:
             low = (self.u[:, :rank] * self.values[:rank]) @ self.vt[:rank]
@@ -145,12 +146,12 @@ class _Cut:
 
     def flag(self) -> np.ndarray:
         """Orthonormal Q (D, D) whose first r columns span the directions of X that rank r lets through."""
-        inward = self.weights.key[self.layer].T @ self.u if self.module == "query" else self.vt.T
+        inward = self.model.key[self.layer].T @ self.u if self.module == "query" else self.vt.T
         return np.linalg.qr(self._map().T @ inward)[0]
 
     def generic(self, ranks: list[int]) -> bool:
         """Whether the tokens span everything, the other factor is invertible and every rank is what it says."""
-        full = self.weights.dimension
+        full = self.model.token_dim
         if span(self.tokens).shape[1] < full:
             return False
         return all(
@@ -162,7 +163,7 @@ class _Cut:
 def _one_by_one(cut: _Cut, ranks: list[int], scale: float) -> TruncationNoise:
     """From the spectrum of the centred gradients at every rank; all share the Gram matrix of the fixed factor."""
     spectra, other = [], None
-    few = len(cut.tokens) <= cut.weights.dimension**2
+    few = len(cut.tokens) <= cut.model.token_dim**2
     for left, right, left_changes in cut.factors(ranks):
         moving, fixed = (left, right) if left_changes else (right, left)
         other = fixed @ fixed.T if other is None and few else other
@@ -180,7 +181,7 @@ def _nested(cut: _Cut, ranks: list[int], scale: float) -> TruncationNoise:
     C_t at rank r has its support in the rows i ≤ r of Qᵀ X Q, hence log pdet C = log det of the leading block of the
     features' covariance + 2 log |det| of the map from there to the gradients.
     """
-    full = cut.weights.dimension
+    full = cut.model.token_dim
     flag = cut.flag()
     points = cut.tokens @ flag
     i, j, weight = symmetric_pairs(full)  # ordered by i, so that the first rows come first

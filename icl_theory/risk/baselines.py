@@ -188,8 +188,8 @@ def _sampled(
 ) -> Estimate:
     """Mean and standard error of `_conditional_risk` over independent S_xx, drawn in blocks."""
     rng = generator(key)
-    rows = task.token_dimension if task.inputs == "gaussian" else max(shots, task.dim)
-    size = max(1, BLOCK_ENTRIES // (rows * task.token_dimension))
+    rows = task.token_dim if task.inputs == "gaussian" else max(shots, task.dim)
+    size = max(1, BLOCK_ENTRIES // (rows * task.token_dim))
     parts = [
         _conditional_risk(task, _input_moments(task, rng, min(size, samples - done), shots), shots, penalty, root)
         for done in range(0, samples, size)
@@ -209,7 +209,7 @@ def _times(factor: float, risk: Estimate) -> Estimate:
 def _sampled_prompts(task: Task, shots: int, penalty: float, root: np.ndarray, samples: int, key: Any) -> Estimate:
     """Mean of |ŷ - y_q|² over prompts, for tasks that are not linear; drawn in blocks."""
     rng, errors = generator(key), []
-    size = max(1, BLOCK_ENTRIES // (max(shots, task.dim) * task.token_dimension))
+    size = max(1, BLOCK_ENTRIES // (max(shots, task.dim) * task.token_dim))
     for start in range(0, samples, size):
         prompt = task.sample_prompts(rng, task.sample_tasks(rng, min(size, samples - start)), shots)
         x, y, x_query = _arrays(prompt)

@@ -4,25 +4,25 @@ import numpy as np
 
 from icl_theory.core.numerics import transpose
 from icl_theory.models.constructions import preconditioner_risk
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.tasks.base import KURTOSIS, Task
 from icl_theory.tasks.linear_regression import LinearRegression
 
 
-def exact_risk(weights: AttentionWeights, task: Task, shots: int, readout: str) -> float | None:
+def exact_risk(model: Model, task: Task, shots: int) -> float | None:
     """One layer: any weights for linear regression, else those that read Π S_yx Pᵀ x_q alone; None beyond that."""
     if isinstance(task, LinearRegression):
-        return one_layer_risk(weights, task, shots, readout)
-    preconditioner = _pure_preconditioner(weights, task)
+        return one_layer_risk(model, task, shots)
+    preconditioner = _pure_preconditioner(model, task)
     if preconditioner is None or not task.knows_moments:
         return None
-    sign = -1.0 if readout == "minus" else 1.0
+    sign = -1.0 if model.readout == "minus" else 1.0
     return preconditioner_risk(sign * preconditioner, task, shots)
 
 
-def _pure_preconditioner(weights: AttentionWeights, task: Task) -> np.ndarray | None:
+def _pure_preconditioner(model: Model, task: Task) -> np.ndarray | None:
     """Σ_heads c Bᵀ where every head reads labels as c Π and compares inputs alone; None where one does not."""
-    explicit, dim, projection = weights.without_mlp().with_heads(), task.dim, task.label_projection
+    explicit, dim, projection = model.without_mlp().with_heads(), task.dim, task.label_projection
     total = np.zeros((dim, dim))
     for value, product in zip(explicit.value[0], transpose(explicit.key[0]) @ explicit.query[0], strict=True):
         labels = value[dim:, dim:]
@@ -37,14 +37,14 @@ def _pure_preconditioner(weights: AttentionWeights, task: Task) -> np.ndarray | 
     return total
 
 
-def _readout_factors(weights: AttentionWeights) -> list[tuple[np.ndarray, np.ndarray]]:
+def _readout_factors(model: Model) -> list[tuple[np.ndarray, np.ndarray]]:
     """v = W_V[y, :] (D,) and B = (W_Kᵀ W_Q)[:, x] (D, d_x) of every head: p = ± Σ_heads Bᵀ S v."""
-    explicit = weights.without_mlp().with_heads()
+    explicit = model.without_mlp().with_heads()
     products = transpose(explicit.key[0]) @ explicit.query[0]
     return [(value[-1], product[:, :-1]) for value, product in zip(explicit.value[0], products, strict=True)]
 
 
-def one_layer_risk(weights: AttentionWeights, task: LinearRegression, shots: int, readout: str) -> float:
+def one_layer_risk(model: Model, task: LinearRegression, shots: int) -> float:
     """E pᵀΛp - 2 E pᵀΛw + tr ΛΩ for p = ± Σ_heads Bᵀ S v, with v = W_V[y, :] and B = (W_Kᵀ W_Q)[:, x].
 
     For Gaussian inputs, given w, N S ~ Wishart(Σ_w, N), so that a pair of heads with A = B Λ B'ᵀ has
@@ -56,10 +56,10 @@ def one_layer_risk(weights: AttentionWeights, task: LinearRegression, shots: int
     Arguments as in `population_risk`, checked.
     """
     lam, omega = task.covariance, task.task_covariance
-    heads = _readout_factors(weights)
+    heads = _readout_factors(model)
     square = sum(_pair_square(first, second, task, shots) for first in heads for second in heads)
     cross = sum(np.trace(_moved(v, task)[1].T @ b @ lam @ omega) for v, b in heads)
-    sign = -1.0 if readout == "minus" else 1.0
+    sign = -1.0 if model.readout == "minus" else 1.0
     return float(square - 2 * sign * cross + np.trace(lam @ omega))
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import float64, generator
-from icl_theory.descent.implied_weights import READOUTS, final_implied_weights, quadratic_loss
-from icl_theory.models.attention import checked_options, predict
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
+from icl_theory.models.attention import predict
+from icl_theory.models.model import Model, checked
 from icl_theory.risk.one_layer import exact_risk
 from icl_theory.tasks.base import Prompt, Task
 from icl_theory.tasks.classification import LinearClassification, OneHotClassification
@@ -25,16 +25,12 @@ BLOCK_ENTRIES = 2**21
 
 
 def population_risk(
-    weights: AttentionWeights,
+    model: Model,
     task: Task,
     *,
     shots: int,
     samples: int | None = None,
     key: Any = None,
-    readout: str = "minus",
-    kind: str = "linear",
-    mask: str = "demonstrations",
-    activation: str = "identity",
 ) -> Estimate:
     """E |ŷ - y|² over tasks, demonstrations and the query; for linear attention E (p - w)ᵀ Λ (p - w), ŷ = p · x_q.
 
@@ -49,13 +45,11 @@ def population_risk(
     The same key and samples mean the same draws for every model, so that models are compared on common random numbers.
 
     Args:
-        weights: a single model, value, key, query each (L, D, D) or (L, heads, D, D); mean normalisation.
+        model: a single model, of any kind.
         task: any. y is the query's label without noise.
         shots: N, the number of demonstrations.
         samples: independent draws, 4096 if None; ignored where the risk is exact.
         key: a jax.random.key or a whole number, 0 if None.
-        readout: "minus", ŷ = -(label slots of the query), or "plus".
-        kind, mask, activation: as in `forward`.
 
     Returns: `Estimate` in squared label units: "exact", or "unbiased" with its standard error.
         Deep models have heavy tails (p is of degree (3^L - 1) / 2 in S): far from a good model the error bar is
@@ -63,124 +57,92 @@ def population_risk(
     Raises: ValueError for an ensemble, a wrong token dimension, an unknown option or a count below its minimum.
     Source: new; Wishart and Gaussian moments, see `risk.one_layer.one_layer_risk`.
     """
-    named = {"readout": readout, "kind": kind, "mask": mask, "activation": activation}
-    return risk_and_losses(weights, task, shots=shots, samples=samples, key=key, **named)[0]
+    return risk_and_losses(model, task, shots=shots, samples=samples, key=key)[0]
 
 
 def risk_and_losses(
-    weights: AttentionWeights,
+    model: Model,
     task: Task,
     *,
     shots: int,
     samples: int | None = None,
     key: Any = None,
-    readout: str = "minus",
-    kind: str = "linear",
-    mask: str = "demonstrations",
-    activation: str = "identity",
 ) -> tuple[Estimate, np.ndarray | None]:
     """`population_risk` and the independent losses it is the mean of, shape (samples,); None where it is exact.
 
     Losses of two models under one key are paired: their difference has a small error bar.
     """
-    weights = checked(weights, task.token_dimension)
+    model = checked(model, task.token_dim)
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
     samples = 4096 if samples is None else samples
     samples = checks.integer("samples", samples, 2, None, "a standard error needs two samples")
-    checks.choice("readout", readout, READOUTS)
-    options = checked_options(kind, mask, "mean", activation)
-    key = 0 if key is None else key
-    if linear_in_moments(weights, options):
-        exact = exact_risk(weights, task, shots, readout) if weights.layers == 1 else None
+    key, model = 0 if key is None else key, model.with_mean(shots)
+    if model.linear_in_moments:
+        exact = exact_risk(model, task, shots) if model.layers == 1 else None
         if exact is not None:
             return Estimate(exact, unit=UNIT), None
         if isinstance(task, LinearRegression) and task.inputs == "gaussian":
-            losses = _sampled_losses(weights, task, shots, samples, key, readout)
+            losses = _sampled_losses(model, task, shots, samples, key)
             return summary(losses), losses
-    losses = token_losses(weights, task, shots, samples, key, options, readout)
+    losses = token_losses(model, task, shots, samples, key)
     return summary(losses), losses
 
 
-def linear_in_moments(weights: AttentionWeights, options: tuple[str, str, str, str]) -> bool:
-    """Whether the prediction is a function of S and linear in x_q: linear attention, full mask, no ReLU."""
-    kind, mask, _, activation = options
-    return (kind, mask) == ("linear", "demonstrations") and (weights.mlp_in is None or activation == "identity")
-
-
-def token_losses(
-    weights: AttentionWeights,
-    task: Task,
-    shots: int,
-    samples: int,
-    key: Any,
-    options: tuple[str, str, str, str],
-    readout: str,
-) -> np.ndarray:
+def token_losses(model: Model, task: Task, shots: int, samples: int, key: Any) -> np.ndarray:
     """Independent draws of |ŷ - y_q|² from whole prompts, shape (samples,)."""
     errors = [
         ((guess - prompt.y_query) ** 2).reshape(len(guess), -1).sum(1)
-        for guess, prompt in _predictions(weights, task, shots, samples, key, options, readout)
+        for guess, prompt in _predictions(model, task, shots, samples, key)
     ]
     return np.concatenate(errors)[:samples]
 
 
-def _predictions(
-    weights: AttentionWeights, task: Task, shots: int, samples: int, key: Any, options: tuple, readout: str
-) -> Iterator[tuple[np.ndarray, Prompt]]:
+def _predictions(model: Model, task: Task, shots: int, samples: int, key: Any) -> Iterator[tuple[np.ndarray, Prompt]]:
     """Predictions and the prompts they are for, in blocks of equal size (one compilation)."""
     rng = generator(key)
-    blocks = math.ceil(samples * shots * task.token_dimension / BLOCK_ENTRIES)
-    kind, mask, normalization, activation = options
+    blocks = math.ceil(samples * shots * task.token_dim / BLOCK_ENTRIES)
     for _ in range(blocks):
         prompt = task.sample_prompts(rng, task.sample_tasks(rng, math.ceil(samples / blocks)), shots)
-        named = {"kind": kind, "mask": mask, "normalization": normalization, "activation": activation}
-        yield predict(weights, prompt, readout=readout, **named), prompt
+        yield predict(model, prompt), prompt
 
 
 def accuracy(
-    weights: AttentionWeights,
+    model: Model,
     task: LinearClassification | OneHotClassification,
     *,
     shots: int,
     samples: int = 4096,
     key: Any = 0,
-    readout: str = "minus",
-    kind: str = "linear",
-    mask: str = "demonstrations",
-    activation: str = "identity",
 ) -> Estimate:
     """P(sign ŷ = y_q) for labels ±1, P(argmax ŷ = class) for one-hot labels, over whole prompts.
 
     Args: as in `population_risk`; the task is a classification.
     Returns: `Estimate`, "unbiased", unit "accuracy". Raises: ValueError for another task or an option out of range.
     """
-    weights = checked(weights, task.token_dimension)
+    model = checked(model, task.token_dim)
     if not isinstance(task, LinearClassification | OneHotClassification):
         cure = "use population_risk"
         raise checks.refuse("task for the accuracy", f"a {type(task).__name__}", "a classification", cure)
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
     samples = checks.integer("samples", samples, 2, None, "a standard error needs two samples")
-    options = checked_options(kind, mask, "mean", activation)
-    blocks = _predictions(weights, task, shots, samples, key, options, readout)
+    blocks = _predictions(model, task, shots, samples, key)
     right = np.concatenate([task.correct(guess, prompt.y_query) for guess, prompt in blocks])[:samples]
     return Estimate.from_samples(right, unit="accuracy")
 
 
-@jax.jit(static_argnames="readout")
-def _losses(weights: AttentionWeights, moments: Any, w: Any, covariance: Any, readout: str) -> Any:
-    return quadratic_loss(final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), readout).T, w, covariance)
+@jax.jit
+def _losses(model: Model, moments: Any, w: Any, covariance: Any) -> Any:
+    return quadratic_loss(final_implied_weights(model, jnp.moveaxis(moments, 0, -1)).T, w, covariance)
 
 
 @float64
-def _sampled_losses(
-    weights: AttentionWeights, task: LinearRegression, shots: int, samples: int, key: Any, readout: str
-) -> Any:
+def _sampled_losses(model: Model, task: LinearRegression, shots: int, samples: int, key: Any) -> Any:
     """Independent draws of (p - w)ᵀ Λ (p - w), shape (samples,), in blocks of equal size (one compilation)."""
     rng = generator(key)
-    blocks = math.ceil(samples * task.token_dimension**2 / BLOCK_ENTRIES)
+    blocks = math.ceil(samples * task.token_dim**2 / BLOCK_ENTRIES)
     size = math.ceil(samples / blocks)
     losses = [
-        np.asarray(_losses(weights, *task.sample_moments(rng, size, shots), jnp.asarray(task.covariance), readout))
+        np.asarray(_losses(model, *task.sample_moments(rng, size, shots), jnp.asarray(task.covariance)))
         for _ in range(blocks)
     ]
     return np.concatenate(losses)[:samples]

@@ -48,7 +48,7 @@ def sparse_bayes_losses(
     task: SparseLinearRegression, rng: np.random.Generator, samples: int, shots: int, block_entries: int
 ) -> np.ndarray:
     """Independent draws of (w̄ - w)ᵀ Λ (w̄ - w) with w̄ the posterior mean, shape (samples,)."""
-    width = len(supports_of(task)) * task.nonzero**2 + shots * task.token_dimension
+    width = len(supports_of(task)) * task.nonzero**2 + shots * task.token_dim
     size, losses = max(1, block_entries // width), []
     for start in range(0, samples, size):
         batch = min(size, samples - start)

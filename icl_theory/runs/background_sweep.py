@@ -27,7 +27,7 @@ class Sweep:
             self._seen = done, total
 
         return rank_sweep(
-            jax.tree.map(lambda matrices: matrices[: workshop.profile.seeds], trained.result().weights),
+            jax.tree.map(lambda matrices: matrices[: workshop.profile.seeds], trained.result().models),
             workshop.task,
             demonstrations=LADDER_DEMONSTRATIONS,
             shots=LADDER_SHOTS,

@@ -3,7 +3,6 @@
 Importing this file is quick: nothing heavy is loaded before `run`.
 """
 
-import io
 import time
 import zipfile
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from icl_theory.runs.bounds_config import SweepConfig, validate
 
 if TYPE_CHECKING:
-    from icl_theory.models.weights import AttentionWeights
+    from icl_theory.models.model import Model
     from icl_theory.tasks.linear_regression import LinearRegression
 
 FORMAT = 1
@@ -46,9 +45,9 @@ def run(
     task = LinearRegression(config.dim, noise_std=config.noise_std)
     own = _own(config)
     journal = None if out is None else SweepJournal(out / "entries.jsonl", own, resume=resume)
-    weights, diverged = _kept_weights(config, task, tell, out, resume)
+    model, diverged = _kept_weights(config, task, tell, out, resume)
     sweep = rank_sweep(
-        weights,
+        model,
         task,
         demonstrations=config.demonstrations,
         shots=config.shots,
@@ -83,32 +82,26 @@ def _own(config: SweepConfig) -> dict[str, Any]:
 
 def _kept_weights(
     config: SweepConfig, task: "LinearRegression", tell: Progress, out: Path | None, resume: bool
-) -> tuple["AttentionWeights", list[int]]:
+) -> tuple["Model", list[int]]:
     """`_weights`, read back from `out` if an earlier part of the run has left them there, otherwise made and left."""
     import numpy as np
 
     from icl_theory.core import checks
-    from icl_theory.models.weights import MATRICES, AttentionWeights
-    from icl_theory.records.files import write_bytes
+    from icl_theory.models.files import load_model, save_model
 
     path = None if out is None else out / "weights.npz"
     if path is not None and resume and path.is_file():
         try:
+            model = load_model(path)
             with np.load(path) as saved:
-                matrices = {name: saved[name] for name in MATRICES if name in saved}
-                heads = {"heads": config.heads} if config.heads > 1 else {}
-                return AttentionWeights(**matrices, **heads), saved["diverged"].tolist()
+                return model, saved["diverged"].tolist()
         except (AttributeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             got = f"{str(path)!r}, which is damaged ({type(error).__name__})"
             raise checks.refuse("resume", got, "the weights of the sweep", "start it anew with --overwrite") from error
-    weights, diverged = _weights(config, task, tell)
+    model, diverged = _weights(config, task, tell)
     if path is not None:
-        buffer = io.BytesIO()
-        lost = np.array(diverged, dtype=np.int64)
-        matrices = {name: getattr(weights, name) for name in MATRICES if getattr(weights, name) is not None}
-        np.savez(buffer, **matrices, diverged=lost)
-        write_bytes(path, buffer.getvalue())
-    return weights, diverged
+        save_model(path, model, diverged=np.array(diverged, dtype=np.int64))
+    return model, diverged
 
 
 def write_results(document: dict[str, Any], out: Path) -> None:
@@ -146,7 +139,7 @@ def prepare(config: SweepConfig, out: str | Path, *, overwrite: bool, resume: bo
     return path
 
 
-def _weights(config: SweepConfig, task: "LinearRegression", tell: Progress) -> tuple["AttentionWeights", list[int]]:
+def _weights(config: SweepConfig, task: "LinearRegression", tell: Progress) -> tuple["Model", list[int]]:
     """A model, or an ensemble with a leading seeds axis, and the seeds left out because training diverged."""
     import jax
     import numpy as np
@@ -162,11 +155,11 @@ def _weights(config: SweepConfig, task: "LinearRegression", tell: Progress) -> t
         return _trained(config, task, tell)
     scale = 1.5 if config.layers == 1 else 0.8  # larger ones make deep trajectories explode
     numbers = np.random.default_rng(config.seed).integers(2**31, size=config.seeds)
-    drawn = [random_weights(int(n), layers=config.layers, dimension=config.dim + 1, scale=scale) for n in numbers]
+    drawn = [random_weights(int(n), layers=config.layers, token_dim=config.dim + 1, scale=scale) for n in numbers]
     return jax.tree.map(lambda *matrices: np.stack(matrices), *drawn), []
 
 
-def _trained(config: SweepConfig, task: "LinearRegression", tell: Progress) -> tuple["AttentionWeights", list[int]]:
+def _trained(config: SweepConfig, task: "LinearRegression", tell: Progress) -> tuple["Model", list[int]]:
     import jax
     import numpy as np
 
@@ -186,4 +179,4 @@ def _trained(config: SweepConfig, task: "LinearRegression", tell: Progress) -> t
     )
     if result.diverged.all():
         raise checks.refuse("training", "no member that converged", "at least one", "use fewer layers or steps")
-    return jax.tree.map(lambda a: a[~result.diverged], result.weights), np.flatnonzero(result.diverged).tolist()
+    return jax.tree.map(lambda a: a[~result.diverged], result.models), np.flatnonzero(result.diverged).tolist()

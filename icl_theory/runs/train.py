@@ -3,7 +3,6 @@
 Importing this file is quick: nothing heavy is loaded before `run`.
 """
 
-import io
 import math
 import time
 from collections.abc import Callable
@@ -113,17 +112,11 @@ def _status(record: "ChunkRecord", reference: float | None) -> str:
 
 def _write_result(out: Path, result: "TrainResult", reference: float | None) -> None:
     """The loss curve, then the weights: their file says that the run has ended."""
-    import numpy as np
-
     from icl_theory.figures.loss_curve import loss_curve
-    from icl_theory.models.weights import MATRICES
-    from icl_theory.records.files import write_bytes
+    from icl_theory.models.files import save_model
 
     loss_curve(result.losses, out / "loss", optimum=reference, layers=result.config.layers)
-    weights, buffer = result.weights, io.BytesIO()
-    matrices = {name: getattr(weights, name) for name in MATRICES if getattr(weights, name) is not None}
-    np.savez(buffer, **matrices, losses=result.losses, diverged=result.diverged)
-    write_bytes(out / "weights.npz", buffer.getvalue())
+    save_model(out / "weights.npz", result.models, losses=result.losses, diverged=result.diverged)
 
 
 def _outcome(task: "Task", result: "TrainResult", reference: float | None) -> dict[str, Any]:
@@ -133,12 +126,12 @@ def _outcome(task: "Task", result: "TrainResult", reference: float | None) -> di
     from icl_theory.risk.population import accuracy, population_risk
 
     config = result.config
-    options = {name: getattr(config, name) for name in ("shots", "readout", "kind", "mask", "activation")}
 
     def each(measure: Callable[..., Any]) -> list[Any]:
         kept = [not lost for lost in result.diverged]
         return [
-            measure(result.weights.member(s), task, key=s, **options) if kept[s] else None for s in range(len(kept))
+            measure(result.models.member(s), task, key=s, shots=config.shots) if kept[s] else None
+            for s in range(len(kept))
         ]
 
     risks, known = each(population_risk), reference is not None and config.layers == 1

@@ -103,7 +103,7 @@ class Task(ABC):
         return np.eye(self.outputs)
 
     @property
-    def token_dimension(self) -> int:
+    def token_dim(self) -> int:
         """D = d_x + d_y."""
         return self.dim + self.outputs
 

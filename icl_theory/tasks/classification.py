@@ -121,11 +121,11 @@ class OneHotClassification(Task):
         if self.dim == 1:
             # θ is 0 or π; opposite inputs never share a class, since the largest score becomes the smallest.
             return float(scale * length**2 / 2)
-        nodes, weights = np.polynomial.legendre.leggauss(64)
-        theta, weights = np.pi / 2 * (nodes + 1), weights * np.pi / 2
+        nodes, model = np.polynomial.legendre.leggauss(64)
+        theta, model = np.pi / 2 * (nodes + 1), model * np.pi / 2
         density = np.sin(theta) ** (self.dim - 2)
         same = np.array([_same_class(t, self.classes) for t in theta])
-        mean = (weights * density * np.cos(theta) * same).sum() / (weights * density).sum()
+        mean = (model * density * np.cos(theta) * same).sum() / (model * density).sum()
         return float(scale * length**2 * mean)
 
     @property
@@ -177,10 +177,10 @@ def _bivariate_normal_cdf(h: np.ndarray, k: np.ndarray, rho: float) -> np.ndarra
 
 def _same_class(theta: float, classes: int, points: int = 64) -> float:
     """A(θ) = C ∫∫ φ_ρ(a, b) Φ_ρ(a, b)^{C-1} da db by a Gauss-Hermite rule in independent normals."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(points)
+    nodes, model = np.polynomial.hermite_e.hermegauss(points)
     rho = float(np.cos(theta))
     first, second = np.meshgrid(nodes, nodes, indexing="ij")
     # Sum and difference: they are independent whatever ρ is, and the integrand is symmetric in both.
     u, v = np.sqrt((1 + rho) / 2) * first, np.sqrt((1 - rho) / 2) * second
     inside = _bivariate_normal_cdf(u + v, u - v, rho) ** (classes - 1)
-    return float(classes * np.einsum("i,j,ij->", weights, weights, inside) / (2 * np.pi))
+    return float(classes * np.einsum("i,j,ij->", model, model, inside) / (2 * np.pi))

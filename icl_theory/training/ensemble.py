@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,9 @@ import numpy as np
 import optax
 
 from icl_theory.core import checks
-from icl_theory.descent.implied_weights import READOUTS, final_implied_weights, quadratic_loss
-from icl_theory.models.attention import ACTIVATIONS, KINDS, MASKS, predict_batch
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
+from icl_theory.models.attention import predict_batch
+from icl_theory.models.model import OPTIONS, Activation, Kind, Mask, Model, Readout
 from icl_theory.training.optimizer import clipped_adam
 from icl_theory.training.prompt_sources import Draw, Pool, Source, moments_of
 
@@ -48,7 +48,7 @@ class TrainConfig:
     """Size a of the initial weights: W_K = W_Q = a O with O orthogonal, W_V alike (see `initial_weights`)."""
     clip_norm: float
     """The gradient of one seed is scaled down to this Euclidean norm, or to sixteen times its norm of late."""
-    readout: str
+    readout: Readout
     """"minus" or "plus"."""
     stop_excess: float | None = None
     """Stop once every seed's exact risk is within this share of the optimum (0.01: 1 %); None: run all steps."""
@@ -56,13 +56,13 @@ class TrainConfig:
     """Attention heads per layer."""
     tied: bool = False
     """Whether all layers share one set of weights."""
-    kind: str = "linear"
+    kind: Kind = "linear"
     """"linear" or "softmax" attention."""
-    mask: str = "demonstrations"
+    mask: Mask = "demonstrations"
     """"demonstrations" or "causal"."""
     hidden: int = 0
     """Width of the MLP behind every attention layer; 0: none."""
-    activation: str = "identity"
+    activation: Activation = "identity"
     """Of the MLP, "identity" or "relu"."""
     sampling: str = "auto"
     """"moments" (S drawn, x_q integrated out), "tokens" (whole prompts), "auto": moments where the model allows it."""
@@ -89,8 +89,8 @@ def checked_config(config: TrainConfig) -> TrainConfig:
         name: checks.number(name, getattr(config, name), low=0.0, strict=True, cure=f"try {default}")
         for name, default in sizes.items()
     }
-    choices = {"readout": READOUTS, "kind": KINDS, "mask": MASKS, "activation": ACTIVATIONS, "sampling": SAMPLINGS}
-    for name, options in choices.items():
+    choices = {name: get_args(OPTIONS[name]) for name in ("readout", "kind", "mask", "activation")}
+    for name, options in (choices | {"sampling": SAMPLINGS}).items():
         checks.choice(name, getattr(config, name), options)
     plain["hidden"] = checks.integer("hidden", config.hidden, 0, None, "use 0 for no MLP")
     if config.tasks is not None:
@@ -121,9 +121,7 @@ def _orthogonal(rng: np.random.Generator, lead: tuple[int, ...], rows: int, colu
     return (q if rows >= columns else q.swapaxes(-1, -2)).astype(np.float32)
 
 
-def initial_weights(
-    rng: np.random.Generator, config: TrainConfig, dimension: int, outputs: int = 1
-) -> AttentionWeights:
+def initial_weights(rng: np.random.Generator, config: TrainConfig, dimension: int, outputs: int = 1) -> Model:
     """W_K = W_Q = a O (O random orthogonal), W_V normal with deviation a / √D but its label block ∓a I; float32.
 
     Independent W_K, W_Q, W_V leave W_KᵀW_Q with directions of the wrong sign; each must then cross a singular
@@ -144,7 +142,8 @@ def initial_weights(
         mlp_in = _orthogonal(rng, lead[:2], config.hidden, dimension)
         mlp_out = np.ascontiguousarray(mlp_in.swapaxes(-1, -2)) * np.float32(2 if config.activation == "relu" else 1)
     value = (value / config.heads).astype(np.float32)
-    return AttentionWeights(value, key, key, mlp_in, mlp_out, heads=heads[0] if heads else None)
+    options = {name: getattr(config, name) for name in ("kind", "mask", "activation", "readout")}
+    return Model(value, key, key, mlp_in, mlp_out, heads=heads[0] if heads else None, **options)
 
 
 def chunk_length(config: TrainConfig, entries: int) -> int:
@@ -162,83 +161,68 @@ def draw_chunk(rng: np.random.Generator, config: TrainConfig, length: int, sourc
     return source.draw(rng, (config.seeds, length, config.batch))
 
 
-class Model(NamedTuple):
-    """What of a model is known at compile time."""
-
-    kind: str
-    mask: str
-    activation: str
-    readout: str
-    copies: int
-    """How often the weights are applied one after the other: L if tied, else 1."""
-
-    @classmethod
-    def of(cls, config: TrainConfig) -> "Model":
-        """The model of a run."""
-        copies = config.layers if config.tied else 1
-        return cls(config.kind, config.mask, config.activation, config.readout, copies)
-
-
-def batch_loss(weights: AttentionWeights, draw: Draw, data: tuple, model: Model) -> Any:
+def batch_loss(model: Model, draw: Draw, data: tuple, copies: int = 1) -> Any:
     """Mean loss over the prompts of one step of one seed.
 
     (p - w)ᵀ Λ (p - w) where the task w was drawn, (p · x_q - y_q)² where S and a query were, |ŷ - y_q|² for tokens.
     """
     root, covariance, noise_std, shots = data
-    weights = weights.repeated(model.copies)
+    model = model.repeated(copies)
     if "x" in draw:
-        options = model.kind, model.mask, "mean", model.activation
-        guess = predict_batch(weights, draw["x"], draw["y"], draw["x_query"], options, model.readout)
+        guess = predict_batch(model, draw["x"], draw["y"], draw["x_query"])
         return ((guess - draw["y_query"]) ** 2).reshape(len(guess), -1).sum(-1).mean()
     moments = moments_of(draw, root, noise_std, shots)
-    if weights.layers > DEEP and "w" in draw:
-        return _loss_without_lost_prompts(weights, moments, draw["w"], covariance, model.readout)
-    p = final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), model.readout).T
+    if model.layers > DEEP and "w" in draw:
+        return _loss_without_lost_prompts(model, moments, draw["w"], covariance)
+    p = final_implied_weights(model, jnp.moveaxis(moments, 0, -1)).T
     if "w" in draw:
         return quadratic_loss(p, draw["w"], covariance).mean()
     return (((p * draw["x_query"]).sum(-1) - draw["y_query"]) ** 2).mean()
 
 
-def _loss_without_lost_prompts(weights: AttentionWeights, moments: Any, w: Any, covariance: Any, readout: str) -> Any:
+def _loss_without_lost_prompts(model: Model, moments: Any, w: Any, covariance: Any) -> Any:
     """Mean of (p - w)ᵀ Λ (p - w) over the prompts for which it is below LOST; NaN if there are none.
 
     p is of degree (3^L - 1) / 2 in S, so that in a deep model one prompt can overflow float32. It would take the whole
     batch with it, and a model that loses a prompt in every batch would never take another step.
     """
 
-    def losses(weights: AttentionWeights, moments: Any) -> Any:
-        return quadratic_loss(final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), readout).T, w, covariance)
+    def losses(model: Model, moments: Any) -> Any:
+        return quadratic_loss(final_implied_weights(model, jnp.moveaxis(moments, 0, -1)).T, w, covariance)
 
-    kept = losses(jax.lax.stop_gradient(weights), moments) < LOST  # NaN is not below it
+    kept = losses(jax.lax.stop_gradient(model), moments) < LOST  # NaN is not below it
     # Taken out before the second pass: masked afterwards, an infinite loss would still have a gradient of NaN.
-    finite = losses(weights, jnp.where(kept[:, None, None], moments, 0.0))
+    finite = losses(model, jnp.where(kept[:, None, None], moments, 0.0))
     return jnp.where(kept, finite, 0.0).sum() / kept.sum()
 
 
-@partial(jax.jit, static_argnames="model")
-def run_chunk(weights: Any, state: Any, draws: Draw, data: tuple, schedule: tuple, model: Model) -> tuple:
-    """A chunk of steps of every seed, losses (seeds, length); settings are traced: only shapes and model recompile."""
+@partial(jax.jit, static_argnames="copies")
+def run_chunk(models: Model, state: Any, draws: Draw, data: tuple, schedule: tuple, copies: int = 1) -> tuple:
+    """A chunk of steps of every seed, losses (seeds, length); settings are traced: only shapes and kinds recompile.
+
+    `copies` says how often the layers are applied one after the other: L if they are tied, else 1.
+    """
     update = clipped_adam(*schedule).update
 
-    def member(weights: Any, state: Any, draw: Draw) -> tuple:
-        loss, gradient = jax.value_and_grad(batch_loss)(weights, draw, data, model)
+    def member(model: Any, state: Any, draw: Draw) -> tuple:
+        loss, gradient = jax.value_and_grad(batch_loss)(model, draw, data, copies)
         # A batch that overflows is left out instead of turning the member into NaN for good; its loss still shows it.
         finite = jnp.isfinite(sum((g**2).sum() for g in jax.tree.leaves(gradient)))
         gradient = jax.tree.map(lambda g: jnp.where(finite, g, 0.0), gradient)
         change, state = update(gradient, state)
-        return optax.apply_updates(weights, change), state, loss
+        return optax.apply_updates(model, change), state, loss
 
     def run(start: tuple) -> tuple:
-        weights, state, draws = start
+        model, state, draws = start
 
         def step(carry: tuple, draw: Draw) -> tuple:
-            weights, state, loss = member(carry[0], carry[1], draw)
-            return (weights, state), loss
+            model, state, loss = member(carry[0], carry[1], draw)
+            return (model, state), loss
 
-        (weights, state), losses = jax.lax.scan(step, (weights, state), draws)
-        return weights, state, losses
+        (model, state), losses = jax.lax.scan(step, (model, state), draws)
+        return model, state, losses
 
     # One seed after the other on a processor: what one of them works on stays in the cache, and XLA's plain products
     # are faster than its batched ones. An accelerator would rather have all of them at once.
-    everyone = None if jax.default_backend() == "cpu" else len(weights.value)
-    return jax.lax.map(run, (weights, state, draws), batch_size=everyone)
+    everyone = None if jax.default_backend() == "cpu" else len(models.value)
+    return jax.lax.map(run, (models, state, draws), batch_size=everyone)

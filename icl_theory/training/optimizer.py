@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 
 CLIP_FACTOR, CLIP_MEMORY = 16.0, 0.95
 """A gradient may be so many times as long as those of the last twenty steps or so."""
@@ -54,7 +54,7 @@ def clipped_adam(steps: Any, learning_rate: Any, clip_norm: Any) -> Any:
     return optax.chain(clip_to_running_norm(clip_norm), optax.scale_by_adam(), optax.scale_by_learning_rate(schedule))
 
 
-def initial_optimizer(weights: AttentionWeights) -> Any:
+def initial_optimizer(weights: Model) -> Any:
     """The optimiser's state for every seed, what `clipped_adam(...).init` gives under vmap, without tracing it."""
     seeds = weights.value.shape[0]
     count: Any = np.zeros(seeds, np.int32)

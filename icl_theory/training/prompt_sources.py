@@ -111,7 +111,7 @@ class TokenMomentSource:
     @property
     def entries(self) -> int:
         """Numbers per prompt, the tokens included while they live."""
-        return (self.shots + self.task.token_dimension) * self.task.token_dimension
+        return (self.shots + self.task.token_dim) * self.task.token_dim
 
     def draw(self, rng: np.random.Generator, lead: tuple[int, ...]) -> Draw:
         """S and w."""
@@ -131,7 +131,7 @@ class TokenSource:
     @property
     def entries(self) -> int:
         """Numbers per prompt."""
-        return (self.shots + 1) * self.task.token_dimension
+        return (self.shots + 1) * self.task.token_dim
 
     def draw(self, rng: np.random.Generator, lead: tuple[int, ...]) -> Draw:
         """x, y, x_query and y_query as in `Prompt`."""

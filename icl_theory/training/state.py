@@ -18,7 +18,7 @@ class State:
     """A run at a chunk border."""
 
     step: int
-    weights: Any
+    models: Any
     optimizer: Any
     generator: Mapping[str, Any]
     losses: np.ndarray  # (steps, seeds), filled up to `step`
@@ -26,9 +26,9 @@ class State:
 
 
 def first_state(task: Task, config: TrainConfig, rng: np.random.Generator) -> State:
-    weights = initial_weights(rng, config, task.token_dimension, task.outputs)
+    models = initial_weights(rng, config, task.token_dim, task.outputs)
     losses = np.full((config.steps, config.seeds), np.nan, np.float32)
-    return State(0, weights, initial_optimizer(weights), rng.bit_generator.state, losses, [])
+    return State(0, models, initial_optimizer(models), rng.bit_generator.state, losses, [])
 
 
 def setup(task: Task, config: TrainConfig, rng: np.random.Generator) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def versions() -> dict[str, str]:
 
 def saved(state: State) -> Saved:
     """The state as a checkpoint holds it."""
-    leaves = jax.tree.leaves((state.weights, state.optimizer))
+    leaves = jax.tree.leaves((state.models, state.optimizer))
     arrays = {f"leaf_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
     arrays["losses"] = state.losses[: state.step]
     if state.excess:
@@ -57,7 +57,7 @@ def saved(state: State) -> Saved:
 
 def restored(saved: Saved, first: State) -> State:
     """The state that was saved, in the shape of the first one of the same run."""
-    leaves, structure = jax.tree.flatten((first.weights, first.optimizer))
-    weights, optimizer = structure.unflatten([saved.arrays[f"leaf_{i}"] for i in range(len(leaves))])
+    leaves, structure = jax.tree.flatten((first.models, first.optimizer))
+    models, optimizer = structure.unflatten([saved.arrays[f"leaf_{i}"] for i in range(len(leaves))])
     first.losses[: saved.step] = saved.arrays["losses"]
-    return State(saved.step, weights, optimizer, saved.generator, first.losses, list(saved.arrays.get("excess", ())))
+    return State(saved.step, models, optimizer, saved.generator, first.losses, list(saved.arrays.get("excess", ())))

@@ -11,13 +11,12 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.numerics import generator
 from icl_theory.models.constructions import one_layer_optimum
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Activation, Kind, Mask, Model, Readout
 from icl_theory.risk.one_layer import one_layer_risk
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.checkpoints import Checkpoints, Store
 from icl_theory.training.ensemble import (
-    Model,
     TrainConfig,
     checked_config,
     chunk_length,
@@ -33,9 +32,9 @@ from icl_theory.training.state import State, first_state, restored, saved, setup
 class TrainResult:
     """A trained ensemble."""
 
-    weights: AttentionWeights
-    """value, key, query, each (seeds, layers, D, D), or (seeds, layers, heads, D, D), numpy float32; tied layers are
-    written out; `weights.member(s)` is one model."""
+    models: Model
+    """The trained models with a leading axis of seeds, numpy float32; tied layers are written out;
+    `models.member(s)` is one of them."""
     losses: np.ndarray
     """Batch mean of the loss before each step, shape (seeds, steps done), numpy float32: unbiased, noisy. With more
     than four layers and S drawn, the rare prompts with a loss above 1e20 are left out."""
@@ -73,14 +72,14 @@ def train(
     learning_rate: float | None = None,
     init_scale: float = 0.2,
     clip_norm: float = 1.0,
-    readout: str = "minus",
+    readout: Readout = "minus",
     stop_excess: float | None = None,
     heads: int = 1,
     tied: bool = False,
-    kind: str = "linear",
-    mask: str = "demonstrations",
+    kind: Kind = "linear",
+    mask: Mask = "demonstrations",
     hidden: int = 0,
-    activation: str = "identity",
+    activation: Activation = "identity",
     sampling: str = "auto",
     tasks: int | None = None,
     prompts_per_task: int = 1,
@@ -138,7 +137,7 @@ def train(
     watched = observe is not None or store is not None or stop_excess is not None
     for _ in _borders(task, config, source, length, state):
         if optimum is not None and watched:
-            state.excess.append(_excess(written_out(state.weights, config), task, config, optimum))
+            state.excess.append(_excess(written_out(state.models, config), task, config, optimum))
         record = _record(config, optimum, length, state, (state.step - 1) // length)
         tell(record)
         if store is not None:
@@ -185,19 +184,19 @@ def source_of(task: Task, config: TrainConfig, rng: np.random.Generator) -> Sour
     return kind(linear_task, config.shots)
 
 
-def written_out(weights: AttentionWeights, config: TrainConfig) -> AttentionWeights:
-    """Numpy weights with tied layers written out."""
-    weights = jax.tree.map(np.asarray, weights)
-    return weights.repeated(config.layers) if config.tied else weights
+def written_out(models: Model, config: TrainConfig) -> Model:
+    """Numpy matrices with tied layers written out."""
+    models = jax.tree.map(np.asarray, models)
+    return models.repeated(config.layers) if config.tied else models
 
 
-def _excess(weights: Any, task: Task, config: TrainConfig, optimum: float) -> np.ndarray:
+def _excess(models: Model, task: Task, config: TrainConfig, optimum: float) -> np.ndarray:
     """Exact risk over the optimum, minus 1, shape (seeds,); +inf for a member that is not finite."""
-    weights = jax.tree.map(lambda a: np.asarray(a, dtype=np.float64), weights)
+    models = jax.tree.map(lambda a: np.asarray(a, dtype=np.float64), models)
     linear: LinearRegression = task.require_linear("the excess over the optimum")
     # A diverged member overflows here; it is reported as +inf.
     with np.errstate(over="ignore", invalid="ignore"):
-        risks = [one_layer_risk(weights.member(s), linear, config.shots, config.readout) for s in range(config.seeds)]
+        risks = [one_layer_risk(models.member(s), linear, config.shots) for s in range(config.seeds)]
     excess = np.array(risks) / optimum - 1
     return np.where(np.isfinite(excess), excess, np.inf)  # a member that diverged is never near enough
 
@@ -224,10 +223,10 @@ def _borders(task: Task, config: TrainConfig, source: Source | Pool, length: int
     rng.bit_generator.state = state.generator
     noise = np.float32(getattr(task, "noise_std", 0.0))  # read where S is drawn, hence for linear regression only
     data = np.float32(task.input_root), np.float32(task.covariance), noise, config.shots
-    schedule, model = (config.steps, config.learning_rate, config.clip_norm), Model.of(config)
+    schedule, copies = (config.steps, config.learning_rate, config.clip_norm), config.layers if config.tied else 1
     draws = draw_chunk(rng, config, length, source)
     while not _finished(config, state):
-        state.weights, state.optimizer, losses = run_chunk(state.weights, state.optimizer, draws, data, schedule, model)
+        state.models, state.optimizer, losses = run_chunk(state.models, state.optimizer, draws, data, schedule, copies)
         # What a resumed run starts from: the data of this chunk is drawn, that of the next is not.
         state.generator = rng.bit_generator.state
         low, state.step = state.step, min(state.step + length, config.steps)
@@ -239,10 +238,10 @@ def _borders(task: Task, config: TrainConfig, source: Source | Pool, length: int
 
 def _result(state: State, config: TrainConfig) -> TrainResult:
     """Everything as numpy, with the members that diverged marked."""
-    weights, losses = written_out(state.weights, config), state.losses[: state.step].T
+    models, losses = written_out(state.models, config), state.losses[: state.step].T
     # A single loss says little: a model that has trained well can have a batch that overflows.
     last = losses[:, -math.ceil(losses.shape[1] / 10) :]
     finite = np.isfinite(last).mean(axis=1) > 0.5
-    for matrix in jax.tree.leaves(weights):
+    for matrix in jax.tree.leaves(models):
         finite &= np.isfinite(matrix.reshape(len(matrix), -1)).all(axis=1)
-    return TrainResult(weights, losses, config, ~finite)
+    return TrainResult(models, losses, config, ~finite)

@@ -11,7 +11,7 @@ from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import generator
 from icl_theory.models.attention import predict
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Prompt, Task
 from icl_theory.truncation.svd import module_condition_number, module_rank, rank_of_rate, truncate_weights
 
@@ -40,7 +40,7 @@ class LayerSearch:
     """Gain of the chosen rank on untouched prompts: unbiased."""
     optimism: Estimate
     """Validation gain minus test gain."""
-    weights: AttentionWeights = field(repr=False)
+    model: Model = field(repr=False)
     """The truncated weights."""
 
 
@@ -67,19 +67,19 @@ class ClippingSearch:
 class _Trial:
     """Losses on one set of validation and one set of test prompts, the same for every model."""
 
-    def __init__(self, base: AttentionWeights, prompts: tuple[Prompt, Prompt], loss: str, options: dict) -> None:
-        self.base, self._prompts, self._loss, self._options = base, prompts, loss, options
+    def __init__(self, base: Model, prompts: tuple[Prompt, Prompt], loss: str) -> None:
+        self.base, self._prompts, self._loss = base, prompts, loss
         self.before = tuple(self.losses(base, part) for part in range(2))
 
-    def losses(self, weights: AttentionWeights, part: int) -> np.ndarray:
+    def losses(self, model: Model, part: int) -> np.ndarray:
         """Loss of every prompt of the validation (0) or test (1) set."""
         labels = self._prompts[part].y_query
-        predictions = predict(weights, self._prompts[part], **self._options)
+        predictions = predict(model, self._prompts[part])
         return (predictions - labels) ** 2 if self._loss == "squared" else np.where(predictions * labels > 0, 0.0, 1.0)
 
-    def gains(self, weights: AttentionWeights, part: int) -> np.ndarray:
+    def gains(self, model: Model, part: int) -> np.ndarray:
         """Loss before minus loss after, prompt by prompt."""
-        return self.before[part] - self.losses(weights, part)
+        return self.before[part] - self.losses(model, part)
 
     def estimate(self, values: np.ndarray) -> Estimate:
         """Mean and standard error over prompts."""
@@ -103,13 +103,13 @@ class _Trial:
         optimism = Estimate(chosen.value - test.value, error, test.samples, "unbiased", test.unit)
         rate = 1 - ranks[best] / full
         found = LayerSearch(
-            layer, tuple(ranks), validation, ranks[best], rate, chosen, test, optimism, weights=cuts[best]
+            layer, tuple(ranks), validation, ranks[best], rate, chosen, test, optimism, model=cuts[best]
         )
         return found, gains
 
 
 def search_clipping_rate(
-    weights: AttentionWeights,
+    model: Model,
     task: Task,
     *,
     shots: int,
@@ -119,9 +119,6 @@ def search_clipping_rate(
     prompts: int = 1024,
     key: Any = 0,
     loss: str = "squared",
-    kind: str = "linear",
-    readout: str = "minus",
-    activation: str = "identity",
 ) -> ClippingSearch:
     """Truncate the deepest of the `top` layers with the largest κ₂, at the ξ = 1 - r/min(m, n) that validates best.
 
@@ -129,33 +126,32 @@ def search_clipping_rate(
     on `prompts` validation prompts and its gain reported on as many others, drawn afterwards from the same key.
 
     Args:
-        weights: a single model, value, key, query each (L, D, D). task: draws the prompts. shots: N.
+        model: a single model, of any kind. task: draws the prompts. shots: N.
         module: "value", "key", "query", "attention", "mlp" or "all".
         rates: clipping rates to try, each in [0, 1), beside no truncation; every rank from full to 1 if None.
         top: k, from 1 to L. prompts: at least 2. key: a jax.random.key or a whole number.
         loss: "squared", (ŷ - y)², or "zero-one", sign ŷ ≠ y, for labels ±1.
-        kind, readout, activation: as in `predict`.
 
     Returns: `ClippingSearch`; gains in units of the loss, each with the standard error over prompts.
     Raises: ValueError for a module the weights lack, a rate that means rank 0, or a count or option out of range.
     Source: Y Algorithm 1 (arXiv:2406.03768v2); optimism, random layer and whitened metric: new.
     """
-    weights = checked(weights, task.token_dimension)
+    model = checked(model, task.token_dim)
     checks.choice("loss", loss, LOSSES)
     prompts = checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
-    top = checks.integer("top", top, 1, weights.layers, "choose among the layers there are")
-    full = module_rank(weights, module)
+    top = checks.integer("top", top, 1, model.layers, "choose among the layers there are")
+    full = module_rank(model, module)
     ranks = _ranks(full, rates)
-    conditions = np.array([module_condition_number(weights, layer, module) for layer in range(weights.layers)])
+    conditions = np.array([module_condition_number(model, layer, module) for layer in range(model.layers)])
     # Of equal condition numbers the deeper layer comes first: both can be +inf.
-    order = sorted(range(weights.layers), key=lambda layer: (conditions[layer], layer), reverse=True)
+    order = sorted(range(model.layers), key=lambda layer: (conditions[layer], layer), reverse=True)
     seeds = generator(key).integers(2**62, size=2)
     sets = tuple(task.sample(int(seed), prompts, shots) for seed in seeds)
-    trial = _Trial(weights, (sets[0], sets[1]), loss, {"kind": kind, "readout": readout, "activation": activation})
-    found = [trial.search(layer, module, ranks) for layer in range(weights.layers)]
+    trial = _Trial(model, (sets[0], sets[1]), loss)
+    found = [trial.search(layer, module, ranks) for layer in range(model.layers)]
     deepest = max(order[:top])
     before, whitened = trial.before[1], None
-    if module not in ("mlp", "all") or weights.mlp_in is None:
+    if module not in ("mlp", "all") or model.mlp_in is None:
         whitened = trial.search(deepest, module, ranks, _second_moment(sets[0]))[0]
     return ClippingSearch(
         conditions,

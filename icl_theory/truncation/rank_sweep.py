@@ -14,7 +14,7 @@ from icl_theory.information.ladder.large_sample_limit import look_information
 from icl_theory.information.ladder.losses import loss_range
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rungs import RUNGS
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked_linear
 from icl_theory.risk.population import risk_and_losses
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.truncation.svd import module_rank, rank_of_rate, truncate_weights
@@ -25,8 +25,8 @@ _PAIRED = {"gap": "gap", "population": "population_loss", "sandwich_lower": "san
 """Per-sample terms of a ladder and what their paired difference is called in a record."""
 
 
-def _members(weights: AttentionWeights) -> list[AttentionWeights]:
-    return [weights] if weights.seeds is None else [weights.member(seed) for seed in range(weights.seeds)]
+def _members(model: Model) -> list[Model]:
+    return [model] if model.seeds is None else [model.member(seed) for seed in range(model.seeds)]
 
 
 def _plain(estimate: Estimate) -> dict[str, Any]:
@@ -77,21 +77,21 @@ class _Runner:
 
     full: Setting
     batches: Batches
-    loss: tuple[float, str, str]
-    """Clip, readout and kind of loss."""
+    loss: tuple[float, str]
+    """Clip and kind of loss."""
     risk_options: dict[str, Any]
     untouched: dict[int | None, _Entry] = field(default_factory=dict)
 
-    def entry(self, weights: AttentionWeights, pairs: int | None) -> _Entry:
-        clip, readout, loss = self.loss
-        setting = replace(self.full, weights=weights)
-        ladder = ladder_of(setting, self.batches, clip, pairs, readout, loss)
-        return _Entry(ladder, *risk_and_losses(weights, setting.task, **self.risk_options))
+    def entry(self, model: Model, pairs: int | None) -> _Entry:
+        clip, loss = self.loss
+        setting = replace(self.full, model=model)
+        ladder = ladder_of(setting, self.batches, clip, pairs, loss)
+        return _Entry(ladder, *risk_and_losses(model, setting.task, **self.risk_options))
 
     def before(self, pairs: int | None, after: _Entry) -> _Entry:
         """The untouched model, its sandwich of as many pairs as that of `after`, so that their pairs match."""
         if pairs not in self.untouched:
-            self.untouched[pairs] = self.entry(self.full.weights, pairs)
+            self.untouched[pairs] = self.entry(self.full.model, pairs)
         count = after.ladder.sandwich.upper.samples
         if 0 < count < self.untouched[pairs].ladder.sandwich.upper.samples:
             return self.before(count, after)
@@ -119,7 +119,7 @@ def _record(entry: _Entry, before: _Entry, setting: Setting) -> dict[str, Any]:
 
 
 def _plan(
-    weights: AttentionWeights,
+    model: Model,
     layers: Iterable[int] | None,
     modules: Sequence[str],
     ranks: list[int] | None,
@@ -128,12 +128,12 @@ def _plan(
     """Every (layer, module, rank) asked for, validated before anything is computed."""
     if ranks is not None and rates is not None:
         raise checks.refuse("rates", "also ranks", "one of the two", "drop one of them")
-    chosen = range(weights.layers) if layers is None else layers
+    chosen = range(model.layers) if layers is None else layers
     plan = []
     for layer in chosen:
-        layer = checks.integer("layers", layer, 0, weights.layers - 1, "layers are counted from 0")
+        layer = checks.integer("layers", layer, 0, model.layers - 1, "layers are counted from 0")
         for module in modules:
-            top = module_rank(weights, module)
+            top = module_rank(model, module)
             kept = list(range(1, top + 1)) if ranks is None else ranks
             if rates is not None:
                 kept = [rank_of_rate(rate, top, top) for rate in rates]
@@ -143,7 +143,7 @@ def _plan(
 
 
 def rank_sweep(
-    weights: AttentionWeights,
+    model: Model,
     task: LinearRegression,
     *,
     demonstrations: int,
@@ -158,7 +158,6 @@ def rank_sweep(
     task_vector: Any = None,
     floor: float = 0.0,
     pairs: int | None = None,
-    readout: str = "minus",
     loss: str = "squared",
     progress: Callable[[int, int], None] | None = None,
     finished: Iterable[dict[str, Any]] = (),
@@ -170,8 +169,8 @@ def rank_sweep(
     has small error bars. `population_risk` is E (ŷ - y)² over tasks with `shots` demonstrations, exact at L = 1.
 
     Args:
-        weights: a single model or an ensemble with a leading seeds axis, as `train` returns it.
-        task, demonstrations, shots, clip, samples, key, task_vector, floor, pairs, readout, loss: as in
+        model: a single model or an ensemble with a leading seeds axis, as `train` returns it.
+        task, demonstrations, shots, clip, samples, key, task_vector, floor, pairs, loss: as in
             `bound_ladder`.
         layers: counted from 0; all if None. modules: "value", "key", "query", "attention", "mlp" or "all".
         ranks: every rank from 1 to full if None; 0 (removing the module) only if asked for. Named twice, done once.
@@ -184,9 +183,9 @@ def rank_sweep(
     Raises: ValueError for anything out of range.
     """
     task.require_gaussian_inputs("the bound ladder")
-    models = _members(weights)
+    models = _members(model)
     plan = _plan(
-        checked(models[0]),
+        checked_linear(models[0], task.token_dim, "the bound ladder"),
         layers,
         modules,
         None if ranks is None else list(ranks),
@@ -202,17 +201,19 @@ def rank_sweep(
     records: list[dict[str, Any]] = []
     batches: Batches | None = None
 
-    risk_options = {"shots": shots, "samples": samples, "key": seed % 2**31, "readout": readout}
+    risk_options = {"shots": shots, "samples": samples, "key": seed % 2**31}
 
-    for index, model in enumerate(models):
-        full = Setting(checked(model, task.token_dimension), task, vector, demonstrations, shots, floor)
+    for index, member in enumerate(models):
+        full = Setting(
+            checked_linear(member, task.token_dim, "the bound ladder"), task, vector, demonstrations, shots, floor
+        )
         batches = batches or Batches(full, seed, samples)
-        runner = _Runner(full, batches, (clip, readout, loss), risk_options)
+        runner = _Runner(full, batches, (clip, loss), risk_options)
         for layer, module, rank in plan:
             if (index, layer, module, rank) in known:
                 records.append(known[index, layer, module, rank])
             else:
-                cut = truncate_weights(full.weights, layer=layer, module=module, rank=rank)
+                cut = truncate_weights(full.model, layer=layer, module=module, rank=rank)
                 place = {"seed": index, "layer": layer, "module": module, "rank": rank}
                 place |= {"rate": 1 - rank / module_rank(cut, module), "demonstrations": demonstrations, "shots": shots}
                 after = runner.entry(cut, pairs)

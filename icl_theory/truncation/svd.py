@@ -7,7 +7,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Task, square_root
 
 MODULES = ("value", "key", "query", "attention", "mlp", "all")
@@ -72,7 +72,7 @@ class TruncationCurves:
     """P* cut by its own SVD, shape (d_x + 1,)."""
 
 
-def truncation_curves(task: Task, shots: int) -> TruncationCurves:
+def truncation_curves(task: Task, *, shots: int) -> TruncationCurves:
     """E (x_q · P S_xy - y_q)² against the rank of P: the best P of each rank, and P* truncated plainly or whitened.
 
     The truncation trap: for anisotropic Λ the largest singular values of P* belong to the smallest inputs, so that
@@ -82,8 +82,8 @@ def truncation_curves(task: Task, shots: int) -> TruncationCurves:
     Args: task: as in `one_layer_optimum`. shots: N.
     Returns: `TruncationCurves` in squared label units. Raises: ValueError as `one_layer_optimum`. Source: new.
     """
-    weights, _ = one_layer_optimum(task, shots=shots)
-    optimum = weights.query[0, :-1, :-1].T  # P, see `gradient_descent_weights`
+    model, _ = one_layer_optimum(task, shots=shots)
+    optimum = model.query[0, :-1, :-1].T  # P, see `gradient_descent_weights`
 
     def curve(metric: Any) -> np.ndarray:
         cuts = (truncate(optimum, rank, metric=metric).matrix for rank in range(task.dim + 1))
@@ -111,27 +111,25 @@ def rank_of_rate(rate: float, rows: int, columns: int) -> int:
     return rank
 
 
-def module_rank(weights: AttentionWeights, module: str) -> int:
+def module_rank(model: Model, module: str) -> int:
     """The largest rank that truncating `module` can be asked for: the smallest side of its matrices."""
-    names = _present(weights, module)
-    return min(min(getattr(weights, name).shape[-2:]) for name in names)
+    names = _present(model, module)
+    return min(min(getattr(model, name).shape[-2:]) for name in names)
 
 
-def _present(weights: AttentionWeights, module: str) -> tuple[str, ...]:
+def _present(model: Model, module: str) -> tuple[str, ...]:
     checks.choice("module", module, MODULES)
-    names = tuple(name for name in _MATRICES[module] if getattr(weights, name) is not None)
+    names = tuple(name for name in _MATRICES[module] if getattr(model, name) is not None)
     if not names:
         raise checks.refuse("module", f"{module!r} of weights without an MLP", "a module they have", "use 'attention'")
     return names
 
 
-def truncate_weights(
-    weights: AttentionWeights, *, layer: int, module: str, rank: int, metric: Any = None
-) -> AttentionWeights:
+def truncate_weights(model: Model, *, layer: int, module: str, rank: int, metric: Any = None) -> Model:
     """The weights with one module of one layer replaced by its best rank-r approximation (exact SVD), head by head.
 
     Args:
-        weights: a single model. layer: counted from 0.
+        model: a single model. layer: counted from 0.
         module: "value", "key", "query", "attention" (all three), "mlp" or "all".
         rank: r, from 0 to the smallest side of the module's matrices.
         metric: as in `truncate`, (D, D), for the square matrices.
@@ -139,17 +137,17 @@ def truncate_weights(
     Returns: a copy in float64. Raises: ValueError for anything out of range.
     Source: Y Algorithm 1 and Section 2 (arXiv:2406.03768v2).
     """
-    weights = checked(weights)
-    layer = checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
+    model = checked(model)
+    layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
     changes = {}
-    for name in _present(weights, module):
-        matrices = getattr(weights, name).copy()
+    for name in _present(model, module):
+        matrices = getattr(model, name).copy()
         if matrices.ndim == 4:
             matrices[layer] = [truncate(head, rank, metric=metric).matrix for head in matrices[layer]]
         else:
             matrices[layer] = truncate(matrices[layer], rank, metric=metric).matrix
         changes[name] = matrices
-    return weights.replace(**changes)
+    return model.replace(**changes)
 
 
 def condition_number(matrix: Any) -> float:
@@ -162,11 +160,11 @@ def condition_number(matrix: Any) -> float:
     return float("inf") if singular else float(values[0] / values[-1])
 
 
-def module_condition_number(weights: AttentionWeights, layer: int, module: str) -> float:
+def module_condition_number(model: Model, layer: int, module: str) -> float:
     """The largest κ₂ of the module's matrices in one layer.
 
     Args: weights: a single model. layer: counted from 0. module: as in `truncate_weights`. Raises: ValueError.
     Source: Y Section 3.4 and Algorithm 1 (arXiv:2406.03768v2); the largest of several matrices: our reading.
     """
-    layer = checks.integer("layer", layer, 0, weights.layers - 1, "layers are counted from 0")
-    return max(condition_number(getattr(weights, name)[layer]) for name in _present(weights, module))
+    layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
+    return max(condition_number(getattr(model, name)[layer]) for name in _present(model, module))

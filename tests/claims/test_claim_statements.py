@@ -9,8 +9,8 @@ import pytest
 from helpers import assert_close, assert_mean, forward_by_token
 
 from icl_theory import (
-    AttentionWeights,
     LinearRegression,
+    Model,
     Prompt,
     forward,
     gradient_descent_weights,
@@ -48,11 +48,11 @@ def case(workshop):
 
 def test_orders_under_a_causal_mask_by_hand():
     found = causal_order.certificate()
-    weights = AttentionWeights.create(*(np.array(found[name], dtype=float) for name in ("value", "key", "query")))
+    model = Model.create(*(np.array(found[name], dtype=float) for name in ("value", "key", "query")))
     tokens, probe = np.array(found["tokens"], dtype=float), np.array(found["probe"], dtype=float)
 
     def output(h):
-        return forward(weights, h, probe, mask="causal", normalization="sum")[0]
+        return forward(model.replace(mask="causal", normalization="sum"), h, probe)[0]
 
     # The query is 1 + (1 + 4) = 6 after the first layer; then 6 (1 + 4 + 144) against 6 (1 + 100 + 36).
     assert (output(tokens), output(tokens[::-1])) == (6 * 149, 6 * 137)
@@ -64,17 +64,17 @@ def test_orders_under_a_causal_mask_by_hand():
 
 
 def test_causal_forward_agrees_with_a_token_loop(case):
-    query = np.append(np.random.default_rng(case.seed).standard_normal(case.weights.dimension - 1), 0.0)
-    _, slow = forward_by_token(case.weights, case.demonstrations[::-1], query, mask="causal")
+    query = np.append(np.random.default_rng(case.seed).standard_normal(case.model.token_dim - 1), 0.0)
+    _, slow = forward_by_token(case.model, case.demonstrations[::-1], query, mask="causal")
     assert_close(causal_order.measure(case), slow)
 
 
 def test_the_stand_in_reaches_the_same_map_by_other_weights(workshop):
     case = workshop.random(3)[0]
-    target = implicit_trajectory(case.weights, case.demonstrations).accumulated[2]
-    weights = remark_2.stand_in(case, target)
-    assert_close(implicit_trajectory(weights, case.demonstrations).accumulated[1], target, 1e-10)
-    assert np.abs(weights.value[0] - case.weights.value[0]).max() > 0.1
+    target = implicit_trajectory(case.model, case.demonstrations).accumulated[2]
+    model = remark_2.stand_in(case, target)
+    assert_close(implicit_trajectory(model, case.demonstrations).accumulated[1], target, 1e-10)
+    assert np.abs(model.value[0] - case.model.value[0]).max() > 0.1
 
 
 def test_information_of_a_discrete_channel_by_a_double_sum(case):
@@ -145,7 +145,7 @@ def test_gaussian_informations_against_the_correlation_of_scalars():
     """D = 1: W = (1/N) Σ h_i + n has correlation² (1/N²)/(1/N + ν²) with one demonstration."""
     case = Workshop(PROFILES["quick"], 3).random(1)[0]
     single, total, count = individual_sample._gaussian(case)
-    value = case.weights.value[0]
+    value = case.model.value[0]
     cov = value @ case.task.token_covariance(case.task_vector) @ value.T
     noise = 0.1 * np.trace(cov) / count / len(cov)
     eigenvalues = np.linalg.eigvalsh(cov)
@@ -172,19 +172,19 @@ def test_explicit_steps_of_gd_plus_plus_against_moments(workshop):
 
 def test_errors_on_prompts_average_to_the_exact_risk(workshop):
     case = workshop.constructed(1)[1]
-    values = prompt_errors.errors(case, case.weights, TRAINING_SHOTS, 20_000)
-    assert_mean(values, population_risk(case.weights, case.task, shots=TRAINING_SHOTS).value)
-    again = prompt_errors.errors(case, case.weights, TRAINING_SHOTS, 20_000)
+    values = prompt_errors.errors(case, case.model, TRAINING_SHOTS, 20_000)
+    assert_mean(values, population_risk(case.model, case.task, shots=TRAINING_SHOTS).value)
+    again = prompt_errors.errors(case, case.model, TRAINING_SHOTS, 20_000)
     assert (values == again).all()
-    other = prompt_errors.errors(case, case.weights, TRAINING_SHOTS, 20_000, salt=1)
+    other = prompt_errors.errors(case, case.model, TRAINING_SHOTS, 20_000, salt=1)
     assert not np.isin(values, other).any()
 
 
 def test_implied_weights_from_tokens(workshop):
     case = workshop.random(3)[1]
     moment = case.demonstrations.T @ case.demonstrations / len(case.demonstrations)
-    path = implicit_trajectory(case.weights, case.demonstrations)
-    p = prompt_errors.implied(case.weights, moment[None])
+    path = implicit_trajectory(case.model, case.demonstrations)
+    p = prompt_errors.implied(case.model, moment[None])
     assert_close(p[0], -path.accumulated[-1, -1, :-1], 1e-9)
 
 
@@ -206,9 +206,9 @@ def test_subset_risk_with_all_demonstrations_is_that_of_the_mean_path(workshop):
 def test_the_spoilt_direction_is_cut_back_to_the_optimum(workshop):
     (case,) = algorithm_1.spoilt(workshop)
     optimum = one_layer_optimum(case.task, shots=TRAINING_SHOTS)[1]
-    cut = truncate_weights(case.weights, layer=0, module="value", rank=1)
+    cut = truncate_weights(case.model, layer=0, module="value", rank=1)
     assert population_risk(cut, case.task, shots=TRAINING_SHOTS).value == pytest.approx(optimum, rel=1e-12)
-    assert population_risk(case.weights, case.task, shots=TRAINING_SHOTS).value > 1.2 * optimum
+    assert population_risk(case.model, case.task, shots=TRAINING_SHOTS).value > 1.2 * optimum
 
 
 def test_exact_bound_of_remark_4_against_floats():
@@ -224,7 +224,7 @@ def test_exact_bound_of_remark_4_against_floats():
 def test_exact_truncation_trap_against_the_curves():
     found = truncation_trap.certificate()
     task = LinearRegression(2, np.diag([float(v) for v in found["variances"]]))
-    curves = truncation_curves(task, found["shots"])
+    curves = truncation_curves(task, shots=found["shots"])
     # γ = (21 λ + 5)/20, so 4 and 1 have risks 5 - 16 · 20/89 and 5 - 20/26, and the second is the one kept.
     assert curves.best[1] == pytest.approx(5 - 320 / 89)
     assert curves.plain[1] == pytest.approx(5 - 20 / 26)
@@ -233,12 +233,12 @@ def test_exact_truncation_trap_against_the_curves():
 
 def test_exact_readout_counterexample_against_the_weights():
     """The plus readout of two layers of step h on one token x = √s, y = x is -h s (2 - h s) times the query."""
-    (step, seconds), weights = readout_sign.certificate().values(), gradient_descent_weights(1, layers=2, step_size=1.0)
+    (step, seconds), model = readout_sign.certificate().values(), gradient_descent_weights(1, layers=2, step_size=1.0)
     assert step == 1
     for s in seconds:
         x = np.full((1, 1, 1), np.sqrt(s))
         prompt = Prompt(x, x[..., 0], np.ones((1, 1)), np.zeros(1))
-        assert predict(weights, prompt, readout="plus")[0] == pytest.approx(-s * (2 - s), abs=1e-12)
+        assert predict(model.replace(readout="plus"), prompt)[0] == pytest.approx(-s * (2 - s), abs=1e-12)
 
 
 def test_noise_before_and_after_training_are_told_apart():
@@ -246,5 +246,5 @@ def test_noise_before_and_after_training_are_told_apart():
     case = noise_training.cases(workshop, 1)[0]
     assert case.layers == 2
     trained = workshop.trained_cases(1)[0]
-    assert_close(case.weights.value[1], trained.weights.value[0])
+    assert_close(case.model.value[1], trained.model.value[0])
     assert noise_training.traces(case, True, False).shape == noise_training.traces(case, False, True).shape == (1,)

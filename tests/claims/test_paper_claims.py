@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, assert_mean, covariance_by_enumeration, forward_by_token, gradients
 
-from icl_theory import AttentionWeights, forward, gradient_noise
+from icl_theory import Model, forward, gradient_noise
 from icl_theory.claims.attention import dual_form, mask_matrix, mask_softmax, update_rank
 from icl_theory.claims.bounds import upper_bound_printed, upper_bound_truncation
 from icl_theory.claims.engine.cases import Workshop
@@ -45,7 +45,7 @@ def deep(workshop):
 
 def test_matrices_with_the_mask_move_the_query_as_a_token_loop_does(deep):
     h = mask_matrix.prompt(deep)
-    _, slow = forward_by_token(deep.weights, h[:, :-1].T, h[:, -1], normalization="sum")
+    _, slow = forward_by_token(deep.model, h[:, :-1].T, h[:, -1], normalization="sum")
     assert_close(mask_matrix.by_matrices(deep), slow / np.linalg.norm(slow), 1e-10)
     assert_close(mask_matrix.predict(deep), slow / np.linalg.norm(slow), 1e-10)
     assert (h @ mask_matrix.mask(h.shape[1], h.shape[1] - 1) == np.column_stack([h[:, :-1], 0 * h[:, -1]])).all()
@@ -53,9 +53,9 @@ def test_matrices_with_the_mask_move_the_query_as_a_token_loop_does(deep):
 
 def test_softmax_demonstrations_are_those_of_the_forward_pass(case):
     """Against the loop over tokens, with the scores brought to size one as the claim does."""
-    w, tokens = case.weights, case.demonstrations
+    w, tokens = case.model, case.demonstrations
     scores = np.abs((tokens @ w.key[0].T) @ (w.query[0] @ tokens.T)).max()
-    scaled = AttentionWeights(w.value[:1], w.key[:1], w.query[:1] / scores)
+    scaled = Model(w.value[:1], w.key[:1], w.query[:1] / scores)
     slow = [
         forward_by_token(scaled, tokens, mask_softmax.prompt(case)[:, -1] + shift, kind="softmax")[0]
         for shift in (0, 1)
@@ -112,15 +112,15 @@ def test_the_second_line_of_lemma_6_is_below_the_information_of_a_rare_set(case)
 
 def test_trace_of_the_noise_by_enumeration(case):
     few = replace(case, demonstrations=case.demonstrations[:6], shots=2)
-    per_token = gradients(few.weights, few.demonstrations, 0).reshape(6, -1)
+    per_token = gradients(few.model, few.demonstrations, 0).reshape(6, -1)
     slow = float(np.trace(covariance_by_enumeration(per_token, 2)))
     assert noise_trace_truncation.trace(few) == pytest.approx(slow, rel=1e-11)
 
 
 def test_trace_of_a_truncated_layer_is_that_of_its_noise(case):
-    cut = truncate_weights(case.weights, layer=0, module="key", rank=3)
+    cut = truncate_weights(case.model, layer=0, module="key", rank=3)
     kept = noise_trace_truncation.parts(case, "key")[0]
-    assert kept[3] == pytest.approx(gradient_noise(cut, case.demonstrations, case.shots).trace, rel=1e-10)
+    assert kept[3] == pytest.approx(gradient_noise(cut, case.demonstrations, shots=case.shots).trace, rel=1e-10)
 
 
 def test_exact_traces_by_hand():
@@ -136,14 +136,14 @@ def test_exact_traces_by_hand():
 
 def test_gradients_that_cancel_and_that_agree(case):
     flat, agreeing = noise_trace_norm.cancelling(case), noise_trace_norm.aligned(case)
-    noise = gradient_noise(flat.weights, flat.demonstrations, flat.shots)
+    noise = gradient_noise(flat.model, flat.demonstrations, shots=flat.shots)
     assert noise_trace_norm.whole(flat) < 1e-24 * noise.trace
-    per_token = gradients(agreeing.weights, agreeing.demonstrations, 0)
+    per_token = gradients(agreeing.model, agreeing.demonstrations, 0)
     assert np.einsum("iab,jab->ij", per_token, per_token).min() > -1e-12
 
 
 def test_terms_of_the_upper_bound_one_by_one(case):
-    found, w = upper_bound_truncation.terms(case), case.weights
+    found, w = upper_bound_truncation.terms(case), case.model
     assert found[-1, -1, -1].sum() == pytest.approx(upper_bound_printed.upper_bound(case), rel=1e-12)
     for ranks in ((2, 5, 1), (0, 3, 6), (6, 1, 4)):
         v, k, q = (truncate(m[0], rank).matrix for m, rank in zip((w.value, w.key, w.query), ranks, strict=True))
@@ -152,9 +152,9 @@ def test_terms_of_the_upper_bound_one_by_one(case):
 
 
 def test_eigenvectors_and_condition_numbers_of_a_matrix_known_by_hand(case):
-    value = np.array(case.weights.value)
+    value = np.array(case.model.value)
     value[0] = np.diag([1.0, 2.0, 4.0, 1.0, 1.0, 8.0])
-    known = replace(case, weights=case.weights.replace(value=value))
+    known = replace(case, model=case.model.replace(value=value))
     assert case_1_eigenvalues.spread(value[0]) == pytest.approx(8)
     assert condition_number.amplification(known).max() == pytest.approx(8)
     assert condition_number.amplification_of_matrix(known).max() == pytest.approx(8)
@@ -167,7 +167,7 @@ def test_eigenvectors_and_condition_numbers_of_a_matrix_known_by_hand(case):
 
 def test_the_worst_error_of_a_matrix_does_what_it_should(case, rng):
     """Random errors of W by a direct solution of both systems."""
-    w = case.weights.value[0]
+    w = case.model.value[0]
     for _ in range(5):
         error, after = 0.1 * rng.standard_normal(w.shape), rng.standard_normal(len(w))
         before = np.linalg.solve(w, (w + error) @ after)
@@ -179,7 +179,7 @@ def test_the_worst_error_of_a_matrix_does_what_it_should(case, rng):
 def test_main_part_of_the_printed_display_by_norms(deep):
     path_norms, m, total = [], np.eye(6), 0.0
     moment = second_moment(deep.demonstrations)
-    for value, key, query in zip(deep.weights.value, deep.weights.key, deep.weights.query, strict=True):
+    for value, key, query in zip(deep.model.value, deep.model.key, deep.model.query, strict=True):
         update = value @ m @ moment @ m.T @ key.T @ query
         path_norms.append(np.linalg.norm(update) * np.linalg.norm(update @ m))
         m = m + update @ m
@@ -189,8 +189,8 @@ def test_main_part_of_the_printed_display_by_norms(deep):
 
 
 def test_moves_by_a_loop_over_all_draws(case):
-    cut = truncate(case.weights.value[0], 4).matrix
-    w, pool, total = case.weights, case.demonstrations[:4], 0.0
+    cut = truncate(case.model.value[0], 4).matrix
+    w, pool, total = case.model, case.demonstrations[:4], 0.0
     draws = list(itertools.product(range(4), repeat=2))
     for draw in draws:
         moment = sum((np.outer(pool[i], pool[i]) for i in draw), np.zeros((6, 6)))
@@ -210,7 +210,7 @@ def test_one_step_of_the_equation_by_many_small_ones():
 
 def test_lemma_1_holds_with_a_sum_as_printed(case):
     query = np.ones(6)
-    moved = forward(case.weights, case.demonstrations, query, normalization="sum") - query
-    w, h = case.weights, case.demonstrations
+    moved = forward(case.model.replace(normalization="sum"), case.demonstrations, query) - query
+    w, h = case.model, case.demonstrations
     printed = sum((np.outer(w.value[0] @ t, w.key[0] @ t) for t in h), np.zeros((6, 6))) @ w.query[0] @ query
     assert_close(moved, printed, 1e-12)

@@ -32,19 +32,19 @@ def test_members_of_a_population_are_draws_of_their_own(workshop):
         assert len(cases) == 3
         assert len({case.seed for case in cases}) == 3
         for first, second in itertools.combinations(cases, 2):
-            assert np.abs(first.weights.value - second.weights.value).max() > 1e-3
+            assert np.abs(first.model.value - second.model.value).max() > 1e-3
             assert not np.isin(first.demonstrations, second.demonstrations).any()
             stacks = [prompt_errors.moments(case, TRAINING_SHOTS, 8)[0] for case in (first, second)]
             assert not np.isin(stacks[0], stacks[1]).any()
     assert workshop.trained_cases(1) == workshop.population(1)[:2]
-    assert all(case.weights.mlp_in.shape == (3, 6, 6) for case in workshop.population(3, 6))
+    assert all(case.model.mlp_in.shape == (3, 6, 6) for case in workshop.population(3, 6))
 
 
 def test_without_demonstrations_the_prediction_is_zero(workshop):
     case = workshop.population(3)[0]
     _, w = prompt_errors.moments(case, 1)
     assert_close(more_shots_help.log_errors(case, 0), np.log((w**2).sum(1)))
-    assert_close(more_shots_help.log_errors(case, 4), np.log(prompt_errors.errors(case, case.weights, 4)))
+    assert_close(more_shots_help.log_errors(case, 4), np.log(prompt_errors.errors(case, case.model, 4)))
 
 
 def test_exact_risks_of_clipped_models_against_prompts(workshop):
@@ -54,7 +54,7 @@ def test_exact_risks_of_clipped_models_against_prompts(workshop):
         assert np.linalg.matrix_rank(model.key[0]) == 3
         shown = replace(case, task=task)
         assert_mean(prompt_errors.errors(shown, model, 5, 8192), shifted_tasks.risk(model, task, 5))
-        before = shifted_tasks.risk(case.weights, task, 5)
+        before = shifted_tasks.risk(case.model, task, 5)
         assert shifted_tasks.rise(case, task, 5, 0.5) == pytest.approx(shifted_tasks.risk(model, task, 5) / before - 1)
         assert shifted_tasks.rise(case, task, 5, 0.0) == 0.0
 
@@ -65,7 +65,7 @@ def test_a_rate_is_chosen_where_the_validation_error_is_smallest(workshop):
     assert errors[shifted_tasks.best_rate(case, shifted_tasks.HARD, 5)] == min(errors.values())
     rng = np.random.default_rng([case.seed, 5])
     stack, w = shifted_tasks.HARD.sample_moments(rng, shifted_tasks.VALIDATION, 5)
-    p = prompt_errors.implied(case.weights, stack)
+    p = prompt_errors.implied(case.model, stack)
     assert errors[0.0] == pytest.approx(((p - w) ** 2).sum(1).mean())
 
 
@@ -94,10 +94,10 @@ def test_a_rate_that_only_harms_is_not_called_both(workshop, monkeypatch):
 def test_global_norm_of_the_implicit_gradients_against_the_trajectory(workshop):
     case = workshop.population(3)[0]
     tokens = case.demonstrations
-    gradients = implicit_trajectory(case.weights, tokens).gradient
+    gradients = implicit_trajectory(case.model, tokens).gradient
     stack = (tokens.T @ tokens / len(tokens))[None]
     slow = math.sqrt(sum(np.linalg.norm(g) ** 2 for g in gradients))
-    assert remark_5_norm.global_norms(case.weights, stack)[0] == pytest.approx(slow, rel=1e-11)
+    assert remark_5_norm.global_norms(case.model, stack)[0] == pytest.approx(slow, rel=1e-11)
 
 
 def test_the_noisy_risk_is_that_of_the_ladder(workshop):
@@ -106,12 +106,12 @@ def test_the_noisy_risk_is_that_of_the_ladder(workshop):
 
 
 def test_both_readouts_of_a_seed_against_their_risks(workshop):
-    (case, *_), plus = readout_trained.pairs(workshop), workshop.ensemble(3, readout="plus").weights
+    (case, *_), plus = readout_trained.pairs(workshop), workshop.ensemble(3, readout="plus").models
     assert len(readout_trained.pairs(workshop)) == 3
     found = readout_trained.risks(case)
-    models = workshop.population(3)[0].weights, plus.member(0)
+    models = workshop.population(3)[0].model, plus.member(0)
     for model, risk, sign in zip(models, found, ("minus", "plus"), strict=True):
-        expected = population_risk(model, case.task, shots=TRAINING_SHOTS, samples=32768, key=1, readout=sign)
+        expected = population_risk(model.replace(readout=sign), case.task, shots=TRAINING_SHOTS, samples=32768, key=1)
         assert abs(risk - expected.value) < 12 * expected.stderr  # 8192 prompts against 32768
     assert readout_trained.measure(case) == pytest.approx(np.clip(math.log(found[0] / found[1]), -0.2, 0.2))
 
@@ -119,7 +119,7 @@ def test_both_readouts_of_a_seed_against_their_risks(workshop):
 def test_condition_numbers_against_numpy(workshop):
     case = workshop.population(3, 6)[0]
     names = ("value", "key", "query", "mlp_in", "mlp_out")
-    logs = {name: np.log([np.linalg.cond(m) for m in getattr(case.weights, name)]) for name in names}
+    logs = {name: np.log([np.linalg.cond(m) for m in getattr(case.model, name)]) for name in names}
     taus = [float(np.asarray(kendalltau(range(3), logs[name]))[0]) for name in names]
     assert condition_number_by_layer.smallest(case) == pytest.approx(min(taus))
     attention = np.max([logs[name] for name in ("value", "key", "query")], axis=0)
@@ -129,7 +129,7 @@ def test_condition_numbers_against_numpy(workshop):
 
 def test_relative_noise_does_not_know_the_scale_of_the_weights(workshop):
     case = noise_training.cases(workshop, 1)[0]
-    larger = case.with_weights(case.weights.replace(value=3.0 * case.weights.value), "three times W_V")
+    larger = case.with_model(case.model.replace(value=3.0 * case.model.value), "three times W_V")
     for after in (False, True):
         first, second = (noise_training.traces(c, after, True) for c in (case, larger))
         assert_close(first, second)

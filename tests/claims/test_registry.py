@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from icl_theory import AttentionWeights, Estimate, LinearRegression, check, implicit_trajectory
+from icl_theory import Estimate, LinearRegression, Model, check, implicit_trajectory
 from icl_theory.claims.bounds.theorem_2_scalar import simulate
 from icl_theory.claims.engine.cases import Case, Workshop
 from icl_theory.claims.engine.claim import Assumption, Claim, Control, Evidence, Verdict
@@ -30,7 +30,7 @@ FOUND = expected_verdicts()
 
 def a_case():
     one = np.ones((1, 2, 2))
-    return Case("a case", "random", 0, AttentionWeights(one, one, one), LinearRegression(1), np.ones(1), np.eye(2))
+    return Case("a case", "random", 0, Model(one, one, one), LinearRegression(1), np.ones(1), np.eye(2))
 
 
 def a_claim(**changes):
@@ -144,7 +144,7 @@ def test_all_kinds_of_weights_are_tried(workshop):
     assert {case.kind for case in cases} == {"random", "constructed", "trained", "truncated"}
     assert {case.layers for case in cases} == {1, 3}
     assert len({case.seed for case in cases if case.kind != "truncated"}) == sum(c.kind != "truncated" for c in cases)
-    assert all(case.weights.value.dtype == np.float64 for case in cases)
+    assert all(case.model.value.dtype == np.float64 for case in cases)
 
 
 def test_unknown_claims_are_refused():
@@ -169,8 +169,8 @@ def test_counterexamples_can_be_rechecked_from_their_files(label, workshop, tmp_
 @pytest.mark.parametrize("label", ["theorem_1_printed", "upper_bound_printed"])
 def test_a_file_that_is_no_counterexample_is_not_confirmed(label, workshop):
     (document,) = outcome_of(label, workshop).certificates
-    zero = {name: np.zeros_like(m).tolist() for name, m in document["case"]["weights"].items()}
-    assert not recheck(document | {"case": document["case"] | {"weights": zero}}).confirmed
+    zero = {name: np.zeros_like(document["case"]["model"][name]).tolist() for name in ("value", "key", "query")}
+    assert not recheck(document | {"case": document["case"] | {"model": document["case"]["model"] | zero}}).confirmed
 
 
 def test_recheck_refuses_what_is_no_counterexample(workshop):
@@ -194,7 +194,7 @@ def test_exact_counterexamples_by_hand():
     ]
     assert norms[1] > norms[0]
     one = np.ones((2, 1, 1))
-    path = implicit_trajectory(AttentionWeights(one, one, one), np.ones((1, 1)))
+    path = implicit_trajectory(Model(one, one, one), np.ones((1, 1)))
     assert (path.accumulated[2, 0, 0], 2 * path.gradient[1, 0, 0]) == (9, 16)
 
 

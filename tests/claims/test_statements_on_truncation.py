@@ -5,7 +5,7 @@ import pytest
 from helpers import assert_close
 from scipy.special import logsumexp
 
-from icl_theory import AttentionWeights, gradient_noise, implicit_trajectory, one_layer_optimum, population_risk
+from icl_theory import Model, gradient_noise, implicit_trajectory, one_layer_optimum, population_risk
 from icl_theory.claims.engine.cases import TRAINING_SHOTS, Workshop
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.information import sandwich_ends
@@ -30,13 +30,13 @@ def workshop():
 def test_later_gradients_layer_by_layer(workshop):
     case, rank = workshop.random(3)[0], 2
     found = truncation_norm_later.measure(case)[rank - 1]
-    u, s, vt = np.linalg.svd(case.weights.value[0])
-    value = np.array(case.weights.value)
+    u, s, vt = np.linalg.svd(case.model.value[0])
+    value = np.array(case.model.value)
     value[0] = (u[:, :rank] * s[:rank]) @ vt[:rank]
     norms = []
-    for values in (value, case.weights.value):
+    for values in (value, case.model.value):
         m, moment, sizes = np.eye(6), case.demonstrations.T @ case.demonstrations / len(case.demonstrations), []
-        for v, k, q in zip(values, case.weights.key, case.weights.query, strict=True):
+        for v, k, q in zip(values, case.model.key, case.model.query, strict=True):
             gradient = v @ m @ moment @ m.T @ k.T @ q @ m
             sizes.append((gradient**2).sum())
             m = m + gradient
@@ -50,14 +50,14 @@ def test_exact_counterexample_of_a_later_layer_in_floats():
     value, key, query = (np.array(found[name], dtype=float) for name in ("value", "key", "query"))
     norms = []
     for first in (value[0], truncate(value[0], 1).matrix):
-        weights = AttentionWeights(np.stack([first, value[1]]), key, query)
-        norms.append((implicit_trajectory(weights, tokens).gradient[1] ** 2).sum())
+        model = Model(np.stack([first, value[1]]), key, query)
+        norms.append((implicit_trajectory(model, tokens).gradient[1] ** 2).sum())
     assert norms == pytest.approx([1, 2])
 
 
 def test_eigenvalues_from_eight_demonstrations(workshop):
     case = workshop.random(1)[1]
-    noise = gradient_noise(case.weights, case.demonstrations, case.shots)
+    noise = gradient_noise(case.model, case.demonstrations, shots=case.shots)
     assert_close(noise.spectrum, gram_spectrum.predict(case)[: noise.rank], 1e-9)
     assert noise.rank == len(case.demonstrations) - 1
     assert abs(gram_spectrum.predict(case)[-1]) < 1e-12 * noise.spectrum[0]
@@ -68,7 +68,7 @@ def test_ranks_of_few_demonstrations_in_full_matrices(workshop):
         count, dimension = few_demonstrations.shown(case)
         rng = np.random.default_rng(case.seed)
         tokens = case.task.sample_tokens(rng, case.task_vector[None], 2 * count)[0]
-        left, right = layer_factors(case.weights, 0, np.zeros((6, 6)))
+        left, right = layer_factors(case.model, 0, np.zeros((6, 6)))
         sets = np.einsum("ni,nj->nij", tokens @ left.T, tokens @ right).reshape(2, count, -1)
         sets = sets - sets.mean(axis=1, keepdims=True)
         ranks = [np.linalg.matrix_rank(points, rtol=1e-9) for points in (sets[0], sets.reshape(2 * count, -1))]
@@ -78,33 +78,33 @@ def test_ranks_of_few_demonstrations_in_full_matrices(workshop):
 
 def test_the_first_layer_balances_the_second(workshop):
     case = dropped_first_layer.balanced(workshop.random(1)[0])
-    mean = np.eye(6) + case.weights.value[0] @ case.task.token_covariance(case.task_vector)
-    left, right = layer_factors(case.weights, 1, mean - np.eye(6))
+    mean = np.eye(6) + case.model.value[0] @ case.task.token_covariance(case.task_vector)
+    left, right = layer_factors(case.model, 1, mean - np.eye(6))
     assert_close(left, np.eye(6), 1e-9)
     assert_close(right, np.eye(6), 1e-9)
     alone = dropped_first_layer.later_layers(case)
     assert alone.layers == 1
-    assert np.linalg.cond(alone.weights.value[0]) > 5
+    assert np.linalg.cond(alone.model.value[0]) > 5
 
 
 def test_smallest_risks_of_every_rank(workshop):
     for case in truncation_trap.cases(workshop):
         best = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[1] for rank in range(6)]
         assert_close(whitened_truncation.predict(case), best, 1e-12)
-        weights = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[0] for rank in range(6)]
-        risks = [population_risk(w, case.task, shots=TRAINING_SHOTS).value for w in weights]
+        model = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[0] for rank in range(6)]
+        risks = [population_risk(w, case.task, shots=TRAINING_SHOTS).value for w in model]
         assert_close(whitened_truncation.measure(case), risks, 1e-12)
 
 
 def test_noise_on_the_optimum_can_be_cut(workshop):
     cases = [optimum_truncation.disturbed(case) for case in truncation_trap.cases(workshop)]
-    assert all(np.linalg.matrix_rank(case.weights.key[0]) == 6 for case in cases)
+    assert all(np.linalg.matrix_rank(case.model.key[0]) == 6 for case in cases)
     assert min(optimum_truncation.measure(case).min() / optimum_truncation.risk(case) for case in cases) < 0.9
 
 
 def test_sampled_risk_of_the_zero_model_is_that_of_guessing_nothing(workshop):
     case = workshop.random(1)[0]
-    zero = case.with_weights(case.weights.replace(value=0 * np.array(case.weights.value)), "zero")
+    zero = case.with_model(case.model.replace(value=0 * np.array(case.model.value)), "zero")
     assert exact_risk.predict(zero).value == pytest.approx(5.0)
     assert abs(exact_risk.measure(zero).value - 5.0) < 6 * exact_risk.measure(zero).stderr
 

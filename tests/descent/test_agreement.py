@@ -10,7 +10,7 @@ from icl_theory.descent.agreement import Agreement, _fit_plus_plus, _fit_step_si
 from icl_theory.descent.gradient_descent import gradient_descent, plus_plus_steps
 from icl_theory.models.attention import predict
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression, Prompt
 from icl_theory.training.train import train
 
@@ -23,8 +23,8 @@ def task() -> LinearRegression:
     return LinearRegression(DIM, a @ a.T / DIM + 0.2 * np.eye(DIM), noise_std=0.4)
 
 
-def stacked(*models: AttentionWeights) -> AttentionWeights:
-    return AttentionWeights(*(np.stack([getattr(m, n) for m in models]) for n in ("value", "key", "query")))
+def stacked(*models: Model) -> Model:
+    return Model(*(np.stack([getattr(m, n) for m in models]) for n in ("value", "key", "query")))
 
 
 def assert_exact(result: Agreement, tolerance: float = 1e-12) -> None:
@@ -38,30 +38,30 @@ def assert_exact(result: Agreement, tolerance: float = 1e-12) -> None:
 @pytest.mark.parametrize("layers", [1, 2, 5])
 @pytest.mark.parametrize("eta", [0.4, -0.1])
 def test_construction_is_gradient_descent(task: LinearRegression, layers: int, eta: float) -> None:
-    weights = gradient_descent_weights(DIM, layers=layers, step_size=eta)
-    result = gradient_descent_agreement(weights, task, shots=SHOTS)
+    model = gradient_descent_weights(DIM, layers=layers, step_size=eta)
+    result = gradient_descent_agreement(model, task, shots=SHOTS)
     assert result.step_size == pytest.approx([eta], rel=1e-12)
     assert len(result.layers) == layers
     assert_exact(result)
 
 
 def test_a_step_size_beyond_the_first_grid(task: LinearRegression) -> None:
-    weights = gradient_descent_weights(DIM, layers=1, step_size=500.0)
-    assert gradient_descent_agreement(weights, task, shots=SHOTS).step_size == pytest.approx([500.0], rel=1e-12)
+    model = gradient_descent_weights(DIM, layers=1, step_size=500.0)
+    assert gradient_descent_agreement(model, task, shots=SHOTS).step_size == pytest.approx([500.0], rel=1e-12)
 
 
 def test_preconditioned_is_the_one_layer_optimum(task: LinearRegression) -> None:
     # Λ and Ω do not commute, so that P = ((N+1)/N Λ + c Ω^{-1})^{-1} is no function of Λ alone.
     task = LinearRegression(DIM, task.covariance, np.diag([2.0, 1.0, 0.5, 0.2]), noise_std=0.4)
-    weights, _ = one_layer_optimum(task, shots=SHOTS)
-    result = gradient_descent_agreement(weights, task, shots=SHOTS, scheme="preconditioned")
+    model, _ = one_layer_optimum(task, shots=SHOTS)
+    result = gradient_descent_agreement(model, task, shots=SHOTS, scheme="preconditioned")
     assert result.step_size == pytest.approx([1.0], rel=1e-12)
     assert_exact(result)
-    plain = gradient_descent_agreement(weights, task, shots=SHOTS)
+    plain = gradient_descent_agreement(model, task, shots=SHOTS)
     assert plain.final.prediction_difference.value > 0.05  # Λ is anisotropic, so plain GD is something else
 
 
-def gd_plus_plus_weights(eta: float, gamma: float, layers: int) -> AttentionWeights:
+def gd_plus_plus_weights(eta: float, gamma: float, layers: int) -> Model:
     """W_V = diag(-γ I, -η), W_K = W_Q = diag(I, 0)."""
     plain = gradient_descent_weights(DIM, layers=layers, step_size=eta)
     value = plain.value.copy()
@@ -71,13 +71,13 @@ def gd_plus_plus_weights(eta: float, gamma: float, layers: int) -> AttentionWeig
 
 @pytest.mark.parametrize(("layers", "gamma"), [(2, 0.15), (3, -0.05), (2, 0.0)])
 def test_gd_plus_plus_is_a_transformer_too(task: LinearRegression, layers: int, gamma: float) -> None:
-    weights = gd_plus_plus_weights(0.3, gamma, layers)
-    result = gradient_descent_agreement(weights, task, shots=SHOTS, scheme="gd++")
+    model = gd_plus_plus_weights(0.3, gamma, layers)
+    result = gradient_descent_agreement(model, task, shots=SHOTS, scheme="gd++")
     assert result.step_size == pytest.approx([0.3], rel=1e-7)
     assert result.input_step == pytest.approx([gamma], abs=1e-8)
     assert_exact(result, 1e-6)
     if gamma:
-        plain = gradient_descent_agreement(weights, task, shots=SHOTS)
+        plain = gradient_descent_agreement(model, task, shots=SHOTS)
         assert plain.final.prediction_difference.value > 1e-3
 
 
@@ -107,7 +107,7 @@ def test_ensemble_members_get_their_own_step_size(task: LinearRegression) -> Non
 
 
 def test_equal_members_report_what_each_reports_alone(task: LinearRegression) -> None:
-    model = random_weights(2, layers=2, dimension=DIM + 1, scale=0.3)
+    model = random_weights(2, layers=2, token_dim=DIM + 1, scale=0.3)
     alone = gradient_descent_agreement(model, task, shots=SHOTS).final
     twice = gradient_descent_agreement(stacked(model, model), task, shots=SHOTS).final
     for name in ("prediction_difference", "sensitivity_cosine", "implied_weight_distance"):
@@ -117,14 +117,12 @@ def test_equal_members_report_what_each_reports_alone(task: LinearRegression) ->
 
 
 def test_readout_flips_the_step(task: LinearRegression) -> None:
-    weights = gradient_descent_weights(DIM, step_size=0.3)
-    result = gradient_descent_agreement(weights, task, shots=SHOTS, readout="plus")
+    model = gradient_descent_weights(DIM, step_size=0.3)
+    result = gradient_descent_agreement(model.replace(readout="plus"), task, shots=SHOTS)
     assert result.step_size == pytest.approx([-0.3], rel=1e-12)
 
 
-def token_metrics(
-    weights: AttentionWeights, task: LinearRegression, eta: float, readout: str, count: int
-) -> np.ndarray:
+def token_metrics(model: Model, task: LinearRegression, eta: float, readout: str, count: int) -> np.ndarray:
     """Per prompt, from tokens: squared difference of two predictions at a drawn query, cosine, norms, distance.
 
     p comes out of `predict` by feeding unit vectors as queries, w_gd out of `gradient_descent` on the same tokens.
@@ -133,13 +131,13 @@ def token_metrics(
     units = np.eye(DIM)
     p = np.stack(
         [
-            predict(weights, Prompt(prompt.x, prompt.y, np.tile(u, (count, 1)), prompt.y_query), readout=readout)
+            predict(model.replace(readout=readout), Prompt(prompt.x, prompt.y, np.tile(u, (count, 1)), prompt.y_query))
             for u in units
         ],
         axis=-1,
     )
     pairs = zip(prompt.x, prompt.y, strict=True)
-    w = np.stack([gradient_descent(x, y, steps=weights.layers, step_size=eta)[-1] for x, y in pairs])
+    w = np.stack([gradient_descent(x, y, steps=model.layers, step_size=eta)[-1] for x, y in pairs])
     square = (np.einsum("bd,bd->b", prompt.x_query, p - w)) ** 2
     lp, lw = np.linalg.norm(p, axis=1), np.linalg.norm(w, axis=1)
     return np.stack([square, (p * w).sum(1) / (lp * lw), np.abs(lp - lw), np.linalg.norm(p - w, axis=1)])
@@ -147,11 +145,11 @@ def token_metrics(
 
 @pytest.mark.parametrize(("layers", "readout"), [(1, "plus"), (2, "minus")])
 def test_metrics_match_their_definition_on_tokens(task: LinearRegression, layers: int, readout: str) -> None:
-    noise = random_weights(1, layers=layers, dimension=DIM + 1, scale=0.15)
+    noise = random_weights(1, layers=layers, token_dim=DIM + 1, scale=0.15)
     base = gradient_descent_weights(DIM, layers=layers, step_size=0.1)
-    weights = AttentionWeights(base.value + noise.value, base.key + noise.key, base.query + noise.query)
-    result = gradient_descent_agreement(weights, task, shots=SHOTS, prompts=2000, readout=readout)
-    values = token_metrics(weights, task, float(result.step_size[0]), readout, 500)
+    model = Model(base.value + noise.value, base.key + noise.key, base.query + noise.query)
+    result = gradient_descent_agreement(model.replace(readout=readout), task, shots=SHOTS, prompts=2000)
+    values = token_metrics(model, task, float(result.step_size[0]), readout, 500)
     mean, stderr = values.mean(1), values.std(1, ddof=1) / np.sqrt(values.shape[1])
     mean[0], stderr[0] = np.sqrt(mean[0]), stderr[0] / (2 * np.sqrt(mean[0]))
     final = result.final
@@ -169,10 +167,10 @@ def test_metrics_match_their_definition_on_tokens(task: LinearRegression, layers
 
 def test_fitted_step_is_the_best_one_on_fresh_prompts(task: LinearRegression) -> None:
     """Scored elsewhere, the fitted step still beats its neighbours: it was not fitted to noise."""
-    weights = random_weights(1, layers=2, dimension=DIM + 1, scale=0.5)
-    weights = weights.replace(value=weights.value + gradient_descent_weights(DIM, layers=2).value)
-    eta = float(gradient_descent_agreement(weights, task, shots=SHOTS, prompts=2000).step_size[0])
-    losses = [token_metrics(weights, task, e, "minus", 200)[0].mean() for e in (eta - 0.3, eta, eta + 0.3)]
+    model = random_weights(1, layers=2, token_dim=DIM + 1, scale=0.5)
+    model = model.replace(value=model.value + gradient_descent_weights(DIM, layers=2).value)
+    eta = float(gradient_descent_agreement(model, task, shots=SHOTS, prompts=2000).step_size[0])
+    losses = [token_metrics(model, task, e, "minus", 200)[0].mean() for e in (eta - 0.3, eta, eta + 0.3)]
     assert losses[1] == min(losses)
 
 
@@ -194,7 +192,7 @@ def test_fit_and_score_use_different_prompts(task: LinearRegression, monkeypatch
 def test_trained_one_layer_models_do_gradient_descent() -> None:
     task = LinearRegression(DIM)
     result = train(task, 0, layers=1, shots=SHOTS, seeds=4, steps=600)
-    agreement = gradient_descent_agreement(result.weights, task, shots=SHOTS)
+    agreement = gradient_descent_agreement(result.models, task, shots=SHOTS)
     best = SHOTS / (SHOTS + DIM + 1)  # Ahn et al. 2023, isotropic
     assert agreement.step_size == pytest.approx([best] * 4, rel=0.03)
     assert agreement.final.sensitivity_cosine.value > 0.999
@@ -202,35 +200,35 @@ def test_trained_one_layer_models_do_gradient_descent() -> None:
 
 
 def test_a_zero_model_has_no_direction(task: LinearRegression) -> None:
-    weights = gradient_descent_weights(DIM, step_size=0.0)
-    final = gradient_descent_agreement(weights, task, shots=SHOTS).final
+    model = gradient_descent_weights(DIM, step_size=0.0)
+    final = gradient_descent_agreement(model, task, shots=SHOTS).final
     assert np.isnan(final.sensitivity_cosine.value)
     assert "direction" in final.sensitivity_cosine.note
     assert final.prediction_difference.value < 1e-12
 
 
 def test_refusals(task: LinearRegression) -> None:
-    weights = gradient_descent_weights(DIM, layers=2)
+    model = gradient_descent_weights(DIM, layers=2)
     with pytest.raises(ValueError, match="gaussian"):
-        gradient_descent_agreement(weights, LinearRegression(DIM, inputs="uniform"), shots=SHOTS)
+        gradient_descent_agreement(model, LinearRegression(DIM, inputs="uniform"), shots=SHOTS)
     silent = LinearRegression(DIM, task_covariance=np.zeros((DIM, DIM)))
     with pytest.raises(ValueError, match="always zero"):
-        gradient_descent_agreement(weights, silent, shots=SHOTS)
+        gradient_descent_agreement(model, silent, shots=SHOTS)
     with pytest.raises(ValueError, match="prompts"):
-        gradient_descent_agreement(weights, task, shots=SHOTS, prompts=1)
+        gradient_descent_agreement(model, task, shots=SHOTS, prompts=1)
     with pytest.raises(ValueError, match="shots"):
-        gradient_descent_agreement(weights, task, shots=0)
+        gradient_descent_agreement(model, task, shots=0)
     with pytest.raises(ValueError, match="readout"):
-        gradient_descent_agreement(weights, task, shots=SHOTS, readout="both")
+        gradient_descent_agreement(model.replace(readout="both"), task, shots=SHOTS)
     with pytest.raises(ValueError, match="NaN"):
-        gradient_descent_agreement(stacked(weights, weights.replace(value=weights.value * np.nan)), task, shots=SHOTS)
+        gradient_descent_agreement(stacked(model, model.replace(value=model.value * np.nan)), task, shots=SHOTS)
     nonsense: Any = "weights"
-    with pytest.raises(ValueError, match="AttentionWeights"):
+    with pytest.raises(ValueError, match="Model"):
         gradient_descent_agreement(nonsense, task, shots=SHOTS)
     with pytest.raises(ValueError, match="token dimension"):
-        gradient_descent_agreement(weights, LinearRegression(DIM + 1), shots=SHOTS)
+        gradient_descent_agreement(model, LinearRegression(DIM + 1), shots=SHOTS)
     with pytest.raises(ValueError, match="too large"):
-        gradient_descent_agreement(weights.replace(value=1e200 * weights.value), task, shots=SHOTS)
+        gradient_descent_agreement(model.replace(value=1e200 * model.value), task, shots=SHOTS)
 
 
 @pytest.mark.parametrize(("seed", "steps", "eta", "gamma"), [(16, 3, 0.878, 0.731), (27, 2, 1.098, 1.122)])

@@ -6,7 +6,7 @@ from helpers import accumulated_map, assert_close, descend, forward_by_token, ra
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_theory import AttentionWeights, forward, gradient_descent, implicit_trajectory
+from icl_theory import Model, forward, gradient_descent, implicit_trajectory
 from icl_theory.descent.implied_weights import implied_weights
 
 pytestmark = pytest.mark.usefixtures("strict_promotion")
@@ -14,35 +14,35 @@ pytestmark = pytest.mark.usefixtures("strict_promotion")
 N, D, LAYERS = 5, 3, 3
 
 
-def make(rng: np.random.Generator) -> tuple[AttentionWeights, np.ndarray, np.ndarray]:
-    weights = AttentionWeights.create(*random_matrices(rng, LAYERS, D, scale=1.0))
-    return weights, rng.standard_normal((N, D)), rng.standard_normal(D)
+def make(rng: np.random.Generator) -> tuple[Model, np.ndarray, np.ndarray]:
+    model = Model.create(*random_matrices(rng, LAYERS, D, scale=1.0))
+    return model, rng.standard_normal((N, D)), rng.standard_normal(D)
 
 
 @pytest.mark.parametrize("normalization", ["mean", "sum"])
 def test_theorem_1(rng: np.random.Generator, normalization: str) -> None:
     """Every W_t against unit vectors sent through a loop, G_t and ΔW_t against the loop's own tokens."""
-    weights, tokens, query = make(rng)
-    path = implicit_trajectory(weights, tokens, normalization=normalization)
+    model, tokens, query = make(rng)
+    path = implicit_trajectory(model.replace(normalization=normalization), tokens)
     eye = np.eye(D)
     np.testing.assert_array_equal(path.accumulated[0], np.zeros((D, D)))
     for t in range(LAYERS):
-        before = accumulated_map(weights, tokens, t, normalization)
-        after = accumulated_map(weights, tokens, t + 1, normalization)
+        before = accumulated_map(model, tokens, t, normalization)
+        after = accumulated_map(model, tokens, t + 1, normalization)
         assert_close(path.accumulated[t + 1], after - eye)
         assert_close(path.gradient[t], after - before)
-        moved, _ = forward_by_token(weights, tokens, query, layers=t, normalization=normalization)
-        delta = sum(np.outer(weights.value[t] @ h, weights.key[t] @ h) for h in moved) @ weights.query[t]
+        moved, _ = forward_by_token(model, tokens, query, layers=t, normalization=normalization)
+        delta = sum(np.outer(model.value[t] @ h, model.key[t] @ h) for h in moved) @ model.query[t]
         assert_close(path.delta[t], delta / (N if normalization == "mean" else 1))
         assert_close(path.gradient[t], path.delta[t] @ before)
-    final = forward(weights, tokens, query, normalization=normalization)
+    final = forward(model.replace(normalization=normalization), tokens, query)
     assert_close((eye + path.accumulated[-1]) @ query, final)
 
 
 def test_product_form(rng: np.random.Generator) -> None:
     """I + W_L = (I + ΔW_L) ... (I + ΔW_1), and W_L is the sum of the G_t, not L times the last one."""
-    weights, tokens, _ = make(rng)
-    path = implicit_trajectory(weights, tokens)
+    model, tokens, _ = make(rng)
+    path = implicit_trajectory(model, tokens)
     product = np.eye(D)
     for delta in path.delta:
         product = (np.eye(D) + delta) @ product
@@ -53,43 +53,43 @@ def test_product_form(rng: np.random.Generator) -> None:
 
 def test_second_moment_is_sufficient(rng: np.random.Generator) -> None:
     """Other tokens with the same S, more of them even, give the same trajectory."""
-    weights, tokens, _ = make(rng)
+    model, tokens, _ = make(rng)
     rotation = np.linalg.qr(rng.standard_normal((2 * N, N)))[0]
     other = rotation @ tokens * np.sqrt(2.0)  # 2N tokens: the mean halves what the factor doubles
-    first, second = implicit_trajectory(weights, tokens), implicit_trajectory(weights, other)
+    first, second = implicit_trajectory(model, tokens), implicit_trajectory(model, other)
     assert_close(second.gradient, first.gradient)
 
 
 @given(order=st.permutations(range(N)))
 def test_order_of_the_demonstrations_does_not_matter(rng: np.random.Generator, order: list[int]) -> None:
-    weights, tokens, _ = make(rng)
-    expected = implicit_trajectory(weights, tokens)
-    assert_close(implicit_trajectory(weights, tokens[order]).gradient, expected.gradient)
+    model, tokens, _ = make(rng)
+    expected = implicit_trajectory(model, tokens)
+    assert_close(implicit_trajectory(model, tokens[order]).gradient, expected.gradient)
 
 
 @pytest.mark.parametrize("changed", range(LAYERS))
 def test_an_edited_layer_changes_nothing_before_it(rng: np.random.Generator, changed: int) -> None:
-    weights, tokens, _ = make(rng)
-    value = weights.value.copy()
+    model, tokens, _ = make(rng)
+    value = model.value.copy()
     value[changed] *= 2.0
-    first = implicit_trajectory(weights, tokens).gradient
-    second = implicit_trajectory(weights.replace(value=value), tokens).gradient
+    first = implicit_trajectory(model, tokens).gradient
+    second = implicit_trajectory(model.replace(value=value), tokens).gradient
     np.testing.assert_array_equal(first[:changed], second[:changed])
     assert (np.abs(first[changed:] - second[changed:]).max(axis=(1, 2)) > 1e-6).all()
 
 
 def test_rank_is_at_most_the_number_of_demonstrations(rng: np.random.Generator) -> None:
-    weights, tokens, _ = make(rng)
-    path = implicit_trajectory(weights, tokens[:2])
+    model, tokens, _ = make(rng)
+    path = implicit_trajectory(model, tokens[:2])
     assert [np.linalg.matrix_rank(delta, tol=1e-10) for delta in path.delta] == [2] * LAYERS
 
 
 def test_linear_mlp_enters_through_the_left_factor(rng: np.random.Generator) -> None:
-    weights, tokens, query = make(rng)
+    model, tokens, query = make(rng)
     inner, outer = rng.standard_normal((LAYERS, 4, D)), rng.standard_normal((LAYERS, D, 4))
-    weights = AttentionWeights.create(weights.value, weights.key, weights.query, 0.3 * inner, outer)
-    path = implicit_trajectory(weights, tokens)
-    assert_close(query + path.accumulated[-1] @ query, forward_by_token(weights, tokens, query)[1])
+    model = Model.create(model.value, model.key, model.query, 0.3 * inner, outer)
+    path = implicit_trajectory(model, tokens)
+    assert_close(query + path.accumulated[-1] @ query, forward_by_token(model, tokens, query)[1])
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4])
@@ -107,21 +107,24 @@ def test_gradient_descent_reaches_least_squares(rng: np.random.Generator) -> Non
 
 
 def test_implied_weights_predict(rng: np.random.Generator) -> None:
-    weights, tokens, _ = make(rng)
-    path = implicit_trajectory(weights, tokens)
+    model, tokens, _ = make(rng)
+    path = implicit_trajectory(model, tokens)
     query = np.array([0.3, -1.2, 0.0])
-    slot = forward_by_token(weights, tokens, query)[1][-1]
-    assert_close(implied_weights(path.accumulated[-1]) @ query[:-1], -slot)
+    slot = forward_by_token(model, tokens, query)[1][-1]
+    assert_close(implied_weights(path.accumulated[-1], "minus") @ query[:-1], -slot)
     assert_close(implied_weights(path.accumulated[-1], "plus") @ query[:-1], slot)
 
 
 def test_trajectory_refuses(rng: np.random.Generator) -> None:
-    weights, tokens, _ = make(rng)
-    assert "demonstrations" in refusal(implicit_trajectory, weights, tokens[0])
-    assert "demonstrations" in refusal(implicit_trajectory, weights, tokens * np.nan)
-    assert "token dimension" in refusal(implicit_trajectory, weights, tokens[:, :-1])
-    assert "normalization" in refusal(implicit_trajectory, weights, tokens, normalization="median")
-    ensemble = AttentionWeights(*(np.stack([a, a]) for a in (weights.value, weights.key, weights.query)))
+    model, tokens, _ = make(rng)
+    assert "tokens" in refusal(implicit_trajectory, model, tokens[0])
+    assert "tokens" in refusal(implicit_trajectory, model, tokens * np.nan)
+    assert "token dimension" in refusal(implicit_trajectory, model, tokens[:, :-1])
+    for name in ("normalization", "readout", "kind", "mask", "activation"):
+        assert f"{name}: got 'other'" in refusal(implicit_trajectory, model.replace(**{name: "other"}), tokens)
+    for changes in ({"kind": "softmax"}, {"mask": "causal"}):
+        assert "model for an implicit trajectory: got" in refusal(implicit_trajectory, model.replace(**changes), tokens)
+    ensemble = Model(*(np.stack([a, a]) for a in (model.value, model.key, model.query)))
     assert "member" in refusal(implicit_trajectory, ensemble, tokens)
 
 
@@ -136,7 +139,3 @@ def test_gradient_descent_refuses(rng: np.random.Generator) -> None:
         assert "step_size" in refusal(gradient_descent, x, y, steps=1, step_size=size)
     wrong = np.eye(D + 1)
     assert "preconditioner" in refusal(gradient_descent, x, y, steps=1, step_size=0.1, preconditioner=wrong)
-
-
-def test_implied_weights_refuse_an_unknown_readout() -> None:
-    assert "readout" in refusal(implied_weights, np.zeros((D, D)), "both")

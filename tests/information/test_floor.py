@@ -14,9 +14,9 @@ TASK, W, FLOOR = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1]), 0.09
 
 
 def setting(layers: int = 2, floor: float = FLOOR, demonstrations: int = 12, rank: int = 3) -> Setting:
-    weights = random_weights(3, layers=layers, dimension=3, scale=0.8)
-    weights = truncate_weights(weights, layer=layers - 1, module="value", rank=rank)
-    return Setting(weights, TASK, W, demonstrations, 4, floor)
+    model = random_weights(3, layers=layers, token_dim=3, scale=0.8)
+    model = truncate_weights(model, layer=layers - 1, module="value", rank=rank)
+    return Setting(model, TASK, W, demonstrations, 4, floor)
 
 
 @pytest.mark.parametrize("rank", [3, 2])
@@ -54,6 +54,6 @@ def test_the_border_of_a_singular_noise(demonstrations, infinite):
     assert bool(singular(runs, given)) is infinite
     assert singular(runs, replace(given, floor=FLOOR)) == ""
     options = {"demonstrations": demonstrations, "shots": 3, "clip": 4.0, "samples": 16, "key": 0, "task_vector": W}
-    ladder = bound_ladder(given.weights, TASK, **options)
+    ladder = bound_ladder(given.model, TASK, **options)
     assert np.isinf(ladder.rungs["gaussian"].value) == infinite
-    assert np.isfinite(bound_ladder(given.weights, TASK, floor=FLOOR, **options).rungs["gaussian"].value)
+    assert np.isfinite(bound_ladder(given.model, TASK, floor=FLOOR, **options).rungs["gaussian"].value)

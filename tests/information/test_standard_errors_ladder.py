@@ -16,7 +16,7 @@ from scipy.stats import chi2
 from standard_errors import assert_error, assert_mean_of
 from two_layers import SHOTS, TASK, N, W, conditioned, slow_terms
 
-from icl_theory import AttentionWeights, Estimate, bound_ladder, random_weights
+from icl_theory import Estimate, Model, bound_ladder, random_weights
 from icl_theory.core.estimate import generalization_bound
 from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
 from icl_theory.information.ladder.rungs import isotropic_information, mean_estimate, reference_of
@@ -28,16 +28,16 @@ ISOTROPIC = ("isotropic", "isotropic_zero", "theorem_2_repaired")
 CLOSE = 1e-9
 
 
-def mild(rank: int) -> AttentionWeights:
+def mild(rank: int) -> Model:
     """Two well-conditioned layers, the second one's W_V truncated; at rank 2 its map depends on the path."""
-    loose, eye = random_weights(3, layers=2, dimension=3, scale=0.4), 0.6 * np.eye(3)
-    full = AttentionWeights.create(loose.value + eye, loose.key + eye, loose.query + eye)
+    loose, eye = random_weights(3, layers=2, token_dim=3, scale=0.4), 0.6 * np.eye(3)
+    full = Model.create(loose.value + eye, loose.key + eye, loose.query + eye)
     return truncate_weights(full, layer=1, module="value", rank=rank)
 
 
-def first_sizes(weights: AttentionWeights) -> dict[str, float]:
+def first_sizes(model: Model) -> dict[str, float]:
     """E[||G - g̃||² + tr C] of the first layer, A = W_V and B = W_KᵀW_Q, by Isserlis from traces of D x D matrices."""
-    a, b, sigma = weights.value[0], weights.key[0].T @ weights.query[0], TASK.token_covariance(W)
+    a, b, sigma = model.value[0], model.key[0].T @ model.query[0], TASK.token_covariance(W)
     left, right = a.T @ a @ sigma, b @ b.T @ sigma
     one = np.trace(left) * np.trace(right) + 2 * np.trace(left @ right)  # E ||A h hᵀ B||²
     centre = float(((a @ sigma @ b) ** 2).sum())
@@ -65,19 +65,19 @@ def losses_of(tokens: np.ndarray, accumulated: np.ndarray, loss: str) -> tuple[f
 @pytest.fixture(scope="module", params=[3, 2], ids=["invertible", "truncated"])
 def world(request: pytest.FixtureRequest) -> Any:
     """A ladder of 25 runs in blocks of 9, 8 and 8, and the same runs by hand."""
-    weights = mild(request.param)
-    setting = Setting(weights, TASK, W, N, SHOTS)
+    model = mild(request.param)
+    setting = Setting(model, TASK, W, N, SHOTS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("icl_theory.information.ladder.noisy_trajectory._CHUNK_ENTRIES", 9 * 6**2)
         options = {"demonstrations": N, "shots": SHOTS, "clip": CLIP, "samples": RUNS, "key": KEY, "task_vector": W}
-        ladder, sign = (bound_ladder(weights, TASK, **options, loss=loss) for loss in ("squared", "sign"))
+        ladder, sign = (bound_ladder(model, TASK, **options, loss=loss) for loss in ("squared", "sign"))
     rng = np.random.default_rng(KEY)
     TASK.sample_tasks(rng, 1)  # the task is drawn from the key even where it is given
     rng = np.random.default_rng(int(rng.integers(2**62)))
     blocks = [draw(setting, rng, size) for size in BLOCKS]
     runs = [simulate(setting, draws) for draws in blocks]
-    terms = [run for draws in blocks for run in slow_terms(weights, draws, setting.basis)]
-    return SimpleNamespace(weights=weights, setting=setting, ladder=ladder, sign=sign, blocks=runs, terms=terms)
+    terms = [run for draws in blocks for run in slow_terms(model, draws, setting.basis)]
+    return SimpleNamespace(model=model, setting=setting, ladder=ladder, sign=sign, blocks=runs, terms=terms)
 
 
 @pytest.mark.parametrize("loss", ["squared", "sign"])
@@ -110,12 +110,12 @@ def test_gaussian_rungs(world: Any) -> None:
 @pytest.mark.parametrize("name", ISOTROPIC)
 def test_isotropic_rungs(world: Any, name: str) -> None:
     """½ Σ_t [d_t log(mean size_t / d_t) - mean log det C_t] of weighted runs: sizes and determinants both fluctuate."""
-    dims, first = world.ladder.support, first_sizes(world.weights)[name]
+    dims, first = world.ladder.support, first_sizes(world.model)[name]
     sizes = np.array([[first, second[name]] for _, second in world.terms])
     volumes = np.array([[layer["log_volume"] for layer in run] for run in world.terms])
 
-    def rung(weights: np.ndarray) -> Any:
-        share = weights / weights.sum()
+    def rung(model: np.ndarray) -> Any:
+        share = model / model.sum()
         return 0.5 * sum(
             d * np.log(share @ size / d) - share @ volume
             for d, size, volume in zip(dims, sizes.T, volumes.T, strict=True)
@@ -136,8 +136,8 @@ def test_isotropic_information_of_three_layers() -> None:
     terms = [{"size": rng.chisquare(5, 30), "log_volume": rng.standard_normal(30)} for _ in range(3)]
     value, linear = isotropic_information(terms, [3, 0, 5], "size")
 
-    def rung(weights: np.ndarray) -> Any:
-        share, layers = weights / weights.sum(), [(3, terms[0]), (5, terms[2])]
+    def rung(model: np.ndarray) -> Any:
+        share, layers = model / model.sum(), [(3, terms[0]), (5, terms[2])]
         return sum(0.5 * (d * np.log(share @ x["size"] / d) - share @ x["log_volume"]) for d, x in layers)
 
     assert value == pytest.approx(float(rung(np.ones(30))), rel=1e-12)
@@ -189,8 +189,8 @@ def test_mean_estimate_is_the_formula() -> None:
 
 def test_one_layer_has_sizes_without_sampling() -> None:
     """At L = 1 only log det C fluctuates: all three isotropic rungs have its error bar, and so has the Gaussian one."""
-    weights = random_weights(2, layers=1, dimension=3, scale=1.5)
+    model = random_weights(2, layers=1, token_dim=3, scale=1.5)
     options = {"demonstrations": N, "shots": SHOTS, "clip": CLIP, "samples": RUNS, "key": KEY, "task_vector": W}
-    information = bound_ladder(weights, TASK, **options).information
+    information = bound_ladder(model, TASK, **options).information
     for name in (*ISOTROPIC, "path_gaussian", "chain"):
         assert information[name].stderr == pytest.approx(information["gaussian"].stderr, rel=1e-9)

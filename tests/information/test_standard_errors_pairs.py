@@ -8,10 +8,10 @@ import pytest
 from influences import error_of_mean, jackknife_error, mean
 
 from icl_theory import (
-    AttentionWeights,
     Estimate,
     LinearClassification,
     LinearRegression,
+    Model,
     Prompt,
     bound_ladder,
     population_risk,
@@ -36,8 +36,8 @@ def assert_mean(found: Estimate, values: np.ndarray, unit: str, rel: float = 1e-
     assert (found.samples, found.direction, found.unit) == (len(values), "unbiased", unit)
 
 
-def stacked(*models: AttentionWeights) -> AttentionWeights:
-    return AttentionWeights(*(np.stack([getattr(m, n) for m in models]) for n in ("value", "key", "query")))
+def stacked(*models: Model) -> Model:
+    return Model(*(np.stack([getattr(m, n) for m in models]) for n in ("value", "key", "query")))
 
 
 ENDS = ("sandwich_lower", "individual_sample", "mutual_information", "path_information")
@@ -47,10 +47,10 @@ CHANGES = {"gap": "gap", "population": "population_loss"} | {name: name for name
 
 def test_changes_of_a_sweep_are_paired_on_the_same_draws():
     """After minus before, run by run; both ladders and both risks come from `bound_ladder` under the same key."""
-    weights = random_weights(5, layers=2, dimension=3, scale=0.4)
-    cut = truncate_weights(weights, layer=1, module="value", rank=2)
-    record = rank_sweep(weights, TASK, **SWEEP, layers=[1], ranks=[2])[0]
-    after, before = (bound_ladder(model, TASK, **SWEEP) for model in (cut, weights))
+    model = random_weights(5, layers=2, token_dim=3, scale=0.4)
+    cut = truncate_weights(model, layer=1, module="value", rank=2)
+    record = rank_sweep(model, TASK, **SWEEP, layers=[1], ranks=[2])[0]
+    after, before = (bound_ladder(member, TASK, **SWEEP) for member in (cut, model))
     ends = {"gap": (after.gap, before.gap), "population": (after.population, before.population)}
     ends["sandwich_lower"] = (after.sandwich.lower, before.sandwich.lower)
     apart = []
@@ -76,15 +76,15 @@ def test_changes_of_a_sweep_are_paired_on_the_same_draws():
     ):
         assert (found["value"], found["stderr"]) == pytest.approx((expected.value, expected.stderr), rel=1e-9)
         assert found["direction"] == expected.direction
-    _assert_paired_risks(record, cut, weights)
+    _assert_paired_risks(record, cut, model)
 
 
-def _assert_paired_risks(record: dict[str, Any], cut: AttentionWeights, weights: AttentionWeights) -> None:
+def _assert_paired_risks(record: dict[str, Any], cut: Model, model: Model) -> None:
     rng = np.random.default_rng(SWEEP["key"])
     TASK.sample_tasks(rng, 1)
     key = int(rng.integers(2**62)) % 2**31
     options = {"shots": SWEEP["shots"], "samples": SWEEP["samples"], "key": key}
-    (risk, after), (_, before) = (risk_and_losses(model, TASK, **options) for model in (cut, weights))
+    (risk, after), (_, before) = (risk_and_losses(member, TASK, **options) for member in (cut, model))
     assert after is not None
     assert before is not None
     assert_mean(risk, after, "squared error")
@@ -96,19 +96,19 @@ def _assert_paired_risks(record: dict[str, Any], cut: AttentionWeights, weights:
 
 def test_exact_risks_have_exact_differences():
     """One layer: both risks are closed forms, and so is what truncation does to them."""
-    weights = random_weights(5, layers=1, dimension=3, scale=0.4)
-    record = rank_sweep(weights, TASK, **SWEEP, ranks=[2])[0]
-    cut = truncate_weights(weights, layer=0, module="value", rank=2)
-    risks = [population_risk(model, TASK, shots=SWEEP["shots"]).value for model in (cut, weights)]
+    model = random_weights(5, layers=1, token_dim=3, scale=0.4)
+    record = rank_sweep(model, TASK, **SWEEP, ranks=[2])[0]
+    cut = truncate_weights(model, layer=0, module="value", rank=2)
+    risks = [population_risk(member, TASK, shots=SWEEP["shots"]).value for member in (cut, model)]
     change = record["change"]["population_risk"]
     assert change["value"] == pytest.approx(risks[0] - risks[1], rel=1e-10)
     assert change["stderr"] == 0.0
 
 
-def implied(weights: AttentionWeights, moment: np.ndarray) -> list[np.ndarray]:
+def implied(model: Model, moment: np.ndarray) -> list[np.ndarray]:
     """p after every layer: M ← M + W_V M S Mᵀ W_Kᵀ W_Q M from M = I, and minus the label row of M."""
     m, path = np.eye(len(moment)), []
-    for value, key, query in zip(weights.value, weights.key, weights.query, strict=True):
+    for value, key, query in zip(model.value, model.key, model.query, strict=True):
         m = m + value @ m @ moment @ m.T @ key.T @ query @ m
         path.append(-m[-1, :-1])
     return path
@@ -125,13 +125,13 @@ def descended(moment: np.ndarray, eta: float, steps: int) -> list[np.ndarray]:
 AGREEMENT = ("prediction_difference", "sensitivity_cosine", "sensitivity_norm_difference", "implied_weight_distance")
 
 
-def metrics(weights: AttentionWeights, task: LinearRegression, eta: float, prompts: int, key: int) -> np.ndarray:
+def metrics(model: Model, task: LinearRegression, eta: float, prompts: int, key: int) -> np.ndarray:
     """The four of every layer and prompt of the second set that the key draws, shape (4, L, prompts)."""
     rng = np.random.default_rng(key)
     moments = [task.sample_moments(rng, prompts, 8)[0] for _ in range(2)][1]
-    result = np.empty((4, weights.layers, prompts))
+    result = np.empty((4, model.layers, prompts))
     for i, moment in enumerate(moments):
-        for t, (p, w) in enumerate(zip(implied(weights, moment), descended(moment, eta, weights.layers), strict=True)):
+        for t, (p, w) in enumerate(zip(implied(model, moment), descended(moment, eta, model.layers), strict=True)):
             length = math.sqrt(p @ p), math.sqrt(w @ w)
             result[:, t, i] = (
                 (p - w) @ task.covariance @ (p - w),
@@ -143,9 +143,9 @@ def metrics(weights: AttentionWeights, task: LinearRegression, eta: float, promp
 
 
 def test_agreement_of_one_model_is_a_mean_over_prompts():
-    task, weights = LinearRegression(2, np.diag([1.0, 0.3]), noise_std=0.4), random_weights(4, layers=2, dimension=3)
-    found = gradient_descent_agreement(weights, task, shots=8, prompts=30, key=5)
-    values = metrics(weights, task, float(found.step_size[0]), 30, 5)
+    task, model = LinearRegression(2, np.diag([1.0, 0.3]), noise_std=0.4), random_weights(4, layers=2, token_dim=3)
+    found = gradient_descent_agreement(model, task, shots=8, prompts=30, key=5)
+    values = metrics(model, task, float(found.step_size[0]), 30, 5)
     for t, layer in enumerate(found.layers):
         root = layer.prediction_difference
         assert root.value == pytest.approx(math.sqrt(values[0, t].mean()), rel=1e-9)
@@ -159,7 +159,7 @@ def test_agreement_of_one_model_is_a_mean_over_prompts():
 def test_agreement_of_an_ensemble_is_a_mean_over_members():
     """Three members on the same 30 prompts: three numbers, not thirty and not ninety."""
     task = LinearRegression(2, np.diag([1.0, 0.3]), noise_std=0.4)
-    models = [random_weights(seed, layers=2, dimension=3) for seed in (4, 5, 6)]
+    models = [random_weights(seed, layers=2, token_dim=3) for seed in (4, 5, 6)]
     found = gradient_descent_agreement(stacked(*models), task, shots=8, prompts=30, key=5)
     values = np.stack([metrics(m, task, float(e), 30, 5) for m, e in zip(models, found.step_size, strict=True)])
     for t, layer in enumerate(found.layers):
@@ -175,18 +175,18 @@ def test_every_error_of_the_clipping_search(loss, seed):
     """Gains are paired, prompt by prompt; the optimism joins two independent sets of prompts."""
     task = LinearClassification(2) if loss == "zero-one" else LinearRegression(2, noise_std=0.5)
     unit = "error rate" if loss == "zero-one" else "squared error"
-    weights, prompts = random_weights(seed, layers=2, dimension=3, scale=0.6), 60
-    found = search_clipping_rate(weights, task, shots=6, module="value", top=1, prompts=prompts, key=7, loss=loss)
+    model, prompts = random_weights(seed, layers=2, token_dim=3, scale=0.6), 60
+    found = search_clipping_rate(model, task, shots=6, module="value", top=1, prompts=prompts, key=7, loss=loss)
     sets = [task.sample(int(seed), prompts, 6) for seed in np.random.default_rng(7).integers(2**62, size=2)]
 
-    def losses(model: AttentionWeights, prompt: Prompt) -> np.ndarray:
-        guess = predict(model, prompt)
+    def losses(member: Model, prompt: Prompt) -> np.ndarray:
+        guess = predict(member, prompt)
         wrong = np.sign(guess) != prompt.y_query
         return wrong.astype(float) if loss == "zero-one" else (guess - prompt.y_query) ** 2
 
     def gains(layer: int, rank: int, part: int) -> np.ndarray:
-        cut = truncate_weights(weights, layer=layer, module="value", rank=rank)
-        return losses(weights, sets[part]) - losses(cut, sets[part]) if rank < 3 else np.zeros(prompts)
+        cut = truncate_weights(model, layer=layer, module="value", rank=rank)
+        return losses(model, sets[part]) - losses(cut, sets[part]) if rank < 3 else np.zeros(prompts)
 
     chosen = found.chosen
     for rank, gain in zip(chosen.ranks, chosen.validation, strict=True):
@@ -203,10 +203,10 @@ def test_every_error_of_the_clipping_search(loss, seed):
     assert (chosen.optimism.samples, chosen.optimism.direction, chosen.optimism.unit) == (prompts, "unbiased", unit)
     # One number per prompt, the mean over layers: the layers' gains on a prompt belong together.
     assert_mean(found.random_layer, np.mean([gains(layer, r, 1) for layer, r in enumerate(best)], axis=0), unit)
-    assert_mean(found.test_loss, losses(weights, sets[1]), unit)
-    kept = losses(weights, sets[1]) - test
-    np.testing.assert_allclose(found.test_losses, [losses(weights, sets[1]), kept], rtol=1e-9, atol=1e-12)
+    assert_mean(found.test_loss, losses(model, sets[1]), unit)
+    kept = losses(model, sets[1]) - test
+    np.testing.assert_allclose(found.test_losses, [losses(model, sets[1]), kept], rtol=1e-9, atol=1e-12)
     assert found.whitened is not None
-    white = losses(weights, sets[1]) - losses(found.whitened.weights, sets[1])
+    white = losses(model, sets[1]) - losses(found.whitened.model, sets[1])
     if found.whitened.rank < 3:
         assert_mean(found.whitened.test_gain, white, unit)

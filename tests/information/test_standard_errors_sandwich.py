@@ -36,12 +36,12 @@ def ends_of(log_p: np.ndarray, prior: np.ndarray | None = None) -> tuple[Any, An
     count, table = len(log_p), np.exp(log_p - log_p.max())
     shared, q = table - np.diag(np.diag(table)), None if prior is None else np.exp(prior - log_p.max())
 
-    def lower(weights: np.ndarray) -> Any:
-        share = weights / weights.sum()
+    def lower(model: np.ndarray) -> Any:
+        share = model / model.sum()
         return share @ (np.log(np.diag(table)) - np.log(table @ share))
 
-    def upper(weights: np.ndarray) -> Any:
-        share = weights / weights.sum()
+    def upper(model: np.ndarray) -> Any:
+        share = model / model.sum()
         mixture = shared @ share * count / (count - 1)
         return share @ (np.log(np.diag(table)) - np.log(mixture if q is None else 0.5 * mixture + 0.5 * q))
 
@@ -89,8 +89,8 @@ def nested_of(exchanged: np.ndarray, log_p: np.ndarray) -> Any:
     count, first, second = len(log_p), np.exp(exchanged - log_p.max()), np.exp(log_p - log_p.max())
     second = second - np.diag(np.diag(second))
 
-    def value(weights: np.ndarray) -> Any:
-        share = weights / weights.sum()
+    def value(model: np.ndarray) -> Any:
+        share = model / model.sum()
         return share @ (np.log(first @ share) - np.log(second @ share * count / (count - 1)))
 
     return value
@@ -112,19 +112,19 @@ def test_ladder_from_densities_written_out(layers: int, floor: float, monkeypatc
     """
     monkeypatch.setattr("icl_theory.information.ladder.individual_sample.resolvable", lambda *_: True)
     task, count = LinearRegression(1, noise_std=0.5), 30
-    weights = random_weights(4, layers=layers, dimension=2, scale=1.4)
+    model = random_weights(4, layers=layers, token_dim=2, scale=1.4)
     options = {"demonstrations": 12, "shots": 4, "clip": 4.0, "samples": 32, "pairs": count, "key": 3}
-    ladder = bound_ladder(weights, task, task_vector=W[:1], floor=floor, **options)
+    ladder = bound_ladder(model, task, task_vector=W[:1], floor=floor, **options)
     rng = np.random.default_rng(3)
     task.sample_tasks(rng, 1)  # a task is drawn from the key even where it is not used
-    setting = Setting(weights, task, W[:1], 12, 4, floor)
+    setting = Setting(model, task, W[:1], 12, 4, floor)
     runs = simulate(setting, draw(setting, np.random.default_rng(int(rng.integers(2**62))), 32))
     log_p = table_of(setting, runs, count)
     exchanged = np.array([[exchanged_by_hand(setting, runs, i, j) for j in range(count)] for i in range(count)])
     assert_ends(ladder.sandwich, log_p, path_log_density(runs, setting, reference_of(setting))[:count], TABLE)
     one = nested_of(exchanged, log_p)
     found = ladder.information["individual_sample"]
-    assert_end(found, ladder.terms["individual_sample"], lambda weights: 12 * one(weights), "upper", TABLE)
+    assert_end(found, ladder.terms["individual_sample"], lambda model: 12 * one(model), "upper", TABLE)
     assert ladder.terms["sandwich_lower"] is ladder.sandwich.influence["lower"]
     for name in ("mutual_information", "path_information"):
         assert dataclasses.replace(ladder.information[name], note="") == ladder.sandwich.upper
@@ -153,8 +153,8 @@ def table_of(setting: Setting, runs: Any, count: int) -> np.ndarray:
 def test_maps_that_depend_on_the_path_add_to_the_looks() -> None:
     """Two layers, the second truncated: one channel shared by all and one path by path; their log densities add."""
     task, count = LinearRegression(2, noise_std=0.5), 20
-    weights = truncate_weights(random_weights(1, layers=2, dimension=3, scale=0.7), layer=1, module="value", rank=1)
-    setting = Setting(weights, task, W, 24, 6)
+    model = truncate_weights(random_weights(1, layers=2, token_dim=3, scale=0.7), layer=1, module="value", rank=1)
+    setting = Setting(model, task, W, 24, 6)
     runs = simulate(setting, draw(setting, np.random.default_rng(0), count))
     first, second = path_channels(runs, setting, count)
     log_p = first.log_density(slice(0, count)) + second.log_density(slice(0, count))

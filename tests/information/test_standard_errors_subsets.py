@@ -10,8 +10,8 @@ from influences import error_of_mean, jackknife_error, mean
 from standard_errors import assert_covers
 
 from icl_theory import (
-    AttentionWeights,
     LinearRegression,
+    Model,
     bound_ladder,
     gradient_descent_weights,
     shared_subsets,
@@ -52,9 +52,9 @@ def test_ratio_of_means(rng):
     assert (found.samples, found.direction, found.unit) == (COUNT, "unbiased", "ratio")
 
 
-def correlation(weights: np.ndarray, first: np.ndarray, other: np.ndarray) -> Any:
-    cross = mean(weights, (first * other).sum((1, 2)))
-    return cross / np.sqrt(mean(weights, squares(first)) * mean(weights, squares(other)))
+def correlation(model: np.ndarray, first: np.ndarray, other: np.ndarray) -> Any:
+    cross = mean(model, (first * other).sum((1, 2)))
+    return cross / np.sqrt(mean(model, squares(first)) * mean(model, squares(other)))
 
 
 def test_correlation_with_the_first_layer(rng):
@@ -116,10 +116,10 @@ def found() -> SharedSubsets:
 
 def test_every_estimate_from_the_same_draws(found: SharedSubsets):
     """The seed is what is left in the generator of the key once a task has been drawn."""
-    weights, samples = gradient_descent_weights(2, layers=2, step_size=0.5), OPTIONS["samples"]
+    model, samples = gradient_descent_weights(2, layers=2, step_size=0.5), OPTIONS["samples"]
     rng = np.random.default_rng(OPTIONS["key"])
     TASK.sample_tasks(rng, 1)
-    setting = Setting(weights, TASK, W, 24, 6)
+    setting = Setting(model, TASK, W, 24, 6)
     fresh = draw(setting, np.random.default_rng(int(rng.integers(2**62))), samples)
     subset = with_subset(fresh, setting)
     (noise, last), (subset_noise, subset_last) = (layer_noise(setting, draws) for draws in (fresh, subset))
@@ -136,7 +136,7 @@ def test_every_estimate_from_the_same_draws(found: SharedSubsets):
     assert found.shift.value == pytest.approx(square / spread, rel=1e-9)
     look_last = simulate(setting, with_one_look(fresh)).accumulated
     for gap, accumulated in ((found.gap, look_last), (found.subset_gap, subset_last), (found.fresh_gap, last)):
-        p = implied_weights(accumulated)
+        p = implied_weights(accumulated, "minus")
         losses = population_loss(p, TASK, W, 4.0) - empirical_loss(p, fresh.tokens, 4.0)
         assert gap.value == pytest.approx(losses.mean(), rel=1e-11)
         assert gap.stderr == pytest.approx(error_of_mean(losses), rel=1e-11)
@@ -146,7 +146,7 @@ def test_every_estimate_from_the_same_draws(found: SharedSubsets):
 def test_informations_are_those_of_the_ladder_and_bounds_their_roots(found: SharedSubsets):
     """One look is the ladder of identity weights, the fresh path that of the model; R = c/2, N = 24."""
     eye = np.eye(3)[None]
-    look = bound_ladder(AttentionWeights.create(eye, eye, eye), TASK, **OPTIONS).information
+    look = bound_ladder(Model.create(eye, eye, eye), TASK, **OPTIONS).information
     path = bound_ladder(gradient_descent_weights(2, layers=2, step_size=0.5), TASK, **OPTIONS).information
     expected = {name: look[name] for name in ("mutual_information", "gaussian")}
     expected["fresh_path_gaussian"] = path["path_gaussian"]

@@ -10,10 +10,10 @@ from influences import error_of_mean, jackknife_error, mean
 from standard_errors import assert_covers
 
 from icl_theory import (
-    AttentionWeights,
     Estimate,
     LinearClassification,
     LinearRegression,
+    Model,
     OneHotClassification,
     VectorRegression,
     random_weights,
@@ -35,9 +35,9 @@ def divergence(laws: np.ndarray) -> Any:
     return total
 
 
-def label_slots(weights: AttentionWeights, shown: np.ndarray, asked: np.ndarray, outputs: int) -> np.ndarray:
+def label_slots(model: Model, shown: np.ndarray, asked: np.ndarray, outputs: int) -> np.ndarray:
     """ŷ of one linear layer: -(W_V S W_Kᵀ W_Q h_q) in the label slots, the query's own being 0."""
-    value, key, query = weights.value[0], weights.key[0], weights.query[0]
+    value, key, query = model.value[0], model.key[0], model.query[0]
     masked = np.append(asked[:-outputs], np.zeros(outputs))
     return -(value @ (shown.T @ shown / len(shown)) @ key.T @ query @ masked)[-outputs:]
 
@@ -54,7 +54,7 @@ def levels_of(share: float, levels: int) -> np.ndarray:
 class Twin:
     """Losses, tables and informations of every supersample, selection and pair, one at a time."""
 
-    def __init__(self, weights: AttentionWeights, task: Any, loss: str, levels: int, draws: int | None) -> None:
+    def __init__(self, model: Model, task: Any, loss: str, levels: int, draws: int | None) -> None:
         rng = np.random.default_rng(KEY)
         vector = task.sample_tasks(rng, 1)[0]
         tokens = task.sample_tokens(rng, np.repeat(vector[None], SIZE, axis=0), 2 * N)
@@ -64,14 +64,14 @@ class Twin:
         self.laws = np.zeros((SIZE, 2, 2 * levels - 1))
         self.clip = 1.0 if loss == "zero_one" else CLIP
         for s, i in np.ndindex(SIZE, N):
-            self._pair(weights, s, i, loss, levels, task.outputs)
+            self._pair(model, s, i, loss, levels, task.outputs)
 
-    def _pair(self, weights: AttentionWeights, s: int, i: int, loss: str, levels: int, outputs: int) -> None:
+    def _pair(self, model: Model, s: int, i: int, loss: str, levels: int, outputs: int) -> None:
         seen: dict = {}
         joint, runs = np.zeros((2, levels, levels)), len(self.bits)
         for bits in self.bits:
             shown = np.array([self.pairs[s, j, int(u)] for j, u in enumerate(bits)])
-            hats = [label_slots(weights, shown, token, outputs) for token in self.pairs[s, i]]
+            hats = [label_slots(model, shown, token, outputs) for token in self.pairs[s, i]]
             labels = self.pairs[s, i][:, -outputs:]
             if loss == "zero_one":
                 symbols = tuple(decision(hat) for hat in hats)
@@ -103,24 +103,24 @@ def over_samples(values: np.ndarray) -> tuple[float, float]:
 
 
 CASES = [
-    (random_weights(3, layers=1, dimension=3, scale=1.5), LinearClassification(2, flip_probability=0.1), "zero_one", 2),
-    (random_weights(1, layers=1, dimension=3, scale=1.2), LinearRegression(2, noise_std=0.5), "clipped", 3),
-    (random_weights(2, layers=1, dimension=5, scale=1.2), VectorRegression(2, 3, noise_std=0.5), "clipped", 2),
-    (random_weights(6, layers=1, dimension=5, scale=1.5), OneHotClassification(2, 3), "zero_one", 2),
+    (random_weights(3, layers=1, token_dim=3, scale=1.5), LinearClassification(2, flip_probability=0.1), "zero_one", 2),
+    (random_weights(1, layers=1, token_dim=3, scale=1.2), LinearRegression(2, noise_std=0.5), "clipped", 3),
+    (random_weights(2, layers=1, token_dim=5, scale=1.2), VectorRegression(2, 3, noise_std=0.5), "clipped", 2),
+    (random_weights(6, layers=1, token_dim=5, scale=1.5), OneHotClassification(2, 3), "zero_one", 2),
 ]
 
 
 @pytest.mark.parametrize("draws", [None, 4], ids=["all selections", "drawn selections"])
-@pytest.mark.parametrize(("weights", "task", "loss", "levels"), CASES, ids=["signs", "numbers", "vectors", "classes"])
-def test_every_estimate_from_the_same_draws(weights, task, loss, levels, draws, monkeypatch):
+@pytest.mark.parametrize(("model", "task", "loss", "levels"), CASES, ids=["signs", "numbers", "vectors", "classes"])
+def test_every_estimate_from_the_same_draws(model, task, loss, levels, draws, monkeypatch):
     """25 supersamples in blocks of 9 or of 13: the last is filled up with some that must not count twice."""
     monkeypatch.setattr(
         "icl_theory.information.supersample.supersample_bounds._BLOCK_ENTRIES",
         10 * 8 * N * 2 * max(task.outputs, levels),
     )
     options: dict[str, Any] = {"demonstrations": N, "supersamples": SIZE, "key": KEY, "loss": loss, "clip": CLIP}
-    found = supersample_bounds(weights, task, **options, levels=levels, draws=draws)
-    twin = Twin(weights, task, loss, levels, draws)
+    found = supersample_bounds(model, task, **options, levels=levels, draws=draws)
+    twin = Twin(model, task, loss, levels, draws)
     for name, values in {"gap": twin.gap, "training": twin.training, "population": twin.gap + twin.training}.items():
         assert_estimate(getattr(found, name), *over_samples(values), "unbiased", "loss")
     for name in CONDITIONAL:
@@ -151,16 +151,16 @@ def test_every_estimate_from_the_same_draws(weights, task, loss, levels, draws, 
 
 def test_pairs_of_one_supersample_are_not_independent():
     """A negative control: S N independent pairs would give another error bar, so the test above can tell."""
-    weights, task, loss, levels = CASES[0]
-    twin = Twin(weights, task, loss, levels, None)
+    model, task, loss, levels = CASES[0]
+    twin = Twin(model, task, loss, levels, None)
     for values in (twin.gap, twin.training, *twin.nats.values()):
         assert abs(error_of_mean(values) / over_samples(values)[1] - 1) > 1e-3
 
 
 def test_a_loss_that_is_not_rounded_has_the_conditional_information_for_its_bound():
-    weights, task, _, _ = CASES[1]
+    model, task, _, _ = CASES[1]
     options: dict[str, Any] = {"demonstrations": N, "supersamples": SIZE, "key": KEY, "loss": "clipped", "clip": CLIP}
-    found = supersample_bounds(weights, task, **options, levels=None)
+    found = supersample_bounds(model, task, **options, levels=None)
     conditional, marginal = found.information["loss_difference_cmi"], found.information["loss_difference_mi"]
     assert (marginal.value, marginal.stderr, marginal.samples) == (conditional.value, conditional.stderr, SIZE)
     assert "bounded by the conditional" in marginal.note
@@ -182,9 +182,9 @@ def test_influence_of_a_supersample_is_the_derivative_in_its_weight(rng):
 @pytest.mark.slow
 def test_intervals_over_supersamples_cover():
     """800 sets of 60 supersamples of four pairs; the truth is the mean of all, 28 times as sharp as one of them."""
-    weights, task = random_weights(3, layers=1, dimension=3, scale=1.5), LinearClassification(2, flip_probability=0.1)
+    model, task = random_weights(3, layers=1, token_dim=3, scale=1.5), LinearClassification(2, flip_probability=0.1)
     options: dict[str, Any] = {"demonstrations": 4, "supersamples": 60, "task_vector": np.ones(2)}
-    runs = [supersample_bounds(weights, task, **options, key=key) for key in range(800)]
+    runs = [supersample_bounds(model, task, **options, key=key) for key in range(800)]
     for pick in (
         lambda r: r.gap,
         lambda r: r.population,

@@ -10,7 +10,7 @@ from helpers import assert_close, forward_by_token, random_matrices, refusal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_theory import AttentionWeights, LinearRegression, Prompt, forward, predict
+from icl_theory import LinearRegression, Model, Prompt, forward, predict
 from icl_theory.models.attention import layer_update, second_moment
 
 pytestmark = pytest.mark.usefixtures("strict_promotion")
@@ -19,11 +19,11 @@ N, D, LAYERS, HIDDEN = 5, 3, 2, 4
 OPTIONS = list(itertools.product(("linear", "softmax"), ("demonstrations", "causal"), ("mean", "sum")))
 
 
-def make(rng: np.random.Generator, layers: int = LAYERS, mlp: bool = False) -> AttentionWeights:
+def make(rng: np.random.Generator, layers: int = LAYERS, mlp: bool = False) -> Model:
     inner, outer = None, None
     if mlp:
         inner, outer = rng.standard_normal((layers, HIDDEN, D)), rng.standard_normal((layers, D, HIDDEN))
-    return AttentionWeights.create(*random_matrices(rng, layers, D), mlp_in=inner, mlp_out=outer)
+    return Model.create(*random_matrices(rng, layers, D), mlp_in=inner, mlp_out=outer)
 
 
 def data(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -32,74 +32,76 @@ def data(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("kind", "mask", "normalization"), OPTIONS)
 def test_forward_is_the_token_loop(rng: np.random.Generator, kind: str, mask: str, normalization: str) -> None:
-    weights, (tokens, query) = make(rng), data(rng)
+    model, (tokens, query) = make(rng), data(rng)
     options: dict[str, Any] = {"kind": kind, "mask": mask, "normalization": normalization}
-    assert_close(forward(weights, tokens, query, **options), forward_by_token(weights, tokens, query, **options)[1])
+    assert_close(forward(model.replace(**options), tokens, query), forward_by_token(model, tokens, query, **options)[1])
 
 
 @pytest.mark.parametrize("activation", ["identity", "relu"])
 @pytest.mark.parametrize("kind", ["linear", "softmax"])
 def test_forward_with_mlp_is_the_token_loop(rng: np.random.Generator, kind: str, activation: str) -> None:
-    weights, (tokens, query) = make(rng, mlp=True), data(rng)
-    expected = forward_by_token(weights, tokens, query, kind=kind, activation=activation)[1]
-    assert_close(forward(weights, tokens, query, kind=kind, activation=activation), expected)
+    model, (tokens, query) = make(rng, mlp=True), data(rng)
+    expected = forward_by_token(model, tokens, query, kind=kind, activation=activation)[1]
+    assert_close(forward(model.replace(kind=kind, activation=activation), tokens, query), expected)
 
 
 def test_relu_is_not_the_identity(rng: np.random.Generator) -> None:
-    weights, (tokens, query) = make(rng, mlp=True), data(rng)
-    straight = forward(weights, tokens, query)
-    assert np.abs(forward(weights, tokens, query, activation="relu") - straight).max() > 1e-3
+    model, (tokens, query) = make(rng, mlp=True), data(rng)
+    straight = forward(model, tokens, query)
+    assert np.abs(forward(model.replace(activation="relu"), tokens, query) - straight).max() > 1e-3
 
 
 def test_lemma_1(rng: np.random.Generator) -> None:
     """One layer multiplies the query by I + (1/N) Σ (W_V h)(W_K h)ᵀ W_Q."""
-    weights, (tokens, query) = make(rng, layers=1), data(rng)
-    value, key, matrix = weights.value[0], weights.key[0], weights.query[0]
+    model, (tokens, query) = make(rng, layers=1), data(rng)
+    value, key, matrix = model.value[0], model.key[0], model.query[0]
     delta = sum(np.outer(value @ h, key @ h) for h in tokens) @ matrix / N
-    assert_close(forward(weights, tokens, query), query + delta @ query)
+    assert_close(forward(model, tokens, query), query + delta @ query)
     assert_close(layer_update(value, key, matrix, second_moment(tokens)), delta)
     assert_close(layer_update(value, key, matrix, second_moment(tokens, "sum")), N * delta)
 
 
 def test_sum_and_mean_differ_by_the_number_of_demonstrations(rng: np.random.Generator) -> None:
-    weights, (tokens, query) = make(rng, layers=1), data(rng)
-    mean = forward(weights, tokens, query) - query
-    assert_close(forward(weights, tokens, query, normalization="sum") - query, N * mean)
+    model, (tokens, query) = make(rng, layers=1), data(rng)
+    mean = forward(model, tokens, query) - query
+    assert_close(forward(model.replace(normalization="sum"), tokens, query) - query, N * mean)
 
 
 def test_softmax_ignores_the_normalization(rng: np.random.Generator) -> None:
-    weights, (tokens, query) = make(rng), data(rng)
-    first, second = (forward(weights, tokens, query, kind="softmax", normalization=n) for n in ("mean", "sum"))
+    model, (tokens, query) = make(rng), data(rng)
+    first, second = (forward(model.replace(kind="softmax", normalization=n), tokens, query) for n in ("mean", "sum"))
     np.testing.assert_array_equal(first, second)
 
 
 def test_softmax_counts_the_query_in_the_normaliser(rng: np.random.Generator) -> None:
     """With W_K = 0 every score is 1, so the query reads Σ W_V h / (N + 1), not the mean."""
     value, _, query_matrix = random_matrices(rng, 1, D)
-    weights = AttentionWeights.create(value, np.zeros((1, D, D)), query_matrix)
+    model = Model.create(value, np.zeros((1, D, D)), query_matrix)
     tokens, query = data(rng)
-    assert_close(forward(weights, tokens, query, kind="softmax"), query + value[0] @ tokens.sum(axis=0) / (N + 1))
+    assert_close(forward(model.replace(kind="softmax"), tokens, query), query + value[0] @ tokens.sum(axis=0) / (N + 1))
 
 
 def test_large_softmax_scores_do_not_overflow(rng: np.random.Generator) -> None:
-    weights = AttentionWeights.create(*(np.eye(D)[None] * size for size in (1.0, 100.0, 100.0)))
+    model = Model.create(*(np.eye(D)[None] * size for size in (1.0, 100.0, 100.0)))
     tokens, query = data(rng)
-    assert np.isfinite(forward(weights, tokens, query, kind="softmax")).all()
+    assert np.isfinite(forward(model.replace(kind="softmax"), tokens, query)).all()
 
 
 @given(order=st.permutations(range(N)), kind=st.sampled_from(["linear", "softmax"]))
 def test_order_of_the_demonstrations_does_not_matter(rng: np.random.Generator, order: list[int], kind: str) -> None:
-    weights, (tokens, query) = make(rng), data(rng)
-    assert_close(forward(weights, tokens[order], query, kind=kind), forward(weights, tokens, query, kind=kind))
+    model, (tokens, query) = make(rng), data(rng)
+    assert_close(
+        forward(model.replace(kind=kind), tokens[order], query), forward(model.replace(kind=kind), tokens, query)
+    )
 
 
 @pytest.mark.parametrize("kind", ["linear", "softmax"])
 def test_order_matters_with_a_causal_mask_from_the_second_layer_on(rng: np.random.Generator, kind: str) -> None:
     tokens, query = data(rng)
     for layers in (1, 2):
-        weights = make(rng, layers)
-        first = forward(weights, tokens, query, kind=kind, mask="causal")
-        second = forward(weights, tokens[::-1], query, kind=kind, mask="causal")
+        model = make(rng, layers)
+        first = forward(model.replace(kind=kind, mask="causal"), tokens, query)
+        second = forward(model.replace(kind=kind, mask="causal"), tokens[::-1], query)
         if layers == 1:
             assert_close(second, first)
         else:
@@ -108,37 +110,39 @@ def test_order_matters_with_a_causal_mask_from_the_second_layer_on(rng: np.rando
 
 @given(scale=st.floats(0.01, 10.0))
 def test_scores_depend_on_key_and_query_through_their_product(rng: np.random.Generator, scale: float) -> None:
-    weights, (tokens, query) = make(rng), data(rng)
-    moved = weights.replace(key=weights.key * scale, query=weights.query / scale)
+    model, (tokens, query) = make(rng), data(rng)
+    moved = model.replace(key=model.key * scale, query=model.query / scale)
     for kind in ("linear", "softmax"):
-        assert_close(forward(moved, tokens, query, kind=kind), forward(weights, tokens, query, kind=kind), 1e-9)
+        assert_close(
+            forward(moved.replace(kind=kind), tokens, query), forward(model.replace(kind=kind), tokens, query), 1e-9
+        )
 
 
 def test_linear_mlp_multiplies_from_the_left(rng: np.random.Generator) -> None:
     """Y App. A.3: with the activation dropped, W_out W_in W_V takes the place of W_V."""
-    weights, (tokens, query) = make(rng, mlp=True), data(rng)
-    expected = [weights.mlp_out[t] @ weights.mlp_in[t] @ weights.value[t] for t in range(LAYERS)]
-    assert_close(weights.left_factor(), np.array(expected))
-    bare = AttentionWeights.create(weights.left_factor(), weights.key, weights.query)
-    assert_close(forward(weights, tokens, query), forward(bare, tokens, query))
+    model, (tokens, query) = make(rng, mlp=True), data(rng)
+    expected = [model.mlp_out[t] @ model.mlp_in[t] @ model.value[t] for t in range(LAYERS)]
+    assert_close(model.left_factor(), np.array(expected))
+    bare = Model.create(model.left_factor(), model.key, model.query)
+    assert_close(forward(model, tokens, query), forward(bare, tokens, query))
     np.testing.assert_array_equal(bare.left_factor(), bare.value)
 
 
 @pytest.mark.parametrize("kind", ["linear", "softmax"])
 def test_predict_reads_the_label_slot(rng: np.random.Generator, kind: str) -> None:
-    weights = make(rng)
+    model = make(rng)
     prompt = LinearRegression(D - 1, noise_std=0.3).sample(3, 4, N)
     slots = [
-        forward_by_token(weights, np.column_stack([x, y]), np.append(x_query, 0.0), kind=kind)[1][-1]
+        forward_by_token(model, np.column_stack([x, y]), np.append(x_query, 0.0), kind=kind)[1][-1]
         for x, y, x_query in zip(prompt.x, prompt.y, prompt.x_query, strict=True)
     ]
-    assert_close(predict(weights, prompt, kind=kind), -np.array(slots))
-    assert_close(predict(weights, prompt, kind=kind, readout="plus"), np.array(slots))
+    assert_close(predict(model.replace(kind=kind), prompt), -np.array(slots))
+    assert_close(predict(model.replace(kind=kind, readout="plus"), prompt), np.array(slots))
 
 
 def test_results_are_double_precision_even_from_single(rng: np.random.Generator) -> None:
-    weights, (tokens, query) = make(rng), data(rng)
-    single = jax.tree.map(lambda a: a.astype(np.float32), weights)
+    model, (tokens, query) = make(rng), data(rng)
+    single = jax.tree.map(lambda a: a.astype(np.float32), model)
     result = forward(single, tokens.astype(np.float32), query.astype(np.float32))
     exact = forward_by_token(single, tokens.astype(np.float32), query.astype(np.float32))[1]
     assert isinstance(result, np.ndarray)
@@ -149,58 +153,58 @@ def test_results_are_double_precision_even_from_single(rng: np.random.Generator)
 
 def test_create_and_members(rng: np.random.Generator) -> None:
     value, key, query = random_matrices(rng, 1, D)
-    single = AttentionWeights.create(value[0], key[0], query[0])
+    single = Model.create(value[0], key[0], query[0])
     np.testing.assert_array_equal(single.value, value)
-    assert (single.layers, single.dimension, single.seeds) == (1, D, None)
-    ensemble = AttentionWeights(*(np.stack([a, 2 * a, 3 * a]) for a in (value, key, query)))
-    assert (ensemble.layers, ensemble.dimension, ensemble.seeds) == (1, D, 3)
+    assert (single.layers, single.token_dim, single.seeds) == (1, D, None)
+    ensemble = Model(*(np.stack([a, 2 * a, 3 * a]) for a in (value, key, query)))
+    assert (ensemble.layers, ensemble.token_dim, ensemble.seeds) == (1, D, 3)
     np.testing.assert_array_equal(ensemble.member(2).key, 3 * key)
     assert ensemble.member(1).seeds is None
 
 
 def bad(rng: np.random.Generator) -> dict[str, Any]:
-    weights, (tokens, query) = make(rng), data(rng)
-    ensemble = AttentionWeights(*(np.stack([a, a]) for a in (weights.value, weights.key, weights.query)))
-    return {"weights": weights, "tokens": tokens, "query": query, "ensemble": ensemble}
+    model, (tokens, query) = make(rng), data(rng)
+    ensemble = Model(*(np.stack([a, a]) for a in (model.value, model.key, model.query)))
+    return {"model": model, "tokens": tokens, "query": query, "ensemble": ensemble}
 
 
 def test_forward_refuses(rng: np.random.Generator) -> None:
     b = bad(rng)
-    weights, tokens, query = b["weights"], b["tokens"], b["query"]
+    model, tokens, query = b["model"], b["tokens"], b["query"]
     holed = tokens.copy()
     holed[0, 0] = np.nan
-    assert "demonstrations" in refusal(forward, weights, holed, query)
-    assert "demonstrations" in refusal(forward, weights, tokens[0], query)
-    assert "demonstrations" in refusal(forward, weights, tokens[:0], query)
-    assert "demonstrations" in refusal(forward, weights, "tokens", query)
-    assert "query" in refusal(forward, weights, tokens, query[:-1])
-    assert "query" in refusal(forward, weights, tokens, query * np.inf)
-    assert "weights" in refusal(forward, weights, tokens[:, :-1], query[:-1])
+    assert "tokens" in refusal(forward, model, holed, query)
+    assert "tokens" in refusal(forward, model, tokens[0], query)
+    assert "tokens" in refusal(forward, model, tokens[:0], query)
+    assert "tokens" in refusal(forward, model, "tokens", query)
+    assert "query" in refusal(forward, model, tokens, query[:-1])
+    assert "query" in refusal(forward, model, tokens, query * np.inf)
+    assert "model" in refusal(forward, model, tokens[:, :-1], query[:-1])
     assert "member" in refusal(forward, b["ensemble"], tokens, query)
-    assert "AttentionWeights.create" in refusal(forward, weights.value, tokens, query)
+    assert "Model.create" in refusal(forward, model.value, tokens, query)
     for name in ("kind", "mask", "normalization", "activation"):
-        assert name in refusal(forward, weights, tokens, query, **{name: "other"})
+        assert name in refusal(forward, model.replace(**{name: "other"}), tokens, query)
 
 
 def test_predict_refuses(rng: np.random.Generator) -> None:
     b = bad(rng)
     prompt = LinearRegression(D - 1).sample(0, 4, N)
-    assert "readout" in refusal(predict, b["weights"], prompt, readout="both")
+    assert "readout" in refusal(predict, b["model"].replace(readout="both"), prompt)
     assert "member" in refusal(predict, b["ensemble"], prompt)
-    assert "token dimension" in refusal(predict, b["weights"], LinearRegression(D).sample(0, 4, N))
+    assert "token dimension" in refusal(predict, b["model"], LinearRegression(D).sample(0, 4, N))
     short = Prompt(prompt.x, prompt.y, prompt.x_query[:-1], prompt.y_query)
-    assert "x_query" in refusal(predict, b["weights"], short)
+    assert "x_query" in refusal(predict, b["model"], short)
     holed = Prompt(prompt.x, prompt.y * np.nan, prompt.x_query, prompt.y_query)
-    assert "prompt.y" in refusal(predict, b["weights"], holed)
+    assert "prompt.y" in refusal(predict, b["model"], holed)
 
 
 def test_create_and_member_refuse(rng: np.random.Generator) -> None:
     b = bad(rng)
-    w = b["weights"]
-    create = AttentionWeights.create
-    assert "weights.value" in refusal(create, w.value[..., :-1], w.key, w.query)
-    assert "weights.key" in refusal(create, w.value, w.key[:1], w.query)
-    assert "weights.query" in refusal(create, w.value, w.key, w.query * np.nan)
+    w = b["model"]
+    create = Model.create
+    assert "model.value" in refusal(create, w.value[..., :-1], w.key, w.query)
+    assert "model.key" in refusal(create, w.value, w.key[:1], w.query)
+    assert "model.query" in refusal(create, w.value, w.key, w.query * np.nan)
     inner, outer = np.ones((LAYERS, HIDDEN, D)), np.ones((LAYERS, D, HIDDEN))
     assert "both" in refusal(create, w.value, w.key, w.query, inner)
     assert "both" in refusal(create, w.value, w.key, w.query, None, outer)
@@ -212,7 +216,7 @@ def test_create_and_member_refuse(rng: np.random.Generator) -> None:
 
 
 def test_create_refuses_ragged_lists() -> None:
-    assert "weights.value" in refusal(AttentionWeights.create, [[1.0], [1.0, 2.0]], np.eye(2), np.eye(2))
+    assert "model.value" in refusal(Model.create, [[1.0], [1.0, 2.0]], np.eye(2), np.eye(2))
 
 
 def test_predict_refuses_what_is_no_prompt(rng: np.random.Generator) -> None:

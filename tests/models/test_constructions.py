@@ -39,9 +39,9 @@ LAMBDA = ROTATION @ np.diag(SCALES) @ ROTATION.T
 OMEGA = np.array([[1.0, -0.2, 0.1], [-0.2, 0.6, 0.0], [0.1, 0.0, 1.5]])
 
 
-def preconditioner_of(weights: object) -> np.ndarray:
+def preconditioner_of(model: object) -> np.ndarray:
     """P with ŷ = x_q · P S_xy, read off by sending S with a single entry in its label column."""
-    value, key, query = (getattr(weights, name)[0] for name in ("value", "key", "query"))
+    value, key, query = (getattr(model, name)[0] for name in ("value", "key", "query"))
     return -value[-1, -1] * (key[:-1, :-1].T @ query[:-1, :-1]).T
 
 
@@ -50,28 +50,28 @@ def test_layers_are_steps_of_gradient_descent(rng: np.random.Generator, layers: 
     """The forward pass, the explicit recursion and a loop over examples agree, with a skew preconditioner."""
     matrix = np.eye(DIM) + 0.3 * rng.standard_normal((DIM, DIM))
     x, y, x_query = rng.standard_normal((N, DIM)), rng.standard_normal(N), rng.standard_normal((1, DIM))
-    weights = gradient_descent_weights(DIM, layers=layers, step_size=0.2, preconditioner=matrix)
+    model = gradient_descent_weights(DIM, layers=layers, step_size=0.2, preconditioner=matrix)
     path = gradient_descent(x, y, steps=layers, step_size=0.2, preconditioner=matrix)
     assert_close(path, descend(x, y, layers, 0.2, matrix))
     prompt = Prompt(x[None], y[None], x_query, np.zeros(1))
-    assert_close(predict(weights, prompt), x_query @ path[-1])
+    assert_close(predict(model, prompt), x_query @ path[-1])
     tokens = np.column_stack([x, y])
-    accumulated = implicit_trajectory(weights, tokens).accumulated
-    assert_close(implied_weights(accumulated), path)
+    accumulated = implicit_trajectory(model, tokens).accumulated
+    assert_close(implied_weights(accumulated, "minus"), path)
     moved = tokens @ (np.eye(DIM + 1) + accumulated[-1]).T
     assert_close(moved[:, -1], y - x @ path[-1])
     if layers > 1:
-        assert np.abs(predict(weights, prompt, readout="plus") - x_query @ path[-1]).max() > 1e-3
+        assert np.abs(predict(model.replace(readout="plus"), prompt) - x_query @ path[-1]).max() > 1e-3
 
 
 def test_default_step_size_and_preconditioner(rng: np.random.Generator) -> None:
     x, y = rng.standard_normal((N, DIM)), rng.standard_normal(N)
     accumulated = implicit_trajectory(gradient_descent_weights(DIM), np.column_stack([x, y])).accumulated
-    assert_close(implied_weights(accumulated[-1]), x.T @ y / N)
+    assert_close(implied_weights(accumulated[-1], "minus"), x.T @ y / N)
 
 
 def test_random_weights() -> None:
-    first, again, other = (random_weights(key, layers=2, dimension=40, scale=0.8) for key in (1, 1, 2))
+    first, again, other = (random_weights(key, layers=2, token_dim=40, scale=0.8) for key in (1, 1, 2))
     for name in ("value", "key", "query"):
         matrix = getattr(first, name)
         assert matrix.shape == (2, 40, 40)
@@ -85,9 +85,9 @@ def test_random_weights() -> None:
 @given(dim=st.integers(1, 6), shots=st.integers(1, 50), sigma=st.floats(0.0, 3.0))
 def test_isotropic_optimum(dim: int, shots: int, sigma: float) -> None:
     """η* = N/(N + d + 1 + σ²) and risk d(d + 1 + σ²)/(N + d + 1 + σ²)."""
-    weights, risk = one_layer_optimum(LinearRegression(dim, noise_std=sigma), shots=shots)
+    model, risk = one_layer_optimum(LinearRegression(dim, noise_std=sigma), shots=shots)
     total = shots + dim + 1 + sigma**2
-    assert_close(preconditioner_of(weights), shots / total * np.eye(dim), 1e-9)
+    assert_close(preconditioner_of(model), shots / total * np.eye(dim), 1e-9)
     assert risk == pytest.approx(dim * (dim + 1 + sigma**2) / total, rel=1e-9)
 
 
@@ -95,17 +95,17 @@ def test_isotropic_optimum(dim: int, shots: int, sigma: float) -> None:
 def test_anisotropic_optimum(shots: int) -> None:
     """Γ^{-1} and tr Λ - tr(Λ² Γ^{-1}), Γ = ((N+1)/N) Λ + ((tr Λ + σ²)/N) I."""
     task = LinearRegression(DIM, covariance=LAMBDA, noise_std=0.5)
-    weights, risk = one_layer_optimum(task, shots=shots)
+    model, risk = one_layer_optimum(task, shots=shots)
     gamma = (shots + 1) / shots * LAMBDA + (np.trace(LAMBDA) + 0.25) / shots * np.eye(DIM)
-    assert_close(preconditioner_of(weights), np.linalg.inv(gamma), 1e-9)
+    assert_close(preconditioner_of(model), np.linalg.inv(gamma), 1e-9)
     assert risk == pytest.approx(np.trace(LAMBDA) - np.trace(LAMBDA @ LAMBDA @ np.linalg.inv(gamma)), rel=1e-9)
 
 
 def test_optimum_with_a_task_covariance(rng: np.random.Generator) -> None:
     """Against a moment summed index by index, and no perturbation is better."""
     task = LinearRegression(DIM, covariance=LAMBDA, task_covariance=OMEGA, noise_std=0.5)
-    weights, risk = one_layer_optimum(task, shots=5)
-    best = preconditioner_of(weights)
+    model, risk = one_layer_optimum(task, shots=5)
+    best = preconditioner_of(model)
     moment = readout_moment(OMEGA, LAMBDA, 0.5, 5)
     assert_close(best @ moment, OMEGA @ LAMBDA, 1e-9)
     assert risk == pytest.approx(readout_risk(best, task, 5), rel=1e-9)
@@ -117,11 +117,11 @@ def test_optimum_with_a_task_covariance(rng: np.random.Generator) -> None:
 def test_best_rank_keeps_the_largest_inputs(rng: np.random.Generator, rank: int) -> None:
     """tr Λ - Σ_{i ≤ m} λ_i² / γ_i, and no rank-m preconditioner found by alternation is better."""
     task = LinearRegression(DIM, covariance=LAMBDA, noise_std=0.5)
-    weights, risk = one_layer_optimum(task, shots=5, rank=rank)
+    model, risk = one_layer_optimum(task, shots=5, rank=rank)
     gamma = 6 / 5 * SCALES + (SCALES.sum() + 0.25) / 5
     assert risk == pytest.approx(SCALES.sum() - (SCALES**2 / gamma)[:rank].sum(), rel=1e-9)
     assert risk == pytest.approx(best_readout_risk(task, 5, rank, rng), rel=1e-9)
-    best = preconditioner_of(weights)
+    best = preconditioner_of(model)
     assert np.linalg.matrix_rank(best, tol=1e-9) == rank
     assert readout_risk(best, task, 5) == pytest.approx(risk, rel=1e-9)
     assert_close(best, (ROTATION[:, :rank] / gamma[:rank]) @ ROTATION[:, :rank].T, 1e-9)
@@ -130,9 +130,9 @@ def test_best_rank_keeps_the_largest_inputs(rng: np.random.Generator, rank: int)
 @pytest.mark.parametrize("rank", [1, 2])
 def test_best_rank_with_a_task_covariance(rng: np.random.Generator, rank: int) -> None:
     task = LinearRegression(DIM, covariance=LAMBDA, task_covariance=OMEGA, noise_std=0.5)
-    weights, risk = one_layer_optimum(task, shots=5, rank=rank)
+    model, risk = one_layer_optimum(task, shots=5, rank=rank)
     assert risk == pytest.approx(best_readout_risk(task, 5, rank, rng), rel=1e-9)
-    assert risk == pytest.approx(readout_risk(preconditioner_of(weights), task, 5), rel=1e-9)
+    assert risk == pytest.approx(readout_risk(preconditioner_of(model), task, 5), rel=1e-9)
 
 
 @pytest.mark.parametrize("rank", [1, 2])
@@ -152,7 +152,7 @@ def test_plain_truncation_keeps_the_wrong_directions(rank: int) -> None:
 def test_truncation_curves(rng: np.random.Generator) -> None:
     """The trap: best = whitened at every rank, the plain curve far above; oracles that know no singular values."""
     task = LinearRegression(DIM, covariance=LAMBDA, noise_std=0.5)
-    curves = truncation_curves(task, 5)
+    curves = truncation_curves(task, shots=5)
     gamma = 6 / 5 * SCALES + (SCALES.sum() + 0.25) / 5
     gains = SCALES**2 / gamma
     assert_close(curves.best, SCALES.sum() - np.cumsum([0.0, *gains]), 1e-9)
@@ -177,13 +177,13 @@ def test_truncation_curves(rng: np.random.Generator) -> None:
     ids=lambda task: f"{type(task).__name__}, {task.inputs}",
 )
 def test_truncation_curves_end_together(task: Task) -> None:
-    curves = truncation_curves(task, 5)
-    weights, risk = one_layer_optimum(task, shots=5)
+    curves = truncation_curves(task, shots=5)
+    model, risk = one_layer_optimum(task, shots=5)
     for curve in (curves.best, curves.whitened, curves.plain):
         assert curve[0] == pytest.approx(task.zero_risk, rel=1e-12)
         assert curve[-1] == pytest.approx(risk, rel=1e-9)
         assert (curve >= curves.best - 1e-9).all()
-    cut = gradient_descent_weights(DIM, preconditioner=truncate(preconditioner_of(weights), 1).matrix)
+    cut = gradient_descent_weights(DIM, preconditioner=truncate(preconditioner_of(model), 1).matrix)
     prompt = task.sample(3, 40_000, 5)
     assert_mean((predict(cut, prompt) - prompt.y_query) ** 2, curves.plain[1])
 
@@ -191,7 +191,7 @@ def test_truncation_curves_end_together(task: Task) -> None:
 def test_plain_truncation_of_a_trained_size_is_far_worse() -> None:
     """d = 8, eigenvalues 1, 1/2, ..., 1/128 and N = 20: half of the ranks cost the plain cut most of the signal."""
     task = LinearRegression(8, covariance=np.diag(2.0 ** -np.arange(8)))
-    curves = truncation_curves(task, 20)
+    curves = truncation_curves(task, shots=20)
     assert curves.best[4] < 0.55 * curves.plain[4]
     assert curves.plain[4] > 0.9 * task.zero_risk
 
@@ -199,9 +199,9 @@ def test_plain_truncation_of_a_trained_size_is_far_worse() -> None:
 @pytest.mark.parametrize("rank", [None, 1])
 def test_risk_is_what_sampled_prompts_show(rank: int | None) -> None:
     task = LinearRegression(DIM, covariance=LAMBDA, task_covariance=OMEGA, noise_std=0.5)
-    weights, risk = one_layer_optimum(task, shots=5, rank=rank)
+    model, risk = one_layer_optimum(task, shots=5, rank=rank)
     prompt = task.sample(11, 40_000, 5)
-    assert_mean((predict(weights, prompt) - prompt.y_query) ** 2, risk)
+    assert_mean((predict(model, prompt) - prompt.y_query) ** 2, risk)
 
 
 def test_constructions_refuse() -> None:
@@ -210,7 +210,7 @@ def test_constructions_refuse() -> None:
     assert "layers" in refusal(make, 2, layers=0)
     assert "preconditioner" in refusal(make, 2, preconditioner=np.eye(3))
     assert "preconditioner" in refusal(make, 2, preconditioner=np.eye(2) * np.nan)
-    assert "key" in refusal(random_weights, "seed", layers=1, dimension=2)
+    assert "key" in refusal(random_weights, "seed", layers=1, token_dim=2)
 
 
 @pytest.mark.parametrize("step_size", [np.nan, np.inf, "0.1"])
@@ -219,10 +219,10 @@ def test_gradient_descent_weights_refuse_a_bad_step(step_size: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("layers", 0), ("layers", -1), ("dimension", 0), ("dimension", -1), ("scale", np.nan)]
+    ("name", "value"), [("layers", 0), ("layers", -1), ("token_dim", 0), ("token_dim", -1), ("scale", np.nan)]
 )
 def test_random_weights_refuse(name: str, value: float) -> None:
-    arguments = {"layers": 1, "dimension": 2, "scale": 0.5} | {name: value}
+    arguments = {"layers": 1, "token_dim": 2, "scale": 0.5} | {name: value}
     assert name in refusal(random_weights, 0, **arguments)
 
 

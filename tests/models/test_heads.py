@@ -25,7 +25,7 @@ from icl_theory.descent.implied_weights import final_implied_weights, implied_fr
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.information.ladder.bound_ladder import bound_ladder
 from icl_theory.models.attention import forward, predict
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.noise.covariance import gradient_noise
 from icl_theory.noise.multi_head_support import SummedSupport, ranks_of, summed_map, support_of
 from icl_theory.noise.support import Support
@@ -37,49 +37,44 @@ from icl_theory.truncation.svd import truncate, truncate_weights
 D, HEADS, LAYERS = 4, 3, 2
 
 
-def headed(rng: np.random.Generator, layers: int = LAYERS, scale: float = 0.7, heads: int = HEADS) -> AttentionWeights:
-    return AttentionWeights.create(*rng.standard_normal((3, layers, heads, D, D)) * scale / np.sqrt(D))
+def headed(rng: np.random.Generator, layers: int = LAYERS, scale: float = 0.7, heads: int = HEADS) -> Model:
+    return Model.create(*rng.standard_normal((3, layers, heads, D, D)) * scale / np.sqrt(D), heads=heads)
 
 
-def shared_value(weights: AttentionWeights) -> tuple[AttentionWeights, AttentionWeights]:
+def shared_value(model: Model) -> tuple[Model, Model]:
     """Heads with one W_V, and the single head that does the same: W_K = I, W_Q = Σ W_Kᵀ W_Q."""
-    value = np.broadcast_to(weights.value[:, :1], weights.value.shape)
-    total = (weights.key.swapaxes(-1, -2) @ weights.query).sum(1)
+    value = np.broadcast_to(model.value[:, :1], model.value.shape)
+    total = (model.key.swapaxes(-1, -2) @ model.query).sum(1)
     identity = np.broadcast_to(np.eye(D), total.shape)
-    return weights.replace(value=value), AttentionWeights.create(weights.value[:, 0], identity, total)
+    return model.replace(value=value), Model.create(model.value[:, 0], identity, total)
 
 
 @pytest.mark.parametrize("kind", ["linear", "softmax"])
 @pytest.mark.parametrize("mask", ["demonstrations", "causal"])
 def test_forward_matches_the_loop_over_tokens_and_heads(rng: np.random.Generator, kind: str, mask: str) -> None:
-    weights, tokens, query = headed(rng), rng.standard_normal((6, D)), rng.standard_normal(D)
-    expected = forward_by_token(weights, tokens, query, kind=kind, mask=mask)[1]
-    assert_close(forward(weights, tokens, query, kind=kind, mask=mask), expected)
-    one_fewer = jax.tree.map(lambda a: a[:, :-1], weights)
-    assert (
-        np.abs(
-            forward(AttentionWeights.create(one_fewer.value, one_fewer.key, one_fewer.query), tokens, query) - expected
-        ).max()
-        > 1e-3
-    )
+    model, tokens, query = headed(rng), rng.standard_normal((6, D)), rng.standard_normal(D)
+    expected = forward_by_token(model, tokens, query, kind=kind, mask=mask)[1]
+    assert_close(forward(model.replace(kind=kind, mask=mask), tokens, query), expected)
+    one_fewer = jax.tree.map(lambda a: a[:, :-1], model)
+    assert np.abs(forward(one_fewer.replace(heads=HEADS - 1), tokens, query) - expected).max() > 1e-3
 
 
 def test_an_mlp_acts_on_the_sum_of_the_heads(rng: np.random.Generator) -> None:
     mlp = {"mlp_in": rng.standard_normal((LAYERS, 5, D)), "mlp_out": rng.standard_normal((LAYERS, D, 5)) / 5}
-    weights, tokens, query = headed(rng).replace(**mlp), rng.standard_normal((6, D)), rng.standard_normal(D)
-    relu = forward(weights, tokens, query, activation="relu")
-    assert_close(relu, forward_by_token(weights, tokens, query, activation="relu")[1])
-    linear = implicit_trajectory(weights, tokens)
-    assert_close(np.eye(D) + linear.accumulated[-1], accumulated_map(weights, tokens, LAYERS))
-    assert_close(forward(weights.without_mlp(), tokens, query), forward(weights, tokens, query))
+    model, tokens, query = headed(rng).replace(**mlp), rng.standard_normal((6, D)), rng.standard_normal(D)
+    relu = forward(model.replace(activation="relu"), tokens, query)
+    assert_close(relu, forward_by_token(model, tokens, query, activation="relu")[1])
+    linear = implicit_trajectory(model, tokens)
+    assert_close(np.eye(D) + linear.accumulated[-1], accumulated_map(model, tokens, LAYERS))
+    assert_close(forward(model.without_mlp(), tokens, query), forward(model, tokens, query))
 
 
 def test_trajectory_and_a_single_head_written_with_an_axis(rng: np.random.Generator) -> None:
-    weights, tokens = headed(rng), rng.standard_normal((7, D))
-    path = implicit_trajectory(weights, tokens)
+    model, tokens = headed(rng), rng.standard_normal((7, D))
+    path = implicit_trajectory(model, tokens)
     for layers in range(1, LAYERS + 1):
-        assert_close(np.eye(D) + path.accumulated[layers], accumulated_map(weights, tokens, layers))
-    single = AttentionWeights.create(weights.value[:, 0], weights.key[:, 0], weights.query[:, 0])
+        assert_close(np.eye(D) + path.accumulated[layers], accumulated_map(model, tokens, layers))
+    single = Model.create(model.value[:, 0], model.key[:, 0], model.query[:, 0])
     assert single.with_heads().heads == 1
     assert_close(
         implicit_trajectory(single.with_heads(), tokens).gradient, implicit_trajectory(single, tokens).gradient
@@ -90,8 +85,8 @@ def test_trajectory_and_a_single_head_written_with_an_axis(rng: np.random.Genera
 @pytest.mark.parametrize("layer", range(LAYERS))
 def test_noise_matches_the_definition(rng: np.random.Generator, layer: int, count: int) -> None:
     tokens = rng.standard_normal((count, D)) if count > 4 else rng.standard_normal((count, D))[:, :D]
-    weights = headed(rng)
-    noise, per_token = gradient_noise(weights, tokens, 2, layer=layer), gradients(weights, tokens, layer)
+    model = headed(rng)
+    noise, per_token = gradient_noise(model, tokens, shots=2, layer=layer), gradients(model, tokens, layer)
     assert_close(noise.dense(), covariance_by_definition(per_token, 2))
     rank = min(count - 1, D * (D + 1) // 2)
     assert noise.rank == rank
@@ -104,8 +99,8 @@ def test_noise_matches_the_definition(rng: np.random.Generator, layer: int, coun
 
 
 def test_the_road_through_the_gradients_equals_that_through_coordinates(rng: np.random.Generator) -> None:
-    weights, tokens = headed(rng), rng.standard_normal((40, D))
-    noise = gradient_noise(weights, tokens, 10)
+    model, tokens = headed(rng), rng.standard_normal((40, D))
+    noise = gradient_noise(model, tokens, shots=10)
     bare = type(noise)(noise.left, noise.right, noise.shots)
     assert noise.coordinates is not None
     assert bare.coordinates is None
@@ -114,9 +109,9 @@ def test_the_road_through_the_gradients_equals_that_through_coordinates(rng: np.
 
 
 def test_noise_of_the_first_layer_matches_enumeration(rng: np.random.Generator) -> None:
-    weights, tokens = headed(rng), rng.standard_normal((6, D))
-    expected = covariance_by_enumeration(gradients(weights, tokens, 0), 2)
-    assert_close(gradient_noise(weights, tokens, 2).dense(), expected)
+    model, tokens = headed(rng), rng.standard_normal((6, D))
+    expected = covariance_by_enumeration(gradients(model, tokens, 0), 2)
+    assert_close(gradient_noise(model, tokens, shots=2).dense(), expected)
 
 
 @pytest.mark.parametrize("ranks", [(4, 4), (1, 1), (2, 1), (0, 2)])
@@ -163,21 +158,19 @@ def test_one_head_through_the_sum_equals_the_closed_form(rng: np.random.Generato
 @pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
 def test_risk_of_one_layer_matches_tokens_and_the_single_head(rng: np.random.Generator, inputs: str) -> None:
     task = LinearRegression(D - 1, noise_std=0.6, inputs=inputs)
-    weights = headed(rng, layers=1)
+    model = headed(rng, layers=1)
     prompt = task.sample(5, 200_000, 6)
-    error = (predict(weights, prompt) - prompt.y_query) ** 2
-    exact = population_risk(weights, task, shots=6).value
+    error = (predict(model, prompt) - prompt.y_query) ** 2
+    exact = population_risk(model, task, shots=6).value
     stderr = error.std(ddof=1) / np.sqrt(len(error))
     assert abs(error.mean() - exact) < 6 * stderr < 0.1 * exact
-    several, single = shared_value(weights)
+    several, single = shared_value(model)
     assert population_risk(several, task, shots=6).value == pytest.approx(
         population_risk(single, task, shots=6).value, rel=1e-12
     )
     # The heads are not independent terms: leaving out the mixed ones would be seen here.
     alone = [
-        population_risk(
-            AttentionWeights.create(*(m[:, h] for m in (weights.value, weights.key, weights.query))), task, shots=6
-        ).value
+        population_risk(Model.create(*(m[:, h] for m in (model.value, model.key, model.query))), task, shots=6).value
         for h in range(HEADS)
     ]
     assert abs(sum(alone) - (HEADS - 1) * task.zero_risk - exact) > 1e-3
@@ -186,20 +179,20 @@ def test_risk_of_one_layer_matches_tokens_and_the_single_head(rng: np.random.Gen
 def test_risk_on_another_task_reads_the_sum_of_the_heads() -> None:
     task, value, key = LinearClassification(2), np.zeros((1, 2, 3, 3)), np.zeros((1, 2, 3, 3))
     value[..., -1, -1], key[..., :2, :2] = -0.5, np.eye(2)
-    both = AttentionWeights.create(value, key, key)
-    one = AttentionWeights.create(2 * value[:, 0], key[:, 0], key[:, 0])
+    both = Model.create(value, key, key, heads=2)
+    one = Model.create(2 * value[:, 0], key[:, 0], key[:, 0])
     assert population_risk(both, task, shots=5).value == pytest.approx(population_risk(one, task, shots=5).value)
 
 
 @pytest.mark.parametrize("mlp", [False, True])
 def test_fast_weights_of_several_layers_match_the_trajectory(rng: np.random.Generator, mlp: bool) -> None:
-    task, weights = LinearRegression(D - 1), headed(rng, layers=3)
+    task, model = LinearRegression(D - 1), headed(rng, layers=3)
     if mlp:
-        weights = weights.replace(mlp_in=rng.standard_normal((3, 5, D)), mlp_out=rng.standard_normal((3, D, 5)) / 5)
+        model = model.replace(mlp_in=rng.standard_normal((3, 5, D)), mlp_out=rng.standard_normal((3, D, 5)) / 5)
     moments, _ = task.sample_moments(np.random.default_rng(0), 9, 6)
     with jax.enable_x64(True):
-        slow = np.asarray(implied_from_moments(weights, jnp.asarray(moments), "minus")[:, -1])
-        fast = np.asarray(final_implied_weights(weights, jnp.moveaxis(jnp.asarray(moments), 0, -1), "minus").T)
+        slow = np.asarray(implied_from_moments(model, jnp.asarray(moments))[:, -1])
+        fast = np.asarray(final_implied_weights(model, jnp.moveaxis(jnp.asarray(moments), 0, -1)).T)
     assert_close(fast, slow, 1e-10)
 
 
@@ -217,9 +210,9 @@ def test_the_ladder_equals_that_of_the_single_head(rng: np.random.Generator, flo
 
 
 def test_the_ladder_of_heads_that_no_single_head_matches(rng: np.random.Generator) -> None:
-    task, weights = LinearRegression(D - 1, noise_std=0.5), headed(rng, layers=1)
+    task, model = LinearRegression(D - 1, noise_std=0.5), headed(rng, layers=1)
     options: dict[str, Any] = {"demonstrations": 60, "shots": 15, "clip": 4.0, "samples": 128, "key": 1}
-    ladder = bound_ladder(weights, task, **options)
+    ladder = bound_ladder(model, task, **options)
     values = [ladder.information[n].value for n in ("gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")]
     assert values == sorted(values)
     # Universality: the Gaussian rung depends on the dimension of the support only.
@@ -229,27 +222,27 @@ def test_the_ladder_of_heads_that_no_single_head_matches(rng: np.random.Generato
 
 
 def test_truncation_goes_head_by_head_and_the_agreement_takes_heads(rng: np.random.Generator) -> None:
-    weights = headed(rng, scale=0.4)
-    cut = truncate_weights(weights, layer=1, module="key", rank=2)
+    model = headed(rng, scale=0.4)
+    cut = truncate_weights(model, layer=1, module="key", rank=2)
     for head in range(HEADS):
-        assert_close(cut.key[1, head], truncate(weights.key[1, head], 2).matrix)
-    assert_close(cut.key[0], weights.key[0])
-    several, single = shared_value(weights)
+        assert_close(cut.key[1, head], truncate(model.key[1, head], 2).matrix)
+    assert_close(cut.key[0], model.key[0])
+    several, single = shared_value(model)
     task = LinearRegression(D - 1)
     first, second = (gradient_descent_agreement(w, task, shots=10, prompts=16, key=0) for w in (several, single))
     assert first.step_size == pytest.approx(second.step_size, rel=1e-6)
 
 
 def test_shapes_seeds_and_refusals(rng: np.random.Generator) -> None:
-    weights = headed(rng)
-    assert (weights.layers, weights.dimension, weights.heads, weights.seeds) == (LAYERS, D, HEADS, None)
-    ensemble = jax.tree.map(lambda a: np.stack([a, 2 * a]), weights)
+    model = headed(rng)
+    assert (model.layers, model.token_dim, model.heads, model.seeds) == (LAYERS, D, HEADS, None)
+    ensemble = jax.tree.map(lambda a: np.stack([a, 2 * a]), model)
     assert (ensemble.layers, ensemble.seeds) == (LAYERS, 2)
-    assert_close(ensemble.member(1).value, 2 * weights.value)
-    twice = weights.first_layers(1).repeated(3)
-    assert_close(twice.key, np.concatenate([weights.key[:1]] * 3))
+    assert_close(ensemble.member(1).value, 2 * model.value)
+    twice = model.first_layers(1).repeated(3)
+    assert_close(twice.key, np.concatenate([model.key[:1]] * 3))
     query = np.zeros(D)
     tokens = rng.standard_normal((5, D))
     assert "single model" in refusal(forward, ensemble, tokens, query)
-    assert "heads" in refusal(forward, weights.replace(heads=2), tokens, query)
-    assert "value" in refusal(AttentionWeights.create, weights.value, weights.key[0], weights.query)
+    assert "heads" in refusal(forward, model.replace(heads=2), tokens, query)
+    assert "value" in refusal(Model.create, model.value, model.key[0], model.query)

@@ -21,24 +21,24 @@ TASK = LinearRegression(3, noise_std=0.2)
     ],
 )
 def test_module_agrees_with_predict(options):
-    weights, prompt = random_weights(0, layers=2, dimension=4, scale=0.4), TASK.sample(1, 5, 7)
-    module = InContextTransformer(weights, **options)
+    model, prompt = random_weights(0, layers=2, token_dim=4, scale=0.4), TASK.sample(1, 5, 7)
+    module = InContextTransformer(model.replace(**options))
     got = module(prompt.x.astype(np.float32), prompt.y.astype(np.float32), prompt.x_query.astype(np.float32))
     assert got.shape == (5,)
-    np.testing.assert_allclose(got, predict(weights, prompt, **options), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(got, predict(model.replace(**options), prompt), rtol=1e-3, atol=1e-4)
 
 
 def test_relu_mlp_agrees_with_predict_and_differs_from_a_linear_one():
     rng = np.random.default_rng(0)
-    weights = random_weights(0, layers=1, dimension=4).replace(
+    model = random_weights(0, layers=1, token_dim=4).replace(
         mlp_in=rng.standard_normal((1, 8, 4)), mlp_out=rng.standard_normal((1, 4, 8))
     )
     prompt = TASK.sample(1, 5, 7)
-    relu = InContextTransformer(weights, activation="relu")(
+    relu = InContextTransformer(model.replace(activation="relu"))(
         *(np.float32(a) for a in (prompt.x, prompt.y, prompt.x_query))
     )
-    np.testing.assert_allclose(relu, predict(weights, prompt, activation="relu"), rtol=1e-3, atol=1e-5)
-    assert np.abs(relu - predict(weights, prompt)).max() > 1e-3
+    np.testing.assert_allclose(relu, predict(model.replace(activation="relu"), prompt), rtol=1e-3, atol=1e-5)
+    assert np.abs(relu - predict(model, prompt)).max() > 1e-3
 
 
 def test_module_trains_and_hands_its_weights_to_the_theory():
@@ -55,10 +55,10 @@ def test_module_trains_and_hands_its_weights_to_the_theory():
 
     losses = [float(step(module, optimizer)) for _ in range(60)]
     assert losses[-1] < 0.6 * losses[0]
-    weights = jax.tree.map(np.asarray, module.weights)
-    assert np.mean((predict(weights, prompt) - prompt.y_query) ** 2) == pytest.approx(losses[-1], rel=0.1)
+    model = jax.tree.map(np.asarray, module.model)
+    assert np.mean((predict(model, prompt) - prompt.y_query) ** 2) == pytest.approx(losses[-1], rel=0.1)
 
 
 def test_unknown_options_are_refused():
     with pytest.raises(ValueError, match="kind: got 'cubic'"):
-        InContextTransformer(gradient_descent_weights(3), kind="cubic")
+        InContextTransformer(gradient_descent_weights(3).replace(kind="cubic"))

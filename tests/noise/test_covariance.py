@@ -16,7 +16,7 @@ from helpers import (
     refusal,
 )
 
-from icl_theory import AttentionWeights, NoiseCovariance, gradient_noise, implicit_trajectory, support_dimension
+from icl_theory import Model, NoiseCovariance, gradient_noise, implicit_trajectory, support_dimension
 from icl_theory.noise.covariance import layer_factors, sampling_factor, support_points
 from icl_theory.noise.support import Support
 
@@ -24,61 +24,61 @@ N, D, LAYERS = 6, 3, 3
 FULL = D * (D + 1) // 2
 
 
-def make(rng: np.random.Generator, scale: float = 1.0) -> AttentionWeights:
-    return AttentionWeights.create(*random_matrices(rng, LAYERS, D, scale))
+def make(rng: np.random.Generator, scale: float = 1.0) -> Model:
+    return Model.create(*random_matrices(rng, LAYERS, D, scale))
 
 
-def two_roads(weights: AttentionWeights, tokens: np.ndarray, shots: int) -> list[NoiseCovariance]:
+def two_roads(model: Model, tokens: np.ndarray, shots: int) -> list[NoiseCovariance]:
     """The same covariance of layer 1 from the N gradients and from coordinates of the support."""
-    left = tokens @ weights.value[0].T
-    right = tokens @ weights.key[0].T @ weights.query[0]
-    points = support_points(*layer_factors(weights, 0, np.zeros((D, D))), tokens)
+    left = tokens @ model.value[0].T
+    right = tokens @ model.key[0].T @ model.query[0]
+    points = support_points(*layer_factors(model, 0, np.zeros((D, D))), tokens)
     return [NoiseCovariance(left, right, shots), NoiseCovariance(left, right, shots, *points)]
 
 
 @pytest.mark.parametrize("shots", [1, 2, 3, 4, 5, 6])
 def test_covariance_is_that_of_every_subset(rng: np.random.Generator, shots: int) -> None:
-    weights, tokens = make(rng), rng.standard_normal((N, D))
-    expected = covariance_by_enumeration(gradients(weights, tokens, 0), shots)
-    noise = gradient_noise(weights, tokens, shots)
+    model, tokens = make(rng), rng.standard_normal((N, D))
+    expected = covariance_by_enumeration(gradients(model, tokens, 0), shots)
+    noise = gradient_noise(model, tokens, shots=shots)
     if shots == N:
         np.testing.assert_array_equal(noise.dense(), np.zeros((D * D, D * D)))
         assert np.abs(expected).max() < 1e-25
     else:
         assert_close(noise.dense(), expected)
-        assert_close(covariance_by_definition(gradients(weights, tokens, 0), shots), expected)
+        assert_close(covariance_by_definition(gradients(model, tokens, 0), shots), expected)
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_deeper_layers_at_fixed_m(rng: np.random.Generator, layer: int) -> None:
-    weights, tokens = make(rng), rng.standard_normal((N, D))
-    per_token = gradients(weights, tokens, layer)
-    noise = gradient_noise(weights, tokens, 2, layer=layer)
+    model, tokens = make(rng), rng.standard_normal((N, D))
+    per_token = gradients(model, tokens, layer)
+    noise = gradient_noise(model, tokens, shots=2, layer=layer)
     assert_close(noise.dense(), covariance_by_definition(per_token, 2))
-    path = implicit_trajectory(weights, tokens)
+    path = implicit_trajectory(model, tokens)
     assert_close(path.gradient[layer], per_token.mean(axis=0))
     assert_close(np.einsum("ni,nj->ij", noise.left, noise.right) / N, path.gradient[layer])
-    a, b = layer_factors(weights, layer, path.accumulated[layer])
+    a, b = layer_factors(model, layer, path.accumulated[layer])
     assert_close(np.array([a @ np.outer(h, h) @ b for h in tokens]), per_token)
 
 
 def test_linear_mlp_takes_part(rng: np.random.Generator) -> None:
-    weights, tokens = make(rng), rng.standard_normal((N, D))
+    model, tokens = make(rng), rng.standard_normal((N, D))
     inner, outer = rng.standard_normal((LAYERS, 4, D)), rng.standard_normal((LAYERS, D, 4))
-    weights = AttentionWeights.create(weights.value, weights.key, weights.query, 0.3 * inner, outer)
-    bare = AttentionWeights.create(weights.left_factor(), weights.key, weights.query)
+    model = Model.create(model.value, model.key, model.query, 0.3 * inner, outer)
+    bare = Model.create(model.left_factor(), model.key, model.query)
     for layer in (0, 1):
         expected = covariance_by_definition(gradients(bare, tokens, layer), 2)
-        assert_close(gradient_noise(weights, tokens, 2, layer=layer).dense(), expected)
+        assert_close(gradient_noise(model, tokens, shots=2, layer=layer).dense(), expected)
 
 
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("demonstrations", [4, 6, 40])
 def test_spectrum_against_dense(rng: np.random.Generator, demonstrations: int, layer: int) -> None:
     """Rank, trace and both log-determinants, with fewer and with more demonstrations than coordinates."""
-    weights, tokens = make(rng), rng.standard_normal((demonstrations, D))
-    noise = gradient_noise(weights, tokens, 2, layer=layer)
-    check_against_dense(noise, gradients(weights, tokens, layer), min(demonstrations - 1, FULL))
+    model, tokens = make(rng), rng.standard_normal((demonstrations, D))
+    noise = gradient_noise(model, tokens, shots=2, layer=layer)
+    check_against_dense(noise, gradients(model, tokens, layer), min(demonstrations - 1, FULL))
 
 
 def check_against_dense(noise: NoiseCovariance, per_token: np.ndarray, rank: int) -> None:
@@ -110,33 +110,33 @@ def check_against_dense(noise: NoiseCovariance, per_token: np.ndarray, rank: int
 
 @pytest.mark.parametrize("demonstrations", [3, 6, 7, 8, 25])
 def test_gradients_and_coordinates_agree(rng: np.random.Generator, demonstrations: int) -> None:
-    weights, tokens = make(rng), rng.standard_normal((demonstrations, D))
-    plain, coordinates = two_roads(weights, tokens, 2)
+    model, tokens = make(rng), rng.standard_normal((demonstrations, D))
+    plain, coordinates = two_roads(model, tokens, 2)
     assert plain.coordinates is None
     assert coordinates.coordinates is not None
     for noise in (plain, coordinates):
-        check_against_dense(noise, gradients(weights, tokens, 0), min(demonstrations - 1, FULL))
+        check_against_dense(noise, gradients(model, tokens, 0), min(demonstrations - 1, FULL))
 
 
 def test_each_road_is_taken(rng: np.random.Generator) -> None:
     """Many coordinates and few demonstrations go through the gradients, the reverse through the support."""
-    wide = AttentionWeights.create(*random_matrices(rng, 1, 8))
-    assert gradient_noise(wide, rng.standard_normal((5, 8)), 2).coordinates is None
-    assert gradient_noise(wide, rng.standard_normal((40, 8)), 2).coordinates is not None
+    wide = Model.create(*random_matrices(rng, 1, 8))
+    assert gradient_noise(wide, rng.standard_normal((5, 8)), shots=2).coordinates is None
+    assert gradient_noise(wide, rng.standard_normal((40, 8)), shots=2).coordinates is not None
 
 
 @pytest.mark.parametrize("demonstrations", [4, 30])
 @pytest.mark.parametrize(("value", "key", "query"), [(1, 3, 3), (2, 3, 3), (3, 1, 3), (3, 3, 2), (2, 2, 3)])
 def test_truncated_weights(rng: np.random.Generator, value: int, key: int, query: int, demonstrations: int) -> None:
     ranks = (value, key, query)
-    weights = AttentionWeights.create(*(matrix_of_rank(rng, D, rank) for rank in ranks))
+    model = Model.create(*(matrix_of_rank(rng, D, rank) for rank in ranks))
     tokens = rng.standard_normal((demonstrations, D))
-    a, b = weights.value[0], weights.key[0].T @ weights.query[0]
+    a, b = model.value[0], model.key[0].T @ model.query[0]
     dimension = dense_support_dimension(a, b)
     assert support_dimension(a, b) == dimension
-    for noise in two_roads(weights, tokens, 2):
+    for noise in two_roads(model, tokens, 2):
         assert noise.rank == min(demonstrations - 1, dimension)
-        per_token = gradients(weights, tokens, 0)
+        per_token = gradients(model, tokens, 0)
         values = nonzero_spectrum(per_token, 2, noise.rank)
         # Both know σ_k to c ε |g|, c = 4 (N + D), and log pdet is 2 Σ log σ_k.
         size = np.sqrt(noise.factor / demonstrations) * np.linalg.norm(per_token)
@@ -149,15 +149,15 @@ def test_tokens_in_a_subspace(rng: np.random.Generator, layer: int) -> None:
     """Noise-free labels of one task: the covariance lives on d_x (d_x + 1) / 2 coordinates."""
     x = rng.standard_normal((20, D - 1))
     tokens = np.column_stack([x, x @ rng.standard_normal(D - 1)])
-    noise = gradient_noise(make(rng), tokens, 2, layer=layer)
+    noise = gradient_noise(make(rng), tokens, shots=2, layer=layer)
     assert noise.rank == (D - 1) * D // 2
 
 
 def test_covariance_is_never_positive_definite(rng: np.random.Generator) -> None:
     """However many demonstrations, the rank stays below D²; only D = 1 escapes."""
-    assert gradient_noise(make(rng), rng.standard_normal((500, D)), 5).rank == FULL < D * D
-    one = AttentionWeights.create(np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)))
-    assert gradient_noise(one, rng.standard_normal((5, 1)), 1).rank == 1
+    assert gradient_noise(make(rng), rng.standard_normal((500, D)), shots=5).rank == FULL < D * D
+    one = Model.create(np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)))
+    assert gradient_noise(one, rng.standard_normal((5, 1)), shots=1).rank == 1
 
 
 @pytest.mark.parametrize(
@@ -174,31 +174,31 @@ def test_ill_conditioned_weights_keep_their_rank_and_volume(
     """A = Q diag(a), B = diag(b) R: log det_V C is shifted by a known amount, and no direction is lost."""
     a, b, tokens = np.array(first), np.array(second), rng.standard_normal((40, D))
     turns = [np.linalg.qr(rng.standard_normal((D, D)))[0] for _ in range(2)]
-    plain = AttentionWeights.create(turns[0], np.eye(D), turns[1])
-    scaled = AttentionWeights.create(turns[0] * a, np.eye(D), b[:, None] * turns[1])
+    plain = Model.create(turns[0], np.eye(D), turns[1])
+    scaled = Model.create(turns[0] * a, np.eye(D), b[:, None] * turns[1])
     shift = 0.0
     for i in range(D):
         for j in range(i, D):
             shift += np.log(((a[i] * b[j]) ** 2 + (a[j] * b[i]) ** 2) / 2)
-    noise = gradient_noise(scaled, tokens, 2)
+    noise = gradient_noise(scaled, tokens, shots=2)
     assert noise.rank == FULL
-    expected = gradient_noise(plain, tokens, 2).log_pseudo_determinant + shift
+    expected = gradient_noise(plain, tokens, shots=2).log_pseudo_determinant + shift
     assert noise.log_pseudo_determinant == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("demonstrations", [4, 30])
 def test_samples_have_the_covariance_and_live_in_the_support(rng: np.random.Generator, demonstrations: int) -> None:
-    weights, tokens = make(rng), rng.standard_normal((demonstrations, D))
-    noise = gradient_noise(weights, tokens, 2, layer=1)
+    model, tokens = make(rng), rng.standard_normal((demonstrations, D))
+    noise = gradient_noise(model, tokens, shots=2, layer=1)
     draws = noise.sample(3, 40_000)
     assert draws.shape == (40_000, D, D)
     flat = draws.reshape(len(draws), -1)
-    dense = covariance_by_definition(gradients(weights, tokens, 1), 2)
+    dense = covariance_by_definition(gradients(model, tokens, 1), 2)
     assert_mean(flat, 0.0)
     assert_mean(np.einsum("ni,nj->nij", flat, flat), dense)
     # Gaussian, not merely of the right covariance: the fourth moment of one entry.
     assert_mean(flat[:, 0] ** 4, 3 * dense[0, 0] ** 2)
-    support = Support.of(*layer_factors(weights, 1, implicit_trajectory(weights, tokens).accumulated[1]))
+    support = Support.of(*layer_factors(model, 1, implicit_trajectory(model, tokens).accumulated[1]))
     few = draws[:20]
     assert_close(support.embed(support.project(few)), few, 1e-9)
     np.testing.assert_array_equal(noise.sample(3, 2), noise.sample(3, 2))
@@ -228,7 +228,7 @@ def test_a_constant_feature_takes_a_dimension_away(rng: np.random.Generator, dem
     """A feature of fixed size, ±0.3: its square does not vary, so one coordinate of S carries no noise."""
     tokens = rng.standard_normal((demonstrations, D))
     tokens[:, 0] = 0.3 * np.sign(tokens[:, 0])
-    eye = AttentionWeights.create(np.eye(D), np.eye(D), np.eye(D))
+    eye = Model.create(np.eye(D), np.eye(D), np.eye(D))
     dense = covariance_by_definition(gradients(eye, tokens, 0), 2)
     expected = int(np.linalg.matrix_rank(dense, tol=1e-10))
     assert expected == min(demonstrations - 1, FULL - 1)
@@ -244,27 +244,27 @@ def test_sampling_factor() -> None:
 
 def test_scale_of_the_weights(rng: np.random.Generator) -> None:
     """C is tied to G: weights times c multiply both alike, so rank stays and log det shifts by 2 d_S log c."""
-    weights, tokens = make(rng), rng.standard_normal((30, D))
-    first = gradient_noise(weights, tokens, 2)
-    second = gradient_noise(weights.replace(value=-7.0 * weights.value), tokens, 2)
+    model, tokens = make(rng), rng.standard_normal((30, D))
+    first = gradient_noise(model, tokens, shots=2)
+    second = gradient_noise(model.replace(value=-7.0 * model.value), tokens, shots=2)
     assert second.rank == first.rank
     expected = first.log_pseudo_determinant + 2 * FULL * np.log(7.0)
     assert second.log_pseudo_determinant == pytest.approx(expected, abs=1e-9)
 
 
 def test_noise_refuses(rng: np.random.Generator) -> None:
-    weights, tokens = make(rng), rng.standard_normal((N, D))
-    assert "demonstrations" in refusal(gradient_noise, weights, tokens[:1], 1)
-    assert "demonstrations" in refusal(gradient_noise, weights, tokens[0], 1)
-    assert "demonstrations" in refusal(gradient_noise, weights, tokens * np.nan, 1)
-    assert "token dimension" in refusal(gradient_noise, weights, tokens[:, :-1], 1)
+    model, tokens = make(rng), rng.standard_normal((N, D))
+    assert "tokens" in refusal(gradient_noise, model, tokens[:1], shots=1)
+    assert "tokens" in refusal(gradient_noise, model, tokens[0], shots=1)
+    assert "tokens" in refusal(gradient_noise, model, tokens * np.nan, shots=1)
+    assert "token dimension" in refusal(gradient_noise, model, tokens[:, :-1], shots=1)
     for shots in (0, N + 1, 2.0, True):
-        assert "shots" in refusal(gradient_noise, weights, tokens, shots)
+        assert "shots" in refusal(gradient_noise, model, tokens, shots=shots)
     for layer in (-1, LAYERS, 0.0):
-        assert "layer" in refusal(gradient_noise, weights, tokens, 2, layer=layer)
-    ensemble = AttentionWeights(*(np.stack([a, a]) for a in (weights.value, weights.key, weights.query)))
-    assert "member" in refusal(gradient_noise, ensemble, tokens, 2)
-    noise = gradient_noise(weights, tokens, 2)
+        assert "layer" in refusal(gradient_noise, model, tokens, shots=2, layer=layer)
+    ensemble = Model(*(np.stack([a, a]) for a in (model.value, model.key, model.query)))
+    assert "member" in refusal(gradient_noise, ensemble, tokens, shots=2)
+    noise = gradient_noise(model, tokens, shots=2)
     for floor in (-1.0, np.nan, np.inf, "0"):
         assert "floor" in refusal(noise.log_determinant, floor)
     for dimension in (noise.rank - 1, D * D + 1, 6.0):
@@ -274,11 +274,11 @@ def test_noise_refuses(rng: np.random.Generator) -> None:
     assert "key" in refusal(noise.sample, "seed", 2)
 
 
-def exact_log_determinant(weights: AttentionWeights, tokens: np.ndarray, shots: int) -> float:
+def exact_log_determinant(model: Model, tokens: np.ndarray, shots: int) -> float:
     """log det of C on its support with fifty digits: Gram determinant of the map times that of the moments."""
     mp.mp.dps = 50
     size, count = tokens.shape[1], len(tokens)
-    left, right = mp.matrix(weights.value[0].tolist()), mp.matrix((weights.key[0].T @ weights.query[0]).tolist())
+    left, right = mp.matrix(model.value[0].tolist()), mp.matrix((model.key[0].T @ model.query[0]).tolist())
     pairs = [(i, j) for i in range(size) for j in range(i, size)]
     images = mp.matrix(size * size, len(pairs))
     for column, (i, j) in enumerate(pairs):
@@ -301,10 +301,10 @@ def test_ill_conditioned_weights_lose_neither_rank_nor_volume(rng: np.random.Gen
     """A and B both small in the same direction: the eigenvalues of C spread over spread⁴."""
     rotation = np.linalg.qr(rng.standard_normal((2, 3, 3)))[0]
     scale = np.diag([1.0, 0.5, spread])
-    weights = AttentionWeights.create(rotation[0] @ scale, np.eye(3), scale @ rotation[1])
+    model = Model.create(rotation[0] @ scale, np.eye(3), scale @ rotation[1])
     tokens = rng.standard_normal((12, 3))
-    noise = gradient_noise(weights, tokens, 4)
+    noise = gradient_noise(model, tokens, shots=4)
     assert noise.rank == 6
     # A singular value of relative size `spread` is known to eps / spread: the conditioning of the problem itself.
     tolerance = max(1e-9, 100 * np.finfo(float).eps / spread)
-    assert noise.log_pseudo_determinant == pytest.approx(exact_log_determinant(weights, tokens, 4), abs=tolerance)
+    assert noise.log_pseudo_determinant == pytest.approx(exact_log_determinant(model, tokens, 4), abs=tolerance)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers import assert_close
 
-from icl_theory import AttentionWeights, NoiseCovariance, random_weights, truncate_weights, truncation_noise
+from icl_theory import Model, NoiseCovariance, random_weights, truncate_weights, truncation_noise
 from icl_theory.noise.covariance import centred_squares, gradient_noise, sampling_factor
 from icl_theory.noise.multi_head_support import ranks_of
 
@@ -25,12 +25,12 @@ def exact(array: np.ndarray) -> Any:
     return mp.matrix(array.tolist())
 
 
-def exact_factors(weights: AttentionWeights, tokens: np.ndarray, layer: int) -> tuple[Any, Any]:
+def exact_factors(model: Model, tokens: np.ndarray, layer: int) -> tuple[Any, Any]:
     """a_i and b_i as rows, through the definition of M = I + Σ (W_V M)(HᵀH/N)(Mᵀ W_Kᵀ W_Q M)."""
     h, m = exact(tokens), mp.eye(tokens.shape[1])
     left, right = m, m
     for t in range(layer + 1):
-        value, key, query = (exact(a[t]) for a in (weights.value, weights.key, weights.query))
+        value, key, query = (exact(a[t]) for a in (model.value, model.key, model.query))
         left, right = value * m, m.T * key.T * query * m
         m = m + left * (h.T * h / len(tokens)) * right
     return h * left.T, h * right
@@ -71,13 +71,13 @@ def test_random_weights_in_the_second_layer_at_rank_two(module: str) -> None:
     scale = sampling_factor(count, shots) / count
     with mp.workdps(50):
         for seed in range(30):
-            weights = random_weights(seed, layers=2, dimension=dimension, scale=1.0)
+            model = random_weights(seed, layers=2, token_dim=dimension, scale=1.0)
             tokens = np.random.default_rng(seed).standard_normal((count, dimension))
-            cut = truncate_weights(weights, layer=1, module=module, rank=rank)
+            cut = truncate_weights(model, layer=1, module=module, rank=rank)
             values, size = exact_squares([exact_factors(cut, tokens, 1)])
             expected, known = float(sum(mp.log(scale * value) for value in values)), unknown(values, size, dimension)
-            curve = truncation_noise(weights, tokens, shots, module=module, layer=1, ranks=[rank])
-            noise = gradient_noise(cut, tokens, shots, layer=1)
+            curve = truncation_noise(model, tokens, shots=shots, module=module, layer=1, ranks=[rank])
+            noise = gradient_noise(cut, tokens, shots=shots, layer=1)
             bare = NoiseCovariance(noise.left, noise.right, shots)  # without coordinates of the support
             assert noise.coordinates is not None
             assert curve.dimension[0] == noise.rank == bare.rank == count - 1 == 2 * dimension - 1, seed
@@ -89,11 +89,11 @@ def test_random_weights_in_the_second_layer_at_rank_two(module: str) -> None:
 def test_few_demonstrations_in_many_dimensions_at_every_rank(rng: np.random.Generator, module: str) -> None:
     """N = 4, D = 9: well conditioned but for the lowest ranks, so that Gram matrices serve most of the curve."""
     count, dimension, shots = 4, 9, 2
-    weights, tokens = random_weights(2, layers=1, dimension=dimension), rng.standard_normal((count, dimension))
-    curve = truncation_noise(weights, tokens, shots, module=module)
+    model, tokens = random_weights(2, layers=1, token_dim=dimension), rng.standard_normal((count, dimension))
+    curve = truncation_noise(model, tokens, shots=shots, module=module)
     scale = sampling_factor(count, shots) / count
     for rank, trace, log in zip(curve.ranks, curve.trace, curve.log_pseudo_determinant, strict=True):
-        cut = truncate_weights(weights, layer=0, module=module, rank=int(rank))
+        cut = truncate_weights(model, layer=0, module=module, rank=int(rank))
         with mp.workdps(50):
             values, size = exact_squares([exact_factors(cut, tokens, 0)])
             expected = float(sum(mp.log(scale * value) for value in values))
@@ -106,15 +106,15 @@ def test_a_gram_matrix_would_not_do() -> None:
     """Negative control: the eigenvalues of the centred Gram matrix miss the bound of the test above by far."""
     count, worst = 12, 0.0
     for seed in (13, 25, 26):
-        full = random_weights(seed, layers=2, dimension=6, scale=1.0)
-        weights = truncate_weights(full, layer=1, module="value", rank=2)
+        full = random_weights(seed, layers=2, token_dim=6, scale=1.0)
+        model = truncate_weights(full, layer=1, module="value", rank=2)
         tokens = np.random.default_rng(seed).standard_normal((count, 6))
-        noise = gradient_noise(weights, tokens, 3, layer=1)
+        noise = gradient_noise(model, tokens, shots=3, layer=1)
         gram = (noise.left @ noise.left.T) * (noise.right @ noise.right.T)
         centring = np.eye(count) - 1 / count
         squares = np.linalg.eigvalsh(centring @ gram @ centring)[:0:-1]
         with mp.workdps(50):
-            values, size = exact_squares([exact_factors(weights, tokens, 1)])
+            values, size = exact_squares([exact_factors(model, tokens, 1)])
             missed = abs(np.log(np.abs(squares)).sum() - float(sum(mp.log(value) for value in values)))
         worst = max(worst, missed / unknown(values, size, 6))
     assert worst > 100, worst
@@ -145,18 +145,18 @@ def test_every_eigenvalue_of_graded_factors(
 def test_the_trace_of_demonstrations_that_are_nearly_equal(rng: np.random.Generator, count: int) -> None:
     """Tokens that differ by 1e-6: |g_i - G| is 1e-6 of |g_i| and known to 1e-10, while Σ|g_i|² - N|G|² knows 1e-4."""
     gap, dimension = 1e-6, 6
-    weights = random_weights(1, layers=1, dimension=dimension)
+    model = random_weights(1, layers=1, token_dim=dimension)
     tokens = rng.standard_normal(dimension) + gap * rng.standard_normal((count, dimension))
     with mp.workdps(50):
-        values, size = exact_squares([exact_factors(weights, tokens, 0)])
+        values, size = exact_squares([exact_factors(model, tokens, 0)])
         expected = float(sum(values)) * sampling_factor(count, 2) / count
         known = 2 * rounding(size, count, dimension) * float(sum(map(mp.sqrt, values)) / sum(values))
-    noise = gradient_noise(weights, tokens, 2)
+    noise = gradient_noise(model, tokens, shots=2)
     bare = NoiseCovariance(noise.left, noise.right, 2)
     assert known < 1e-6
     assert noise.trace == pytest.approx(expected, rel=known, abs=0.0)
     assert bare.trace == pytest.approx(expected, rel=known, abs=0.0)
-    curve = truncation_noise(weights, tokens, 2, module="value", ranks=[dimension])
+    curve = truncation_noise(model, tokens, shots=2, module="value", ranks=[dimension])
     assert curve.trace[0] == pytest.approx(expected, rel=known, abs=0.0)
 
 
@@ -179,9 +179,9 @@ def test_small_gradients_count_down_to_rounding(small: float) -> None:
     """W_V = e₁e₁ᵀ + t I and W_KᵀW_Q = e₁e₁ᵀ: one direction of size 1 and six of size t, all of them real."""
     first = np.zeros((1, 8, 8))
     first[0, 0, 0] = 1.0
-    weights = AttentionWeights.create(first + small * np.eye(8), first, first)
+    model = Model.create(first + small * np.eye(8), first, first)
     tokens = np.random.default_rng(3).standard_normal((8, 8))
-    noise = gradient_noise(weights, tokens, 3)
+    noise = gradient_noise(model, tokens, shots=3)
     assert noise.coordinates is None  # d_S = 36 is far above N = 8
     assert noise.rank == 7
     assert noise.spectrum[1] < 1e3 * small**2 * noise.spectrum[0]

@@ -27,8 +27,8 @@ TOKENS = TASK.sample_tokens(np.random.default_rng(0), np.array([[0.7, -1.1]]), 4
 AUDIT: dict[str, Any] = {"shots": (1, 5, 20), "samples": 600, "key": 1}
 
 
-def weights(layers=1, seed=3):
-    return random_weights(seed, layers=layers, dimension=3, scale=1.0)
+def model(layers=1, seed=3):
+    return random_weights(seed, layers=layers, token_dim=3, scale=1.0)
 
 
 def twin(points):
@@ -161,7 +161,7 @@ def test_the_excess_falls_like_one_over_b():
 
 
 def test_audit_of_subset_means():
-    records = normality_audit(weights(), TOKENS, **AUDIT)
+    records = normality_audit(model(), TOKENS, **AUDIT)
     assert [record.shots for record in records] == [1, 5, 20]
     for record in records:
         assert (record.dimension, record.demonstrations, record.samples) == (6, 40, 600)
@@ -186,20 +186,20 @@ def test_audited_points_are_the_gradients():
     Truncated, so that the map of the second layer, first layer included, does not drop out.
     """
     for layer in (0, 1):
-        model = truncate_weights(weights(layers=2), layer=layer, module="value", rank=1)
-        record = normality_audit(model, TOKENS, shots=(3,), samples=100, key=0, layer=layer)[0]
-        rows = gradients(model, TOKENS, layer).reshape(40, -1)
-        assert record.dimension == gradient_noise(model, TOKENS, 3, layer=layer).rank
+        member = truncate_weights(model(layers=2), layer=layer, module="value", rank=1)
+        record = normality_audit(member, TOKENS, shots=(3,), samples=100, key=0, layer=layer)[0]
+        rows = gradients(member, TOKENS, layer).reshape(40, -1)
+        assert record.dimension == gradient_noise(member, TOKENS, shots=3, layer=layer).rank
         assert record.exact_kurtosis == pytest.approx(subset_kurtosis(rows, 3), rel=1e-7)
 
 
 def test_weights_drop_out_where_they_are_invertible_and_only_there():
-    one, other = (normality_audit(weights(seed=s), TOKENS, **AUDIT)[1] for s in (3, 4))
+    one, other = (normality_audit(model(seed=s), TOKENS, **AUDIT)[1] for s in (3, 4))
     assert one.henze_zirkler.value == pytest.approx(other.henze_zirkler.value, rel=1e-9)
-    graded = weights().replace(value=np.diag([1.0, 1e-6, 1e-10])[None])
+    graded = model().replace(value=np.diag([1.0, 1e-6, 1e-10])[None])
     steep = normality_audit(graded, TOKENS, **AUDIT)[1]  # no digit is lost to the condition number
     assert steep.henze_zirkler.value == pytest.approx(one.henze_zirkler.value, rel=1e-10)
-    cut = truncate_weights(weights(), layer=0, module="value", rank=1)
+    cut = truncate_weights(model(), layer=0, module="value", rank=1)
     third = normality_audit(cut, TOKENS, **AUDIT)[1]
     assert third.dimension == 3
     assert third.exact_kurtosis != pytest.approx(one.exact_kurtosis, rel=0.1)
@@ -207,7 +207,7 @@ def test_weights_drop_out_where_they_are_invertible_and_only_there():
 
 def test_few_demonstrations_leave_a_simplex():
     """N - 1 < d_S: the rank is N - 1 and every population is the same regular simplex."""
-    record = normality_audit(weights(), TOKENS[:5], shots=(2,), samples=50, key=0)[0]
+    record = normality_audit(model(), TOKENS[:5], shots=(2,), samples=50, key=0)[0]
     assert record.dimension == 4
     assert record.exact_kurtosis == pytest.approx(subset_kurtosis(np.eye(5), 2), rel=1e-10)
 
@@ -222,7 +222,7 @@ def test_quantiles_of_gaussian_samples():
 
 
 def test_same_key_same_audit():
-    one, again, other = (normality_audit(weights(), TOKENS, shots=(1,), samples=60, key=k)[0] for k in (1, 1, 2))
+    one, again, other = (normality_audit(model(), TOKENS, shots=(1,), samples=60, key=k)[0] for k in (1, 1, 2))
     assert one.henze_zirkler == again.henze_zirkler != other.henze_zirkler
 
 
@@ -237,12 +237,12 @@ def test_same_key_same_audit():
 )
 def test_bad_input_is_refused(changes, words):
     options: dict[str, Any] = AUDIT | changes
-    assert words in refusal(normality_audit, weights(), TOKENS, **options)
+    assert words in refusal(normality_audit, model(), TOKENS, **options)
 
 
 def test_degenerate_input_is_refused():
     assert "do not vary" in refusal(
-        normality_audit, random_weights(0, layers=1, dimension=3, scale=0.0), TOKENS, **AUDIT
+        normality_audit, random_weights(0, layers=1, token_dim=3, scale=0.0), TOKENS, **AUDIT
     )
     flat = multivariate_normal(np.zeros(2)).rvs(50, random_state=0) @ np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]])
     assert "1 dimensions" in refusal(normality_tests, flat)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from helpers import refusal
 
-from icl_theory import AttentionWeights, gradient_noise, random_weights, truncate_weights, truncation_noise
+from icl_theory import Model, gradient_noise, random_weights, truncate_weights, truncation_noise
 from icl_theory.noise.truncation_noise import TruncationNoise
 
 
-def one_by_one(weights, tokens, shots, module, layer, ranks) -> TruncationNoise:
+def one_by_one(model, tokens, shots, module, layer, ranks) -> TruncationNoise:
     found = [
-        gradient_noise(truncate_weights(weights, layer=layer, module=module, rank=r), tokens, shots, layer=layer)
+        gradient_noise(truncate_weights(model, layer=layer, module=module, rank=r), tokens, shots=shots, layer=layer)
         for r in ranks
     ]
     return TruncationNoise(
@@ -22,10 +22,10 @@ def one_by_one(weights, tokens, shots, module, layer, ranks) -> TruncationNoise:
     )
 
 
-def well_conditioned(dimension: int, layers: int = 2) -> AttentionWeights:
+def well_conditioned(dimension: int, layers: int = 2) -> Model:
     """Well conditioned, so that the slow twin can be trusted to 1e-9."""
-    loose, eye = random_weights(3, layers=layers, dimension=dimension, scale=0.4), 0.8 * np.eye(dimension)
-    return AttentionWeights.create(loose.value + eye, loose.key + eye, loose.query + eye)
+    loose, eye = random_weights(3, layers=layers, token_dim=dimension, scale=0.4), 0.8 * np.eye(dimension)
+    return Model.create(loose.value + eye, loose.key + eye, loose.query + eye)
 
 
 @pytest.mark.parametrize("module", ["value", "key", "query"])
@@ -33,10 +33,10 @@ def well_conditioned(dimension: int, layers: int = 2) -> AttentionWeights:
 @pytest.mark.parametrize("count", [9, 60])
 def test_every_rank_against_truncated_weights(module, layer, count):
     """N = 9 goes rank by rank through the gradients, N = 60 through nested features (d_S = 21)."""
-    weights = well_conditioned(6)
+    model = well_conditioned(6)
     tokens = 0.7 * np.random.default_rng(count).standard_normal((count, 6))
-    got = truncation_noise(weights, tokens, 4, module=module, layer=layer)
-    expected = one_by_one(weights, tokens, 4, module, layer, range(1, 7))
+    got = truncation_noise(model, tokens, shots=4, module=module, layer=layer)
+    expected = one_by_one(model, tokens, 4, module, layer, range(1, 7))
     assert (got.spectra is None) == (count == 60)
     np.testing.assert_array_equal(got.ranks, np.arange(1, 7))
     np.testing.assert_array_equal(got.dimension, expected.dimension)
@@ -48,12 +48,12 @@ def test_every_rank_against_truncated_weights(module, layer, count):
 
 @pytest.mark.parametrize(("module", "count"), [("value", 40), ("query", 40), ("key", 7)])
 def test_against_the_dense_definition(module, count):
-    weights = well_conditioned(4, layers=1)
+    model = well_conditioned(4, layers=1)
     tokens = np.random.default_rng(1).standard_normal((count, 4))
-    got = truncation_noise(weights, tokens, 3, module=module)
+    got = truncation_noise(model, tokens, shots=3, module=module)
     for i, rank in enumerate(got.ranks):
-        cut = truncate_weights(weights, layer=0, module=module, rank=int(rank))
-        values = np.linalg.eigvalsh(gradient_noise(cut, tokens, 3).dense())[::-1]
+        cut = truncate_weights(model, layer=0, module=module, rank=int(rank))
+        values = np.linalg.eigvalsh(gradient_noise(cut, tokens, shots=3).dense())[::-1]
         assert got.trace[i] == pytest.approx(values.sum(), rel=1e-10)
         kept = values[: got.dimension[i]]
         assert values[got.dimension[i]] < 1e-9 * kept[-1]
@@ -61,11 +61,11 @@ def test_against_the_dense_definition(module, count):
 
 
 def test_chosen_ranks_and_a_known_decomposition():
-    weights = well_conditioned(6, layers=1)
+    model = well_conditioned(6, layers=1)
     tokens = np.random.default_rng(2).standard_normal((60, 6))
-    whole = truncation_noise(weights, tokens, 4, module="value")
+    whole = truncation_noise(model, tokens, shots=4, module="value")
     some = truncation_noise(
-        weights, tokens, 4, module="value", ranks=(5, 2, 2), decomposition=np.linalg.svd(weights.value[0])
+        model, tokens, shots=4, module="value", ranks=(5, 2, 2), decomposition=np.linalg.svd(model.value[0])
     )
     np.testing.assert_array_equal(some.ranks, [2, 5])
     np.testing.assert_allclose(some.log_pseudo_determinant, whole.log_pseudo_determinant[[1, 4]], rtol=1e-12)
@@ -73,21 +73,21 @@ def test_chosen_ranks_and_a_known_decomposition():
 
 def test_degenerate_tokens_and_factors_take_the_general_road():
     """Tokens on a hyperplane, and a key of low rank: supports are smaller than the nested form says."""
-    weights, rng = well_conditioned(4, layers=1), np.random.default_rng(3)
+    model, rng = well_conditioned(4, layers=1), np.random.default_rng(3)
     flat = rng.standard_normal((40, 4)) @ np.diag([1, 1, 1, 0])
-    low = truncate_weights(weights, layer=0, module="key", rank=2)
-    for model, tokens in ((weights, flat), (low, rng.standard_normal((40, 4)))):
-        got = truncation_noise(model, tokens, 3, module="value")
-        expected = one_by_one(model, tokens, 3, "value", 0, range(1, 5))
+    low = truncate_weights(model, layer=0, module="key", rank=2)
+    for member, tokens in ((model, flat), (low, rng.standard_normal((40, 4)))):
+        got = truncation_noise(member, tokens, shots=3, module="value")
+        expected = one_by_one(member, tokens, 3, "value", 0, range(1, 5))
         assert got.spectra is not None
         np.testing.assert_array_equal(got.dimension, expected.dimension)
         np.testing.assert_allclose(got.log_pseudo_determinant, expected.log_pseudo_determinant, rtol=1e-7)
 
 
 def test_bad_input_is_refused():
-    weights, tokens = well_conditioned(4, layers=1), np.random.default_rng(1).standard_normal((9, 4))
-    assert "attention" in refusal(truncation_noise, weights, tokens, 3, module="attention")
-    assert "ranks: got 5" in refusal(truncation_noise, weights, tokens, 3, module="key", ranks=[5])
-    assert "shots: got 9" in refusal(truncation_noise, weights, tokens, 9, module="key")
-    mlp = weights.replace(mlp_in=np.ones((1, 5, 4)), mlp_out=np.ones((1, 4, 5)))
-    assert "an MLP" in refusal(truncation_noise, mlp, tokens, 3, module="value")
+    model, tokens = well_conditioned(4, layers=1), np.random.default_rng(1).standard_normal((9, 4))
+    assert "attention" in refusal(truncation_noise, model, tokens, shots=3, module="attention")
+    assert "ranks: got 5" in refusal(truncation_noise, model, tokens, shots=3, module="key", ranks=[5])
+    assert "shots: got 9" in refusal(truncation_noise, model, tokens, shots=9, module="key")
+    mlp = model.replace(mlp_in=np.ones((1, 5, 4)), mlp_out=np.ones((1, 4, 5)))
+    assert "an MLP" in refusal(truncation_noise, mlp, tokens, shots=3, module="value")

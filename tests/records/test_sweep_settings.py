@@ -10,7 +10,7 @@ from icl_theory import LinearRegression, bound_ladder, population_risk, random_w
 
 TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
 SWEEP: dict[str, Any] = {"demonstrations": 14, "shots": 6, "clip": 4.0, "samples": 32, "key": 3, "task_vector": W}
-MODELS = [random_weights(seed, layers=2, dimension=3, scale=0.6) for seed in (5, 6)]
+MODELS = [random_weights(seed, layers=2, token_dim=3, scale=0.6) for seed in (5, 6)]
 BOTH = jax.tree.map(lambda *a: np.stack(a), *MODELS)
 OPTIONS = [{}, {"readout": "plus"}, {"floor": 0.05}, {"loss": "sign"}, {"pairs": 20}, {"clip": 0.7}]
 
@@ -19,25 +19,23 @@ OPTIONS = [{}, {"readout": "plus"}, {"floor": 0.05}, {"loss": "sign"}, {"pairs":
 def test_an_entry_is_the_ladder_and_the_risk_of_its_own_member(options):
     """Both members at rank 2 of layer 1, and the change against that member untouched."""
     settings = SWEEP | options
-    records = rank_sweep(BOTH, TASK, layers=[1], modules=["key"], ranks=[2], **settings)
+    readout = settings.pop("readout", "minus")
+    records = rank_sweep(BOTH.replace(readout=readout), TASK, layers=[1], modules=["key"], ranks=[2], **settings)
     assert [record["seed"] for record in records] == [0, 1]
     seed = np.random.default_rng(3)
     TASK.sample_tasks(seed, 1)
     risk_key = int(seed.integers(2**62)) % 2**31
-    readout = settings.get("readout", "minus")
-    for record, model in zip(records, MODELS, strict=True):
-        cut = truncate_weights(model, layer=1, module="key", rank=2)
-        after, before = (bound_ladder(weights, TASK, **settings) for weights in (cut, model))
+    for record, plain in zip(records, MODELS, strict=True):
+        member = plain.replace(readout=readout)
+        cut = truncate_weights(member, layer=1, module="key", rank=2)
+        after, before = (bound_ladder(model, TASK, **settings) for model in (cut, member))
         assert record["gap"]["value"] == pytest.approx(after.gap.value, rel=1e-12)
         assert record["population_loss"]["value"] == pytest.approx(after.population.value, rel=1e-12)
         for name in ("gaussian", "path_information", "isotropic"):
             assert record["information"][name]["value"] == pytest.approx(after.information[name].value, rel=1e-12)
         change = np.mean(after.terms["gap"] - before.terms["gap"])
         assert record["change"]["gap"]["value"] == pytest.approx(change, rel=1e-9)
-        risks = [
-            population_risk(weights, TASK, shots=6, samples=32, key=risk_key, readout=readout).value
-            for weights in (cut, model)
-        ]
+        risks = [population_risk(model, TASK, shots=6, samples=32, key=risk_key).value for model in (cut, member)]
         assert record["population_risk"]["value"] == pytest.approx(risks[0], rel=1e-9)
         assert record["change"]["population_risk"]["value"] == pytest.approx(risks[0] - risks[1], rel=1e-9)
 
@@ -45,8 +43,11 @@ def test_an_entry_is_the_ladder_and_the_risk_of_its_own_member(options):
 @pytest.mark.parametrize("options", OPTIONS[1:], ids=str)
 def test_every_setting_changes_an_entry(options):
     """Or the test above could pass with a setting that nobody reads."""
+    changed = {**SWEEP, **options}
+    models = MODELS[0], MODELS[0].replace(readout=changed.pop("readout", "minus"))
     plain, other = (
-        rank_sweep(MODELS[0], TASK, layers=[1], ranks=[2], **settings)[0] for settings in (SWEEP, {**SWEEP, **options})
+        rank_sweep(model, TASK, layers=[1], ranks=[2], **settings)[0]
+        for model, settings in zip(models, (SWEEP, changed), strict=True)
     )
     assert plain != other
 

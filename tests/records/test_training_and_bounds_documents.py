@@ -34,8 +34,8 @@ def test_every_setting_of_a_sweep_reaches_it(monkeypatch: pytest.MonkeyPatch) ->
         **{"clip": 2.5, "loss": "sign", "floor": 0.125, "seed": 11},
     )
     document = bounds.run(config)
-    [((weights, task), named)] = calls
-    assert np.shape(weights.value) == (5, 2, 4, 4)
+    [((model, task), named)] = calls
+    assert np.shape(model.value) == (5, 2, 4, 4)
     assert (task.dim, task.noise_std) == (3, 0.7)
     given = {name: value for name, value in named.items() if name not in ("progress", "finished", "keep")}
     assert given == {
@@ -62,13 +62,13 @@ def test_models_of_a_sweep_are_those_that_were_named(monkeypatch: pytest.MonkeyP
     expected = [
         [one_layer_optimum(task, shots=9)[0]],
         [gradient_descent_weights(3, layers=2, step_size=9 / (9 + 3 + 1 + 0.49))],
-        [random_weights(int(n), layers=1, dimension=4, scale=1.5) for n in numbers],
-        [random_weights(int(n), layers=2, dimension=4, scale=0.8) for n in numbers],
+        [random_weights(int(n), layers=1, token_dim=4, scale=1.5) for n in numbers],
+        [random_weights(int(n), layers=2, token_dim=4, scale=0.8) for n in numbers],
     ]
-    for ((weights, _), _), models in zip(calls, expected, strict=True):
+    for ((model, _), _), models in zip(calls, expected, strict=True):
         for name in ("value", "key", "query"):
-            made = [getattr(model, name) for model in models]
-            np.testing.assert_array_equal(getattr(weights, name), made if len(made) > 1 else made[0])
+            made = [getattr(member, name) for member in models]
+            np.testing.assert_array_equal(getattr(model, name), made if len(made) > 1 else made[0])
 
 
 def test_every_setting_of_the_ensemble_of_a_sweep_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_every_setting_of_the_ensemble_of_a_sweep_reaches_it(monkeypatch: pytest
     assert (task.dim, seed) == (2, 6)
     assert {name: value for name, value in named.items() if name != "progress"} == options
     assert document["diverged"] == [1]
-    np.testing.assert_array_equal(swept[0][0][0].value, result.weights.value[[0, 2]])
+    np.testing.assert_array_equal(swept[0][0][0].value, result.models.value[[0, 2]])
     result.diverged[:] = True
     with pytest.raises(ValueError, match="no member that converged"):
         bounds.run(SweepConfig(dim=2))
@@ -146,7 +146,7 @@ def test_a_document_of_a_training_is_that_of_its_weights(monkeypatch: pytest.Mon
     assert document["diverged"] == [1]
     assert document["population_risk"][1] is document["excess"][1] is None
     for seed in (0, 2):
-        risk = population_risk(result.weights.member(seed), task, shots=6).value
+        risk = population_risk(result.models.member(seed), task, shots=6).value
         assert document["population_risk"][seed]["value"] == risk
         assert document["excess"][seed] == pytest.approx(risk / optimum - 1, rel=1e-12)
     np.testing.assert_allclose(document["last_loss"], result.losses[:, 31:].mean(1), rtol=1e-6)
@@ -173,9 +173,8 @@ def test_sampled_risks_are_those_of_the_model_that_was_trained() -> None:
     document = train_run.run(config)
     task = LinearRegression(2)
     result = train(task, 0, layers=2, shots=6, steps=2, seeds=2, batch=2, learning_rate=0.02, **options)
-    asked = {name: options[name] for name in ("kind", "mask", "activation", "readout")}
     for seed in range(2):
-        found = population_risk(result.weights.member(seed), task, shots=6, key=seed, **asked)
+        found = population_risk(result.models.member(seed), task, shots=6, key=seed)
         assert found.stderr > 0
         assert document["population_risk"][seed] == {
             **{"value": found.value, "stderr": found.stderr, "samples": found.samples, "direction": "unbiased"},

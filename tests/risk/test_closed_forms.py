@@ -5,9 +5,9 @@ import pytest
 from helpers import forward_by_token, refusal
 
 from icl_theory import (
-    AttentionWeights,
     LinearClassification,
     LinearRegression,
+    Model,
     OneHotClassification,
     accuracy,
     least_squares_risk,
@@ -19,20 +19,20 @@ from icl_theory.risk.one_layer import exact_risk
 RNG = np.random.default_rng(7)
 
 
-def with_mlp(layers: int = 1) -> AttentionWeights:
-    loose = random_weights(4, layers=layers, dimension=3, scale=1.2)
+def with_mlp(layers: int = 1) -> Model:
+    loose = random_weights(4, layers=layers, token_dim=3, scale=1.2)
     inner, outer = RNG.standard_normal((layers, 5, 3)), RNG.standard_normal((layers, 3, 5))
-    return AttentionWeights.create(loose.value, loose.key, loose.query, 0.6 * inner, 0.6 * outer)
+    return Model.create(loose.value, loose.key, loose.query, 0.6 * inner, 0.6 * outer)
 
 
-def guesses_of(weights, task, samples, shots, **options):
+def guesses_of(model, task, samples, shots, **options):
     """ŷ and y_q of the prompts that one block of generator 5 draws, every token in a loop."""
     rng = np.random.default_rng(5)
     prompt = task.sample_prompts(rng, task.sample_tasks(rng, samples), shots)
     sign = 1.0 if options.pop("readout", "minus") == "plus" else -1.0
     queries = [np.append(x, 0.0) for x in prompt.x_query]
     outputs = [
-        forward_by_token(weights, tokens, query, **options)[1][-1]
+        forward_by_token(model, tokens, query, **options)[1][-1]
         for tokens, query in zip(prompt.tokens(), queries, strict=True)
     ]
     return sign * np.array(outputs), prompt.y_query
@@ -40,11 +40,11 @@ def guesses_of(weights, task, samples, shots, **options):
 
 def test_a_relu_has_no_closed_form():
     """The same weights: exact with the activation dropped, sampled with it, and not the same number."""
-    weights, task = with_mlp(), LinearRegression(2, noise_std=0.4)
-    exact = population_risk(weights, task, shots=3)
-    found = population_risk(weights, task, shots=3, activation="relu", samples=40, key=5)
+    model, task = with_mlp(), LinearRegression(2, noise_std=0.4)
+    exact = population_risk(model, task, shots=3)
+    found = population_risk(model.replace(activation="relu"), task, shots=3, samples=40, key=5)
     assert (exact.direction, found.direction) == ("exact", "unbiased")
-    guesses, labels = guesses_of(weights, task, 40, 3, activation="relu")
+    guesses, labels = guesses_of(model, task, 40, 3, activation="relu")
     assert found.value == pytest.approx(((guesses - labels) ** 2).mean(), rel=1e-10)
 
 
@@ -60,12 +60,12 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_accuracy_takes_every_option(options):
-    weights, task = with_mlp(2), LinearClassification(2)
-    found = accuracy(weights, task, shots=4, samples=60, key=5, **options)
-    guesses, labels = guesses_of(weights, task, 60, 4, **options)
+    model, task = with_mlp(2), LinearClassification(2)
+    found = accuracy(model.replace(**options), task, shots=4, samples=60, key=5)
+    guesses, labels = guesses_of(model, task, 60, 4, **options)
     right = np.sign(guesses) == labels
     assert found.value == pytest.approx(right.mean(), rel=1e-12)
-    others = [guesses_of(weights, task, 60, 4, **other)[0] for other in OPTIONS if other != options]
+    others = [guesses_of(model, task, 60, 4, **other)[0] for other in OPTIONS if other != options]
     assert all(((np.sign(other) == labels) != right).any() for other in others)  # or an option could be ignored
 
 
@@ -78,8 +78,8 @@ def test_only_what_reads_labels_alone_has_a_closed_form(block):
     value[0, 2:, 2:] = -0.4 * task.label_projection
     query[0, :2, :2] = rng.standard_normal((2, 2))
     query[0, :2, 2:] = rng.standard_normal((2, 3))  # asked by a query without labels, this is never read
-    pure = AttentionWeights.create(value, np.eye(5)[None], query)
-    assert exact_risk(pure, task, 6, "minus") is not None
+    pure = Model.create(value, np.eye(5)[None], query)
+    assert exact_risk(pure, task, 6) is not None
     assert population_risk(pure, task, shots=6).direction == "exact"
     if block == "labels from inputs":
         value[0, 3, 1] = 1e-3
@@ -87,7 +87,7 @@ def test_only_what_reads_labels_alone_has_a_closed_form(block):
         query[0, 3, 1] = 1e-3
     else:
         value[0, 3, 4] += 1e-3
-    assert exact_risk(AttentionWeights.create(value, np.eye(5)[None], query), task, 6, "minus") is None
+    assert exact_risk(Model.create(value, np.eye(5)[None], query), task, 6) is None
 
 
 @pytest.mark.parametrize(("shots", "heavy"), [(1, True), (7, True), (8, False)])
@@ -106,7 +106,7 @@ def test_a_covariance_that_is_not_symmetric_is_refused(size):
 def test_zero_is_refused_where_a_positive_number_is_needed():
     from icl_theory import bound_ladder, search_clipping_rate
 
-    weights, task = random_weights(1, layers=1, dimension=3), LinearRegression(2)
+    model, task = random_weights(1, layers=1, token_dim=3), LinearRegression(2)
     options = {"demonstrations": 12, "shots": 3, "samples": 16, "key": 0}
-    assert "clip: got 0" in refusal(bound_ladder, weights, task, clip=0.0, **options)
-    assert "top: got 0" in refusal(search_clipping_rate, weights, task, shots=3, top=0)
+    assert "clip: got 0" in refusal(bound_ladder, model, task, clip=0.0, **options)
+    assert "top: got 0" in refusal(search_clipping_rate, model, task, shots=3, top=0)

@@ -13,7 +13,7 @@ import pytest
 from icl_theory.descent.implied_weights import final_implied_weights, implied_from_moments
 from icl_theory.models.attention import predict
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.risk.one_layer import one_layer_risk
 from icl_theory.risk.population import population_risk, summary
 from icl_theory.tasks.linear_regression import LinearRegression
@@ -34,20 +34,20 @@ def task() -> LinearRegression:
 
 
 def brute_force(
-    weights: AttentionWeights, task: LinearRegression, readout: str, count: int, shots: int = SHOTS
+    model: Model, task: LinearRegression, readout: str, count: int, shots: int = SHOTS
 ) -> tuple[float, float]:
     """The definition: sample tokens, run the forward pass, average the squared error."""
     prompt = task.sample(99, count, shots)
-    error = (predict(weights, prompt, readout=readout) - prompt.y_query) ** 2
+    error = (predict(model.replace(readout=readout), prompt) - prompt.y_query) ** 2
     return float(error.mean()), float(error.std(ddof=1) / np.sqrt(count))
 
 
 @pytest.mark.parametrize("readout", ["minus", "plus"])
 @pytest.mark.parametrize("seed", range(4))
 def test_one_layer_matches_tokens(task: LinearRegression, seed: int, readout: str) -> None:
-    weights = random_weights(seed, layers=1, dimension=DIM + 1, scale=1.0)
-    exact = population_risk(weights, task, shots=SHOTS, readout=readout)
-    mean, stderr = brute_force(weights, task, readout, 100_000)
+    model = random_weights(seed, layers=1, token_dim=DIM + 1, scale=1.0)
+    exact = population_risk(model.replace(readout=readout), task, shots=SHOTS)
+    mean, stderr = brute_force(model, task, readout, 100_000)
     assert (exact.direction, exact.stderr, exact.samples) == ("exact", 0.0, 0)
     assert abs(mean - exact.value) < 6 * stderr
     assert stderr < 0.05 * exact.value  # or the line above could not fail
@@ -55,9 +55,9 @@ def test_one_layer_matches_tokens(task: LinearRegression, seed: int, readout: st
 
 @pytest.mark.parametrize("readout", ["minus", "plus"])
 def test_two_layers_match_tokens(task: LinearRegression, readout: str) -> None:
-    weights = random_weights(5, layers=2, dimension=DIM + 1, scale=0.5)
-    sampled = population_risk(weights, task, shots=SHOTS, samples=100_000, key=1, readout=readout)
-    mean, stderr = brute_force(weights, task, readout, 100_000)
+    model = random_weights(5, layers=2, token_dim=DIM + 1, scale=0.5)
+    sampled = population_risk(model.replace(readout=readout), task, shots=SHOTS, samples=100_000, key=1)
+    mean, stderr = brute_force(model, task, readout, 100_000)
     assert sampled.direction == "unbiased"
     assert sampled.samples == 100_000
     assert abs(mean - sampled.value) < 6 * np.hypot(stderr, sampled.stderr)
@@ -71,9 +71,9 @@ def test_other_laws_of_inputs_and_tasks_match_tokens(kind: str, seed: int) -> No
     lam, inputs = random_covariance(1), "uniform" if "uniform" in kind else "gaussian"
     dense = LinearRegression(DIM, lam, random_covariance(2), noise_std=0.7, inputs=inputs)
     law = SparseLinearRegression(DIM, lam, noise_std=0.7, inputs=inputs, nonzero=1) if "sparse" in kind else dense
-    weights = random_weights(seed, layers=1, dimension=DIM + 1, scale=1.0)
-    exact = population_risk(weights, law, shots=SHOTS).value
-    mean, stderr = brute_force(weights, law, "minus", 200_000)
+    model = random_weights(seed, layers=1, token_dim=DIM + 1, scale=1.0)
+    exact = population_risk(model, law, shots=SHOTS).value
+    mean, stderr = brute_force(model, law, "minus", 200_000)
     assert abs(mean - exact) < 6 * stderr
     assert stderr < 0.05 * exact
 
@@ -83,13 +83,11 @@ def test_the_fourth_moments_matter() -> None:
     lam = random_covariance(1)
     gaussian, uniform = (LinearRegression(DIM, lam, noise_std=0.7, inputs=i) for i in ("gaussian", "uniform"))
     sparse = SparseLinearRegression(DIM, lam, noise_std=0.7, nonzero=1)
-    reads_labels = AttentionWeights.create(
-        *np.array([np.diag([0.0, 0, 0, 1]), np.diag([1.0, 1, 1, 1]), np.ones((4, 4))])
-    )
-    random = random_weights(3, layers=1, dimension=DIM + 1, scale=1.0)
-    for weights, law, shots in ((random, uniform, 1), (reads_labels, sparse, 20)):
-        wrong, right = (population_risk(weights, t, shots=shots).value for t in (gaussian, law))
-        mean, stderr = brute_force(weights, law, "minus", 200_000, shots)
+    reads_labels = Model.create(*np.array([np.diag([0.0, 0, 0, 1]), np.diag([1.0, 1, 1, 1]), np.ones((4, 4))]))
+    random = random_weights(3, layers=1, token_dim=DIM + 1, scale=1.0)
+    for model, law, shots in ((random, uniform, 1), (reads_labels, sparse, 20)):
+        wrong, right = (population_risk(model, t, shots=shots).value for t in (gaussian, law))
+        mean, stderr = brute_force(model, law, "minus", 200_000, shots)
         assert abs(mean - right) < 6 * stderr < abs(mean - wrong)
 
 
@@ -99,11 +97,11 @@ def test_every_truncation_matches_tokens(inputs: str) -> None:
     law = LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7, inputs=inputs)
     rng = np.random.default_rng(0)
     mlp = (rng.standard_normal((1, 5, DIM + 1)) / 2, rng.standard_normal((1, DIM + 1, 5)) / 2)
-    weights = random_weights(7, layers=1, dimension=DIM + 1, scale=1.0).replace(mlp_in=mlp[0], mlp_out=mlp[1])
+    model = random_weights(7, layers=1, token_dim=DIM + 1, scale=1.0).replace(mlp_in=mlp[0], mlp_out=mlp[1])
     prompt, risks = law.sample(99, 50_000, SHOTS), set()
     for module in MODULES:
-        for rank in range(module_rank(weights, module) + 1):
-            cut = truncate_weights(weights, layer=0, module=module, rank=rank)
+        for rank in range(module_rank(model, module) + 1):
+            cut = truncate_weights(model, layer=0, module=module, rank=rank)
             exact = population_risk(cut, law, shots=SHOTS)
             error = (predict(cut, prompt) - prompt.y_query) ** 2
             assert exact.direction == "exact"
@@ -114,10 +112,10 @@ def test_every_truncation_matches_tokens(inputs: str) -> None:
 
 def test_a_linear_mlp_is_part_of_the_left_factor(task: LinearRegression) -> None:
     rng = np.random.default_rng(0)
-    base = random_weights(7, layers=1, dimension=DIM + 1, scale=1.0)
-    weights = base.replace(mlp_in=rng.standard_normal((1, 5, DIM + 1)), mlp_out=rng.standard_normal((1, DIM + 1, 5)))
-    mean, stderr = brute_force(weights, task, "minus", 100_000)
-    assert abs(mean - population_risk(weights, task, shots=SHOTS).value) < 6 * stderr
+    base = random_weights(7, layers=1, token_dim=DIM + 1, scale=1.0)
+    model = base.replace(mlp_in=rng.standard_normal((1, 5, DIM + 1)), mlp_out=rng.standard_normal((1, DIM + 1, 5)))
+    mean, stderr = brute_force(model, task, "minus", 100_000)
+    assert abs(mean - population_risk(model, task, shots=SHOTS).value) < 6 * stderr
 
 
 def gaussian_moment(power: int, variance: Fraction) -> Fraction:
@@ -185,7 +183,7 @@ def test_exact_in_rational_arithmetic(seed: int, inputs: str, input_moment: Any)
     left, right = [int(k) for k in value[-1]], [int(k) for k in b]
     expected = rational_risk([(left, right)], lam, omega, Fraction(1, 4), shots, input_moment)
     task = LinearRegression(1, [[lam]], [[omega]], noise_std=0.5, inputs=inputs)
-    got = population_risk(AttentionWeights.create(value, key, query), task, shots=shots).value
+    got = population_risk(Model.create(value, key, query), task, shots=shots).value
     assert got == pytest.approx(float(expected), rel=1e-13)
 
 
@@ -197,10 +195,11 @@ def test_several_heads_are_exact_in_rational_arithmetic(seed: int, inputs: str, 
     value, key, query = rng.integers(-3, 4, (3, 1, 2, 2, 2))
     lam, omega, shots = (int(k) for k in rng.integers(1, 5, 3))
     product = key[0].swapaxes(1, 2) @ query[0]
+    model = Model.create(value, key, query, heads=2)
     heads = [([int(k) for k in v[-1]], [int(k) for k in b[:, 0]]) for v, b in zip(value[0], product, strict=True)]
     expected = rational_risk(heads, lam, omega, Fraction(1, 4), shots, input_moment)
     task = LinearRegression(1, [[lam]], [[omega]], noise_std=0.5, inputs=inputs)
-    got = population_risk(AttentionWeights.create(value, key, query), task, shots=shots).value
+    got = population_risk(model, task, shots=shots).value
     assert got == pytest.approx(float(expected), rel=1e-13)
 
 
@@ -213,56 +212,56 @@ def test_the_rational_oracle_knows_the_textbook_risk() -> None:
 
 @pytest.mark.parametrize("rank", [None, 0, 1, 2, 3])
 def test_matches_the_optimum_of_every_rank(task: LinearRegression, rank: int | None) -> None:
-    weights, risk = one_layer_optimum(task, shots=SHOTS, rank=rank)
-    assert population_risk(weights, task, shots=SHOTS).value == pytest.approx(risk, rel=1e-12)
+    model, risk = one_layer_optimum(task, shots=SHOTS, rank=rank)
+    assert population_risk(model, task, shots=SHOTS).value == pytest.approx(risk, rel=1e-12)
 
 
 @pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
 @pytest.mark.parametrize("shots", [1, 6, 1000])
 def test_the_optimum_is_a_minimum(shots: int, inputs: str) -> None:
     task = LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7, inputs=inputs)
-    weights, risk = one_layer_optimum(task, shots=shots)
+    model, risk = one_layer_optimum(task, shots=shots)
     rng = np.random.default_rng(0)
     for size in (0.3, 0.03, 0.003):
         for _ in range(20):
             # All of W_V, W_K, W_Q move: no one-layer model at all does better, not only none of the form P S_xy.
-            moved = [a + size * rng.standard_normal(a.shape) for a in (weights.value, weights.key, weights.query)]
-            risk_moved = population_risk(AttentionWeights(*moved), task, shots=shots).value
+            moved = [a + size * rng.standard_normal(a.shape) for a in (model.value, model.key, model.query)]
+            risk_moved = population_risk(Model(*moved), task, shots=shots).value
             assert risk_moved > risk * (1 + 1e-9 * size)
 
 
 @pytest.mark.parametrize(("layers", "readout"), [(1, "minus"), (2, "plus"), (3, "minus")])
 def test_fast_final_weights_match_the_trajectory(task: LinearRegression, layers: int, readout: str) -> None:
-    weights = random_weights(layers, layers=layers, dimension=DIM + 1, scale=0.8)
+    model = random_weights(layers, layers=layers, token_dim=DIM + 1, scale=0.8).replace(readout=readout)
     moments, _ = task.sample_moments(np.random.default_rng(0), 9, SHOTS)
 
     @jax.jit
-    def both(weights: AttentionWeights, s: jax.Array) -> tuple:
-        fast = final_implied_weights(weights, jnp.moveaxis(s, 0, -1), readout).T
-        return implied_from_moments(weights, s, readout)[:, -1], fast
+    def both(model: Model, s: jax.Array) -> tuple:
+        fast = final_implied_weights(model, jnp.moveaxis(s, 0, -1)).T
+        return implied_from_moments(model, s)[:, -1], fast
 
     with jax.enable_x64(True):
-        slow, fast = (np.asarray(p) for p in both(weights, moments))
+        slow, fast = (np.asarray(p) for p in both(model, moments))
     np.testing.assert_allclose(fast, slow, rtol=1e-10, atol=1e-12 * np.abs(slow).max())
 
 
 def test_sampled_and_exact_agree_on_one_layer_in_disguise(task: LinearRegression) -> None:
     """A second layer of zeros changes nothing, so the Monte Carlo branch must reproduce the closed form."""
-    one = random_weights(3, layers=1, dimension=DIM + 1, scale=0.8)
-    two = AttentionWeights(*(np.concatenate([a, 0 * a]) for a in (one.value, one.key, one.query)))
+    one = random_weights(3, layers=1, token_dim=DIM + 1, scale=0.8)
+    two = Model(*(np.concatenate([a, 0 * a]) for a in (one.value, one.key, one.query)))
     sampled = population_risk(two, task, shots=SHOTS, samples=50_000)
-    exact = one_layer_risk(one, task, SHOTS, "minus")
+    exact = one_layer_risk(one, task, SHOTS)
     assert 0 < sampled.stderr < 0.03 * exact
     assert abs(sampled.value - exact) < 6 * sampled.stderr
 
 
 def test_blocks_key_and_overflow(task: LinearRegression, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = random_weights(3, layers=2, dimension=DIM + 1)
-    whole = population_risk(weights, task, shots=SHOTS, samples=999)
-    assert whole == population_risk(weights, task, shots=SHOTS, samples=999, key=0)
-    assert whole != population_risk(weights, task, shots=SHOTS, samples=999, key=1)
+    model = random_weights(3, layers=2, token_dim=DIM + 1)
+    whole = population_risk(model, task, shots=SHOTS, samples=999)
+    assert whole == population_risk(model, task, shots=SHOTS, samples=999, key=0)
+    assert whole != population_risk(model, task, shots=SHOTS, samples=999, key=1)
     monkeypatch.setattr("icl_theory.risk.population.BLOCK_ENTRIES", 100 * (DIM + 1) ** 2)
-    blocked = population_risk(weights, task, shots=SHOTS, samples=999)
+    blocked = population_risk(model, task, shots=SHOTS, samples=999)
     assert blocked.samples == 999
     assert 0 < abs(blocked.value - whole.value) < 6 * np.hypot(blocked.stderr, whole.stderr)
     overflow = summary(np.array([1.0, np.inf, np.nan]))
@@ -271,15 +270,15 @@ def test_blocks_key_and_overflow(task: LinearRegression, monkeypatch: pytest.Mon
 
 
 def test_refusals(task: LinearRegression) -> None:
-    weights = gradient_descent_weights(DIM, layers=2)
-    ensemble = AttentionWeights(*(np.stack([a, a]) for a in (weights.value, weights.key, weights.query)))
+    model = gradient_descent_weights(DIM, layers=2)
+    ensemble = Model(*(np.stack([a, a]) for a in (model.value, model.key, model.query)))
     with pytest.raises(ValueError, match="single model"):
         population_risk(ensemble, task, shots=SHOTS)
     with pytest.raises(ValueError, match="token dimension"):
-        population_risk(weights, LinearRegression(DIM + 1), shots=SHOTS)
+        population_risk(model, LinearRegression(DIM + 1), shots=SHOTS)
     with pytest.raises(ValueError, match="shots"):
-        population_risk(weights, task, shots=0)
+        population_risk(model, task, shots=0)
     with pytest.raises(ValueError, match="samples"):
-        population_risk(weights, task, shots=SHOTS, samples=1)
+        population_risk(model, task, shots=SHOTS, samples=1)
     with pytest.raises(ValueError, match="readout"):
-        population_risk(weights, task, shots=SHOTS, readout="both")
+        population_risk(model.replace(readout="both"), task, shots=SHOTS)

@@ -41,30 +41,31 @@ def blocks_of(monkeypatch: pytest.MonkeyPatch, module: str, entries: int) -> Non
 def test_deep_linear_model(readout: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """37 losses from 4 blocks of 10 second moments out of one generator, the last 3 draws left over."""
     blocks_of(monkeypatch, "risk.population", 10 * 3**2)
-    weights, losses = random_weights(5, layers=2, dimension=3, scale=0.8), []
+    model, losses = random_weights(5, layers=2, token_dim=3, scale=0.8), []
     rng = np.random.default_rng(7)
     for _ in range(4):
         for s, w in zip(*TASK.sample_moments(rng, 10, 5), strict=True):
             m = np.eye(3)
-            for value, key, query in zip(weights.value, weights.key, weights.query, strict=True):
+            for value, key, query in zip(model.value, model.key, model.query, strict=True):
                 m = m + value @ m @ s @ m.T @ key.T @ query @ m
             miss = (-m if readout == "minus" else m)[-1, :-1] - w
             losses.append(miss @ LAMBDA @ miss)
-    options: dict[str, Any] = {"shots": 5, "samples": 37, "key": 7, "readout": readout}
-    assert_mean_of(population_risk(weights, TASK, **options), losses[:37], "unbiased", UNIT)
-    found, each = risk_and_losses(weights, TASK, **options)
-    assert found == population_risk(weights, TASK, **options)
+    options: dict[str, Any] = {"shots": 5, "samples": 37, "key": 7}
+    model = model.replace(readout=readout)
+    assert_mean_of(population_risk(model, TASK, **options), losses[:37], "unbiased", UNIT)
+    found, each = risk_and_losses(model, TASK, **options)
+    assert found == population_risk(model, TASK, **options)
     np.testing.assert_allclose(np.asarray(each), losses[:37], rtol=1e-9)
 
 
-def predictions(weights: Any, task: Any, sizes: list[int], shots: int, **options: Any) -> tuple[np.ndarray, np.ndarray]:
+def predictions(model: Any, task: Any, sizes: list[int], shots: int, **options: Any) -> tuple[np.ndarray, np.ndarray]:
     """ŷ and y_q of prompts drawn block by block from one generator of seed 3, every forward pass in a loop."""
     rng, guesses, labels = np.random.default_rng(3), [], []
     for size in sizes:
         prompt = task.sample_prompts(rng, task.sample_tasks(rng, size), shots)
         for tokens, x_query in zip(prompt.tokens(), prompt.x_query, strict=True):
             query = np.append(x_query, np.zeros(task.outputs))
-            guesses.append(-forward_by_token(weights, tokens, query, **options)[1][task.dim :])
+            guesses.append(-forward_by_token(model, tokens, query, **options)[1][task.dim :])
         labels.append(prompt.y_query.reshape(size, -1))
     return np.array(guesses), np.concatenate(labels)
 
@@ -73,10 +74,10 @@ def test_whole_prompts_with_two_outputs(monkeypatch: pytest.MonkeyPatch) -> None
     """|ŷ - y_q|² is summed over the outputs; the number of samples is that of the prompts, not of the labels."""
     task = VectorRegression(2, 2, noise_std=0.4)
     blocks_of(monkeypatch, "risk.population", 8 * 3 * 4)
-    weights = random_weights(1, layers=2, dimension=4, scale=0.9)
-    guesses, labels = predictions(weights, task, [8, 8, 8], 3, kind="softmax")
+    model = random_weights(1, layers=2, token_dim=4, scale=0.9)
+    guesses, labels = predictions(model, task, [8, 8, 8], 3, kind="softmax")
     expected = ((guesses - labels) ** 2).sum(1)[:23]
-    found = population_risk(weights, task, shots=3, samples=23, key=3, kind="softmax")
+    found = population_risk(model.replace(kind="softmax"), task, shots=3, samples=23, key=3)
     assert_mean_of(found, expected, "unbiased", UNIT)
 
 
@@ -85,15 +86,15 @@ def test_whole_prompts_with_two_outputs(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_accuracy(task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """sqrt(p (1 - p) / (n - 1)) with p the share of right answers, 31 prompts of the 32 in 4 blocks."""
-    width = task.token_dimension
+    width = task.token_dim
     blocks_of(monkeypatch, "risk.population", 8 * 4 * width)
-    weights = random_weights(2, layers=1, dimension=width, scale=1.5)
-    guesses, labels = predictions(weights, task, [8] * 4, 4)
+    model = random_weights(2, layers=1, token_dim=width, scale=1.5)
+    guesses, labels = predictions(model, task, [8] * 4, 4)
     if task.outputs == 1:
         right = (np.sign(guesses) == labels)[:31, 0]
     else:
         right = (guesses.argmax(1) == labels.argmax(1))[:31]
-    found = accuracy(weights, task, shots=4, samples=31, key=3)
+    found = accuracy(model, task, shots=4, samples=31, key=3)
     share = right.mean()
     assert 0 < share < 1
     assert_mean_of(found, right, "unbiased", "accuracy")
@@ -144,7 +145,7 @@ def test_baselines_over_inputs(name: str, inputs: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("penalty", [0.0, 0.2])
 def test_baselines_over_prompts(task: Any, penalty: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """14 prompts in blocks of 6, 6 and 2, the squared errors summed over the outputs."""
-    blocks_of(monkeypatch, "risk.baselines", 6 * 7 * task.token_dimension)
+    blocks_of(monkeypatch, "risk.baselines", 6 * 7 * task.token_dim)
     rng, values = np.random.default_rng(6), []
     for size in (6, 6, 2):
         prompt = task.sample_prompts(rng, task.sample_tasks(rng, size), 7)
@@ -185,7 +186,7 @@ def test_bayes_risk_of_sparse_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_exact_has_no_error_bar() -> None:
     clean = LinearRegression(2, LAMBDA)
     found = [
-        population_risk(random_weights(0, layers=1, dimension=3), TASK, shots=5),
+        population_risk(random_weights(0, layers=1, token_dim=3), TASK, shots=5),
         population_risk(gradient_descent_weights(2), ReLUTeacher(2, 2), shots=5),
         least_squares_risk(TASK, shots=9),
         least_squares_risk(VectorRegression(2, 3, noise_std=0.5), shots=9),

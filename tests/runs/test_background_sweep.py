@@ -19,9 +19,9 @@ SMALL = Profile(seeds=2, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000, 
 def test_the_sweep_is_that_of_the_first_seeds():
     with closing(Workshop(SMALL, 5)) as workshop:
         records = Sweep(workshop).records()
-        weights = jax.tree.map(lambda a: a[:2], workshop.ensemble(1).weights)
+        model = jax.tree.map(lambda a: a[:2], workshop.ensemble(1).models)
     plain = rank_sweep(
-        weights,
+        model,
         workshop.task,
         demonstrations=LADDER_DEMONSTRATIONS,
         shots=LADDER_SHOTS,

@@ -9,9 +9,9 @@ import pytest
 from influences import error_of_mean
 
 from icl_theory import (
-    AttentionWeights,
     LinearClassification,
     LinearRegression,
+    Model,
     VectorRegression,
     accuracy,
     bayes_risk,
@@ -31,8 +31,8 @@ from icl_theory.runs.train import _outcome
 TASK = LinearRegression(2, noise_std=0.5)
 
 
-def stacked(*models: AttentionWeights) -> AttentionWeights:
-    return AttentionWeights(*(np.stack([getattr(m, n) for m in models]) for n in ("value", "key", "query")))
+def stacked(*models: Model) -> Model:
+    return Model(*(np.stack([getattr(m, n) for m in models]) for n in ("value", "key", "query")))
 
 
 def test_error_over_seeds_of_a_curve():
@@ -47,22 +47,17 @@ def test_error_over_seeds_of_a_curve():
     assert errors == pytest.approx([0.25, math.sqrt(between**2 + 0.2**2)])
 
 
-OTHERS = {"kind": "linear", "mask": "demonstrations", "activation": "identity"}
-
-
-def outcome(task: Any, weights: AttentionWeights) -> dict[str, Any]:
+def outcome(task: Any, model: Model) -> dict[str, Any]:
     """What a training run reports of these weights, the second member having diverged."""
-    config = SimpleNamespace(layers=weights.layers, shots=5, readout="minus", **OTHERS)
+    config = SimpleNamespace(layers=model.layers, shots=5)
     losses = np.arange(3 * 40, dtype=np.float32).reshape(3, 40)
-    result: Any = SimpleNamespace(
-        config=config, weights=weights, losses=losses, diverged=np.array([False, True, False])
-    )
+    result: Any = SimpleNamespace(config=config, models=model, losses=losses, diverged=np.array([False, True, False]))
     return _outcome(task, result, 0.8)
 
 
 def test_risks_of_a_training_run_have_a_key_of_their_own_for_every_member():
     task = LinearClassification(2)
-    models = [random_weights(seed, layers=2, dimension=3, scale=0.5) for seed in range(3)]
+    models = [random_weights(seed, layers=2, token_dim=3, scale=0.5) for seed in range(3)]
     found = outcome(task, stacked(*models))
     assert found["diverged"] == [1]
     assert found["excess"] is None  # two layers have no known optimum
@@ -108,12 +103,12 @@ def test_several_outputs_multiply_a_risk_and_its_error(measure):
 
 def test_sampled_risk_of_several_outputs_adds_their_squares():
     """|ŷ - y|² is one number per prompt: three outputs are not three samples."""
-    task, weights = VectorRegression(2, 3, noise_std=0.5), random_weights(2, layers=2, dimension=5, scale=0.5)
-    found, losses = risk_and_losses(weights, task, shots=4, samples=50, key=1)
+    task, model = VectorRegression(2, 3, noise_std=0.5), random_weights(2, layers=2, token_dim=5, scale=0.5)
+    found, losses = risk_and_losses(model, task, shots=4, samples=50, key=1)
     assert losses is not None
     rng = np.random.default_rng(1)
     prompt = task.sample_prompts(rng, task.sample_tasks(rng, 50), 4)
-    squares = [sum((a - b) ** 2) for a, b in zip(predict(weights, prompt), prompt.y_query, strict=True)]
+    squares = [sum((a - b) ** 2) for a, b in zip(predict(model, prompt), prompt.y_query, strict=True)]
     np.testing.assert_allclose(losses, squares, rtol=1e-9)
     assert (found.value, found.stderr) == pytest.approx((np.mean(squares), error_of_mean(squares)), rel=1e-9)
     assert (found.samples, found.direction, found.unit) == (50, "unbiased", "squared error")

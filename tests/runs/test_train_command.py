@@ -39,7 +39,7 @@ def assert_same_files(a: Path, b: Path) -> None:
     assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
     assert (a / "loss.pdf").read_bytes() == (b / "loss.pdf").read_bytes()
     with np.load(a / "weights.npz") as x, np.load(b / "weights.npz") as y:
-        assert sorted(x.files) == ["diverged", "key", "losses", "query", "value"]
+        assert sorted(x.files) == ["diverged", "key", "losses", "model", "query", "value"]
         for name in x.files:
             np.testing.assert_array_equal(x[name], y[name])
 

@@ -138,7 +138,7 @@ def first_entry(seed: int, profile: str = "quick") -> tuple[list[float], dict[st
 
 def test_seed_and_profile_decide_the_cases(place: Place) -> None:
     """4 seeds of random models in the quick profile, 16 in the full one, the first of which are the same."""
-    made = {"measure": lambda case: float(case.weights.value[0, 0, 0]), "predict": lambda case: 0.0}
+    made = {"measure": lambda case: float(case.model.value[0, 0, 0]), "predict": lambda case: 0.0}
     place(replace(SOUND, label="entry", controls=(), cases=lambda workshop: workshop.random(1), **made))
     found, document = first_entry(0)
     assert (document["seed"], document["profile"], len(set(found))) == (0, "quick", 4)

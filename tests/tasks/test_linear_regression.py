@@ -86,7 +86,7 @@ def test_tokens_stack_input_and_label() -> None:
 
 def test_known_truths(rng: np.random.Generator) -> None:
     task, w = make(), rng.standard_normal(3)
-    assert task.token_dimension == 4
+    assert task.token_dim == 4
     assert_close(task.input_root @ task.input_root, LAMBDA)
     assert_close(task.task_root @ task.task_root, OMEGA)
     assert_close(np.array(task.zero_risk), np.array(np.trace(OMEGA @ LAMBDA)))

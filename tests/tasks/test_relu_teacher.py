@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_theory import (
-    AttentionWeights,
     LinearClassification,
     LinearRegression,
+    Model,
     ReLUTeacher,
     SparseLinearRegression,
     Task,
@@ -58,18 +58,18 @@ def test_moments_and_optimum_are_those_of_sampled_prompts(task: Task) -> None:
     cross, moment = task.readout_moments(SHOTS)
     assert_mean(outer(prompt.y_query[:, None] * prompt.x_query, readout), cross)
     assert_mean(outer(readout, readout), moment)
-    weights, risk = one_layer_optimum(task, shots=SHOTS)
+    model, risk = one_layer_optimum(task, shots=SHOTS)
     assert risk < task.zero_risk
-    assert_mean((predict(weights, prompt) - prompt.y_query) ** 2, risk)
-    assert population_risk(weights, task, shots=SHOTS).value == pytest.approx(risk, rel=1e-12)
+    assert_mean((predict(model, prompt) - prompt.y_query) ** 2, risk)
+    assert population_risk(model, task, shots=SHOTS).value == pytest.approx(risk, rel=1e-12)
 
 
 @over_tasks
 @pytest.mark.parametrize("rank", [1, 3])
 def test_no_preconditioner_of_the_rank_does_better(task: Task, rank: int, rng: np.random.Generator) -> None:
-    weights, risk = one_layer_optimum(task, shots=SHOTS, rank=rank)
-    best = weights.query[0, :-1, :-1].T
-    assert population_risk(weights, task, shots=SHOTS).value == pytest.approx(risk, rel=1e-10)
+    model, risk = one_layer_optimum(task, shots=SHOTS, rank=rank)
+    best = model.query[0, :-1, :-1].T
+    assert population_risk(model, task, shots=SHOTS).value == pytest.approx(risk, rel=1e-10)
     u, s, vt = np.linalg.svd(best)
     left, right = u[:, :rank] * s[:rank], vt[:rank]
     for size in (1.0, 1e-1, 1e-2):
@@ -91,9 +91,9 @@ def test_the_key_decides(task: Task) -> None:
 def test_optimum_of_isotropic_uniform_inputs(dim: int, shots: int, sigma: float) -> None:
     """E x⁴ = 9/5: M = I (N + d + 1 - 6/5 + σ²)/N, hence η* = N/(N + d - 1/5 + σ²)."""
     task = LinearRegression(dim, noise_std=sigma, inputs="uniform")
-    weights, risk = one_layer_optimum(task, shots=shots)
+    model, risk = one_layer_optimum(task, shots=shots)
     eta = shots / (shots + dim - 0.2 + sigma**2)
-    assert_close(weights.query[0, :dim, :dim], eta * np.eye(dim), 1e-9)
+    assert_close(model.query[0, :dim, :dim], eta * np.eye(dim), 1e-9)
     assert risk == pytest.approx(dim * (1 - eta), rel=1e-9, abs=1e-12)
 
 
@@ -108,8 +108,8 @@ def test_one_dimension_by_hand(inputs: str) -> None:
     # One nonzero entry of one is a dense task.
     sparse = SparseLinearRegression(1, [[lam]], nonzero=1, noise_std=sigma, inputs=inputs)
     dense = LinearRegression(1, [[lam]], noise_std=sigma, inputs=inputs)
-    weights = random_weights(0, layers=1, dimension=2)
-    assert population_risk(weights, sparse, shots=n).value == population_risk(weights, dense, shots=n).value
+    model = random_weights(0, layers=1, token_dim=2)
+    assert population_risk(model, sparse, shots=n).value == population_risk(model, dense, shots=n).value
     # Labels ±1: E xy = ±E|x|.
     task = LinearClassification(1, [[lam]], flip_probability=0.2)
     mean = 2 * lam / np.pi
@@ -202,12 +202,12 @@ def test_a_layer_reading_more_than_the_moment_of_labels_is_sampled_for_teachers(
     # Reading P S_xy through any split of P over W_V, W_K, W_Q is covered, in both readouts.
     value, key, query = np.zeros((3, 4, 4))
     value[3, 3], key[:3, :3], query[:3, :3] = 2.0, LAMBDA, OMEGA
-    split = AttentionWeights.create(value, key, query)
+    split = Model.create(value, key, query)
     prompt = TASKS["relu"].sample(5, BATCH, SHOTS)
     for readout in ("minus", "plus"):
-        risk = population_risk(split, TASKS["relu"], shots=SHOTS, readout=readout)
+        risk = population_risk(split.replace(readout=readout), TASKS["relu"], shots=SHOTS)
         assert risk.direction == "exact"
-        assert_mean((predict(split, prompt, readout=readout) - prompt.y_query) ** 2, risk.value)
+        assert_mean((predict(split.replace(readout=readout), prompt) - prompt.y_query) ** 2, risk.value)
 
 
 LADDER: dict[str, Any] = {"demonstrations": 6, "shots": 3, "clip": 1.0, "samples": 4, "key": 0}
@@ -216,23 +216,23 @@ LADDER: dict[str, Any] = {"demonstrations": 6, "shots": 3, "clip": 1.0, "samples
 @pytest.mark.parametrize("name", ["linear, uniform", "sparse, uniform", "relu", "classification"])
 def test_what_needs_gaussian_linear_regression_refuses(name: str) -> None:
     task: Any = TASKS[name]
-    weights = random_weights(1, layers=1, dimension=4)
-    assert "bound ladder" in refusal(bound_ladder, weights, task, **LADDER)
-    assert "bound ladder" in refusal(rank_sweep, weights, task, **LADDER)
-    assert "agreement" in refusal(gradient_descent_agreement, weights, task, shots=3)
+    model = random_weights(1, layers=1, token_dim=4)
+    assert "bound ladder" in refusal(bound_ladder, model, task, **LADDER)
+    assert "bound ladder" in refusal(rank_sweep, model, task, **LADDER)
+    assert "agreement" in refusal(gradient_descent_agreement, model, task, shots=3)
 
 
 def test_sparse_tasks_reach_what_depends_on_gaussian_inputs_alone() -> None:
     """A ladder is about one fixed w, whatever its law; two layers sample w from its own law."""
     task: Any = TASKS["sparse"]
     w = np.array([1.0, 0.0, -2.0])
-    weights = random_weights(1, layers=1, dimension=4)
+    model = random_weights(1, layers=1, token_dim=4)
     dense = LinearRegression(3, LAMBDA, noise_std=0.7)
     many: dict[str, Any] = LADDER | {"samples": 400}
-    sparse_gap, dense_gap = (bound_ladder(weights, t, task_vector=w, **many).gap for t in (task, dense))
+    sparse_gap, dense_gap = (bound_ladder(model, t, task_vector=w, **many).gap for t in (task, dense))
     stderr = np.hypot(sparse_gap.stderr, dense_gap.stderr)
     assert abs(sparse_gap.value - dense_gap.value) < 6 * stderr < 0.3
-    deep = random_weights(4, layers=2, dimension=4, scale=0.25)
+    deep = random_weights(4, layers=2, token_dim=4, scale=0.25)
     sampled = population_risk(deep, task, shots=SHOTS, samples=40_000)
     prompt = task.sample(1, BATCH, SHOTS)
     error = (predict(deep, prompt) - prompt.y_query) ** 2

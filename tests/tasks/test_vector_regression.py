@@ -8,10 +8,10 @@ from helpers import assert_mean, forward_by_token, refusal
 from scipy.stats import multivariate_normal
 
 from icl_theory import (
-    AttentionWeights,
     InContextTransformer,
     LinearClassification,
     LinearRegression,
+    Model,
     OneHotClassification,
     Prompt,
     VectorRegression,
@@ -42,17 +42,17 @@ over_tasks = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 def test_moments_and_optimum_are_those_of_sampled_prompts(task: VectorRegression | OneHotClassification) -> None:
     prompt = task.sample(3, BATCH, SHOTS)
     assert prompt.y.shape == (BATCH, SHOTS, task.outputs)
-    assert prompt.tokens().shape == (BATCH, SHOTS, task.token_dimension)
+    assert prompt.tokens().shape == (BATCH, SHOTS, task.token_dim)
     assert prompt.y_query.shape == (BATCH, task.outputs)
     assert_mean((prompt.y_query**2).sum(1), task.zero_risk)
     readout = np.einsum("bni,bnc->bci", prompt.x, prompt.y @ task.label_projection) / SHOTS
     cross, moment = task.readout_moments(SHOTS)
     assert_mean(np.einsum("bc,bi,bcj->bij", prompt.y_query, prompt.x_query, readout), cross)
     assert_mean(np.einsum("bci,bcj->bij", readout, readout), moment)
-    weights, risk = one_layer_optimum(task, shots=SHOTS)
+    model, risk = one_layer_optimum(task, shots=SHOTS)
     assert risk < task.zero_risk
-    assert_mean(((predict(weights, prompt) - prompt.y_query) ** 2).sum(1), risk)
-    exact = population_risk(weights, task, shots=SHOTS)
+    assert_mean(((predict(model, prompt) - prompt.y_query) ** 2).sum(1), risk)
+    exact = population_risk(model, task, shots=SHOTS)
     assert exact.direction == "exact"
     assert exact.value == pytest.approx(risk, rel=1e-12)
 
@@ -62,25 +62,25 @@ def test_no_other_readout_of_the_form_does_better(
     task: VectorRegression | OneHotClassification, rng: np.random.Generator
 ) -> None:
     """ŷ = B S_yx Pᵀ x_q: neither another P nor another B has a smaller risk, on common prompts."""
-    weights, _ = one_layer_optimum(task, shots=SHOTS)
+    model, _ = one_layer_optimum(task, shots=SHOTS)
     dim, prompt = task.dim, task.sample(4, BATCH, SHOTS)
-    best = ((predict(weights, prompt) - prompt.y_query) ** 2).sum(1)
+    best = ((predict(model, prompt) - prompt.y_query) ** 2).sum(1)
     for _ in range(8):
-        value, query = weights.value.copy(), weights.query.copy()
+        value, query = model.value.copy(), model.query.copy()
         value[0, dim:, dim:] += 0.3 * rng.standard_normal((task.outputs, task.outputs))
         query[0, :dim, :dim] += 0.3 * rng.standard_normal((dim, dim))
-        for moved in (weights.replace(value=value), weights.replace(query=query)):
+        for moved in (model.replace(value=value), model.replace(query=query)):
             worse = ((predict(moved, prompt) - prompt.y_query) ** 2).sum(1) - best
             assert worse.mean() > -6 * worse.std(ddof=1) / np.sqrt(BATCH)
 
 
 def test_other_readouts_are_sampled() -> None:
     task = TASKS["one-hot"]
-    weights = random_weights(0, layers=1, dimension=7, scale=1.0)
-    risk = population_risk(weights, task, shots=SHOTS, samples=20_000)
+    model = random_weights(0, layers=1, token_dim=7, scale=1.0)
+    risk = population_risk(model, task, shots=SHOTS, samples=20_000)
     assert risk.direction == "unbiased"
     prompt = task.sample(9, BATCH, SHOTS)
-    error = ((predict(weights, prompt) - prompt.y_query) ** 2).sum(1)
+    error = ((predict(model, prompt) - prompt.y_query) ** 2).sum(1)
     assert abs(risk.value - error.mean()) < 6 * np.hypot(risk.stderr, error.std(ddof=1) / np.sqrt(BATCH))
 
 
@@ -118,13 +118,13 @@ def test_two_classes_are_a_sign(dim: int) -> None:
 
 @pytest.mark.parametrize("kind", ["linear", "softmax"])
 def test_predict_and_module_read_all_outputs(kind: str) -> None:
-    task, weights = TASKS["vector"], random_weights(2, layers=2, dimension=5)
+    task, model = TASKS["vector"], random_weights(2, layers=2, token_dim=5)
     prompt = task.sample(1, 3, SHOTS)
-    got = predict(weights, prompt, kind=kind)
+    got = predict(model.replace(kind=kind), prompt)
     for row, tokens, x_query in zip(got, prompt.tokens(), prompt.x_query, strict=True):
         query = np.concatenate([x_query, np.zeros(2)])
-        np.testing.assert_allclose(row, -forward_by_token(weights, tokens, query, kind=kind)[1][3:], rtol=1e-10)
-    module = InContextTransformer(weights, kind=kind)
+        np.testing.assert_allclose(row, -forward_by_token(model, tokens, query, kind=kind)[1][3:], rtol=1e-10)
+    module = InContextTransformer(model.replace(kind=kind))
     same = module(*(np.float32(a) for a in (prompt.x, prompt.y, prompt.x_query)))
     np.testing.assert_allclose(same, got, rtol=1e-3, atol=1e-4)
 
@@ -132,8 +132,8 @@ def test_predict_and_module_read_all_outputs(kind: str) -> None:
 def test_gradient_descent_output_by_output() -> None:
     task = TASKS["vector"]
     prompt = task.sample(1, 3, 6)
-    weights = gradient_descent_weights(3, layers=2, step_size=0.2, label_projection=np.eye(2))
-    got = predict(weights, prompt)
+    model = gradient_descent_weights(3, layers=2, step_size=0.2, label_projection=np.eye(2))
+    got = predict(model, prompt)
     for row, x, y, x_query in zip(got, prompt.x, prompt.y, prompt.x_query, strict=True):
         for c in range(2):
             w = gradient_descent(x, y[:, c], steps=2, step_size=0.2)[-1]
@@ -143,29 +143,29 @@ def test_gradient_descent_output_by_output() -> None:
 @pytest.mark.parametrize("heads", [None, 2])
 def test_tied_module_has_one_layer_of_parameters(heads: int | None) -> None:
     matrices = np.random.default_rng(0).standard_normal((3, 2, *([heads] if heads else []), 4, 4)) / 3
-    weights = AttentionWeights.create(*matrices)
-    tied, prompt = InContextTransformer(weights, tied=True), LinearRegression(3).sample(0, 4, 5)
-    written_out = weights.first_layers(1).repeated(2)
+    model = Model.create(*matrices, heads=heads)
+    tied, prompt = InContextTransformer(model, tied=True), LinearRegression(3).sample(0, 4, 5)
+    written_out = model.first_layers(1).repeated(2)
     assert tied.value[...].shape[0] == 1
     got = tied(*(jnp.float32(a) for a in (prompt.x, prompt.y, prompt.x_query)))
     np.testing.assert_allclose(got, predict(written_out, prompt), rtol=1e-3, atol=1e-4)
-    assert jax.tree.map(np.shape, tied.weights) == jax.tree.map(np.shape, written_out)
+    assert jax.tree.map(np.shape, tied.model) == jax.tree.map(np.shape, written_out)
 
 
 def test_accuracy_counts_signs_and_classes() -> None:
     sign, hot = LinearClassification(2), OneHotClassification(2, 3)
     for task in (sign, hot):
-        weights, _ = one_layer_optimum(task, shots=30)
-        estimate = accuracy(weights, task, shots=30, samples=20_000)
+        model, _ = one_layer_optimum(task, shots=30)
+        estimate = accuracy(model, task, shots=30, samples=20_000)
         prompt = task.sample(3, 20_000, 30)
-        guess = predict(weights, prompt)
+        guess = predict(model, prompt)
         if task is sign:
             right = np.sign(guess) == prompt.y_query
         else:
             right = np.array([np.argmax(g) == np.argmax(y) for g, y in zip(guess, prompt.y_query, strict=True)])
         assert abs(estimate.value - right.mean()) < 6 * np.hypot(estimate.stderr, right.std() / np.sqrt(20_000))
         # The largest entry may be read off either sign of W_V: the other one is wrong where this one is right.
-        other = accuracy(weights, task, shots=30, samples=20_000, readout="plus")
+        other = accuracy(model.replace(readout="plus"), task, shots=30, samples=20_000)
         assert other.value < estimate.value - 0.2
 
 
@@ -178,9 +178,9 @@ def test_refusals() -> None:
         assert population_risk(one_layer_optimum(OneHotClassification(2, 3), shots=3)[0], task, shots=3).samples == 4096
     options = {"demonstrations": 6, "shots": 3, "clip": 1.0, "samples": 16, "key": 0}
     assert "linear regression" in refusal(
-        bound_ladder, random_weights(0, layers=1, dimension=5), TASKS["vector"], **options
+        bound_ladder, random_weights(0, layers=1, token_dim=5), TASKS["vector"], **options
     )
     prompt = TASKS["vector"].sample(0, 2, 3)
     short = Prompt(prompt.x, prompt.y[:, :-1], prompt.x_query, prompt.y_query)
-    assert "prompt.y" in refusal(predict, random_weights(0, layers=1, dimension=5), short)
-    assert "token dimension" in refusal(predict, random_weights(0, layers=1, dimension=4), prompt)
+    assert "prompt.y" in refusal(predict, random_weights(0, layers=1, token_dim=5), short)
+    assert "token dimension" in refusal(predict, random_weights(0, layers=1, token_dim=4), prompt)

@@ -47,7 +47,7 @@ def interrupted(directory: Path, until: int, resume: bool = False) -> None:
 
 def assert_same(a: TrainResult, b: TrainResult) -> None:
     np.testing.assert_array_equal(a.losses, b.losses)
-    jax.tree.map(np.testing.assert_array_equal, a.weights, b.weights)
+    jax.tree.map(np.testing.assert_array_equal, a.models, b.models)
     assert a.config == b.config
 
 

@@ -9,7 +9,6 @@ from small_training import small
 
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.ensemble import (
-    Model,
     TrainConfig,
     batch_loss,
     chunk_length,
@@ -34,7 +33,7 @@ def test_surplus_steps_of_the_last_chunk_change_nothing() -> None:
     def run(draws: dict, steps: int) -> np.ndarray:
         data, schedule = (root, root, np.float32(0.2), config.shots), (steps, 0.02, 1.0)
         state = initial_optimizer(start)
-        return np.asarray(run_chunk(start, state, draws, data, schedule, Model.of(config))[0].value)
+        return np.asarray(run_chunk(start, state, draws, data, schedule)[0].value)
 
     np.testing.assert_array_equal(run(draws, 1), run(others, 1))
     assert not np.array_equal(start.value, run(draws, 1))
@@ -52,14 +51,14 @@ def test_a_batch_that_overflows_is_left_out_and_shown() -> None:
 
     def run(draws: dict) -> tuple:
         data, schedule = (root, root, np.float32(0.2), config.shots), (23, 0.02, 1.0)
-        return run_chunk(start, initial_optimizer(start), draws, data, schedule, Model.of(config))
+        return run_chunk(start, initial_optimizer(start), draws, data, schedule)
 
-    (weights, _, losses), (plain, _, _) = run(broken), run(draws)
+    (model, _, losses), (plain, _, _) = run(broken), run(draws)
     assert np.isfinite(losses).tolist() == [[True] * 3, [True, False, True], [True] * 3]
-    for matrices in jax.tree.leaves(weights):
+    for matrices in jax.tree.leaves(model):
         assert np.isfinite(matrices).all()
-    np.testing.assert_array_equal(weights.value[0], plain.value[0])
-    assert not np.array_equal(weights.value[1], plain.value[1])
+    np.testing.assert_array_equal(model.value[0], plain.value[0])
+    assert not np.array_equal(model.value[1], plain.value[1])
 
 
 def test_schedules_by_depth_and_borders_by_need() -> None:
@@ -78,14 +77,14 @@ def test_schedules_by_depth_and_borders_by_need() -> None:
 @pytest.mark.slow
 def test_a_deep_model_loses_the_prompt_that_overflows_and_nothing_else() -> None:
     config = TrainConfig(6, 7, 1, 1, 4, 0.02, 0.4, 1.0, "minus")
-    weights = jax.tree.map(lambda a: a[0], initial_weights(np.random.default_rng(0), config, 4))
+    model = jax.tree.map(lambda a: a[0], initial_weights(np.random.default_rng(0), config, 4))
     task = LinearRegression(3)
     s, w = (a.astype(np.float32) for a in task.sample_moments(np.random.default_rng(1), 4, 7))
     data = np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32), np.float32(0), 7
-    both = jax.value_and_grad(lambda weights, draw: batch_loss(weights, draw, data, Model.of(config)))
-    rest, expected = both(weights, {"moments": s[:3], "w": w[:3]})
+    both = jax.value_and_grad(lambda model, draw: batch_loss(model, draw, data))
+    rest, expected = both(model, {"moments": s[:3], "w": w[:3]})
     s[3] *= 1e4
-    loss, gradient = both(weights, {"moments": s, "w": w})
+    loss, gradient = both(model, {"moments": s, "w": w})
     assert float(loss) == pytest.approx(float(rest), rel=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), gradient, expected)
-    assert np.isnan(both(weights, {"moments": s[3:], "w": w[3:]})[0])  # nothing left: said, not called zero
+    assert np.isnan(both(model, {"moments": s[3:], "w": w[3:]})[0])  # nothing left: said, not called zero

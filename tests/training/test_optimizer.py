@@ -22,9 +22,9 @@ def test_a_gradient_is_as_long_as_all_its_matrices_together() -> None:
 
 def test_the_first_state_of_the_optimiser_is_optax_own() -> None:
     config = TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
-    weights = initial_weights(np.random.default_rng(0), config, 4)
-    expected = jax.vmap(clipped_adam(1, 1.0, 1.0).init)(weights)
-    got = initial_optimizer(weights)
+    model = initial_weights(np.random.default_rng(0), config, 4)
+    expected = jax.vmap(clipped_adam(1, 1.0, 1.0).init)(model)
+    got = initial_optimizer(model)
     assert jax.tree.structure(got) == jax.tree.structure(expected)
     jax.tree.map(np.testing.assert_array_equal, got, jax.tree.map(np.asarray, expected))
     assert jax.tree.map(lambda a: a.dtype, got) == jax.tree.map(lambda a: np.dtype(a.dtype), expected)

@@ -7,6 +7,7 @@ import pytest
 from small_training import small
 
 from icl_theory.models.constructions import one_layer_optimum
+from icl_theory.models.model import Readout
 from icl_theory.risk.population import population_risk
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.ensemble import TrainConfig
@@ -18,9 +19,8 @@ DIM, SHOTS = 5, 20
 
 
 def risks(result: TrainResult, task: LinearRegression, shots: int = SHOTS) -> np.ndarray:
-    members = (result.weights.member(s) for s in range(result.config.seeds))
-    options = {"shots": shots, "readout": result.config.readout}
-    return np.array([population_risk(m, task, **options).value for m in members])
+    members = (result.models.member(s) for s in range(result.config.seeds))
+    return np.array([population_risk(m, task, shots=shots).value for m in members])
 
 
 ANISOTROPIC = np.diag([4.0, 2.0, 1.0, 0.5, 0.1])
@@ -34,7 +34,7 @@ ANISOTROPIC = np.diag([4.0, 2.0, 1.0, 0.5, 0.1])
         (LinearRegression(DIM, ANISOTROPIC, noise_std=0.5), "minus"),
     ],
 )
-def test_one_layer_reaches_the_optimum(task: LinearRegression, readout: str) -> None:
+def test_one_layer_reaches_the_optimum(task: LinearRegression, readout: Readout) -> None:
     result = train(task, 0, layers=1, shots=SHOTS, readout=readout)
     excess = risks(result, task) / one_layer_optimum(task, shots=SHOTS)[1] - 1
     assert (excess < 0.02).all()
@@ -98,7 +98,7 @@ def test_fewer_shots_than_dimensions() -> None:
 
 def assert_same(a: TrainResult, b: TrainResult) -> None:
     np.testing.assert_array_equal(a.losses, b.losses)
-    jax.tree.map(np.testing.assert_array_equal, a.weights, b.weights)
+    jax.tree.map(np.testing.assert_array_equal, a.models, b.models)
 
 
 def test_same_key_same_result_and_shapes() -> None:
@@ -109,11 +109,11 @@ def test_same_key_same_result_and_shapes() -> None:
     assert first.config == TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
     assert first.losses.shape == (3, 23)
     assert first.losses.dtype == np.float32
-    for matrix in (first.weights.value, first.weights.key, first.weights.query):
+    for matrix in (first.models.value, first.models.key, first.models.query):
         assert isinstance(matrix, np.ndarray)
         assert matrix.shape == (3, 2, 4, 4)
         assert matrix.dtype == np.float32
-    assert first.weights.seeds == 3
+    assert first.models.seeds == 3
 
 
 def test_progress_sees_everything_and_changes_nothing() -> None:
@@ -139,14 +139,14 @@ def test_diverged_members_are_marked_not_raised() -> None:
 def test_a_member_has_diverged_if_most_of_its_last_losses_or_any_weight_is_lost() -> None:
     """Of the last tenth of 40 losses, four numbers, two lost are too many, one is not; earlier ones do not count."""
     config = small().config
-    weights = jax.tree.map(np.array, small(seeds=6).weights)
+    model = jax.tree.map(np.array, small(seeds=6).models)
     losses = np.ones((40, 6), np.float32)
     losses[-1:, 1] = np.nan
     losses[-2:, 2] = np.inf
     losses[-3:, 3] = np.nan
     losses[:36, 4] = np.nan
-    weights.key[5, 1, 2, 0] = np.inf
-    state = State(40, weights, None, {}, losses, [])
+    model.key[5, 1, 2, 0] = np.inf
+    state = State(40, model, None, {}, losses, [])
     assert _result(state, config).diverged.tolist() == [False, False, True, True, False, True]
 
 

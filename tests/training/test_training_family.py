@@ -16,7 +16,7 @@ from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.tasks.relu_teacher import ReLUTeacher
 from icl_theory.tasks.sparse_regression import SparseLinearRegression
 from icl_theory.tasks.vector_regression import VectorRegression
-from icl_theory.training.ensemble import Model, TrainConfig, batch_loss, initial_weights
+from icl_theory.training.ensemble import TrainConfig, batch_loss, initial_weights
 from icl_theory.training.prompt_sources import MomentSource, Pool, TokenMomentSource, TokenSource
 from icl_theory.training.train import train
 
@@ -29,14 +29,14 @@ SPARSE = SparseLinearRegression(DIM, LAMBDA, noise_std=0.5, nonzero=1)
 
 def losses_and_gradients(source: Any, task: Task, config: TrainConfig, batches: int, key: int) -> np.ndarray:
     """Loss and gradient of many independent batches at one fixed set of weights, one row per batch."""
-    weights = jax.tree.map(
-        lambda a: a[0], initial_weights(np.random.default_rng(5), config, task.token_dimension, task.outputs)
+    model = jax.tree.map(
+        lambda a: a[0], initial_weights(np.random.default_rng(5), config, task.token_dim, task.outputs)
     )
     noise = np.float32(getattr(task, "noise_std", 0.0))
     data = np.float32(task.input_root), np.float32(task.covariance), noise, config.shots
     draws = source.draw(np.random.default_rng(key), (batches, config.batch))
-    both = jax.value_and_grad(lambda w, d: batch_loss(w, d, data, Model.of(config)))
-    loss, gradient = jax.jit(lambda d: jax.lax.map(lambda one: both(weights, one), d))(draws)
+    both = jax.value_and_grad(lambda w, d: batch_loss(w, d, data, config.layers if config.tied else 1))
+    loss, gradient = jax.jit(lambda d: jax.lax.map(lambda one: both(model, one), d))(draws)
     return np.column_stack([loss, *(np.asarray(g).reshape(batches, -1) for g in jax.tree.leaves(gradient))])
 
 
@@ -110,7 +110,7 @@ def test_few_tasks_are_learnt_by_heart() -> None:
     task, gaps = LinearRegression(DIM), []
     for tasks in (8, 4096):
         result = train(task, 0, layers=1, shots=SHOTS, seeds=4, steps=600, tasks=tasks)
-        risk = [population_risk(result.weights.member(s), task, shots=SHOTS).value for s in range(4)]
+        risk = [population_risk(result.models.member(s), task, shots=SHOTS).value for s in range(4)]
         gaps.append(np.median(risk) / np.median(result.losses[:, -100:].mean(1)))
     assert gaps[0] > 3
     assert gaps[1] < 1.2
@@ -139,13 +139,13 @@ def test_every_model_learns(model: dict[str, Any], share: float) -> None:
     assert not result.diverged.any()
     look = {k: v for k, v in options.items() if k in ("kind", "mask", "activation", "readout")}
     for seed in range(2):
-        risk = population_risk(result.weights.member(seed), task, shots=SHOTS, samples=20_000, key=1, **look)
+        risk = population_risk(result.models.member(seed), task, shots=SHOTS, samples=20_000, key=1, **look)
         assert risk.value < share * task.zero_risk
         last = result.losses[seed, -50:]
         stderr = np.hypot(risk.stderr, last.std(ddof=1) / np.sqrt(50))
         assert abs(last.mean() - risk.value) < 6 * stderr + 0.02 * risk.value
     if options.get("tied"):
-        np.testing.assert_array_equal(result.weights.value[:, 0], result.weights.value[:, 2])
+        np.testing.assert_array_equal(result.models.value[:, 0], result.models.value[:, 2])
 
 
 @pytest.mark.slow
@@ -165,7 +165,7 @@ def test_every_task_reaches_its_one_layer_optimum(task: Task, within: float) -> 
     result = train(task, 0, layers=1, shots=SHOTS, seeds=2, steps=800, batch=128)
     optimum = one_layer_optimum(task, shots=SHOTS)[1]
     for seed in range(2):
-        risk = population_risk(result.weights.member(seed), task, shots=SHOTS, samples=100_000, key=1)
+        risk = population_risk(result.models.member(seed), task, shots=SHOTS, samples=100_000, key=1)
         assert risk.value < (1 + within) * optimum + 6 * risk.stderr
         assert risk.value > optimum - 6 * risk.stderr
         assert risk.stderr < 0.02 * optimum
@@ -174,16 +174,14 @@ def test_every_task_reaches_its_one_layer_optimum(task: Task, within: float) -> 
 @pytest.mark.parametrize(("task", "chance"), [(LinearClassification(DIM), 0.5), (OneHotClassification(DIM, 4), 0.25)])
 def test_classification_is_learnt(task: Any, chance: float) -> None:
     result = train(task, 0, layers=1, shots=20, seeds=1, steps=300)
-    trained = accuracy(result.weights.member(0), task, shots=20)
+    trained = accuracy(result.models.member(0), task, shots=20)
     untrained = train(task, 0, layers=1, shots=20, seeds=1, steps=1, learning_rate=1e-6, init_scale=1e-3)
-    flat = jax.tree.map(np.zeros_like, untrained.weights.member(0))
+    flat = jax.tree.map(np.zeros_like, untrained.models.member(0))
     assert trained.value > chance + 0.25
     assert trained.unit == "accuracy"
     blind = accuracy(flat, task, shots=20)
     assert abs(blind.value - chance) < 6 * blind.stderr
-    assert "classification" in refusal(
-        accuracy, result.weights.member(0), LinearRegression(task.token_dimension - 1), shots=3
-    )
+    assert "classification" in refusal(accuracy, result.models.member(0), LinearRegression(task.token_dim - 1), shots=3)
 
 
 def test_two_tied_layers_are_two_steps_of_gd_plus_plus() -> None:
@@ -191,7 +189,7 @@ def test_two_tied_layers_are_two_steps_of_gd_plus_plus() -> None:
     task = LinearRegression(5)
     result = train(task, 0, layers=2, shots=20, seeds=3, steps=1000, tied=True)
     plus, plain = (
-        gradient_descent_agreement(result.weights, task, shots=20, prompts=128, key=1, scheme=scheme).final
+        gradient_descent_agreement(result.models, task, shots=20, prompts=128, key=1, scheme=scheme).final
         for scheme in ("gd++", "gd")
     )
     assert plus.prediction_difference.value < 0.2 * plain.prediction_difference.value
@@ -202,11 +200,11 @@ def test_one_layer_at_ten_dimensions_and_ten_shots() -> None:
     """Issue of the gradient-descent view at d = N = 10: cosine at least 0.998, risk within 1 % of the optimum."""
     task = LinearRegression(10)
     result = train(task, 0, layers=1, shots=10, seeds=4)
-    cosine = gradient_descent_agreement(result.weights, task, shots=10, prompts=256, key=1).final.sensitivity_cosine
+    cosine = gradient_descent_agreement(result.models, task, shots=10, prompts=256, key=1).final.sensitivity_cosine
     assert cosine.value - 3 * cosine.stderr > 0.998
     optimum = one_layer_optimum(task, shots=10)[1]
     for seed in range(4):
-        assert optimum < population_risk(result.weights.member(seed), task, shots=10).value < 1.01 * optimum
+        assert optimum < population_risk(result.models.member(seed), task, shots=10).value < 1.01 * optimum
 
 
 def test_refusals() -> None:

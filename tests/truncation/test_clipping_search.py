@@ -7,9 +7,9 @@ import pytest
 from helpers import refusal
 
 from icl_theory import (
-    AttentionWeights,
     LinearClassification,
     LinearRegression,
+    Model,
     gradient_descent_weights,
     one_layer_optimum,
     population_risk,
@@ -23,39 +23,39 @@ from icl_theory.truncation.clipping_search import RATES, _ranks
 SHOTS = 12
 
 
-def spoilt_optimum(spoil: float = 0.3) -> tuple[LinearRegression, AttentionWeights]:
+def spoilt_optimum(spoil: float = 0.3) -> tuple[LinearRegression, Model]:
     """Tasks live in three of five dimensions, and so does the optimum; two small directions of pure noise are added."""
     task = LinearRegression(5, task_covariance=np.diag([1.0, 1, 1, 0, 0]), noise_std=0.5)
-    weights, _ = one_layer_optimum(task, shots=SHOTS)
-    query = np.array(weights.query)
+    model, _ = one_layer_optimum(task, shots=SHOTS)
+    query = np.array(model.query)
     query[0, 3, 3], query[0, 4, 4] = spoil, -spoil
-    return task, weights.replace(query=query)
+    return task, model.replace(query=query)
 
 
 def test_truncation_helps_where_it_provably_must():
     """Cutting the two noise directions gives back the optimum: the best rank is 3 and the gain is known exactly."""
-    task, weights = spoilt_optimum()
+    task, model = spoilt_optimum()
     best = one_layer_optimum(task, shots=SHOTS)[1]
-    gain = population_risk(weights, task, shots=SHOTS).value - best
-    found = search_clipping_rate(weights, task, shots=SHOTS, module="query", top=1, prompts=20_000, key=1)
+    gain = population_risk(model, task, shots=SHOTS).value - best
+    found = search_clipping_rate(model, task, shots=SHOTS, module="query", top=1, prompts=20_000, key=1)
     assert found.chosen.rank == 3
     assert found.chosen.rate == pytest.approx(0.5)
     assert gain > 6 * found.chosen.test_gain.stderr
     assert abs(found.chosen.test_gain.value - gain) < 6 * found.chosen.test_gain.stderr
-    assert population_risk(found.chosen.weights, task, shots=SHOTS).value == pytest.approx(best, rel=1e-12)
+    assert population_risk(found.chosen.model, task, shots=SHOTS).value == pytest.approx(best, rel=1e-12)
     loss = found.test_loss
-    assert abs(loss.value - population_risk(weights, task, shots=SHOTS).value) < 6 * loss.stderr
+    assert abs(loss.value - population_risk(model, task, shots=SHOTS).value) < 6 * loss.stderr
 
 
 @pytest.mark.parametrize("key", range(3))
 def test_at_the_optimum_no_truncation_lowers_the_risk(key):
     """The exact risk of whatever was chosen is the optimum's or above; the test gain agrees with the difference."""
     task = LinearRegression(4, np.diag([1.0, 0.5, 0.2, 0.1]), noise_std=0.5)
-    weights, optimum = one_layer_optimum(task, shots=SHOTS)
-    found = search_clipping_rate(weights, task, shots=SHOTS, top=1, prompts=4000, key=key)
+    model, optimum = one_layer_optimum(task, shots=SHOTS)
+    found = search_clipping_rate(model, task, shots=SHOTS, top=1, prompts=4000, key=key)
     for search in (found.chosen, found.whitened):
         assert search is not None
-        risk = population_risk(search.weights, task, shots=SHOTS).value
+        risk = population_risk(search.model, task, shots=SHOTS).value
         assert risk >= optimum - 1e-12
         assert abs(search.test_gain.value - (optimum - risk)) <= 6 * search.test_gain.stderr + 1e-12
 
@@ -63,25 +63,25 @@ def test_at_the_optimum_no_truncation_lowers_the_risk(key):
 def test_every_number_by_hand():
     """The whole search again: a loop over layers and ranks on the prompts that the key draws."""
     task = LinearRegression(3, noise_std=0.5)
-    weights = random_weights(5, layers=3, dimension=4, scale=1.0)
-    found = search_clipping_rate(weights, task, shots=6, module="value", prompts=50, key=7)
+    model = random_weights(5, layers=3, token_dim=4, scale=1.0)
+    found = search_clipping_rate(model, task, shots=6, module="value", prompts=50, key=7)
     seeds = np.random.default_rng(7).integers(2**62, size=2)
     validation, test = (task.sample(int(seed), 50, 6) for seed in seeds)
 
-    def losses(model, prompt):
-        return (predict(model, prompt) - prompt.y_query) ** 2
+    def losses(member, prompt):
+        return (predict(member, prompt) - prompt.y_query) ** 2
 
-    conditions = [np.linalg.cond(w) for w in weights.value]
+    conditions = [np.linalg.cond(w) for w in model.value]
     assert found.condition_numbers == pytest.approx(conditions, rel=1e-9)
     assert found.top == tuple(np.argsort(conditions)[::-1][:2])
     assert found.chosen.layer == max(found.top)
     tests = []
     for layer in range(3):
-        models = {r: truncate_weights(weights, layer=layer, module="value", rank=r) for r in (4, 3, 2, 1)}
-        gains = {r: (losses(weights, validation) - losses(m, validation)).mean() for r, m in models.items()}
+        models = {r: truncate_weights(model, layer=layer, module="value", rank=r) for r in (4, 3, 2, 1)}
+        gains = {r: (losses(model, validation) - losses(m, validation)).mean() for r, m in models.items()}
         gains[4] = 0.0
         best = max(gains, key=lambda r: gains[r])
-        tests.append(losses(weights, test) - losses(models[best], test) if best < 4 else np.zeros(50))
+        tests.append(losses(model, test) - losses(models[best], test) if best < 4 else np.zeros(50))
         if layer == found.chosen.layer:
             assert [e.value for e in found.chosen.validation] == pytest.approx(list(gains.values()), rel=1e-9)
             assert found.chosen.rank == best
@@ -94,9 +94,9 @@ def test_every_number_by_hand():
 
 def test_validation_gains_are_optimistic_on_average():
     """The largest of several noisy numbers is too large: on ten prompts by a good part of a standard error."""
-    task, weights = LinearClassification(3), random_weights(3, layers=1, dimension=4)
+    task, model = LinearClassification(3), random_weights(3, layers=1, token_dim=4)
     optimism = [
-        search_clipping_rate(weights, task, shots=5, top=1, prompts=10, key=key, loss="zero-one").chosen.optimism.value
+        search_clipping_rate(model, task, shots=5, top=1, prompts=10, key=key, loss="zero-one").chosen.optimism.value
         for key in range(100)
     ]
     assert np.mean(optimism) > 3 * np.std(optimism, ddof=1) / np.sqrt(len(optimism))
@@ -104,12 +104,12 @@ def test_validation_gains_are_optimistic_on_average():
 
 def test_no_truncation_is_among_the_candidates_and_gains_exactly_nothing():
     task = LinearRegression(3)
-    weights = gradient_descent_weights(3, layers=2, step_size=0.5)
-    found = search_clipping_rate(weights, task, shots=8, prompts=20, rates=(0.5,))
+    model = gradient_descent_weights(3, layers=2, step_size=0.5)
+    found = search_clipping_rate(model, task, shots=8, prompts=20, rates=(0.5,))
     assert found.chosen.ranks == (4, 2)
     assert (found.chosen.validation[0].value, found.chosen.validation[0].stderr) == (0.0, 0.0)
     assert found.chosen.validation_gain.value >= 0
-    again = search_clipping_rate(weights, task, shots=8, prompts=20, rates=(0.5,))
+    again = search_clipping_rate(model, task, shots=8, prompts=20, rates=(0.5,))
     assert again.chosen.test_gain == found.chosen.test_gain
     # diag(0, -η) and diag(I, 0) are singular: equal condition numbers, and then the deeper layer is the choice.
     assert found.condition_numbers.tolist() == [np.inf, np.inf]
@@ -119,10 +119,10 @@ def test_no_truncation_is_among_the_candidates_and_gains_exactly_nothing():
 def test_the_whitened_metric_escapes_the_truncation_trap():
     """Anisotropic inputs at rank 1: the plain cut keeps the smallest eigenvalue's direction, the whitened the best."""
     task = LinearRegression(3, np.diag([1.0, 0.1, 0.01]))
-    weights, _ = one_layer_optimum(task, shots=SHOTS)
+    model, _ = one_layer_optimum(task, shots=SHOTS)
     metric = np.diag([1.0, 0.1, 0.01, 1.0])
-    plain = truncate_weights(weights, layer=0, module="query", rank=1)
-    whitened = truncate_weights(weights, layer=0, module="query", rank=1, metric=metric)
+    plain = truncate_weights(model, layer=0, module="query", rank=1)
+    whitened = truncate_weights(model, layer=0, module="query", rank=1, metric=metric)
     risks = [population_risk(w, task, shots=SHOTS).value for w in (plain, whitened)]
     assert risks[1] == pytest.approx(one_layer_optimum(task, shots=SHOTS, rank=1)[1], rel=1e-9)
     gamma = 13 / 12 * 0.01 + 1.11 / 12
@@ -131,18 +131,20 @@ def test_the_whitened_metric_escapes_the_truncation_trap():
 
 def test_classification_counts_errors():
     task = LinearClassification(3)
-    weights = gradient_descent_weights(3, step_size=1.0)
-    found = search_clipping_rate(weights, task, shots=30, top=1, prompts=200, loss="zero-one")
+    model = gradient_descent_weights(3, step_size=1.0)
+    found = search_clipping_rate(model, task, shots=30, top=1, prompts=200, loss="zero-one")
     assert found.test_loss.unit == "error rate"
     assert 0 < found.test_loss.value < 0.5
     assert (found.test_loss.value * 200) % 1 == pytest.approx(0, abs=1e-9)
 
 
 def test_an_mlp_has_no_square_metric(rng):
-    weights = random_weights(0, layers=2, dimension=4)
+    model = random_weights(0, layers=2, token_dim=4)
     inner, outer = rng.standard_normal((2, 7, 4)), rng.standard_normal((2, 4, 7))
-    weights = replace(weights, mlp_in=inner, mlp_out=outer)
-    found = search_clipping_rate(weights, LinearRegression(3), shots=5, module="mlp", prompts=10, activation="relu")
+    model = replace(model, mlp_in=inner, mlp_out=outer)
+    found = search_clipping_rate(
+        model.replace(activation="relu"), LinearRegression(3), shots=5, module="mlp", prompts=10
+    )
     assert found.whitened is None
     assert found.chosen.ranks == (4, 3, 2, 1)
     expected = [max(np.linalg.cond(inner[t]), np.linalg.cond(outer[t])) for t in range(2)]
@@ -155,30 +157,30 @@ def test_rates_of_a_large_matrix():
 
 
 def test_refusals():
-    task, weights = LinearRegression(3), gradient_descent_weights(3, layers=2)
+    task, model = LinearRegression(3), gradient_descent_weights(3, layers=2)
 
     def search(**changes):
-        return search_clipping_rate(weights, task, shots=4, prompts=changes.pop("prompts", 4), **changes)
+        return search_clipping_rate(model, task, shots=4, prompts=changes.pop("prompts", 4), **changes)
 
     assert "rate: got 0.9 for a 4 x 4 matrix" in refusal(search, rates=RATES)
     assert "top: got 3" in refusal(search, top=3)
     assert "prompts: got 1" in refusal(search, prompts=1)
     assert "loss: got 'hinge'" in refusal(search, loss="hinge")
     assert "without an MLP" in refusal(search, module="mlp")
-    assert "token dimension 4" in refusal(search_clipping_rate, weights, LinearRegression(2), shots=4)
+    assert "token dimension 4" in refusal(search_clipping_rate, model, LinearRegression(2), shots=4)
 
 
 def test_of_ranks_that_gain_the_same_the_largest_is_chosen():
     """W_V of rank 1: every rank from 1 to full is the same model, and nothing is cut without a reason."""
     task = LinearRegression(3)
-    weights = gradient_descent_weights(3, layers=1, step_size=0.5)
-    found = search_clipping_rate(weights, task, shots=8, prompts=20, module="value", top=1)
+    model = gradient_descent_weights(3, layers=1, step_size=0.5)
+    found = search_clipping_rate(model, task, shots=8, prompts=20, module="value", top=1)
     assert {gain.value for gain in found.chosen.validation} == {0.0}
     assert (found.chosen.rank, found.chosen.rate) == (4, 0.0)
 
 
 def test_a_prediction_of_zero_is_an_error():
     """A model of zeros predicts 0 for every label ±1."""
-    zero = AttentionWeights.create(*(np.zeros((1, 4, 4)) for _ in range(3)))
+    zero = Model.create(*(np.zeros((1, 4, 4)) for _ in range(3)))
     found = search_clipping_rate(zero, LinearClassification(3), shots=4, prompts=10, top=1, loss="zero-one")
     assert found.test_loss.value == 1.0

@@ -22,19 +22,19 @@ SWEEP = {"demonstrations": 24, "shots": 6, "clip": 4.0, "samples": 64, "key": 3,
 
 
 @pytest.fixture(scope="module")
-def weights():
-    return random_weights(5, layers=2, dimension=3, scale=0.6)
+def model():
+    return random_weights(5, layers=2, token_dim=3, scale=0.6)
 
 
 @pytest.fixture(scope="module")
-def whole(weights):
-    return rank_sweep(weights, TASK, **SWEEP)
+def whole(model):
+    return rank_sweep(model, TASK, **SWEEP)
 
 
-def test_finished_entries_are_taken_over_and_the_rest_is_the_same(weights, whole):
+def test_finished_entries_are_taken_over_and_the_rest_is_the_same(model, whole):
     seen = []
     marked = [{**whole[1], "gap": "as it was"}, whole[4]]
-    again = rank_sweep(weights, TASK, **SWEEP, finished=marked, keep=seen.append)
+    again = rank_sweep(model, TASK, **SWEEP, finished=marked, keep=seen.append)
     assert again[1]["gap"] == "as it was"
     assert [again[i] for i in (0, 2, 3, 4, 5)] == [whole[i] for i in (0, 2, 3, 4, 5)]
     assert seen == [whole[i] for i in (0, 2, 3, 5)]
@@ -59,7 +59,7 @@ def test_nothing_truncated_changes_nothing(whole):
 
 def test_common_draws_pay_for_the_risk():
     """Two layers: the risk is sampled, before and after on the same prompts."""
-    cut, full = rank_sweep(random_weights(5, layers=2, dimension=3, scale=0.3), TASK, **SWEEP, layers=[0])[1:]
+    cut, full = rank_sweep(random_weights(5, layers=2, token_dim=3, scale=0.3), TASK, **SWEEP, layers=[0])[1:]
     apart = math.hypot(cut["population_risk"]["stderr"], full["population_risk"]["stderr"])
     assert 0 < cut["change"]["population_risk"]["stderr"] < 0.5 * apart
 
@@ -67,9 +67,9 @@ def test_common_draws_pay_for_the_risk():
 @pytest.mark.slow
 def test_errors_of_paired_ends_match_repetitions():
     """One layer of rank 2 against rank 3: the spread of the change over seeds, and how much the pairing saves."""
-    weights, names = random_weights(5, layers=1, dimension=3, scale=0.6), ("gap", "path_gaussian", "path_information")
+    model, names = random_weights(5, layers=1, token_dim=3, scale=0.6), ("gap", "path_gaussian", "path_information")
     options = {**SWEEP, "samples": 200}
-    runs = [rank_sweep(weights, TASK, **{**options, "key": seed}, ranks=[2])[0] for seed in range(600)]
+    runs = [rank_sweep(model, TASK, **{**options, "key": seed}, ranks=[2])[0] for seed in range(600)]
     for name in names:
         spread = np.std([run["change"][name]["value"] for run in runs], ddof=1)
         assert np.mean([run["change"][name]["stderr"] for run in runs]) == pytest.approx(spread, rel=0.1)
@@ -77,13 +77,13 @@ def test_errors_of_paired_ends_match_repetitions():
     assert np.mean([run["change"]["path_information"]["stderr"] for run in runs]) < 0.9 * np.mean(apart)
 
 
-def test_ends_are_compared_at_equal_numbers_of_pairs(weights):
+def test_ends_are_compared_at_equal_numbers_of_pairs(model):
     """A truncated second layer affords 256 pairs; its change is to the untouched model at 256 pairs as well."""
     options = {**SWEEP, "samples": 300}
-    cut = rank_sweep(weights, TASK, **options, layers=[1], ranks=[1])[0]
+    cut = rank_sweep(model, TASK, **options, layers=[1], ranks=[1])[0]
     change = cut["change"]["path_information"]["value"]
     upper = {
-        pairs: rank_sweep(weights, TASK, **options, layers=[1], ranks=[3], pairs=pairs)[0]["sandwich"]["upper"]["value"]
+        pairs: rank_sweep(model, TASK, **options, layers=[1], ranks=[3], pairs=pairs)[0]["sandwich"]["upper"]["value"]
         for pairs in (256, None)
     }
     assert change == pytest.approx(cut["sandwich"]["upper"]["value"] - upper[256], abs=1e-9)
@@ -96,12 +96,12 @@ def test_large_sample_value_is_the_sum_over_layers(whole):
         assert record["large_sample"] == pytest.approx(expected)
 
 
-def test_rates_are_ranks(weights, whole):
-    by_rate = rank_sweep(weights, TASK, **SWEEP, layers=[0], rates=(0.0, 0.1, 0.5, 0.6))
+def test_rates_are_ranks(model, whole):
+    by_rate = rank_sweep(model, TASK, **SWEEP, layers=[0], rates=(0.0, 0.1, 0.5, 0.6))
     assert [(r["rank"], r["rate"]) for r in by_rate] == [(3, 0.0), (2, pytest.approx(1 / 3)), (1, pytest.approx(2 / 3))]
     assert by_rate[0] == whole[2]
-    assert "rate: got 0.9 for a 3 x 3 matrix" in refusal(lambda: rank_sweep(weights, TASK, **SWEEP, rates=[0.9]))
-    assert "also ranks" in refusal(lambda: rank_sweep(weights, TASK, **SWEEP, rates=[0.5], ranks=[1]))
+    assert "rate: got 0.9 for a 3 x 3 matrix" in refusal(lambda: rank_sweep(model, TASK, **SWEEP, rates=[0.9]))
+    assert "also ranks" in refusal(lambda: rank_sweep(model, TASK, **SWEEP, rates=[0.5], ranks=[1]))
     assert "also ranks" in refusal(validate, SweepConfig(ranks=(1,), rates=(0.5,)))
     assert "0.95" in refusal(validate, SweepConfig(rates=(0.95,)))
 

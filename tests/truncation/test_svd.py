@@ -8,16 +8,16 @@ from helpers import assert_close, best_rank_by_alternation, matrix_of_rank, rand
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_theory import AttentionWeights, condition_number, truncate, truncate_weights
+from icl_theory import Model, condition_number, truncate, truncate_weights
 from icl_theory.truncation.svd import MODULES, module_rank, rank_of_rate
 
 LAYERS, D, HIDDEN = 2, 4, 6
 ARRAYS = ("value", "key", "query", "mlp_in", "mlp_out")
 
 
-def make(rng: np.random.Generator, mlp: bool = True) -> AttentionWeights:
+def make(rng: np.random.Generator, mlp: bool = True) -> Model:
     inner, outer = rng.standard_normal((LAYERS, HIDDEN, D)), rng.standard_normal((LAYERS, D, HIDDEN))
-    return AttentionWeights.create(*random_matrices(rng, LAYERS, D), *((inner, outer) if mlp else ()))
+    return Model.create(*random_matrices(rng, LAYERS, D), *((inner, outer) if mlp else ()))
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 3])
@@ -82,11 +82,11 @@ def test_truncate_weights_touches_its_module_only(rng: np.random.Generator, modu
         "mlp": {"mlp_in", "mlp_out"},
         "all": set(ARRAYS),
     }.get(module, {module})
-    weights = make(rng)
-    before = {name: getattr(weights, name).copy() for name in ARRAYS}
-    result = truncate_weights(weights, layer=layer, module=module, rank=2)
+    model = make(rng)
+    before = {name: getattr(model, name).copy() for name in ARRAYS}
+    result = truncate_weights(model, layer=layer, module=module, rank=2)
     for name in ARRAYS:
-        np.testing.assert_array_equal(getattr(weights, name), before[name])
+        np.testing.assert_array_equal(getattr(model, name), before[name])
         np.testing.assert_array_equal(getattr(result, name)[1 - layer], before[name][1 - layer])
         if name in touched:
             assert_close(getattr(result, name)[layer], truncate(before[name][layer], 2).matrix)
@@ -96,9 +96,9 @@ def test_truncate_weights_touches_its_module_only(rng: np.random.Generator, modu
 
 
 def test_all_without_mlp_is_attention(rng: np.random.Generator) -> None:
-    weights = make(rng, mlp=False)
-    first = truncate_weights(weights, layer=1, module="all", rank=1)
-    second = truncate_weights(weights, layer=1, module="attention", rank=1)
+    model = make(rng, mlp=False)
+    first = truncate_weights(model, layer=1, module="all", rank=1)
+    second = truncate_weights(model, layer=1, module="attention", rank=1)
     for name in ("value", "key", "query"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
     assert first.mlp_in is None
@@ -106,9 +106,9 @@ def test_all_without_mlp_is_attention(rng: np.random.Generator) -> None:
 
 
 def test_module_rank(rng: np.random.Generator) -> None:
-    weights = make(rng)
-    narrow = weights.replace(mlp_in=weights.mlp_in[:, :3], mlp_out=weights.mlp_out[:, :, :3])
-    assert [module_rank(weights, module) for module in MODULES] == [4] * 6
+    model = make(rng)
+    narrow = model.replace(mlp_in=model.mlp_in[:, :3], mlp_out=model.mlp_out[:, :, :3])
+    assert [module_rank(model, module) for module in MODULES] == [4] * 6
     assert [module_rank(narrow, module) for module in MODULES] == [4, 4, 4, 4, 3, 3]
 
 
@@ -181,14 +181,14 @@ def test_rates_refuse() -> None:
 
 
 def test_truncate_weights_refuses(rng: np.random.Generator) -> None:
-    weights = make(rng)
+    model = make(rng)
     for layer in (-1, LAYERS, 0.0):
-        assert "layer" in refusal(truncate_weights, weights, layer=layer, module="value", rank=1)
+        assert "layer" in refusal(truncate_weights, model, layer=layer, module="value", rank=1)
     for rank in (-1, D + 1, 1.0):
-        assert "rank" in refusal(truncate_weights, weights, layer=0, module="value", rank=rank)
-    assert "module" in refusal(truncate_weights, weights, layer=0, module="head", rank=1)
+        assert "rank" in refusal(truncate_weights, model, layer=0, module="value", rank=rank)
+    assert "module" in refusal(truncate_weights, model, layer=0, module="head", rank=1)
     assert "MLP" in refusal(truncate_weights, make(rng, mlp=False), layer=0, module="mlp", rank=1)
-    ensemble = AttentionWeights(*(np.stack([a, a]) for a in (weights.value, weights.key, weights.query)))
+    ensemble = Model(*(np.stack([a, a]) for a in (model.value, model.key, model.query)))
     assert "member" in refusal(truncate_weights, ensemble, layer=0, module="value", rank=1)
-    assert "AttentionWeights" in refusal(truncate_weights, weights.value, layer=0, module="value", rank=1)
-    assert "module" in refusal(module_rank, weights, "head")
+    assert "Model" in refusal(truncate_weights, model.value, layer=0, module="value", rank=1)
+    assert "module" in refusal(module_rank, model, "head")

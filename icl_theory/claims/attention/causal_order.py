@@ -10,12 +10,12 @@ from icl_theory.models.attention import forward
 
 
 def _query(case: Case) -> np.ndarray:
-    return np.append(np.random.default_rng(case.seed).standard_normal(case.weights.dimension - 1), 0.0)
+    return np.append(np.random.default_rng(case.seed).standard_normal(case.model.token_dim - 1), 0.0)
 
 
 def _output(case: Case, tokens: np.ndarray, mask: str = "causal") -> np.ndarray:
     """The query token after all layers."""
-    return forward(case.weights, tokens, _query(case), mask=mask)
+    return forward(case.model.replace(mask=mask), tokens, _query(case))
 
 
 def measure(case: Case, mask: str = "causal") -> np.ndarray:

@@ -14,13 +14,13 @@ _STEP, _STEPS = 0.1, 3
 
 def _data(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """W (2, D), inputs (N, D), two labels each (N, 2) and a test input (D,), made of the case's weights and tokens."""
-    w, rng = case.weights, np.random.default_rng(case.seed)
-    readout = rng.standard_normal((2, w.dimension))
+    w, rng = case.model, np.random.default_rng(case.seed)
+    readout = rng.standard_normal((2, w.token_dim))
     return (
         readout @ w.key[0],
         case.demonstrations,
         case.demonstrations @ (readout @ w.value[0]).T,
-        rng.standard_normal(w.dimension),
+        rng.standard_normal(w.token_dim),
     )
 
 

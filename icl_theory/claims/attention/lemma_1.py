@@ -6,21 +6,23 @@ import sympy as sp
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.submodels import first_layer
-from icl_theory.models.attention import NORMALIZATIONS, forward, layer_update, second_moment
+from icl_theory.models.attention import forward, layer_update, second_moment
+
+_CONVENTIONS = ("mean", "sum")
 
 
 def _queries(case: Case) -> np.ndarray:
     """Two query tokens, with a label slot that is not zero: the lemma does not need the mask."""
-    return np.random.default_rng(case.seed).standard_normal((2, case.weights.dimension))
+    return np.random.default_rng(case.seed).standard_normal((2, case.model.token_dim))
 
 
 def measure(case: Case) -> np.ndarray:
     """The query after one layer, token by token as the transformer does it, in both conventions."""
-    weights = first_layer(case.weights)
+    model = first_layer(case.model)
     return np.stack(
         [
-            forward(weights, case.demonstrations, query, normalization=convention)
-            for convention in NORMALIZATIONS
+            forward(model.replace(normalization=convention), case.demonstrations, query)
+            for convention in _CONVENTIONS
             for query in _queries(case)
         ]
     )
@@ -28,11 +30,11 @@ def measure(case: Case) -> np.ndarray:
 
 def predict(case: Case, *, factor: float = 1.0, transposed: bool = True, exchanged: bool = False) -> np.ndarray:
     """(I + W_V S W_Kᵀ W_Q) h_q with S the mean and the sum of h hᵀ."""
-    w = case.weights
+    w = case.model
     value, key = (w.key[0], w.value[0]) if exchanged else (w.value[0], w.key[0])
     key = key if transposed else key.T
-    moments = [second_moment(case.demonstrations, convention) for convention in NORMALIZATIONS]
-    maps = [np.eye(w.dimension) + factor * layer_update(value, key, w.query[0], moment) for moment in moments]
+    moments = [second_moment(case.demonstrations, convention) for convention in _CONVENTIONS]
+    maps = [np.eye(w.token_dim) + factor * layer_update(value, key, w.query[0], moment) for moment in moments]
     return np.vstack([_queries(case) @ m.T for m in maps])
 
 

@@ -10,7 +10,7 @@ from icl_theory.models.attention import forward
 
 def prompt(case: Case) -> np.ndarray:
     """H = [h_1, ..., h_N, h_{N+1}], shape (D, N + 1); the last column is a query whose label is not masked."""
-    query = np.random.default_rng(case.seed).standard_normal(case.weights.dimension)
+    query = np.random.default_rng(case.seed).standard_normal(case.model.token_dim)
     return np.column_stack([case.demonstrations.T, query])
 
 
@@ -21,7 +21,7 @@ def mask(count: int, kept: int) -> np.ndarray:
 
 def by_matrices(case: Case, kept: int | None = None) -> np.ndarray:
     """The last column after all layers of Ĥ = H + W_V H M (W_K H)ᵀ W_Q H over the length of the predicted one."""
-    h, w = prompt(case), case.weights
+    h, w = prompt(case), case.model
     m = mask(h.shape[1], h.shape[1] - 1 if kept is None else kept)
     for value, key, query in zip(w.value, w.key, w.query, strict=True):
         h = h + value @ h @ m @ (key @ h).T @ query @ h
@@ -37,7 +37,7 @@ def predict(case: Case, size: float = 1.0) -> np.ndarray:
 def token_by_token(case: Case) -> np.ndarray:
     """The query after all layers when it is no key and no value: the sums run over the demonstrations only."""
     h = prompt(case)
-    return forward(case.weights, h[:, :-1].T, h[:, -1], normalization="sum")
+    return forward(case.model.replace(normalization="sum"), h[:, :-1].T, h[:, -1])
 
 
 def proof(dimension: int = 2, count: int = 3) -> bool:

@@ -13,8 +13,8 @@ from icl_theory.models.attention import forward
 
 def _softmax(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Column by column, over the entries that are seen."""
-    weights = np.where(seen, np.exp(scores - scores.max(axis=0)), 0.0)
-    return weights / weights.sum(axis=0)
+    model = np.where(seen, np.exp(scores - scores.max(axis=0)), 0.0)
+    return model / model.sum(axis=0)
 
 
 def demonstrations_after(
@@ -25,7 +25,7 @@ def demonstrations_after(
     `shift` is added to the query; `softmax` False leaves the softmax out; `hidden` True keeps the query's key out of
     the normaliser too; `masked` False leaves M out, so that the query's value is seen.
     """
-    h, w = prompt(case), case.weights
+    h, w = prompt(case), case.model
     h[:, -1] += shift
     count = h.shape[1]
     scores = (w.key[0] @ h).T @ w.query[0] @ h
@@ -44,14 +44,14 @@ def predict(case: Case, **options: bool) -> np.ndarray:
 def _gentle(case: Case) -> Case:
     """The case with W_K small enough that no score is above 1: a softmax of large ones sees a single token."""
     h = prompt(case)
-    scores = [np.abs((k @ h).T @ q @ h).max() for k, q in zip(case.weights.key, case.weights.query, strict=True)]
-    return case.with_weights(case.weights.replace(key=case.weights.key / max(scores)), "small scores")
+    scores = [np.abs((k @ h).T @ q @ h).max() for k, q in zip(case.model.key, case.model.query, strict=True)]
+    return case.with_model(case.model.replace(key=case.model.key / max(scores)), "small scores")
 
 
 def forward_pass(case: Case, mask: str = "demonstrations") -> np.ndarray:
     """The query after all layers of the package's softmax attention."""
     case = _gentle(case)
-    return forward(case.weights, case.demonstrations, prompt(case)[:, -1], kind="softmax", mask=mask)
+    return forward(case.model.replace(kind="softmax", mask=mask), case.demonstrations, prompt(case)[:, -1])
 
 
 def by_token(case: Case, mask: str = "demonstrations") -> np.ndarray:
@@ -73,9 +73,9 @@ def recheck(found: dict) -> bool:
     tokens, base = found["tokens"], found["base"]
     outputs = []
     for query in found["queries"]:
-        weights = [Fraction(base) ** (h * tokens[0]) for h in [*tokens, query]]
-        seen = sum(Fraction(found["value"]) * h * weight for h, weight in zip(tokens, weights[:-1], strict=True))
-        outputs.append(tokens[0] + seen / sum(weights))
+        model = [Fraction(base) ** (h * tokens[0]) for h in [*tokens, query]]
+        seen = sum(Fraction(found["value"]) * h * weight for h, weight in zip(tokens, model[:-1], strict=True))
+        outputs.append(tokens[0] + seen / sum(model))
     return outputs[0] != outputs[1]
 
 

@@ -11,12 +11,12 @@ from icl_theory.models.attention import forward
 
 def measure(case: Case, activation: str = "identity") -> np.ndarray:
     """The query after all layers with their MLPs."""
-    return forward(with_mlp(case).weights, case.demonstrations, _query(case), activation=activation)
+    return forward(with_mlp(case).model.replace(activation=activation), case.demonstrations, _query(case))
 
 
 def predict(case: Case) -> np.ndarray:
     """(I + W_L) h_q with ΔW'' = W_out W_in W_V S W_Kᵀ W_Q in every layer."""
-    path = implicit_trajectory(with_mlp(case).weights, case.demonstrations)
+    path = implicit_trajectory(with_mlp(case).model, case.demonstrations)
     return _query(case) + path.accumulated[-1] @ _query(case)
 
 

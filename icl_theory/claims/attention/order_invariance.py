@@ -8,22 +8,22 @@ from icl_theory.models.attention import forward
 
 
 def _query(case: Case) -> np.ndarray:
-    return np.append(np.random.default_rng(case.seed).standard_normal(case.weights.dimension - 1), 0.0)
+    return np.append(np.random.default_rng(case.seed).standard_normal(case.model.token_dim - 1), 0.0)
 
 
 def _reversed(case: Case, mask: str) -> np.ndarray:
-    return forward(case.weights, case.demonstrations[::-1], _query(case), mask=mask)
+    return forward(case.model.replace(mask=mask), case.demonstrations[::-1], _query(case))
 
 
 def predict(case: Case, mask: str = "demonstrations") -> np.ndarray:
     """The query after all layers, demonstrations in their first order."""
-    return forward(case.weights, case.demonstrations, _query(case), mask=mask)
+    return forward(case.model.replace(mask=mask), case.demonstrations, _query(case))
 
 
 def _labels_reversed(case: Case) -> np.ndarray:
     tokens = case.demonstrations.copy()
     tokens[:, -1] = tokens[::-1, -1]
-    return forward(case.weights, tokens, _query(case))
+    return forward(case.model, tokens, _query(case))
 
 
 def _one_layer(workshop: Workshop) -> list[Case]:

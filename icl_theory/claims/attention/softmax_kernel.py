@@ -14,9 +14,9 @@ _ORDER = 60  # terms of exp(z) = Σ z^n / n!, enough for |z| ≤ 10 at double pr
 
 def _scaled(case: Case) -> Case:
     """The same model with keys and queries small enough that the series of the exponential converges at once."""
-    w = first_layer(case.weights)
+    w = first_layer(case.model)
     size = np.abs(case.demonstrations @ w.key[0].T @ w.query[0] @ case.demonstrations.T).max()
-    return case.with_weights(w.replace(query=w.query / max(size / 4, 1.0)), "small scores")
+    return case.with_model(w.replace(query=w.query / max(size / 4, 1.0)), "small scores")
 
 
 def _query(case: Case) -> np.ndarray:
@@ -26,7 +26,7 @@ def _query(case: Case) -> np.ndarray:
 def measure(case: Case) -> np.ndarray:
     """The query after one softmax layer."""
     small = _scaled(case)
-    return forward(small.weights, case.demonstrations, _query(case), kind="softmax")
+    return forward(small.model.replace(kind="softmax"), case.demonstrations, _query(case))
 
 
 def predict(case: Case, *, order: int = _ORDER, with_query: bool = True, masked: bool = True) -> np.ndarray:
@@ -34,7 +34,7 @@ def predict(case: Case, *, order: int = _ORDER, with_query: bool = True, masked:
 
     The monomial features of degree n are contracted pair by pair: their inner product is (kᵀq)^n / n!.
     """
-    w, h, query = _scaled(case).weights, case.demonstrations, _query(case)
+    w, h, query = _scaled(case).model, case.demonstrations, _query(case)
     everything = np.vstack([h, query])
     scores = everything @ w.key[0].T @ (w.query[0] @ query)
     degrees = np.arange(order)
@@ -48,7 +48,7 @@ def predict(case: Case, *, order: int = _ORDER, with_query: bool = True, masked:
 
 def _other_normaliser(case: Case) -> np.ndarray:
     """D' of another query, the first one turned round."""
-    query, small = _query(case), _scaled(case).weights
+    query, small = _query(case), _scaled(case).model
     everything = [np.vstack([case.demonstrations, q]) @ small.key[0].T @ (small.query[0] @ q) for q in (query, -query)]
     own, other = (np.exp(scores).sum() for scores in everything)
     return query + (predict(case) - query) * own / other

@@ -13,7 +13,7 @@ _SMALL, _LARGE, _REPEATS = 64, 64 * 16, 400  # 16 times the features: a quarter 
 
 def _pairs(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """A key and a query of norm 0.4 from the case's own weights and tokens."""
-    key, query = case.weights.key[0] @ case.demonstrations[0], case.weights.query[0] @ case.demonstrations[1]
+    key, query = case.model.key[0] @ case.demonstrations[0], case.model.query[0] @ case.demonstrations[1]
     return 0.4 * key / np.linalg.norm(key), 0.4 * query / np.linalg.norm(query)
 
 

@@ -14,9 +14,9 @@ _QUERIES = 8  # more queries than the token dimension
 
 def moved_rank(case: Case, tokens: np.ndarray) -> float:
     """Rank of the moves ĥ_q - h_q of eight random queries, shape (8, D), through the first layer."""
-    queries = np.random.default_rng(case.seed).standard_normal((_QUERIES, case.weights.dimension))
-    weights = first_layer(case.weights)
-    moved = np.stack([forward(weights, tokens, query, kind="softmax") for query in queries])
+    queries = np.random.default_rng(case.seed).standard_normal((_QUERIES, case.model.token_dim))
+    model = first_layer(case.model)
+    moved = np.stack([forward(model.replace(kind="softmax"), tokens, query) for query in queries])
     return float(numerical_rank(moved - queries))
 
 
@@ -38,7 +38,7 @@ CLAIM = Claim(
     relation="at most",
     measure=measure,
     predict=predict,
-    trivial=lambda case: float(case.weights.dimension),
+    trivial=lambda case: float(case.model.token_dim),
     explanation="The features of the exponential kernel are infinitely many, so the update is seen through eight "
     "queries: their moves span at most three of D = 6 dimensions for N = 3 demonstrations, and two for N = 4 that span "
     "two.",

@@ -29,7 +29,7 @@ def counts(case: Case) -> np.ndarray:
 
 def measure(case: Case) -> np.ndarray:
     """rank ΔW_t of every layer for both sets of demonstrations, and rank H_s of both."""
-    paths = [implicit_trajectory(case.weights, tokens).delta for tokens in demonstration_sets(case)]
+    paths = [implicit_trajectory(case.model, tokens).delta for tokens in demonstration_sets(case)]
     updates = [numerical_rank(update) for delta in paths for update in delta]
     return np.array([*updates, *ranks(case)], dtype=float)
 
@@ -47,7 +47,7 @@ CLAIM = Claim(
     relation="at most",
     measure=measure,
     predict=predict,
-    trivial=lambda case: float(case.weights.dimension),
+    trivial=lambda case: float(case.model.token_dim),
     explanation="Numerical ranks of every layer's update at D = 6, with N = 3 demonstrations and with N = 4 that span "
     "two dimensions.",
     controls=(
@@ -55,7 +55,7 @@ CLAIM = Claim(
         Control(
             "all demonstrations, bound 3",
             {
-                "measure": lambda c: float(numerical_rank(implicit_trajectory(c.weights, c.demonstrations).delta[0])),
+                "measure": lambda c: float(numerical_rank(implicit_trajectory(c.model, c.demonstrations).delta[0])),
                 "predict": lambda case: float(_FEW),
             },
         ),

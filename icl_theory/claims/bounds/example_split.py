@@ -15,7 +15,7 @@ def measure(case: Case, *, cut_columns: bool = False) -> np.ndarray:
     """||W_r h||² + ||(W - W_r) h||² for every module, rank and demonstration."""
     result = []
     for name in _NAMES:
-        matrix = getattr(case.weights, name)[0]
+        matrix = getattr(case.model, name)[0]
         for rank in range(len(matrix) + 1):
             kept = matrix * (np.arange(len(matrix)) < rank) if cut_columns else truncate(matrix, rank).matrix
             images = case.demonstrations @ kept.T, case.demonstrations @ (matrix - kept).T
@@ -25,8 +25,8 @@ def measure(case: Case, *, cut_columns: bool = False) -> np.ndarray:
 
 def predict(case: Case) -> np.ndarray:
     """||W h||²."""
-    full = [((case.demonstrations @ getattr(case.weights, name)[0].T) ** 2).sum(1) for name in _NAMES]
-    return np.repeat(np.stack(full), case.weights.dimension + 1, axis=0)
+    full = [((case.demonstrations @ getattr(case.model, name)[0].T) ** 2).sum(1) for name in _NAMES]
+    return np.repeat(np.stack(full), case.model.token_dim + 1, axis=0)
 
 
 def proof() -> bool:

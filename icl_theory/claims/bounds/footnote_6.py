@@ -9,7 +9,7 @@ from icl_theory.claims.engine.claim import Claim, Control
 
 def _vectors(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """W_V h_i and W_K h_i of all demonstrations in the first layer."""
-    return case.demonstrations @ case.weights.value[0].T, case.demonstrations @ case.weights.key[0].T
+    return case.demonstrations @ case.model.value[0].T, case.demonstrations @ case.model.key[0].T
 
 
 def measure(case: Case) -> np.ndarray:

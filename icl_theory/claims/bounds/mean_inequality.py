@@ -14,7 +14,7 @@ from icl_theory.noise.covariance import layer_factors
 @lru_cache(maxsize=128)
 def spectrum(case: Case) -> np.ndarray:
     """The d_S nonzero eigenvalues of E C + Cov G = Cov vec(A h hᵀ B) / b in D² coordinates, descending."""
-    left, right = layer_factors(case.weights, 0, np.zeros((1, 1)))
+    left, right = layer_factors(case.model, 0, np.zeros((1, 1)))
     values = np.linalg.svd(images(left, right) @ covariance_root(spread(case)), compute_uv=False)
     return values[: case.ladder().support[0]] ** 2
 
@@ -33,7 +33,7 @@ def predict(case: Case) -> float:
 
 def by_condition(case: Case, power: float = 1.0) -> float:
     """½ d_S log κ with κ = κ(A)² κ(B)² κ(Σ_w)² ≥ κ(E C + Cov G); A = W_V, B = W_Kᵀ W_Q of full rank."""
-    factors = layer_factors(case.weights, 0, np.zeros((1, 1)))
+    factors = layer_factors(case.model, 0, np.zeros((1, 1)))
     kappas = [np.linalg.cond(matrix) for matrix in (*factors, case.task.token_covariance(case.task_vector))]
     return power * 0.5 * len(spectrum(case)) * 2 * float(np.log(kappas).sum())
 

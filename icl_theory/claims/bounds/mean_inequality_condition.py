@@ -6,7 +6,7 @@ from icl_theory.claims.engine.claim import Assumption, Claim, Control
 
 FULL_RANK = Assumption(
     "W_V and W_KᵀW_Q have full rank",
-    holds=lambda case: case.ladder().support[0] == case.weights.dimension * (case.weights.dimension + 1) // 2,
+    holds=lambda case: case.ladder().support[0] == case.model.token_dim * (case.model.token_dim + 1) // 2,
 )
 
 

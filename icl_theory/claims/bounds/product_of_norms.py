@@ -10,16 +10,16 @@ from icl_theory.descent.trajectory import implicit_trajectory
 
 def measure(case: Case) -> np.ndarray:
     """||G_t||_F² over ||ΔW_t||_F² ||I + W_{t-1}||_F² in every layer."""
-    path = implicit_trajectory(case.weights, case.demonstrations)
-    maps = np.eye(case.weights.dimension) + path.accumulated[:-1]
+    path = implicit_trajectory(case.model, case.demonstrations)
+    maps = np.eye(case.model.token_dim) + path.accumulated[:-1]
     size = (path.delta**2).sum(axis=(1, 2)) * (maps**2).sum(axis=(1, 2))
     return (path.gradient**2).sum(axis=(1, 2)) / size
 
 
 def _spectral(case: Case) -> np.ndarray:
     """Both norms on the right taken as largest singular values."""
-    path = implicit_trajectory(case.weights, case.demonstrations)
-    maps = np.eye(case.weights.dimension) + path.accumulated[:-1]
+    path = implicit_trajectory(case.model, case.demonstrations)
+    maps = np.eye(case.model.token_dim) + path.accumulated[:-1]
     size = np.linalg.norm(path.delta, 2, axis=(1, 2)) * np.linalg.norm(maps, 2, axis=(1, 2))
     return (path.gradient**2).sum(axis=(1, 2)) / size**2
 
@@ -46,7 +46,7 @@ CLAIM = Claim(
     "of I + W_{t-1} would do in place of its Frobenius norm.",
     proof=proof,
     controls=(
-        Control("bound divided by D, 1 % less", {"predict": lambda case: 0.99 / case.weights.dimension}),
+        Control("bound divided by D, 1 % less", {"predict": lambda case: 0.99 / case.model.token_dim}),
         Control("largest singular values on both sides", {"measure": _spectral}),
     ),
 )

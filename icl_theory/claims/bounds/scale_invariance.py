@@ -15,8 +15,8 @@ _NAMES = ("gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
 
 def floor_of(case: Case) -> float:
     """A noise floor ε² of a tenth of the mean noise variance per support direction, tr C / d_S."""
-    noise = gradient_noise(case.weights, case.demonstrations, case.shots)
-    factors = layer_factors(case.weights, 0, np.zeros((1, 1)))
+    noise = gradient_noise(case.model, case.demonstrations, shots=case.shots)
+    factors = layer_factors(case.model, 0, np.zeros((1, 1)))
     return 0.1 * noise.trace / support_dimension(*factors, case.demonstrations)
 
 

@@ -1,7 +1,6 @@
 """The deterministic forward pass: the loss-difference bound holds for every supersample, exactly."""
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -9,24 +8,17 @@ from icl_theory.claims.engine.cases import CLIP, Case, Workshop
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.submodels import with_mlp
 from icl_theory.information.supersample.supersample_bounds import SupersampleBounds, supersample_bounds
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 
 _DEMONSTRATIONS, _SUPERSAMPLES = 6, 16
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "softmax": {"kind": "softmax"},
-    "causal mask": {"mask": "causal"},
-    "ReLU": {"activation": "relu"},
-}
-"""The forward pass by the end of a case's name, which its description keeps; linear attention where there is none."""
 
 
 def _two_heads(first: Case, second: Case) -> Case:
     """Two models of one head side by side in every layer."""
     stacked = (
-        np.stack([getattr(case.weights, name) for case in (first, second)], axis=1)
-        for name in ("value", "key", "query")
+        np.stack([getattr(case.model, name) for case in (first, second)], axis=1) for name in ("value", "key", "query")
     )
-    return first.with_weights(AttentionWeights.create(*stacked), "two heads")
+    return first.with_model(Model.create(*stacked, heads=2), "two heads")
 
 
 @lru_cache(maxsize=4)
@@ -35,18 +27,18 @@ def _family(workshop: Workshop) -> list[Case]:
     single, step = workshop.random(1)[0], workshop.constructed(1)[0]
     with_relu = with_mlp(single)
     return [
-        step.with_weights(step.weights, "softmax"),
-        *(case.with_weights(case.weights, "causal mask") for case in workshop.trained_cases(3)[:1]),
-        with_relu.with_weights(with_relu.weights, "ReLU"),
+        step.with_model(step.model.replace(kind="softmax"), "softmax"),
+        *(case.with_model(case.model.replace(mask="causal"), "causal mask") for case in workshop.trained_cases(3)[:1]),
+        with_relu.with_model(with_relu.model.replace(activation="relu"), "ReLU"),
         _two_heads(single, step),
     ]
 
 
 @lru_cache(maxsize=512)
 def bounds(case: Case, loss: str) -> SupersampleBounds:
-    """All 2⁶ selections of 16 supersamples of the case's task, by the forward pass that its name ends in."""
+    """All 2⁶ selections of 16 supersamples of the case's task, by the forward pass of its model."""
     return supersample_bounds(
-        case.weights,
+        case.model,
         case.task,
         demonstrations=_DEMONSTRATIONS,
         supersamples=_SUPERSAMPLES,
@@ -54,7 +46,6 @@ def bounds(case: Case, loss: str) -> SupersampleBounds:
         loss=loss,
         clip=CLIP,
         task_vector=case.task_vector,
-        **_OPTIONS.get(case.name.rsplit(", ", 1)[-1], {}),
     )
 
 
@@ -68,7 +59,8 @@ def _not_linear(workshop: Workshop) -> list[Case]:
 
 def _of_linear_attention(case: Case) -> np.ndarray:
     """sqrt(2 I) of the same weights under linear attention, on the same supersamples."""
-    return predict(case.with_weights(case.weights, "linear"))
+    plain = case.model.replace(kind="linear", mask="demonstrations", activation="identity")
+    return predict(case.with_model(plain, "linear"))
 
 
 def measure(case: Case) -> np.ndarray:

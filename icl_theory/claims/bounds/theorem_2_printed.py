@@ -8,9 +8,11 @@ from icl_theory.noise.covariance import gradient_noise
 
 DEFINITE = Assumption(
     "the noise covariance C_t is positive definite on all D² coordinates",
-    holds=lambda case: gradient_noise(case.weights, case.demonstrations, case.shots).rank == case.weights.dimension**2,
+    holds=lambda case: (
+        gradient_noise(case.model, case.demonstrations, shots=case.shots).rank == case.model.token_dim**2
+    ),
     # rank C_t ≤ D(D+1)/2 whatever the weights and the data: see the claim `positive_definiteness`.
-    attainable=lambda case: case.weights.dimension * (case.weights.dimension + 1) // 2 >= case.weights.dimension**2,
+    attainable=lambda case: case.model.token_dim * (case.model.token_dim + 1) // 2 >= case.model.token_dim**2,
 )
 
 

@@ -27,7 +27,7 @@ def _one_layer(case: Case) -> Case:
     """The first layer of the case alone, the same object at every call, so that its ladder is shared."""
     if case.layers == 1:
         return case
-    return case.with_weights(case.weights.first_layers(1), "first layer")
+    return case.with_model(case.model.first_layers(1), "first layer")
 
 
 @lru_cache(maxsize=64)
@@ -37,13 +37,13 @@ def by_definition(case: Case, floor: float = 0.0, runs: int = 128) -> Estimate:
     With a floor C is C + ε² on the support.
     """
     case = _one_layer(case)
-    value, product = case.weights.left_factor()[0], case.weights.key[0].T @ case.weights.query[0]
-    size, factor = case.weights.dimension, sampling_factor(LADDER_DEMONSTRATIONS, LADDER_SHOTS)
+    value, product = case.model.left_factor()[0], case.model.key[0].T @ case.model.query[0]
+    size, factor = case.model.token_dim, sampling_factor(LADDER_DEMONSTRATIONS, LADDER_SHOTS)
     squares, logs, width = [], [], 0
     for tokens in demonstration_sets(case)[:runs]:
         gradients = np.einsum("ni,nj->nij", tokens @ value.T, tokens @ product)
         spread = factor * float((gradients.var(axis=0)).sum())
-        noise = gradient_noise(case.weights, tokens, LADDER_SHOTS)
+        noise = gradient_noise(case.model, tokens, shots=LADDER_SHOTS)
         width = noise.rank
         squares.append(float((gradients.mean(axis=0) ** 2).sum()) * size + spread + width * floor)
         logs.append(noise.log_determinant(floor, width))

@@ -9,7 +9,7 @@ import numpy as np
 from icl_theory.claims.engine.cases import Case, Workshop
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression
 
 N, SCALE, WIDTH = 5, 50.0, 5.0  # demonstrations (b = 1 shown), scale of log h², width of the loss's window
@@ -50,14 +50,14 @@ def simulate(seed: int, samples: int, scale: float = SCALE) -> tuple[Estimate, E
 def cases(workshop: Workshop) -> list[Case]:
     """The same one-dimensional model under several seeds."""
     one = np.ones((1, 1, 1))
-    weights, task = AttentionWeights(one, one, one), LinearRegression(1)
+    model, task = Model(one, one, one), LinearRegression(1)
     empty = np.zeros(1)
     return [
         Case(
             f"D = 1, seed {i}",
             "constructed",
             1000 * workshop.seed + i,
-            weights,
+            model,
             task,
             empty,
             np.ones((N, 1)),

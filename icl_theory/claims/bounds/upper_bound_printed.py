@@ -10,7 +10,7 @@ from icl_theory.models.attention import layer_update, second_moment
 
 def measure(case: Case) -> float:
     """||ΔW||_F² of the first layer in the sum convention."""
-    w = case.weights
+    w = case.model
     moment = second_moment(case.demonstrations, "sum")
     return float((layer_update(w.value[0], w.key[0], w.query[0], moment) ** 2).sum())
 

@@ -38,7 +38,7 @@ CLAIM = Claim(
         Control("factor N left out", {"predict": upper_bound}),
         Control(
             "||W_Q||_F² divided by D²",
-            {"predict": lambda c: len(c.demonstrations) * upper_bound(c) / c.weights.dimension**2},
+            {"predict": lambda c: len(c.demonstrations) * upper_bound(c) / c.model.token_dim**2},
         ),
     ),
     cases=with_equal_tokens,

@@ -13,7 +13,7 @@ def terms(case: Case) -> np.ndarray:
 
     The outer product has one singular value (footnote 6), the product of the two vectors' lengths.
     """
-    w, ranks = case.weights, range(case.weights.dimension + 1)
+    w, ranks = case.model, range(case.model.token_dim + 1)
     values, keys = (
         np.array([((case.demonstrations @ truncate(matrix, rank).matrix.T) ** 2).sum(axis=1) for rank in ranks])
         for matrix in (w.value[0], w.key[0])

@@ -13,12 +13,12 @@ from icl_theory.core import checks
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, simulate
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.files import from_dict, to_dict
+from icl_theory.models.model import Model, Readout, checked
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.train import TrainResult
 from icl_theory.truncation.svd import truncate_weights
 
-WEIGHT_NAMES = ("value", "key", "query", "mlp_in", "mlp_out")
 DIM, TRAINING_SHOTS = 5, 20  # d_x and N of the trained models
 MLP_WIDTH = DIM + 1  # of the models with a linear MLP: square matrices, whose condition numbers are of one order
 LADDER_DEMONSTRATIONS, LADDER_SHOTS, CLIP = 80, 20, 4.0  # N, b and c of every ladder
@@ -33,7 +33,7 @@ class Case:
     kind: str
     """"random", "constructed", "trained" or "truncated"."""
     seed: int
-    weights: AttentionWeights
+    model: Model
     task: LinearRegression
     task_vector: np.ndarray
     """w, shape (d_x,)."""
@@ -49,7 +49,7 @@ class Case:
     @property
     def layers(self) -> int:
         """L."""
-        return self.weights.layers
+        return self.model.layers
 
     def ladder(self, *, floor: float = 0.0, scale: float = 1.0) -> BoundLadder:
         """The bound ladder at N = 80, b = 20, c = 4, with W_V of the first layer multiplied by `scale`.
@@ -57,22 +57,21 @@ class Case:
         Computed once and shared between claims; every call uses the same draws (common random numbers).
         """
         if (floor, scale) not in self.ladders:
-            value = np.array(self.weights.value)
+            value = np.array(self.model.value)
             value[0] = scale * value[0]
-            weights = self.weights.replace(value=value)
-            setting = Setting(weights, self.task, self.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, floor)
+            model = self.model.replace(value=value)
+            setting = Setting(model, self.task, self.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, floor)
             pairs = min(PAIRS, self.samples)
-            self.ladders[floor, scale] = ladder_of(setting, _batches(self, floor), CLIP, pairs, "minus")
+            self.ladders[floor, scale] = ladder_of(setting, _batches(self, floor), CLIP, pairs)
         return self.ladders[floor, scale]
 
-    def with_weights(self, weights: AttentionWeights, suffix: str, kind: str | None = None) -> "Case":
+    def with_model(self, model: Model, suffix: str, kind: str | None = None) -> "Case":
         """The same data under other weights."""
         name = f"{self.name}, {suffix}"
-        return replace(self, weights=weights, name=name, kind=kind or self.kind)
+        return replace(self, model=model, name=name, kind=kind or self.kind)
 
     def describe(self) -> dict[str, Any]:
         """Everything needed to build the case again, as plain lists and numbers (`Case.rebuild` reads it)."""
-        present = {name: getattr(self.weights, name) for name in WEIGHT_NAMES}
         return {
             "name": self.name,
             "kind": self.kind,
@@ -87,7 +86,7 @@ class Case:
                 "inputs": self.task.inputs,
             },
             "task_vector": self.task_vector.tolist(),
-            "weights": {name: np.asarray(m).tolist() for name, m in present.items() if m is not None},
+            "model": to_dict(self.model),
             "demonstrations": self.demonstrations.tolist(),
         }
 
@@ -99,7 +98,7 @@ class Case:
                 name=str(description["name"]),
                 kind=str(description["kind"]),
                 seed=int(description["seed"]),
-                weights=AttentionWeights.create(**description["weights"]),
+                model=from_dict(description["model"]),
                 task=LinearRegression(**description["task"]),
                 task_vector=np.array(description["task_vector"], dtype=np.float64),
                 demonstrations=np.array(description["demonstrations"], dtype=np.float64),
@@ -115,7 +114,7 @@ class Case:
 @lru_cache(maxsize=24)
 def _batches(case: Case, floor: float) -> Batches:
     """The draws of a case, kept for its next ladder; all positive floors could share them, equal ones do."""
-    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, floor)
+    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, floor)
     return Batches(setting, case.seed, case.samples)
 
 
@@ -126,7 +125,7 @@ def demonstration_sets(case: Case) -> np.ndarray:
 
 def noisy_outputs(case: Case) -> np.ndarray:
     """W_L of the noisy trajectory of every run of the case's ladder without a floor, shape (samples, D, D)."""
-    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, 0.0)
+    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, 0.0)
     return np.concatenate([simulate(setting, draws).accumulated for draws in _batches(case, 0.0)])
 
 
@@ -147,14 +146,14 @@ class Workshop:
         )
         self._made: dict[tuple[str, int, int], list[Case]] = {}
 
-    def _data(self, name: str, kind: str, seed: int, weights: AttentionWeights) -> Case:
+    def _data(self, name: str, kind: str, seed: int, model: Model) -> Case:
         rng = np.random.default_rng([self.seed, seed])
         w = self.task.sample_tasks(rng, 1)
         tokens = self.task.sample_tokens(rng, w, TRAINING_SHOTS)[0]
         number = int(rng.integers(2**31))
-        return Case(name, kind, number, checked(weights), self.task, w[0], tokens, samples=self.profile.samples)
+        return Case(name, kind, number, checked(model), self.task, w[0], tokens, samples=self.profile.samples)
 
-    def ensemble(self, layers: int, hidden: int = 0, readout: str = "minus") -> TrainResult:
+    def ensemble(self, layers: int, hidden: int = 0, readout: Readout = "minus") -> TrainResult:
         """The trained ensemble of this run: all seeds of the population, with a linear MLP if `hidden` is its width.
 
         Every seed has initial weights and prompts of its own, so that the members are independent draws.
@@ -180,12 +179,12 @@ class Workshop:
         return self._made[place]
 
     def _random(self, layers: int) -> list[Case]:
-        dimension = self.task.token_dimension
+        dimension = self.task.token_dim
         cases = []
         for seed in range(self.profile.seeds):
             number = int(np.random.default_rng([self.seed, layers, seed]).integers(2**31))
-            weights = random_weights(number, layers=layers, dimension=dimension, scale=1.5 if layers == 1 else 0.4)
-            cases.append(self._data(f"random, L={layers}, seed {seed}", "random", 100 * layers + seed, weights))
+            model = random_weights(number, layers=layers, token_dim=dimension, scale=1.5 if layers == 1 else 0.4)
+            cases.append(self._data(f"random, L={layers}, seed {seed}", "random", 100 * layers + seed, model))
         return cases
 
     def constructed(self, layers: int) -> list[Case]:
@@ -209,11 +208,11 @@ class Workshop:
         return self._once("trained", layers, self._trained, hidden)
 
     def _trained(self, layers: int, hidden: int) -> list[Case]:
-        weights, first = self.ensemble(layers, hidden).weights, 3000 + 100 * layers + 10_000 * (hidden > 0)
+        model, first = self.ensemble(layers, hidden).models, 3000 + 100 * layers + 10_000 * (hidden > 0)
         name = f"trained{' with an MLP' * (hidden > 0)}, L={layers}"
         return [
-            self._data(f"{name}, seed {seed}", "trained", first + seed, weights.member(seed))
-            for seed in range(len(weights.value))
+            self._data(f"{name}, seed {seed}", "trained", first + seed, model.member(seed))
+            for seed in range(len(model.value))
         ]
 
     @cached_property
@@ -233,8 +232,8 @@ class Workshop:
         plans = (("value", 3), ("query", 2), ("key", 4), ("attention", 3), ("value", 1), ("attention", 1))
         cases = []
         for source, (module, rank) in zip(sources, plans, strict=True):
-            weights = truncate_weights(source.weights, layer=source.layers - 1, module=module, rank=rank)
-            cases.append(source.with_weights(weights, f"{module} at rank {rank}", "truncated"))
+            model = truncate_weights(source.model, layer=source.layers - 1, module=module, rank=rank)
+            cases.append(source.with_model(model, f"{module} at rank {rank}", "truncated"))
         return cases
 
     def standard(self) -> list[Case]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
+from icl_theory.models.model import Readout
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.train import TrainResult, train
 
@@ -17,7 +18,7 @@ class Kind(NamedTuple):
     layers: int
     hidden: int = 0
     """Width of a linear MLP; 0 for attention alone."""
-    readout: str = "minus"
+    readout: Readout = "minus"
     """Sign with which the query's label slot is read."""
 
     def __str__(self) -> str:

@@ -12,9 +12,9 @@ _DIRECTIONS, _VARIANCES = 4, (0.2, 1.0, 7.0)
 
 def channel(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """G (d,), C (d, d) and g̃ (d,): the first layer's update seen in d ≤ 4 random directions, in units of its spread."""
-    w, rng = case.weights, np.random.default_rng(case.seed)
-    size = min(_DIRECTIONS, gradient_noise(w, case.demonstrations, case.shots).rank)
-    left, right = rng.standard_normal((2, size, w.dimension))
+    w, rng = case.model, np.random.default_rng(case.seed)
+    size = min(_DIRECTIONS, gradient_noise(w, case.demonstrations, shots=case.shots).rank)
+    left, right = rng.standard_normal((2, size, w.token_dim))
     values, scores = case.demonstrations @ w.value[0].T, case.demonstrations @ w.key[0].T @ w.query[0]
     seen = (values @ left.T) * (scores @ right.T)
     seen = seen / seen.std(axis=0)

@@ -12,7 +12,7 @@ _BITS = 5  # demonstrations of the discrete example, each one of two tokens
 
 def _gaussian(case: Case) -> tuple[np.ndarray, float, int]:
     """I(W; h_i), I(W; H_s) and N for W = (1/N) Σ W_V h_i + noise, everything Gaussian."""
-    value, count = case.weights.value[0], len(case.demonstrations)
+    value, count = case.model.value[0], len(case.demonstrations)
     one = value @ case.task.token_covariance(case.task_vector) @ value.T / count**2  # share of one demonstration
     noise = 0.1 * count * np.trace(one) / len(one) * np.eye(len(one))
     volume = np.linalg.slogdet(count * one + noise)[1]
@@ -31,7 +31,7 @@ def _discrete(case: Case, *, parity: bool) -> tuple[np.ndarray, float, int]:
 
     With `parity` W is instead the parity of the choices, of which no single demonstration knows anything.
     """
-    w, tokens = case.weights, case.demonstrations
+    w, tokens = case.model, case.demonstrations
     numbers = (tokens @ w.value[0, -1]) * (tokens @ (w.key[0].T @ w.query[0])).sum(axis=1)
     choices = np.array(list(product((0, 1), repeat=_BITS)))
     sums = numbers[2 * np.arange(_BITS) + choices].sum(axis=1)

@@ -23,22 +23,22 @@ def measure(case: Case) -> Estimate:
     rng = np.random.default_rng(case.seed)
     vectors = np.broadcast_to(case.task_vector, (_RUNS, case.task.dim))
     tokens = case.task.sample_tokens(rng, vectors, _N)
-    factors = layer_factors(case.weights, 0, np.zeros((1, 1)))
+    factors = layer_factors(case.model, 0, np.zeros((1, 1)))
     volume = 2 * np.log(np.linalg.svd(images(*factors) @ covariance_root(spread(case, _SHOTS)), compute_uv=False)).sum()
-    logs = [gradient_noise(case.weights, run, _SHOTS).log_pseudo_determinant for run in tokens]
+    logs = [gradient_noise(case.model, run, shots=_SHOTS).log_pseudo_determinant for run in tokens]
     return mean_estimate(0.5 * (volume - np.array(logs)), "unbiased", "nats")
 
 
 def predict(case: Case, correction: float | None = None, dimension: int | None = None) -> float:
     """½ d_S log(N/(N-b)) + (E|z|⁴ - d_S)/(4N), or with another correction or dimension."""
-    width = case.weights.dimension
+    width = case.model.token_dim
     first = look_information(dimension or width * (width + 1) // 2, _N, _SHOTS)
     return first + (look_correction(width, _N) if correction is None else correction)
 
 
 def _wishart(case: Case) -> float:
     """What the correction would be if svec(h hᵀ) were Gaussian: E|z|⁴ = d(d + 2)."""
-    d = case.weights.dimension * (case.weights.dimension + 1) // 2
+    d = case.model.token_dim * (case.model.token_dim + 1) // 2
     return d * (d + 1) / (4 * _N)
 
 
@@ -61,7 +61,7 @@ CLAIM = Claim(
     controls=(
         Control("correction dropped", {"predict": lambda case: predict(case, 0.0)}),
         Control("correction of Gaussian features", {"predict": lambda case: predict(case, _wishart(case))}),
-        Control("d_S = D²", {"predict": lambda case: predict(case, dimension=case.weights.dimension**2)}),
+        Control("d_S = D²", {"predict": lambda case: predict(case, dimension=case.model.token_dim**2)}),
     ),
     cases=_cases,
 )

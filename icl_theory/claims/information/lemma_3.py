@@ -7,7 +7,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case, Workshop
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.noise.covariance import sampling_factor
 from icl_theory.tasks.linear_regression import LinearRegression
 
@@ -93,14 +93,14 @@ def _output(
 def cases(workshop: Workshop) -> list[Case]:
     """Three one-dimensional layers and eight sets of demonstrations, per seed."""
     one, task = np.ones((3, 1, 1)), LinearRegression(1)
-    weights, found = AttentionWeights(WEIGHT * one, one, one), []
+    model, found = Model(WEIGHT * one, one, one), []
     for seed in range(4):
         rng = np.random.default_rng([workshop.seed, 7, seed])
         drawn = rng.standard_normal((40 * ATOMS, N, 1))
         # Sets of similar noise, which coarse grids resolve; the lemma holds for demonstrations of any law.
         even = np.abs(np.log(_atoms(drawn)[1] / 0.7)) < 0.35
         tokens = drawn[even][:ATOMS].reshape(ATOMS * N, 1)
-        found.append(Case(f"D = 1, L = 3, seed {seed}", "constructed", seed, weights, task, np.zeros(1), tokens, SHOTS))
+        found.append(Case(f"D = 1, L = 3, seed {seed}", "constructed", seed, model, task, np.zeros(1), tokens, SHOTS))
     return found
 
 

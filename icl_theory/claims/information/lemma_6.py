@@ -17,8 +17,8 @@ def channel(case: Case) -> tuple[np.ndarray, np.ndarray]:
     r = (W_V h)_y (W_Kᵀ W_Q)ᵀh · u for a random u, averaged over b of the set's N demonstrations and then taken as
     Gaussian, in units of its standard deviation over all demonstrations. In one dimension everything is exact.
     """
-    w, rng = case.weights, np.random.default_rng(case.seed)
-    probe = rng.standard_normal(w.dimension)
+    w, rng = case.model, np.random.default_rng(case.seed)
+    probe = rng.standard_normal(w.token_dim)
     numbers = (case.demonstrations @ w.value[0, -1]) * (case.demonstrations @ (w.key[0].T @ w.query[0] @ probe))
     numbers = numbers / numbers.std()
     sets = np.stack([rng.choice(numbers, _SIZE, replace=False) for _ in range(_SETS)])

@@ -11,8 +11,8 @@ from icl_theory.noise.covariance import gradient_noise
 
 def _pieces(case: Case) -> tuple[float, float, int]:
     """E = ||G||² + tr C, log pdet C and d of the first layer."""
-    noise = gradient_noise(case.weights, case.demonstrations, case.shots)
-    gradient = implicit_trajectory(case.weights, case.demonstrations).gradient[0]
+    noise = gradient_noise(case.model, case.demonstrations, shots=case.shots)
+    gradient = implicit_trajectory(case.model, case.demonstrations).gradient[0]
     return float((gradient**2).sum()) + noise.trace, noise.log_pseudo_determinant, noise.rank
 
 
@@ -63,7 +63,7 @@ CLAIM = Claim(
                     * (
                         _pieces(case)[2]
                         * np.log(
-                            (_pieces(case)[0] - gradient_noise(case.weights, case.demonstrations, case.shots).trace)
+                            (_pieces(case)[0] - gradient_noise(case.model, case.demonstrations, shots=case.shots).trace)
                             / _pieces(case)[2]
                         )
                         - _pieces(case)[1]

@@ -19,13 +19,13 @@ _FLOOR = 1e-24  # ε², far below any direction: the maps are then used as they 
 @lru_cache(maxsize=32)
 def saved(case: Case) -> Estimate:
     """Gaussian rung minus path-Gaussian rung, paired over runs, with the layers' true maps along their noisy path."""
-    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, _FLOOR)
+    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, _FLOOR)
     return mean_estimate(path_saving(setting, Batches(setting, case.seed, case.samples // 2)), "unbiased", "nats")
 
 
 def predict(case: Case, looks: int | None = None, shots: int = LADDER_SHOTS) -> float:
     """L ½ d_S log(N/(N-b)) - ½ d_S log(1 + L b/(N-b)), d_S = D(D+1)/2: no weight enters."""
-    width, looks = case.weights.dimension * (case.weights.dimension + 1) // 2, looks or case.layers
+    width, looks = case.model.token_dim * (case.model.token_dim + 1) // 2, looks or case.layers
     one = look_information(width, LADDER_DEMONSTRATIONS, shots)
     return looks * one - look_information(width, LADDER_DEMONSTRATIONS, shots, looks)
 
@@ -34,15 +34,15 @@ def _three_layers(workshop: Workshop) -> list[Case]:
     some = (workshop.profile.seeds + 1) // 2
     cases = [*workshop.random(3)[:some], *workshop.trained_cases(3)[:some]]
     for case in list(cases):
-        w = case.weights
+        w = case.model
         two = w.replace(value=np.array(w.value[:2]), key=np.array(w.key[:2]), query=np.array(w.query[:2]))
-        cases.append(case.with_weights(two, "2 layers"))
+        cases.append(case.with_model(two, "2 layers"))
     return [case for case in cases if _invertible(case)]
 
 
 def _invertible(case: Case) -> bool:
-    full = case.weights.dimension * (case.weights.dimension + 1) // 2
-    pairs = zip(case.weights.value, case.weights.key, case.weights.query, strict=True)
+    full = case.model.token_dim * (case.model.token_dim + 1) // 2
+    pairs = zip(case.model.value, case.model.key, case.model.query, strict=True)
     return all(support_dimension(value, key.T @ query) == full for value, key, query in pairs)
 
 

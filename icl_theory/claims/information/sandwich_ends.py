@@ -15,7 +15,7 @@ _POWER = 2.0  # mean square of an entry of the signal, in units of the noise
 
 def channel(case: Case) -> np.ndarray:
     """The map of w = A h + n, h ~ N(0, I), n ~ N(0, I): W_V of the first layer, scaled to a definite power."""
-    value = case.weights.value[0]
+    value = case.model.value[0]
     return np.sqrt(_POWER * len(value)) * value / np.linalg.norm(value)
 
 

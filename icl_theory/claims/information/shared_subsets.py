@@ -17,9 +17,9 @@ def _maps(case: Case, tokens: list[np.ndarray]) -> list[np.ndarray]:
 
     Layer t sees tokens[t], moved by the maps of the layers before it: with equal entries this is the forward pass.
     """
-    current, found = np.eye(case.weights.dimension), [np.eye(case.weights.dimension)]
+    current, found = np.eye(case.model.token_dim), [np.eye(case.model.token_dim)]
     for layer in range(case.layers):
-        w = case.weights
+        w = case.model
         one = w.replace(value=w.value[layer], key=w.key[layer], query=w.query[layer])
         moved = tokens[layer] @ current.T
         current = np.array([forward(one, moved, column) for column in current.T]).T
@@ -32,7 +32,7 @@ def looks(case: Case, tokens: list[np.ndarray]) -> np.ndarray:
     maps = _maps(case, tokens)
     found = []
     for layer in range(case.layers):
-        left, right = layer_factors(case.weights, layer, maps[layer] - np.eye(len(maps[0])))
+        left, right = layer_factors(case.model, layer, maps[layer] - np.eye(len(maps[0])))
         increment = (maps[layer + 1] - maps[layer]).ravel()
         found.append(np.linalg.lstsq(images(left, right), increment, rcond=None)[0])
     return np.array(found)
@@ -61,7 +61,7 @@ def fresh(case: Case) -> np.ndarray:
 def _condition(case: Case) -> float:
     maps, worst = _maps(case, [_shown(case)] * case.layers), 0.0
     for layer in range(case.layers):
-        factors = layer_factors(case.weights, layer, maps[layer] - np.eye(len(maps[0])))
+        factors = layer_factors(case.model, layer, maps[layer] - np.eye(len(maps[0])))
         worst = max(worst, float(np.linalg.cond(images(*factors))))
     return worst
 

@@ -42,9 +42,9 @@ def dense(case: Case, dimension: int = 21) -> tuple[np.ndarray, float]:
     scale = np.sqrt(sampling_factor(LADDER_DEMONSTRATIONS, LADDER_SHOTS) / LADDER_DEMONSTRATIONS)
     totals, worst = np.zeros(_RUNS), 0.0
     for run, (tokens, mixes) in enumerate(zip(*_draws(case), strict=True)):
-        accumulated = np.zeros((case.weights.dimension, case.weights.dimension))
+        accumulated = np.zeros((case.model.token_dim, case.model.token_dim))
         for layer, mix in enumerate(mixes):
-            left, right = layer_factors(case.weights, layer, accumulated)
+            left, right = layer_factors(case.model, layer, accumulated)
             gradients = np.einsum("ni,nj->nij", tokens @ left.T, tokens @ right).reshape(len(tokens), -1)
             noise = scale * (gradients - gradients.mean(axis=0))
             for sign, matrix in ((1.0, images(left, right) @ root), (-1.0, noise)):
@@ -57,8 +57,8 @@ def dense(case: Case, dimension: int = 21) -> tuple[np.ndarray, float]:
 
 def _cut(case: Case) -> np.ndarray:
     """The same with W_V of the first layer at rank 5 (d_S = 20), for one-layer models."""
-    weights = truncate_weights(case.weights, layer=0, module="value", rank=5)
-    return dense(case.with_weights(weights, "value at rank 5"), 20)[0]
+    model = truncate_weights(case.model, layer=0, module="value", rank=5)
+    return dense(case.with_model(model, "value at rank 5"), 20)[0]
 
 
 def _some(workshop: Workshop, layers: int) -> list[Case]:

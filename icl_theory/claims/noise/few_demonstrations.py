@@ -18,7 +18,7 @@ def _centred(case: Case, count: int, sets: int) -> np.ndarray:
     """Coordinates of the gradients on V_1, shape (sets, count, d_S), each set minus its mean."""
     rng = np.random.default_rng(case.seed)
     tokens = case.task.sample_tokens(rng, case.task_vector[None], sets * count)[0]
-    coordinates, features, _ = support_points(*layer_factors(case.weights, 0, np.zeros((1, 1))), tokens)
+    coordinates, features, _ = support_points(*layer_factors(case.model, 0, np.zeros((1, 1))), tokens)
     # An invertible map keeps every rank, and what it maps does not suffer from ill-conditioned weights.
     points = (coordinates if features is None else features).reshape(sets, count, -1)
     return points - points.mean(axis=1, keepdims=True)
@@ -26,7 +26,7 @@ def _centred(case: Case, count: int, sets: int) -> np.ndarray:
 
 def shown(case: Case) -> tuple[int, int]:
     """N = min(10, d_S) and d_S."""
-    dimension = support_dimension(*layer_factors(case.weights, 0, np.zeros((1, 1))))
+    dimension = support_dimension(*layer_factors(case.model, 0, np.zeros((1, 1))))
     return min(_MOST, dimension), dimension
 
 

@@ -14,7 +14,7 @@ from icl_theory.information.ladder.shared_subsets import correlation_with_first,
 @lru_cache(maxsize=64)
 def _correlation(case: Case, version: str, layer: int = 1) -> Estimate:
     """Between the noise of the first layer and that of another: with "subset", "look" or "fresh" noise."""
-    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
+    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
     draws: Draws = draw(setting, np.random.default_rng(case.seed), case.samples)
     if version == "subset":
         draws = with_subset(draws, setting)

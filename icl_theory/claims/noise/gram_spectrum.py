@@ -10,13 +10,13 @@ from icl_theory.noise.covariance import gradient_noise, sampling_factor
 
 def measure(case: Case) -> np.ndarray:
     """The N largest eigenvalues of C_1, built as a D² x D² matrix."""
-    noise = gradient_noise(case.weights, case.demonstrations, case.shots)
+    noise = gradient_noise(case.model, case.demonstrations, shots=case.shots)
     return np.linalg.eigvalsh(noise.dense())[::-1][: len(case.demonstrations)]
 
 
 def inner_products(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """a_i·a_j and b_i·b_j of the gradients a_i b_iᵀ, each (N, N)."""
-    w, tokens = case.weights, case.demonstrations
+    w, tokens = case.model, case.demonstrations
     a, b = tokens @ w.value[0].T, tokens @ w.key[0].T @ w.query[0]
     return a @ a.T, b @ b.T
 

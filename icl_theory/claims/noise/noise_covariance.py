@@ -14,8 +14,8 @@ _TOKENS, _SHOTS = 6, 2  # 15 subsets
 
 def measure(case: Case, layer: int = 0) -> np.ndarray:
     """Covariance of the mean gradient over every subset of b = 2 out of N = 6 at the state of all six, first layer."""
-    w, tokens = case.weights, case.demonstrations[:_TOKENS]
-    state, moment = np.eye(w.dimension), tokens.T @ tokens / _TOKENS
+    w, tokens = case.model, case.demonstrations[:_TOKENS]
+    state, moment = np.eye(w.token_dim), tokens.T @ tokens / _TOKENS
     for value, key, query in list(zip(w.value, w.key, w.query, strict=True))[:layer]:
         state = state + value @ state @ moment @ state.T @ key.T @ query @ state
     key_query = w.key[layer].T @ w.query[layer] @ state
@@ -28,7 +28,7 @@ def measure(case: Case, layer: int = 0) -> np.ndarray:
 
 def predict(case: Case) -> np.ndarray:
     """C_t from the factored form."""
-    return gradient_noise(case.weights, case.demonstrations[:_TOKENS], _SHOTS).dense()
+    return gradient_noise(case.model, case.demonstrations[:_TOKENS], shots=_SHOTS).dense()
 
 
 def proof(size: int = 4) -> bool:
@@ -50,7 +50,7 @@ def proof(size: int = 4) -> bool:
 
 def _last(case: Case, shots: int = _SHOTS) -> np.ndarray:
     tokens = case.demonstrations[:_TOKENS]
-    return gradient_noise(case.weights, tokens, shots, layer=case.layers - 1).dense()
+    return gradient_noise(case.model, tokens, shots=shots, layer=case.layers - 1).dense()
 
 
 _LAST = {"measure": lambda case: measure(case, case.layers - 1), "cases": lambda workshop: workshop.random(3)}
@@ -74,7 +74,7 @@ CLAIM = Claim(
         Control("factor (N-b)/(bN)", {"predict": lambda case: predict(case) * (_TOKENS - 1) / _TOKENS}),
         Control(
             "one shot more",
-            {"predict": lambda c: gradient_noise(c.weights, c.demonstrations[:_TOKENS], _SHOTS + 1).dense()},
+            {"predict": lambda c: gradient_noise(c.model, c.demonstrations[:_TOKENS], shots=_SHOTS + 1).dense()},
         ),
     ),
 )

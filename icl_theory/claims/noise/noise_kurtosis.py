@@ -15,7 +15,7 @@ SHOTS = (1, 2, 3, 17)  # of 20 demonstrations: at most 1140 subsets each
 
 def readout_gradients(case: Case) -> np.ndarray:
     """What demonstration i adds to the readout at the first layer: the label row of g_i, x columns; (N, d_x)."""
-    noise = gradient_noise(case.weights, case.demonstrations, 1)
+    noise = gradient_noise(case.model, case.demonstrations, shots=1)
     return noise.left[:, -1:] * noise.right[:, :-1]
 
 

@@ -13,7 +13,7 @@ _TOKENS = 6
 
 def measure(case: Case) -> np.ndarray:
     """tr C for b = 1, ..., 6 of 6 demonstrations in the last layer's weights, over every subset."""
-    w, tokens = case.weights, case.demonstrations[:_TOKENS]
+    w, tokens = case.model, case.demonstrations[:_TOKENS]
     key_query = w.key[-1].T @ w.query[-1]
     gradients = np.stack([np.outer(w.value[-1] @ h, h) @ key_query for h in tokens]).reshape(_TOKENS, -1)
     centred, traces = gradients - gradients.mean(axis=0), []
@@ -25,9 +25,9 @@ def measure(case: Case) -> np.ndarray:
 
 def predict(case: Case, power: float = 1.0) -> np.ndarray:
     """tr C(1) / b, the trace for one demonstration from the factored form."""
-    w = case.weights
+    w = case.model
     last = w.replace(value=w.value[-1:], key=w.key[-1:], query=w.query[-1:])
-    one = gradient_noise(last, case.demonstrations[:_TOKENS], 1).trace
+    one = gradient_noise(last, case.demonstrations[:_TOKENS], shots=1).trace
     return one / np.arange(1.0, _TOKENS + 1) ** power
 
 

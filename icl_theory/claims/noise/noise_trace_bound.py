@@ -38,6 +38,6 @@ CLAIM = Claim(
     proof=proof,
     controls=(
         Control("bound divided by N", {"predict": lambda case: bound(case) / len(case.demonstrations)}),
-        Control("bound divided by D²", {"predict": lambda case: bound(case) / case.weights.dimension**2}),
+        Control("bound divided by D²", {"predict": lambda case: bound(case) / case.model.token_dim**2}),
     ),
 )

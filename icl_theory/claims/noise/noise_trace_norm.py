@@ -21,7 +21,7 @@ def bound(case: Case) -> float:
 
 def cancelling(case: Case) -> Case:
     """W_V at rank 3, W_K = I and W_Q = S^{-1} (projection on W_V's null space): G_1 = W_V S W_Q = 0."""
-    value = truncate(case.weights.value[0], 3).matrix
+    value = truncate(case.model.value[0], 3).matrix
     null = np.eye(len(value)) - np.linalg.pinv(value) @ value
     query = np.linalg.solve(second_moment(case.demonstrations), null)
     return _first_layer(case, value, query, "gradients that cancel")
@@ -29,15 +29,15 @@ def cancelling(case: Case) -> Case:
 
 def aligned(case: Case) -> Case:
     """W_K = I and W_Q = W_Vᵀ: all inner products of gradients are squares, (h_iᵀ W_Vᵀ W_V h_j)²."""
-    return _first_layer(case, case.weights.value[0], case.weights.value[0].T, "gradients that agree")
+    return _first_layer(case, case.model.value[0], case.model.value[0].T, "gradients that agree")
 
 
 def _first_layer(case: Case, value: np.ndarray, query: np.ndarray, suffix: str) -> Case:
-    w = case.weights
+    w = case.model
     matrices = [np.array(part) for part in (w.value, w.key, w.query)]
     for stack, matrix in zip(matrices, (value, np.eye(len(value)), query), strict=True):
         stack[0] = matrix
-    return case.with_weights(w.replace(value=matrices[0], key=matrices[1], query=matrices[2]), suffix, "constructed")
+    return case.with_model(w.replace(value=matrices[0], key=matrices[1], query=matrices[2]), suffix, "constructed")
 
 
 def _aligned(workshop: Workshop) -> list[Case]:

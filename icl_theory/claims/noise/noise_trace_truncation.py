@@ -16,7 +16,7 @@ def trace(case: Case, **replaced: np.ndarray) -> float:
 
     `replaced`: matrices in the place of W_V, W_K or W_Q.
     """
-    matrices = {name: getattr(case.weights, name)[0] for name in ("value", "key", "query")} | replaced
+    matrices = {name: getattr(case.model, name)[0] for name in ("value", "key", "query")} | replaced
     values = case.demonstrations @ matrices["value"].T
     scores = case.demonstrations @ matrices["key"].T @ matrices["query"]
     gradients = values[:, :, None] * scores[:, None]
@@ -26,7 +26,7 @@ def trace(case: Case, **replaced: np.ndarray) -> float:
 
 def parts(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
     """tr C at every rank r of one module, and with what was cut in its place."""
-    full = getattr(case.weights, module)[0]
+    full = getattr(case.model, module)[0]
     kept = [truncate(full, rank).matrix for rank in range(len(full) + 1)]
     traces = [(trace(case, **{module: m}), trace(case, **{module: full - m})) for m in kept]
     return np.array([a for a, _ in traces]), np.array([b for _, b in traces])
@@ -39,12 +39,12 @@ def measure(case: Case) -> np.ndarray:
 
 def predict(case: Case) -> float:
     """tr C of the untouched layer, from its factored covariance."""
-    return gradient_noise(first_layer(case.weights), case.demonstrations, case.shots).trace
+    return gradient_noise(first_layer(case.model), case.demonstrations, shots=case.shots).trace
 
 
 def _columns_cut(case: Case) -> float:
     """The first half of W_V's columns in place of its leading singular part."""
-    full = case.weights.value[0]
+    full = case.model.value[0]
     kept = full * (np.arange(len(full)) < len(full) // 2)
     return trace(case, value=kept) + trace(case, value=full - kept)
 

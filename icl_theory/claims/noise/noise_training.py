@@ -5,7 +5,7 @@ import numpy as np
 from icl_theory.claims.engine.cases import Case, Workshop
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.descent.trajectory import implicit_trajectory
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.noise.covariance import gradient_noise
 from icl_theory.training.ensemble import initial_weights
 
@@ -17,19 +17,19 @@ def cases(workshop: Workshop, layers: int = 3) -> list[Case]:
     result = []
     for case in workshop.population(layers):
         config = workshop.ensemble(case.layers).config
-        first = initial_weights(np.random.default_rng(case.seed), config, case.weights.dimension).member(0)
-        pairs = [(getattr(first, name), getattr(case.weights, name)) for name in ("value", "key", "query")]
-        both = AttentionWeights.create(*(np.concatenate(pair).astype(np.float64) for pair in pairs))
-        result.append(case.with_weights(both, "before and after training"))
+        first = initial_weights(np.random.default_rng(case.seed), config, case.model.token_dim).member(0)
+        pairs = [(getattr(first, name), getattr(case.model, name)) for name in ("value", "key", "query")]
+        both = Model.create(*(np.concatenate(pair).astype(np.float64) for pair in pairs))
+        result.append(case.with_model(both, "before and after training"))
     return result
 
 
 def traces(case: Case, after: bool, relative: bool) -> np.ndarray:
     """tr C_t of every layer before or after training; relative ones are divided by ||G_t||_F²."""
-    w, half = case.weights, case.layers // 2
+    w, half = case.model, case.layers // 2
     part = slice(half, None) if after else slice(0, half)
-    model = AttentionWeights(w.value[part], w.key[part], w.query[part])
-    found = [gradient_noise(model, case.demonstrations, _SHOTS, layer=t).trace for t in range(half)]
+    model = Model(w.value[part], w.key[part], w.query[part])
+    found = [gradient_noise(model, case.demonstrations, shots=_SHOTS, layer=t).trace for t in range(half)]
     if not relative:
         return np.array(found)
     gradients = implicit_trajectory(model, case.demonstrations).gradient

@@ -16,13 +16,13 @@ def _tokens(case: Case) -> np.ndarray:
 
 def is_definite(case: Case) -> bool:
     """Whether C_1 has full rank D², by a dense singular value decomposition."""
-    noise = gradient_noise(case.weights, _tokens(case), 20)
+    noise = gradient_noise(case.model, _tokens(case), shots=20)
     values = np.linalg.svd(noise.dense(), compute_uv=False)
     return bool(values[-1] > 1e-13 * values[0])
 
 
 def _with_floor(case: Case) -> bool:
-    dense = gradient_noise(case.weights, _tokens(case), 20).dense()
+    dense = gradient_noise(case.model, _tokens(case), shots=20).dense()
     values = np.linalg.svd(dense + 1e-3 * np.trace(dense) * np.eye(len(dense)), compute_uv=False)
     return bool(values[-1] > 1e-13 * values[0])
 

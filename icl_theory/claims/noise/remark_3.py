@@ -19,7 +19,7 @@ def subset_risk(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
     """Clipped test risk of every run when the same `shots` of its demonstrations are shown to all layers."""
     tokens = demonstration_sets(case)[:, :shots]
     stack = np.einsum("kni,knj->kij", tokens, tokens) / shots
-    return population_loss(prompt_errors.implied(case.weights, stack), case.task, case.task_vector, CLIP)
+    return population_loss(prompt_errors.implied(case.model, stack), case.task, case.task_vector, CLIP)
 
 
 @lru_cache(maxsize=128)

@@ -16,7 +16,7 @@ _PLANS = (("value", 1), ("value", 4), ("query", 2), ("key", 5), ("attention", 2)
 
 
 def _factors(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    left, right = layer_factors(case.weights, 0, np.zeros((1, 1)))
+    left, right = layer_factors(case.model, 0, np.zeros((1, 1)))
     return left, right
 
 
@@ -42,7 +42,7 @@ def cases(workshop: Workshop) -> list[Case]:
     """One-layer cases and truncations of every module."""
     sources = [workshop.one_layer[0], workshop.one_layer[-1]]
     cut = [
-        s.with_weights(truncate_weights(s.weights, layer=0, module=m, rank=r), f"{m} at rank {r}", "truncated")
+        s.with_model(truncate_weights(s.model, layer=0, module=m, rank=r), f"{m} at rank {r}", "truncated")
         for s in sources
         for m, r in _PLANS
     ]
@@ -52,9 +52,9 @@ def cases(workshop: Workshop) -> list[Case]:
 
 def _graded(case: Case, smallest: float) -> Case:
     """W_V with singular values from 1 down to `smallest`: small, and not zero."""
-    u, values, vt = np.linalg.svd(case.weights.value[0])
+    u, values, vt = np.linalg.svd(case.model.value[0])
     value = (u * np.geomspace(1.0, smallest, len(values))) @ vt
-    return case.with_weights(case.weights.replace(value=value[None]), f"singular values down to {smallest:g}")
+    return case.with_model(case.model.replace(value=value[None]), f"singular values down to {smallest:g}")
 
 
 def _with_plus(case: Case) -> float:
@@ -114,7 +114,7 @@ CLAIM = Claim(
         Control("k(k+1)/2 instead of k(k-1)/2", {"predict": _with_plus}),
         Control("singular values below 1e-2 taken for zero", {"predict": _with_tolerance}),
         Control("overlap ignored", {"predict": lambda c: float(np.prod(factor_ranks(*_factors(c))[:2]))}),
-        Control("D(D+1)/2 always", {"predict": lambda c: c.weights.dimension * (c.weights.dimension + 1) / 2.0}),
+        Control("D(D+1)/2 always", {"predict": lambda c: c.model.token_dim * (c.model.token_dim + 1) / 2.0}),
     ),
     cases=cases,
 )

@@ -18,7 +18,7 @@ _GAIN, _PROMPTS, _TOP = 0.01, 1024, 2
 def gain(case: Case, module: str = "attention", prompts: int = _PROMPTS) -> Estimate:
     """Test gain of the chosen layer and rank over the untouched model's test loss, with the delta method's error."""
     found = search_clipping_rate(
-        case.weights,
+        case.model,
         case.task,
         shots=TRAINING_SHOTS,
         module=module,
@@ -42,11 +42,11 @@ def spoilt(workshop: Workshop) -> list[Case]:
     """
     result = []
     for case in workshop.constructed(1)[1:]:
-        weights, _ = one_layer_optimum(case.task, shots=TRAINING_SHOTS)
-        size, value = weights.value[0, -1, -1], np.zeros((1, DIM + 1, DIM + 1))
+        model, _ = one_layer_optimum(case.task, shots=TRAINING_SHOTS)
+        size, value = model.value[0, -1, -1], np.zeros((1, DIM + 1, DIM + 1))
         value[0, 0, -1] = value[0, -1, -1] = size
         value[0, 0, 0], value[0, -1, 0] = size / np.sqrt(2), -size / np.sqrt(2)
-        result.append(case.with_weights(weights.replace(value=value), "a singular direction spoilt"))
+        result.append(case.with_model(model.replace(value=value), "a singular direction spoilt"))
     return result
 
 

@@ -19,7 +19,7 @@ def log_errors(case: Case, layer: int, module: str, rank: int, shots: int = TRAI
 
     Means of squared errors are ruled by a few prompts once a shallow layer is broken; the geometric mean is not.
     """
-    cut = truncate_weights(case.weights, layer=layer, module=module, rank=rank)
+    cut = truncate_weights(case.model, layer=layer, module=module, rank=rank)
     return np.log(prompt_errors.errors(case, cut, shots))
 
 

@@ -19,7 +19,7 @@ def log_errors(case: Case, shots: int) -> np.ndarray:
     if shots > 0:
         return np.log(prompt_errors.own_errors(case, shots))
     stack, w = prompt_errors.moments(case, 1)
-    p = prompt_errors.implied(case.weights, np.zeros_like(stack))
+    p = prompt_errors.implied(case.model, np.zeros_like(stack))
     return np.log((((p - w) @ case.task.covariance) * (p - w)).sum(-1))
 
 

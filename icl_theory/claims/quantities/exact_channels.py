@@ -10,7 +10,7 @@ PRIORS = 12
 
 def discrete(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """p(x), shape (N,), and p(y | x), shape (N, N): token x attends to demonstration y in the first layer."""
-    w, tokens = case.weights, case.demonstrations
+    w, tokens = case.model, case.demonstrations
     scores = tokens @ w.query[0].T @ w.key[0] @ tokens.T
     scores = scores * (_LARGEST_SCORE / np.abs(scores).max())
     rows = np.exp(scores)
@@ -39,7 +39,7 @@ def discrete_priors(case: Case) -> list[np.ndarray]:
 
 def gaussian(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """Covariances of A h and of the noise in y = A h + n: h a token, A = W_V; noise a tenth of the mean signal."""
-    value = case.weights.value[0]
+    value = case.model.value[0]
     signal = value @ case.task.token_covariance(case.task_vector) @ value.T
     return signal, 0.1 * np.trace(signal) / len(signal) * np.eye(len(signal))
 

@@ -11,7 +11,7 @@ from icl_theory.claims.engine.cases import Case
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import float64
 from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked
 from icl_theory.truncation.svd import truncate_weights
 
 PROMPTS = 2048
@@ -27,36 +27,36 @@ def moments(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) -> tu
 
 
 @jax.jit
-def _implied(weights: AttentionWeights, stack: Any) -> Any:
-    return final_implied_weights(weights, jnp.moveaxis(stack, 0, -1), "minus").T
+def _implied(model: Model, stack: Any) -> Any:
+    return final_implied_weights(model, jnp.moveaxis(stack, 0, -1)).T
 
 
 @float64
-def implied(weights: AttentionWeights, stack: np.ndarray) -> np.ndarray:
+def implied(model: Model, stack: np.ndarray) -> np.ndarray:
     """p with ŷ = p · x_q for every S of the stack, shape (prompts, d_x)."""
-    return _implied(checked(weights), stack)
+    return _implied(checked(model), stack)
 
 
-def errors(case: Case, weights: AttentionWeights, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
+def errors(case: Case, model: Model, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
     """(p - w)ᵀ Λ (p - w), the squared error with the query integrated out, of every prompt."""
     stack, w = moments(case, shots, prompts, salt)
-    return quadratic_loss(implied(weights, stack), w, case.task.covariance)
+    return quadratic_loss(implied(model, stack), w, case.task.covariance)
 
 
 @lru_cache(maxsize=128)
 def own_errors(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
     """`errors` of the case's own weights."""
-    return errors(case, case.weights, shots, prompts, salt)
+    return errors(case, case.model, shots, prompts, salt)
 
 
-def clipped(case: Case, layer: int, module: str, rate: float) -> AttentionWeights:
+def clipped(case: Case, layer: int, module: str, rate: float) -> Model:
     """The model with one module of one layer clipped at a rate of `RATES`; at 0 it is the model itself."""
     if rate == 0:
-        return case.weights
-    return truncate_weights(case.weights, layer=layer % case.layers, module=module, rank=RATES[rate])
+        return case.model
+    return truncate_weights(case.model, layer=layer % case.layers, module=module, rank=RATES[rate])
 
 
-def log_ratio(case: Case, model: AttentionWeights, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
+def log_ratio(case: Case, model: Model, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
     """log of the squared error of `model` over that of the case's own weights, prompt by prompt.
 
     A few prompts rule the mean of squared errors once a layer of a deep model is broken, but not the geometric mean.

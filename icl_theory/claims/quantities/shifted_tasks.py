@@ -9,7 +9,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import DIM, Case
 from icl_theory.claims.quantities import prompt_errors
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.risk.one_layer import one_layer_risk
 from icl_theory.tasks.linear_regression import LinearRegression
 
@@ -27,9 +27,9 @@ VALIDATION = 512
 RATES = (0.0, *prompt_errors.RATES)
 
 
-def risk(model: AttentionWeights, task: LinearRegression, shots: int) -> float:
+def risk(model: Model, task: LinearRegression, shots: int) -> float:
     """The exact population risk of a one-layer model."""
-    return one_layer_risk(model, task, shots, "minus")
+    return one_layer_risk(model, task, shots)
 
 
 @lru_cache(maxsize=1024)

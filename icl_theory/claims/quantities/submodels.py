@@ -6,19 +6,19 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.descent.trajectory import implicit_trajectory
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 
 
-def first_layer(weights: AttentionWeights) -> AttentionWeights:
+def first_layer(model: Model) -> Model:
     """A one-layer model made of the first layer."""
-    return AttentionWeights(weights.value[:1], weights.key[:1], weights.query[:1])
+    return Model(model.value[:1], model.key[:1], model.query[:1])
 
 
 @lru_cache(maxsize=256)
 def first_layers(case: Case, layers: int) -> Case:
     """The case with the first layers only."""
-    w = case.weights
-    return case.with_weights(AttentionWeights(w.value[:layers], w.key[:layers], w.query[:layers]), f"{layers} layers")
+    w = case.model
+    return case.with_model(Model(w.value[:layers], w.key[:layers], w.query[:layers]), f"{layers} layers")
 
 
 _HIDDEN = 12
@@ -26,17 +26,17 @@ _HIDDEN = 12
 
 def with_mlp(case: Case) -> Case:
     """The case's model with a random MLP in every layer."""
-    rng, d = np.random.default_rng(case.seed), case.weights.dimension
+    rng, d = np.random.default_rng(case.seed), case.model.token_dim
     inner = rng.standard_normal((case.layers, _HIDDEN, d)) / np.sqrt(d)
     outer = rng.standard_normal((case.layers, d, _HIDDEN)) / np.sqrt(_HIDDEN)
-    return case.with_weights(case.weights.replace(mlp_in=inner, mlp_out=outer), "MLP")
+    return case.with_model(case.model.replace(mlp_in=inner, mlp_out=outer), "MLP")
 
 
 def _query(case: Case) -> np.ndarray:
-    return np.random.default_rng(case.seed + 1).standard_normal(case.weights.dimension)
+    return np.random.default_rng(case.seed + 1).standard_normal(case.model.token_dim)
 
 
 def without_mlp(case: Case) -> np.ndarray:
     """(I + W_L) h_q of the attention alone."""
-    path = implicit_trajectory(case.weights, case.demonstrations)
+    path = implicit_trajectory(case.model, case.demonstrations)
     return _query(case) + path.accumulated[-1] @ _query(case)

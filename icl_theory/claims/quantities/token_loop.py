@@ -15,7 +15,7 @@ def loop(case: Case, query: np.ndarray, *, kind: str = "linear", mask: str = "de
     The query's value is masked. Under softmax its key is not: it counts in its own normaliser and, without a mask among
     the demonstrations, in theirs. Linear attention takes the mean over all N demonstrations.
     """
-    w, tokens, query = case.weights, list(case.demonstrations), np.array(query)
+    w, tokens, query = case.model, list(case.demonstrations), np.array(query)
     for value, key, search in zip(w.value, w.key, w.query, strict=True):
         updates = []
         for place, token in enumerate([*tokens, query]):

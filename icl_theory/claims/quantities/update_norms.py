@@ -11,13 +11,13 @@ from icl_theory.truncation.svd import truncate
 
 def update(case: Case, **replaced: np.ndarray) -> np.ndarray:
     """ΔW of the first layer with some of its matrices replaced."""
-    matrices = {name: getattr(case.weights, name)[0] for name in ("value", "key", "query")} | replaced
+    matrices = {name: getattr(case.model, name)[0] for name in ("value", "key", "query")} | replaced
     return layer_update(matrices["value"], matrices["key"], matrices["query"], second_moment(case.demonstrations))
 
 
 def parts(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
     """||ΔW_r||_F² and ||ΔW - ΔW_r||_F² at every rank r when one module is truncated."""
-    full = getattr(case.weights, module)[0]
+    full = getattr(case.model, module)[0]
     kept = [update(case, **{module: truncate(full, rank).matrix}) for rank in range(len(full) + 1)]
     norms = np.array([(w**2).sum() for w in kept])
     return norms, np.array([((update(case) - w) ** 2).sum() for w in kept])
@@ -30,7 +30,7 @@ def whole(case: Case) -> float:
 
 def rows_zeroed(case: Case, module: str) -> float:
     """Kept plus dropped part when the first half of W's *columns* is kept instead of its leading singular part."""
-    full = getattr(case.weights, module)[0]
+    full = getattr(case.model, module)[0]
     half = full.copy()
     if module == "value":
         half[:, len(full) // 2 :] = 0.0
@@ -47,7 +47,7 @@ def growth(case: Case, module: str) -> np.ndarray:
 
 def upper_bound(case: Case) -> float:
     """UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²."""
-    w, tokens = case.weights, case.demonstrations
+    w, tokens = case.model, case.demonstrations
     values, keys = tokens @ w.value[0].T, tokens @ w.key[0].T
     return float(((values**2).sum(1) * (keys**2).sum(1)).sum() * (w.query[0] ** 2).sum())
 

@@ -22,12 +22,12 @@ def measure(case: Case) -> Estimate:
     w = case.task.sample_tasks(rng, _PROMPTS)
     tokens = case.task.sample_tokens(rng, w, TRAINING_SHOTS)
     stack = np.einsum("kni,knj->kij", tokens, tokens) / TRAINING_SHOTS
-    return prompt_errors.mean(quadratic_loss(prompt_errors.implied(case.weights, stack), w, case.task.covariance))
+    return prompt_errors.mean(quadratic_loss(prompt_errors.implied(case.model, stack), w, case.task.covariance))
 
 
 def predict(case: Case, shots: int = TRAINING_SHOTS, readout: str = "minus") -> Estimate:
     """Wishart moments of S given the task, then Gaussian moments of the task: nothing sampled."""
-    return population_risk(case.weights, case.task, shots=shots, readout=readout)
+    return population_risk(case.model.replace(readout=readout), case.task, shots=shots)
 
 
 def _cases(workshop: Workshop) -> list[Case]:

@@ -19,7 +19,7 @@ def _errors(case: Case) -> tuple[np.ndarray, np.ndarray]:
     stack, w = prompt_errors.moments(case, TRAINING_SHOTS, _PROMPTS)
     solution = np.linalg.solve(stack[:, :-1, :-1], stack[:, :-1, -1:])[..., 0]
     reference = quadratic_loss(solution, w, case.task.covariance)
-    return prompt_errors.errors(case, case.weights, TRAINING_SHOTS, _PROMPTS), reference
+    return prompt_errors.errors(case, case.model, TRAINING_SHOTS, _PROMPTS), reference
 
 
 def excess(case: Case, factor: float = 1.0) -> Estimate:

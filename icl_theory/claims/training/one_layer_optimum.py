@@ -14,7 +14,7 @@ from icl_theory.tasks.linear_regression import LinearRegression
 
 def risk(case: Case) -> float:
     """Exact population risk of the case's one-layer model."""
-    return population_risk(case.weights, case.task, shots=TRAINING_SHOTS).value
+    return population_risk(case.model, case.task, shots=TRAINING_SHOTS).value
 
 
 def optimum(case: Case) -> float:
@@ -47,8 +47,8 @@ def _skew(workshop: Workshop) -> list[Case]:
         task = LinearRegression(DIM, inputs, tasks, noise_std=0.5)
         query = one_layer_optimum(task, shots=TRAINING_SHOTS)[0].query.copy()
         query[0, :DIM, :DIM] += 0.05 * rng.standard_normal((DIM, DIM))
-        weights = one_layer_optimum(task, shots=TRAINING_SHOTS)[0].replace(query=query)
-        result.append(replace(case, name=f"near the optimum, {case.name}", task=task, weights=weights))
+        model = one_layer_optimum(task, shots=TRAINING_SHOTS)[0].replace(query=query)
+        result.append(replace(case, name=f"near the optimum, {case.name}", task=task, model=model))
     return result
 
 

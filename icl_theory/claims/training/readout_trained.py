@@ -8,7 +8,7 @@ from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case, Workshop
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.descent.implied_weights import quadratic_loss
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 
 _PROMPTS, _MOST = 4096, 0.2
 
@@ -21,12 +21,12 @@ def pairs(workshop: Workshop) -> list[Case]:
     cases = workshop.population(3)
     if not cases:
         return []
-    other = workshop.ensemble(3, readout="plus").weights
+    other = workshop.ensemble(3, readout="plus").models
     both = []
     for seed, case in enumerate(cases):
-        own, plus = case.weights, other.member(seed)
+        own, plus = case.model, other.member(seed)
         stacks = (np.concatenate([getattr(own, n), getattr(plus, n)]) for n in ("value", "key", "query"))
-        both.append(case.with_weights(AttentionWeights.create(*stacks), "with a minus and with a plus"))
+        both.append(case.with_model(Model.create(*stacks), "with a minus and with a plus"))
     return both
 
 
@@ -36,15 +36,15 @@ def risks(case: Case, shown: int = TRAINING_SHOTS) -> tuple[float, float]:
 
     `shown`: another number of demonstrations for the first of them.
     """
-    w, half = case.weights, case.layers // 2
-    later = AttentionWeights(w.value[half:], w.key[half:], w.query[half:])
+    w, half = case.model, case.layers // 2
+    later = Model(w.value[half:], w.key[half:], w.query[half:])
     # `implied` reads with a minus: with a plus the prediction has the other sign.
     return _risk(case, w.first_layers(half), 1.0, shown), _risk(case, later, -1.0, TRAINING_SHOTS)
 
 
-def _risk(case: Case, weights: AttentionWeights, sign: float, shots: int) -> float:
+def _risk(case: Case, model: Model, sign: float, shots: int) -> float:
     stack, tasks = prompt_errors.moments(case, shots, _PROMPTS)
-    return float(quadratic_loss(sign * prompt_errors.implied(weights, stack), tasks, case.task.covariance).mean())
+    return float(quadratic_loss(sign * prompt_errors.implied(model, stack), tasks, case.task.covariance).mean())
 
 
 def measure(case: Case, shown: int = TRAINING_SHOTS) -> float:

@@ -13,18 +13,18 @@ COSINE = 0.998
 
 def cosine(case: Case) -> Estimate:
     """Mean over prompts of p·w_gd / (|p| |w_gd|), the step size fitted on other prompts."""
-    agreement = gradient_descent_agreement(case.weights, case.task, shots=TRAINING_SHOTS, prompts=256, key=case.seed)
+    agreement = gradient_descent_agreement(case.model, case.task, shots=TRAINING_SHOTS, prompts=256, key=case.seed)
     return agreement.final.sensitivity_cosine
 
 
 def _random(case: Case) -> Estimate:
-    return cosine(case.with_weights(random_weights(case.seed, layers=1, dimension=DIM + 1), "random"))
+    return cosine(case.with_model(random_weights(case.seed, layers=1, token_dim=DIM + 1), "random"))
 
 
 def _one_input_flipped(case: Case) -> Estimate:
-    query = np.array(case.weights.query)
+    query = np.array(case.model.query)
     query[..., 0] = -query[..., 0]
-    return cosine(case.with_weights(case.weights.replace(query=query), "first input flipped"))
+    return cosine(case.with_model(case.model.replace(query=query), "first input flipped"))
 
 
 CLAIM = Claim(

@@ -16,7 +16,7 @@ def ratio(case: Case) -> float:
     """Prediction difference from fitted GD++ over that from fitted plain gradient descent, on unseen prompts."""
     difference = [
         gradient_descent_agreement(
-            case.weights, case.task, shots=TRAINING_SHOTS, prompts=_PROMPTS, key=case.seed, scheme=scheme
+            case.model, case.task, shots=TRAINING_SHOTS, prompts=_PROMPTS, key=case.seed, scheme=scheme
         ).final.prediction_difference
         for scheme in ("gd++", "gd")
     ]

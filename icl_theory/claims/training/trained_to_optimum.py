@@ -5,14 +5,14 @@ import numpy as np
 from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.training.one_layer_optimum import optimum, risk
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.risk.population import population_risk
 
 
 def _untrained(case: Case) -> float:
     rng = np.random.default_rng(case.seed)
-    value, key, query = 0.1 * rng.standard_normal((3, 1, case.weights.dimension, case.weights.dimension))
-    return population_risk(AttentionWeights(value, key, query), case.task, shots=TRAINING_SHOTS).value
+    value, key, query = 0.1 * rng.standard_normal((3, 1, case.model.token_dim, case.model.token_dim))
+    return population_risk(Model(value, key, query), case.task, shots=TRAINING_SHOTS).value
 
 
 CLAIM = Claim(
@@ -30,7 +30,7 @@ CLAIM = Claim(
         Control("within -1 %", {"predict": lambda case: 0.99 * optimum(case)}),
         Control(
             "tested with half the shots",
-            {"measure": lambda c: population_risk(c.weights, c.task, shots=TRAINING_SHOTS // 2).value},
+            {"measure": lambda c: population_risk(c.model, c.task, shots=TRAINING_SHOTS // 2).value},
         ),
     ),
     cases=lambda workshop: workshop.trained_cases(1),

@@ -14,7 +14,7 @@ _NODES, _WEIGHTS = np.array([-np.sqrt(3.0), 0.0, np.sqrt(3.0)]), np.array([1, 4,
 
 def _setting(case: Case) -> tuple[np.ndarray, np.ndarray, int]:
     """Σ_w, a symmetric A made of W_K and W_Q, and N."""
-    product_ = case.weights.key[0].T @ case.weights.query[0]
+    product_ = case.model.key[0].T @ case.model.query[0]
     return case.task.token_covariance(case.task_vector), product_ + product_.T, len(case.demonstrations)
 
 
@@ -23,8 +23,8 @@ def measure(case: Case) -> np.ndarray:
     sigma, a, count = _setting(case)
     size = len(sigma)
     nodes = np.array(list(product(_NODES, repeat=size))) @ np.linalg.cholesky(sigma).T
-    weights = np.prod(np.array(list(product(_WEIGHTS, repeat=size))), axis=1)
-    forms = weights * np.einsum("ni,ij,nj->n", nodes, a, nodes)
+    model = np.prod(np.array(list(product(_WEIGHTS, repeat=size))), axis=1)
+    forms = model * np.einsum("ni,ij,nj->n", nodes, a, nodes)
     equal = (nodes * forms[:, None]).T @ nodes
     return ((count - 1) * sigma @ a @ sigma + equal) / count
 

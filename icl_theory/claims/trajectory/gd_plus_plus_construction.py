@@ -8,19 +8,19 @@ from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.trajectory.gradient_descent_construction import measure as prediction
 from icl_theory.claims.trajectory.gradient_descent_construction import query_input
 from icl_theory.models.constructions import gradient_descent_weights
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 
 
-def plus_plus_weights(layers: int, eta: float, gamma: float) -> AttentionWeights:
+def plus_plus_weights(layers: int, eta: float, gamma: float) -> Model:
     """W_K = W_Q = diag(I, 0), W_V = diag(-γ I, -η): x ← x - γ S_xx x and y ← y - η S_yx x in every layer."""
-    weights = gradient_descent_weights(DIM, layers=layers, step_size=eta)
-    weights.value[:, :DIM, :DIM] = -gamma * np.eye(DIM)
-    return weights
+    model = gradient_descent_weights(DIM, layers=layers, step_size=eta)
+    model.value[:, :DIM, :DIM] = -gamma * np.eye(DIM)
+    return model
 
 
 def _steps(case: Case) -> tuple[float, float]:
     """η and γ, read off the weights."""
-    return -float(case.weights.value[0, -1, -1]), -float(case.weights.value[0, 0, 0])
+    return -float(case.model.value[0, -1, -1]), -float(case.model.value[0, 0, 0])
 
 
 def cases(workshop: Workshop) -> list[Case]:
@@ -28,8 +28,8 @@ def cases(workshop: Workshop) -> list[Case]:
     result = []
     for case in [*workshop.random(1), *workshop.random(3)]:
         rng = np.random.default_rng(case.seed)
-        weights = plus_plus_weights(case.layers, rng.uniform(0.1, 0.8), rng.uniform(0.05, 0.4))
-        result.append(case.with_weights(weights, "GD++", "constructed"))
+        model = plus_plus_weights(case.layers, rng.uniform(0.1, 0.8), rng.uniform(0.05, 0.4))
+        result.append(case.with_model(model, "GD++", "constructed"))
     return result
 
 

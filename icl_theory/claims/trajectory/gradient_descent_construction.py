@@ -1,5 +1,7 @@
 """The construction of von Oswald et al.: L layers are exactly L steps of gradient descent."""
 
+from typing import Any
+
 import numpy as np
 import sympy as sp
 
@@ -17,8 +19,8 @@ def cases(workshop: Workshop) -> list[Case]:
     for case in [*workshop.random(1), *workshop.random(3)]:
         rng = np.random.default_rng(case.seed)
         step, matrix = rng.uniform(0.1, 0.8), np.eye(DIM) + 0.2 * rng.standard_normal((DIM, DIM))
-        weights = gradient_descent_weights(DIM, layers=case.layers, step_size=step, preconditioner=matrix)
-        result.append(case.with_weights(weights, "gradient descent", "constructed"))
+        model = gradient_descent_weights(DIM, layers=case.layers, step_size=step, preconditioner=matrix)
+        result.append(case.with_model(model, "gradient descent", "constructed"))
     return result
 
 
@@ -27,16 +29,16 @@ def query_input(case: Case) -> np.ndarray:
     return np.random.default_rng(case.seed + 1).standard_normal(DIM)
 
 
-def measure(case: Case, **options: str) -> np.ndarray:
+def measure(case: Case, **options: Any) -> np.ndarray:
     """The transformer's prediction."""
     tokens = case.demonstrations[None]
     prompt = Prompt(tokens[..., :-1], tokens[..., -1], query_input(case)[None], np.zeros(1))
-    return predict_labels(case.weights, prompt, **options)
+    return predict_labels(case.model.replace(**options), prompt)
 
 
 def predict(case: Case, *, factor: float = 1.0, fewer: int = 0) -> float:
     """w_L · x_q of explicit gradient descent; step size and preconditioner are read off the weights."""
-    step, matrix = -case.weights.value[0, -1, -1], case.weights.query[0, :-1, :-1].T
+    step, matrix = -case.model.value[0, -1, -1], case.model.query[0, :-1, :-1].T
     x, y = case.demonstrations[:, :-1], case.demonstrations[:, -1]
     path = gradient_descent(x, y, steps=case.layers - fewer, step_size=float(factor * step), preconditioner=matrix)
     return float(path[-1] @ query_input(case))

@@ -11,7 +11,7 @@ from icl_theory.models.constructions import gradient_descent_weights
 def distance(case: Case, readout: str) -> float:
     """Root mean square difference of the prediction from the best plain gradient descent of as many steps."""
     agreement = gradient_descent_agreement(
-        case.weights, case.task, shots=TRAINING_SHOTS, prompts=128, key=case.seed, readout=readout
+        case.model.replace(readout=readout), case.task, shots=TRAINING_SHOTS, prompts=128, key=case.seed
     )
     return agreement.final.prediction_difference.value
 
@@ -19,7 +19,7 @@ def distance(case: Case, readout: str) -> float:
 def _cases(workshop: Workshop) -> list[Case]:
     """Residual-updating weights of two and three layers, step sizes of both signs."""
     return [
-        workshop.constructed(3)[0].with_weights(
+        workshop.constructed(3)[0].with_model(
             gradient_descent_weights(DIM, layers=layers, step_size=step),
             f"{layers} layers, step {step:g}",
             "constructed",
@@ -31,14 +31,14 @@ def _cases(workshop: Workshop) -> list[Case]:
 
 def _one_layer(workshop: Workshop) -> list[Case]:
     plain = gradient_descent_weights(DIM, step_size=-0.5)
-    return [workshop.constructed(1)[0].with_weights(plain, "1 layer, step -0.5", "constructed")]
+    return [workshop.constructed(1)[0].with_model(plain, "1 layer, step -0.5", "constructed")]
 
 
 def _longer(case: Case, factor: float = 1.01) -> Case:
     """The last step times `factor`: steps of two sizes, which plain gradient descent with one size cannot take."""
-    value = case.weights.value.copy()
+    value = case.model.value.copy()
     value[-1] *= factor
-    return case.with_weights(case.weights.replace(value=value), f"last step times {factor:g}")
+    return case.with_model(case.model.replace(value=value), f"last step times {factor:g}")
 
 
 def certificate() -> dict:

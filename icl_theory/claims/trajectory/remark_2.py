@@ -7,7 +7,7 @@ from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.trajectory.sufficiency import measure as gradients_token_by_token
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.attention import second_moment
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 
 
 def measure(case: Case) -> np.ndarray:
@@ -15,14 +15,14 @@ def measure(case: Case) -> np.ndarray:
     return gradients_token_by_token(case)[-1]
 
 
-def stand_in(case: Case, accumulated: np.ndarray, query_scale: float = 1.0) -> AttentionWeights:
+def stand_in(case: Case, accumulated: np.ndarray, query_scale: float = 1.0) -> Model:
     """A two-layer model: one layer that makes W_1 = `accumulated` at a stroke, then the case's last layer.
 
     W_V = W S^{-1}, W_K = W_Q = I give ΔW = W S^{-1} S = W.
     """
-    w, identity = case.weights, np.eye(case.weights.dimension)
+    w, identity = case.model, np.eye(case.model.token_dim)
     first = np.linalg.solve(second_moment(case.demonstrations), accumulated.T).T
-    return AttentionWeights(
+    return Model(
         np.stack([first, w.value[-1]]),
         np.stack([identity, w.key[-1]]),
         np.stack([identity, query_scale * w.query[-1]]),
@@ -31,18 +31,18 @@ def stand_in(case: Case, accumulated: np.ndarray, query_scale: float = 1.0) -> A
 
 def _accumulated(case: Case, before: int = 1) -> np.ndarray:
     """W_{L - before}."""
-    return implicit_trajectory(case.weights, case.demonstrations).accumulated[-1 - before]
+    return implicit_trajectory(case.model, case.demonstrations).accumulated[-1 - before]
 
 
 def predict(case: Case, before: int = 1, query_scale: float = 1.0) -> np.ndarray:
     """G_2 of the stand-in on the same demonstrations."""
-    weights = stand_in(case, _accumulated(case, before), query_scale)
-    return implicit_trajectory(weights, case.demonstrations).gradient[1]
+    model = stand_in(case, _accumulated(case, before), query_scale)
+    return implicit_trajectory(model, case.demonstrations).gradient[1]
 
 
 def _other_demonstrations(case: Case) -> np.ndarray:
     """The same W_{L-1}, but the last layer sees one demonstration fewer."""
-    w, m = case.weights, np.eye(case.weights.dimension) + _accumulated(case)
+    w, m = case.model, np.eye(case.model.token_dim) + _accumulated(case)
     moved = case.demonstrations[:-1] @ m.T
     return w.value[-1] @ second_moment(moved) @ w.key[-1].T @ w.query[-1] @ m
 

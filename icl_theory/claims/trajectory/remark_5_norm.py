@@ -13,28 +13,28 @@ from icl_theory.claims.trajectory.remark_5_steadiness import EDITS, edited
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import float64
 from icl_theory.descent.trajectory import trajectory_from_moment
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked
 
 _PROMPTS = 64
 
 
 @jax.jit
-def _norms(weights: AttentionWeights, stack: Any) -> Any:
-    return jax.vmap(lambda s: (trajectory_from_moment(weights, s).gradient ** 2).sum())(stack) ** 0.5
+def _norms(model: Model, stack: Any) -> Any:
+    return jax.vmap(lambda s: (trajectory_from_moment(model, s).gradient ** 2).sum())(stack) ** 0.5
 
 
 @float64
-def global_norms(weights: AttentionWeights, stack: np.ndarray) -> np.ndarray:
+def global_norms(model: Model, stack: np.ndarray) -> np.ndarray:
     """sqrt(Σ_t ||G_t||_F²) for every S of the stack, shape (prompts,)."""
-    return _norms(checked(weights), stack)
+    return _norms(checked(model), stack)
 
 
 @lru_cache(maxsize=512)
 def log_changes(case: Case, name: str, layer: int) -> np.ndarray:
     """log of the root mean square relative change of the global norm, one entry per random edit."""
-    rng, size = np.random.default_rng([case.seed, 6]), case.weights.dimension
+    rng, size = np.random.default_rng([case.seed, 6]), case.model.token_dim
     stack, _ = prompt_errors.moments(case, TRAINING_SHOTS, _PROMPTS)
-    before, changes = global_norms(case.weights, stack), []
+    before, changes = global_norms(case.model, stack), []
     for direction in rng.standard_normal((EDITS, size, size)):
         after = global_norms(edited(case, name, layer, direction), stack)
         changes.append(0.5 * np.log(((after / before - 1) ** 2).mean()))

@@ -8,24 +8,24 @@ from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.core.estimate import Estimate
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 
 EDITS, _SIZE, _PROMPTS = 16, 0.01, 512
 
 
-def edited(case: Case, name: str, layer: int, direction: np.ndarray) -> AttentionWeights:
+def edited(case: Case, name: str, layer: int, direction: np.ndarray) -> Model:
     """The model with one matrix moved by 1 % of its norm along `direction`."""
-    matrices = np.array(getattr(case.weights, name))
+    matrices = np.array(getattr(case.model, name))
     matrices[layer] += _SIZE * np.linalg.norm(matrices[layer]) / np.linalg.norm(direction) * direction
-    return case.weights.replace(**{name: matrices})
+    return case.model.replace(**{name: matrices})
 
 
 @lru_cache(maxsize=512)
 def log_changes(case: Case, name: str, layer: int) -> np.ndarray:
     """log of the root mean square change of the prediction, one entry per random edit."""
-    rng, size = np.random.default_rng([case.seed, 5]), case.weights.dimension
+    rng, size = np.random.default_rng([case.seed, 5]), case.model.token_dim
     stack, _ = prompt_errors.moments(case, TRAINING_SHOTS, _PROMPTS)
-    before, changes = prompt_errors.implied(case.weights, stack), []
+    before, changes = prompt_errors.implied(case.model, stack), []
     for direction in rng.standard_normal((EDITS, size, size)):
         moved = prompt_errors.implied(edited(case, name, layer, direction), stack) - before
         changes.append(0.5 * np.log(np.einsum("kd,de,ke->k", moved, case.task.covariance, moved).mean()))

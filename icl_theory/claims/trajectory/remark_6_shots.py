@@ -11,14 +11,14 @@ _FEWER = 12
 
 def measure(case: Case, normalization: str = "sum") -> np.ndarray:
     """ΔW(N) - ΔW(N') of the first layer."""
-    full = implicit_trajectory(case.weights, case.demonstrations, normalization=normalization)
-    fewer = implicit_trajectory(case.weights, case.demonstrations[:_FEWER], normalization=normalization)
+    full = implicit_trajectory(case.model.replace(normalization=normalization), case.demonstrations)
+    fewer = implicit_trajectory(case.model.replace(normalization=normalization), case.demonstrations[:_FEWER])
     return full.delta[0] - fewer.delta[0]
 
 
 def predict(case: Case, first: int = _FEWER) -> np.ndarray:
     """Σ_{i > N'} (W_V h_i)(W_K h_i)ᵀ W_Q."""
-    w = case.weights
+    w = case.model
     terms = [np.outer(w.value[0] @ h, w.key[0] @ h) for h in case.demonstrations[first:]]
     return np.sum(terms, axis=0) @ w.query[0]
 

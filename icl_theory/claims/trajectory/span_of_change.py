@@ -10,10 +10,10 @@ _LAYER = 1  # k = 2 of three layers, counted from 0
 
 
 def _changed(case: Case, layer: int) -> float:
-    value = np.array(case.weights.value)
+    value = np.array(case.model.value)
     value[layer] = 1.1 * value[layer]
-    before = implicit_trajectory(case.weights, case.demonstrations).gradient
-    after = implicit_trajectory(case.weights.replace(value=value), case.demonstrations).gradient
+    before = implicit_trajectory(case.model, case.demonstrations).gradient
+    after = implicit_trajectory(case.model.replace(value=value), case.demonstrations).gradient
     # Exactly zero is meant: layers before k see the same numbers in the same order.
     return float((before != after).any(axis=(1, 2)).sum())
 

@@ -9,9 +9,9 @@ from icl_theory.descent.trajectory import implicit_trajectory
 
 def measure(case: Case) -> np.ndarray:
     """G_1, ..., G_L from tokens that are really moved from layer to layer."""
-    weights, tokens = case.weights, case.demonstrations
-    m, gradients = np.eye(weights.dimension), []
-    for value, key, query in zip(weights.value, weights.key, weights.query, strict=True):
+    model, tokens = case.model, case.demonstrations
+    m, gradients = np.eye(model.token_dim), []
+    for value, key, query in zip(model.value, model.key, model.query, strict=True):
         delta = (tokens @ value.T).T @ (tokens @ key.T) @ query / len(tokens)
         gradients.append(delta @ m)
         tokens = tokens + tokens @ delta.T
@@ -23,16 +23,16 @@ def predict(case: Case) -> np.ndarray:
     """The same from S: any tokens with the same second moment will do, so a square root of S is used."""
     root = np.linalg.cholesky(case.demonstrations.T @ case.demonstrations)
     stand_in = root.T * np.sqrt(len(root) / len(case.demonstrations))
-    return implicit_trajectory(case.weights, stand_in).gradient
+    return implicit_trajectory(case.model, stand_in).gradient
 
 
 def _one_demonstration_less(case: Case) -> np.ndarray:
-    return implicit_trajectory(case.weights, case.demonstrations[:-1]).gradient
+    return implicit_trajectory(case.model, case.demonstrations[:-1]).gradient
 
 
 def _first_moment_too(case: Case) -> np.ndarray:
     centred = case.demonstrations - case.demonstrations.mean(axis=0)
-    return implicit_trajectory(case.weights, centred).gradient
+    return implicit_trajectory(case.model, centred).gradient
 
 
 CLAIM = Claim(

@@ -10,12 +10,12 @@ from icl_theory.models.attention import forward
 
 
 def _query(case: Case) -> np.ndarray:
-    return np.random.default_rng(case.seed).standard_normal(case.weights.dimension)
+    return np.random.default_rng(case.seed).standard_normal(case.model.token_dim)
 
 
 def measure(case: Case) -> np.ndarray:
     """The query after all layers, token by token; twice, for the sum and for the product."""
-    out = forward(case.weights, case.demonstrations, _query(case))
+    out = forward(case.model, case.demonstrations, _query(case))
     return np.stack([out, out])
 
 
@@ -27,17 +27,17 @@ def _product(delta: np.ndarray, query: np.ndarray) -> np.ndarray:
 
 def predict(case: Case) -> np.ndarray:
     """(I + Σ_j G_j) h_q and (I + ΔW_L) ... (I + ΔW_1) h_q."""
-    path, query = implicit_trajectory(case.weights, case.demonstrations), _query(case)
+    path, query = implicit_trajectory(case.model, case.demonstrations), _query(case)
     return np.stack([query + path.gradient.sum(axis=0) @ query, _product(path.delta, query)])
 
 
 def _without_earlier_map(case: Case) -> np.ndarray:
-    path, query = implicit_trajectory(case.weights, case.demonstrations), _query(case)
+    path, query = implicit_trajectory(case.model, case.demonstrations), _query(case)
     return np.stack([query + path.delta.sum(axis=0) @ query] * 2)
 
 
 def _reversed_product(case: Case) -> np.ndarray:
-    path, query = implicit_trajectory(case.weights, case.demonstrations), _query(case)
+    path, query = implicit_trajectory(case.model, case.demonstrations), _query(case)
     return np.stack([_product(path.delta[::-1], query)] * 2)
 
 

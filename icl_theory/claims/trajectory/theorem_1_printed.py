@@ -11,21 +11,21 @@ from icl_theory.descent.trajectory import implicit_trajectory
 
 def measure(case: Case) -> np.ndarray:
     """W_1, ..., W_L, each relative to the size of the last."""
-    return implicit_trajectory(case.weights, case.demonstrations).accumulated[1:]
+    return implicit_trajectory(case.model, case.demonstrations).accumulated[1:]
 
 
 def predict(case: Case) -> np.ndarray:
     """t copies of G_t, which is what the display says when read letter by letter."""
-    gradient = implicit_trajectory(case.weights, case.demonstrations).gradient
+    gradient = implicit_trajectory(case.model, case.demonstrations).gradient
     return np.arange(1, case.layers + 1)[:, None, None] * gradient
 
 
 def _summed(case: Case) -> np.ndarray:
-    return np.cumsum(implicit_trajectory(case.weights, case.demonstrations).gradient, axis=0)
+    return np.cumsum(implicit_trajectory(case.model, case.demonstrations).gradient, axis=0)
 
 
 def _last(case: Case) -> np.ndarray:
-    return implicit_trajectory(case.weights, case.demonstrations).gradient
+    return implicit_trajectory(case.model, case.demonstrations).gradient
 
 
 def certificate() -> dict:

@@ -12,16 +12,16 @@ _WORST = 1e6
 
 def eigenvectors(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """λ_i and unit x_i (columns) of the first layer's W_V; complex ones come in pairs."""
-    return np.linalg.eig(case.weights.value[0])
+    return np.linalg.eig(case.model.value[0])
 
 
 def _well_posed(case: Case) -> bool:
-    return condition_number(case.weights.value[0]) < _WORST and float(np.linalg.cond(eigenvectors(case)[1])) < _WORST
+    return condition_number(case.model.value[0]) < _WORST and float(np.linalg.cond(eigenvectors(case)[1])) < _WORST
 
 
 def _coefficients(case: Case) -> np.ndarray:
     """l_1, ..., l_D of b."""
-    return np.random.default_rng(case.seed).standard_normal(case.weights.dimension)
+    return np.random.default_rng(case.seed).standard_normal(case.model.token_dim)
 
 
 def _parts(solutions: np.ndarray) -> np.ndarray:
@@ -33,7 +33,7 @@ def measure(case: Case) -> np.ndarray:
     """x for b = Σ l_i x_i, and what b + x_i adds to it, for every i; real and imaginary parts."""
     vectors = eigenvectors(case)[1]
     b = vectors @ _coefficients(case)
-    moved = np.linalg.solve(case.weights.value[0], np.column_stack([b, vectors + b[:, None]]))
+    moved = np.linalg.solve(case.model.value[0], np.column_stack([b, vectors + b[:, None]]))
     return _parts(np.column_stack([moved[:, 0], moved[:, 1:] - moved[:, :1]]))
 
 
@@ -41,7 +41,7 @@ def predict(case: Case, *, exchanged: bool = False, singular: bool = False) -> n
     """Σ (l_i/λ_i) x_i, and x_i/λ_i for every i."""
     values, vectors = eigenvectors(case)
     sizes = values[::-1] if exchanged else values
-    sizes = np.linalg.svd(case.weights.value[0], compute_uv=False) if singular else sizes
+    sizes = np.linalg.svd(case.model.value[0], compute_uv=False) if singular else sizes
     return _parts(np.column_stack([vectors @ (_coefficients(case) / sizes), vectors / sizes]))
 
 

@@ -18,7 +18,7 @@ def spread(matrix: np.ndarray) -> float:
 
 def _symmetric(case: Case) -> np.ndarray:
     """U diag(σ) Uᵀ from W_V = U diag(σ) Vᵀ: symmetric and therefore normal, with the same singular values."""
-    u, values, _ = np.linalg.svd(case.weights.value[0])
+    u, values, _ = np.linalg.svd(case.model.value[0])
     return (u * values) @ u.T
 
 
@@ -44,7 +44,7 @@ def recheck(found: dict) -> bool:
 
 def measure(case: Case) -> np.ndarray:
     """(|δx|/|x|) / (|δb|/|b|) over |λ|_max/|λ|_min, for the worst and for random b and δb."""
-    return amplification(case) / spread(case.weights.value[0])
+    return amplification(case) / spread(case.model.value[0])
 
 
 CLAIM = Claim(
@@ -67,7 +67,7 @@ CLAIM = Claim(
         ),
         Control(
             "singular values",
-            {"measure": lambda case: amplification(case) / condition_number(case.weights.value[0])},
+            {"measure": lambda case: amplification(case) / condition_number(case.model.value[0])},
             Verdict.HOLDS,
         ),
         Control(
@@ -80,7 +80,7 @@ CLAIM = Claim(
         Control(
             "singular values, 1 % less",
             {
-                "measure": lambda case: amplification(case) / condition_number(case.weights.value[0]),
+                "measure": lambda case: amplification(case) / condition_number(case.model.value[0]),
                 "predict": lambda case: 0.99,
             },
         ),

@@ -10,7 +10,7 @@ from icl_theory.truncation.svd import condition_number
 
 def _matrix(case: Case) -> np.ndarray:
     """W_V of the first layer."""
-    return case.weights.value[0]
+    return case.model.value[0]
 
 
 def amplification(case: Case, matrix: np.ndarray | None = None) -> np.ndarray:

@@ -18,7 +18,7 @@ def population(workshop: Workshop) -> list[Case]:
 
 def tendency(case: Case, name: str) -> float:
     """Kendall's τ of depth and κ₂: share of the pairs of layers in which the deeper one is worse, minus the others'."""
-    numbers = [condition_number(matrix) for matrix in getattr(case.weights, name)]
+    numbers = [condition_number(matrix) for matrix in getattr(case.model, name)]
     return float(np.mean([np.sign(deep - shallow) for shallow, deep in combinations(numbers, 2)]))
 
 

@@ -11,7 +11,7 @@ from icl_theory.truncation.svd import module_condition_number
 def _log_ratios(case: Case) -> np.ndarray:
     """log(κ₂ of the MLP / of the attention) of every layer, each the worst of its matrices."""
     pairs = [
-        [module_condition_number(case.weights, layer, module) for module in ("mlp", "attention")]
+        [module_condition_number(case.model, layer, module) for module in ("mlp", "attention")]
         for layer in range(case.layers)
     ]
     mlp, attention = np.log(pairs).T

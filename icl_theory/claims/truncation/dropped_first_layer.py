@@ -10,7 +10,7 @@ from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rung_samples import without_path
 from icl_theory.information.ladder.rungs import mean_estimate
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 
 _SIZE = 9.0  # of the first layer's W_V in the balanced models
 
@@ -18,14 +18,14 @@ _SIZE = 9.0  # of the first layer's W_V in the balanced models
 @lru_cache(maxsize=64)
 def later_layers(case: Case) -> Case:
     """The case without its first layer."""
-    w = case.weights
-    return case.with_weights(AttentionWeights(w.value[1:], w.key[1:], w.query[1:]), "first layer dropped")
+    w = case.model
+    return case.with_model(Model(w.value[1:], w.key[1:], w.query[1:]), "first layer dropped")
 
 
 @lru_cache(maxsize=64)
 def rungs(case: Case) -> dict[str, np.ndarray]:
     """The "isotropic" and the "gaussian" rung of every run, in nats; equal seeds give equal demonstrations."""
-    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
+    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
     return without_path(setting, Batches(setting, case.seed, case.samples))
 
 
@@ -40,13 +40,11 @@ def balanced(case: Case) -> Case:
     W_V^1 = 9 P with P the projection on three coordinates, W_K^1 = W_Q^1 = I; with M̄ = I + 9 P Σ_w the second layer has
     W_V = M̄^{-1}, W_K = W_Q = M̄^{-1}.
     """
-    size = case.weights.dimension
+    size = case.model.token_dim
     identity, value = np.eye(size), np.diag(_SIZE * (np.arange(size) < size // 2))
     inverse = np.linalg.inv(identity + value @ case.task.token_covariance(case.task_vector))
-    weights = AttentionWeights.create(
-        np.stack([value, inverse]), np.stack([identity, inverse]), np.stack([identity, inverse])
-    )
-    return case.with_weights(weights, "balanced by its first layer", "constructed")
+    model = Model.create(np.stack([value, inverse]), np.stack([identity, inverse]), np.stack([identity, inverse]))
+    return case.with_model(model, "balanced by its first layer", "constructed")
 
 
 def _cases(workshop: Workshop) -> list[Case]:

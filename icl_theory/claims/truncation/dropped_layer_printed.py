@@ -11,11 +11,11 @@ from icl_theory.descent.trajectory import implicit_trajectory
 
 def main_part(case: Case, layers: int, scale: float = 1.0) -> float:
     """Σ_{t ≤ layers} d log(||ΔW_t||_F² ||G_t||_F²), d = D²; `scale` multiplies W_V of the last layer."""
-    value = np.array(case.weights.value)
+    value = np.array(case.model.value)
     value[-1] = scale * value[-1]
-    path = implicit_trajectory(case.weights.replace(value=value), case.demonstrations)
+    path = implicit_trajectory(case.model.replace(value=value), case.demonstrations)
     norms = (path.delta**2).sum(axis=(1, 2)) * (path.gradient**2).sum(axis=(1, 2))
-    return float(case.weights.dimension**2 * np.log(norms[:layers]).sum())
+    return float(case.model.token_dim**2 * np.log(norms[:layers]).sum())
 
 
 def dropped(case: Case, scale: float = 1.0) -> float:

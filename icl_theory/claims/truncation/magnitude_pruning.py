@@ -16,7 +16,7 @@ def prune(matrix: np.ndarray, share: float) -> np.ndarray:
 def growth(case: Case) -> np.ndarray:
     """||ΔW pruned||_F² / ||ΔW||_F² for W_V, W_K, W_Q and several shares."""
     pruned = [
-        update(case, **{name: prune(getattr(case.weights, name)[0], share)})
+        update(case, **{name: prune(getattr(case.model, name)[0], share)})
         for name in ("value", "key", "query")
         for share in (0.1, 0.25, 0.5, 0.75)
     ]
@@ -25,7 +25,7 @@ def growth(case: Case) -> np.ndarray:
 
 def weight_growth(case: Case) -> np.ndarray:
     """||W pruned||_F² / ||W||_F², which can only fall."""
-    matrices = [getattr(case.weights, name)[0] for name in ("value", "key", "query")]
+    matrices = [getattr(case.model, name)[0] for name in ("value", "key", "query")]
     return np.array([(prune(m, share) ** 2).sum() / (m**2).sum() for m in matrices for share in (0.1, 0.25, 0.5, 0.75)])
 
 

@@ -14,27 +14,27 @@ _DISTURBANCE = 0.5
 
 def risk(case: Case) -> float:
     """Exact population risk of the case's weights."""
-    return population_risk(case.weights, case.task, shots=TRAINING_SHOTS).value
+    return population_risk(case.model, case.task, shots=TRAINING_SHOTS).value
 
 
 def measure(case: Case) -> np.ndarray:
     """Exact risk after truncation of W_V, W_K, W_Q or all three, at every rank."""
     cut = [
-        truncate_weights(case.weights, layer=0, module=module, rank=rank)
+        truncate_weights(case.model, layer=0, module=module, rank=rank)
         for module in _MODULES
-        for rank in range(case.weights.dimension + 1)
+        for rank in range(case.model.token_dim + 1)
     ]
-    return np.array([risk(case.with_weights(weights, "cut")) for weights in cut])
+    return np.array([risk(case.with_model(model, "cut")) for model in cut])
 
 
 def disturbed(case: Case) -> Case:
     """The optimum with noise on W_K and W_Q, of half their norms."""
     rng, matrices = np.random.default_rng(case.seed), {}
     for name in ("key", "query"):
-        matrix = np.array(getattr(case.weights, name))
+        matrix = np.array(getattr(case.model, name))
         noise = rng.standard_normal(matrix.shape)
         matrices[name] = matrix + _DISTURBANCE * np.linalg.norm(matrix) / np.linalg.norm(noise) * noise
-    return case.with_weights(case.weights.replace(**matrices), "disturbed")
+    return case.with_model(case.model.replace(**matrices), "disturbed")
 
 
 def _optima(workshop: Workshop) -> list[Case]:

@@ -15,10 +15,10 @@ _NAMES = ("value", "key", "query")
 
 def _cut_parts(case: Case) -> list[np.ndarray]:
     """What one token adds to ΔW - ΔW_r, (population, D, D), for every module and every rank below D."""
-    w, tokens = {name: getattr(case.weights, name)[0] for name in _NAMES}, case.demonstrations[:_POPULATION]
+    w, tokens = {name: getattr(case.model, name)[0] for name in _NAMES}, case.demonstrations[:_POPULATION]
     result = []
     for name in _NAMES:
-        for rank in range(case.weights.dimension):
+        for rank in range(case.model.token_dim):
             m = w | {name: w[name] - truncate(w[name], rank).matrix}
             result.append((tokens @ m["value"].T)[:, :, None] * (tokens @ m["key"].T @ m["query"])[:, None])
     return result

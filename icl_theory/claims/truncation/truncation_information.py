@@ -8,7 +8,7 @@ from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, 
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rung_samples import divergences
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.truncation.svd import truncate_weights
 
 _PLANS = (("value", 5), ("value", 2), ("query", 4), ("key", 3), ("attention", 4))
@@ -17,26 +17,26 @@ _PLANS = (("value", 5), ("value", 2), ("query", 4), ("key", 3), ("attention", 4)
 @lru_cache(maxsize=8)
 def _batches(case: Case, shots: int) -> Batches:
     """The draws of a case, kept for the next weights."""
-    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, shots)
+    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, shots)
     return Batches(setting, case.seed, case.samples)
 
 
-def _divergence(case: Case, weights: AttentionWeights, shots: int) -> np.ndarray:
+def _divergence(case: Case, model: Model, shots: int) -> np.ndarray:
     """Per-run divergence; the seed alone decides the draws, so all weights see the same demonstrations and noise."""
-    setting = Setting(weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, shots)
+    setting = Setting(model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, shots)
     return divergences(setting, _batches(case, shots))
 
 
 @lru_cache(maxsize=32)
 def measure(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
     """KL(N(G, C) || prior) of every run, for several truncations, in nats."""
-    cut = [truncate_weights(case.weights, layer=0, module=module, rank=rank) for module, rank in _PLANS]
-    return np.stack([_divergence(case, weights, shots) for weights in cut])
+    cut = [truncate_weights(case.model, layer=0, module=module, rank=rank) for module, rank in _PLANS]
+    return np.stack([_divergence(case, model, shots) for model in cut])
 
 
 def predict(case: Case) -> np.ndarray:
     """The same of the untouched model, on the same draws."""
-    return _divergence(case, case.weights, LADDER_SHOTS)
+    return _divergence(case, case.model, LADDER_SHOTS)
 
 
 def _one_layer(workshop: Workshop) -> list[Case]:

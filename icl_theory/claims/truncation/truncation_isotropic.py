@@ -12,7 +12,7 @@ from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.bound_ladder import Batches, BoundLadder, ladder_of
 from icl_theory.information.ladder.noisy_trajectory import Setting
 from icl_theory.information.ladder.rungs import mean_estimate
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.truncation.svd import truncate_weights
 
@@ -22,8 +22,8 @@ VALUE, KEY, QUERY = ((2, 2), (1, 2)), ((1, 1), (-2, 2)), ((3, 0), (0, 2))
 
 def integer_counterexample() -> dict[str, Any]:
     """The weights above, with W_Q diagonal so that its truncation is exact, and N / (N - b) = 4/3."""
-    weights = {"value": VALUE, "key": KEY, "query": QUERY}
-    return {name: [list(row) for row in matrix] for name, matrix in weights.items()} | {"ratio": [4, 3]}
+    model = {"value": VALUE, "key": KEY, "query": QUERY}
+    return {name: [list(row) for row in matrix] for name, matrix in model.items()} | {"ratio": [4, 3]}
 
 
 def _volume_and_trace(value: Any, inner: Any, rank: int) -> tuple[Fraction, Fraction]:
@@ -62,11 +62,11 @@ def recheck(found: dict[str, Any]) -> bool:
 @lru_cache(maxsize=64)
 def _ladders(case: Case, module: str) -> tuple[BoundLadder, BoundLadder]:
     """After and before truncation to rank D - 1, on the same draws."""
-    setting = Setting(case.weights, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
-    cut = truncate_weights(case.weights, layer=0, module=module, rank=case.weights.dimension - 1)
+    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
+    cut = truncate_weights(case.model, layer=0, module=module, rank=case.model.token_dim - 1)
     after = Setting(cut, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
     batches = Batches(setting, case.seed, case.samples)
-    return ladder_of(after, batches, 4.0, 16, "minus"), ladder_of(setting, batches, 4.0, 16, "minus")
+    return ladder_of(after, batches, 4.0, 16), ladder_of(setting, batches, 4.0, 16)
 
 
 def change(case: Case, module: str = "query", rung: str = "isotropic") -> Estimate:
@@ -77,11 +77,11 @@ def change(case: Case, module: str = "query", rung: str = "isotropic") -> Estima
 
 def cases(workshop: Workshop) -> list[Case]:
     """The integer weights on tokens N(0, I), then random ones, which usually obey."""
-    weights = AttentionWeights.create(VALUE, KEY, QUERY)
+    model = Model.create(VALUE, KEY, QUERY)
     task = LinearRegression(1, noise_std=1.0)
     seed = 1000 * workshop.seed
     made = Case(
-        "integer weights", "constructed", seed, weights, task, np.zeros(1), np.eye(2), 1, workshop.profile.samples
+        "integer weights", "constructed", seed, model, task, np.zeros(1), np.eye(2), 1, workshop.profile.samples
     )
     return [made, *workshop.random(1)]
 

@@ -17,14 +17,14 @@ def growth(case: Case, module: str, first: int, last: int | None = None) -> np.n
     """
     before = _norms(case)
     kept = [
-        _norms(case.with_weights(truncate_weights(case.weights, layer=0, module=module, rank=rank), "cut"))
-        for rank in range(1, case.weights.dimension)
+        _norms(case.with_model(truncate_weights(case.model, layer=0, module=module, rank=rank), "cut"))
+        for rank in range(1, case.model.token_dim)
     ]
     return np.array(kept)[:, first:last] / before[first:last]
 
 
 def _norms(case: Case) -> np.ndarray:
-    return (implicit_trajectory(case.weights, case.demonstrations).gradient ** 2).sum(axis=(1, 2))
+    return (implicit_trajectory(case.model, case.demonstrations).gradient ** 2).sum(axis=(1, 2))
 
 
 def certificate() -> dict[str, Any]:

@@ -13,8 +13,8 @@ from icl_theory.truncation.svd import truncate
 
 def _matrices(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """W_out, W_in and ΔW of the first layer."""
-    weights = with_mlp(case).weights
-    return weights.mlp_out[0], weights.mlp_in[0], update(case)
+    model = with_mlp(case).model
+    return model.mlp_out[0], model.mlp_in[0], update(case)
 
 
 def _sum(kept: np.ndarray, whole: np.ndarray) -> float:
@@ -45,7 +45,7 @@ def _inner_alone(case: Case) -> np.ndarray:
 def _value_below(case: Case) -> np.ndarray:
     """W_V truncated, which under an MLP stands in the middle."""
     outer, inner, delta = _matrices(case)
-    value = case.weights.value[0]
+    value = case.model.value[0]
     kept = [outer @ inner @ update(case, value=truncate(value, r).matrix) for r in (1, 3, 5)]
     return np.array([_sum(matrix, outer @ inner @ delta) for matrix in kept])
 

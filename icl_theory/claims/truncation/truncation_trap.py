@@ -20,14 +20,14 @@ def cases(workshop: Workshop) -> list[Case]:
         directions = np.linalg.qr(rng.standard_normal((DIM, DIM)))[0]
         spectrum = 2.0 ** -(np.arange(DIM) + rng.uniform(0, 0.5, DIM))
         task = LinearRegression(DIM, (directions * spectrum) @ directions.T, noise_std=0.5)
-        weights = one_layer_optimum(task, shots=TRAINING_SHOTS)[0]
-        result.append(replace(case, name=f"optimum, {case.name}", kind="constructed", task=task, weights=weights))
+        model = one_layer_optimum(task, shots=TRAINING_SHOTS)[0]
+        result.append(replace(case, name=f"optimum, {case.name}", kind="constructed", task=task, model=model))
     return result
 
 
 def _curve(case: Case, name: str) -> np.ndarray:
     """Exact population risk at the ranks 1, ..., d_x - 1."""
-    return np.asarray(getattr(truncation_curves(case.task, TRAINING_SHOTS), name))[1:DIM]
+    return np.asarray(getattr(truncation_curves(case.task, shots=TRAINING_SHOTS), name))[1:DIM]
 
 
 def _isotropic(workshop: Workshop) -> list[Case]:

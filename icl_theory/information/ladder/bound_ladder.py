@@ -9,7 +9,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.numerics import generator
-from icl_theory.descent.implied_weights import READOUTS, implied_weights
+from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.estimators.sandwich import Sandwich
 from icl_theory.information.ladder.chain_prior import chain_divergence
 from icl_theory.information.ladder.losses import empirical_loss, loss_range, population_loss
@@ -25,7 +25,7 @@ from icl_theory.information.ladder.rungs import (
     rung_information,
     singular,
 )
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked_linear
 from icl_theory.tasks.linear_regression import LinearRegression
 
 FEWEST_RUNS = 16
@@ -81,7 +81,7 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> C
 
 
 def bound_ladder(
-    weights: AttentionWeights,
+    model: Model,
     task: LinearRegression,
     *,
     demonstrations: int,
@@ -92,7 +92,6 @@ def bound_ladder(
     task_vector: Any = None,
     floor: float = 0.0,
     pairs: int | None = None,
-    readout: str = "minus",
     loss: str = "squared",
 ) -> BoundLadder:
     """Upper bounds sqrt(2 R² I / N) on the gap E[L_μ(W) - L_{H_s}(W)], R = c/2, and the gap, for one fixed task.
@@ -115,13 +114,13 @@ def bound_ladder(
     * `theorem_2_printed`: +inf, since its hypothesis C_t ≻ 0 cannot hold for D ≥ 2.
 
     Args:
-        weights: a single linear-attention model, each matrix (L, D, D).
+        model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none.
         task: Gaussian inputs. task_vector: w, shape (d_x,); drawn from `key` if None.
         demonstrations: N. shots: b with 1 ≤ b < N. clip: c > 0, in units of the squared label.
         samples: Monte Carlo runs, at least 16. key: a jax.random.key or a whole number; the same key gives common
             random numbers.
         floor: ε² ≥ 0. pairs: runs used in the sandwich (all up to 4096; 256 where maps depend on the path).
-        readout: "minus" or "plus". loss: "squared" (clipped at `clip`) or "sign" (`clip` is then without effect).
+        loss: "squared" (clipped at `clip`) or "sign" (`clip` is then without effect).
 
     Returns: `BoundLadder`; information in nats, bounds and gap in units of the loss.
     Raises: ValueError for anything out of range or inputs that are not Gaussian.
@@ -134,7 +133,7 @@ def bound_ladder(
     """
     task.require_gaussian_inputs("the bound ladder")
     setting, seed = fixed_task(
-        weights,
+        model,
         task,
         demonstrations=demonstrations,
         shots=shots,
@@ -145,14 +144,13 @@ def bound_ladder(
     )
     if pairs is not None:
         pairs = checks.integer("pairs", pairs, FEWEST_RUNS, samples, "use at most all runs")
-    checks.choice("readout", readout, READOUTS)
     clip = checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
     loss_range(loss, clip)  # refuses an unknown loss
-    return ladder_of(setting, Batches(setting, seed, samples), clip, pairs, readout, loss)
+    return ladder_of(setting, Batches(setting, seed, samples), clip, pairs, loss)
 
 
 def fixed_task(
-    weights: AttentionWeights,
+    model: Model,
     task: LinearRegression,
     *,
     demonstrations: int,
@@ -166,7 +164,7 @@ def fixed_task(
 
     Raises: ValueError for anything out of range, as `bound_ladder` says.
     """
-    weights = checked(weights, task.token_dimension)
+    model = checked_linear(model, task.token_dim, "the bound ladder")
     demonstrations = checks.integer("demonstrations", demonstrations, 2, None, "noise needs two demonstrations")
     shots = checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
     checks.integer("samples", samples, FEWEST_RUNS, None, "fewer give no honest error bar")
@@ -174,11 +172,11 @@ def fixed_task(
     rng = generator(key)
     drawn = task.sample_tasks(rng, 1)[0]
     vector = drawn if task_vector is None else checks.array("task_vector", task_vector, (task.dim,))
-    return Setting(weights, task, vector, demonstrations, shots, floor), int(rng.integers(2**62))
+    return Setting(model, task, vector, demonstrations, shots, floor), int(rng.integers(2**62))
 
 
 def ladder_of(
-    setting: Setting, batches: Iterable[Draws], clip: float, pairs: int | None, readout: str, loss: str = "squared"
+    setting: Setting, batches: Iterable[Draws], clip: float, pairs: int | None, loss: str = "squared"
 ) -> BoundLadder:
     """`bound_ladder` on draws that may be shared between weights."""
     try:
@@ -186,11 +184,11 @@ def ladder_of(
     except np.linalg.LinAlgError:
         got = "weights whose noise covariance is singular to rounding on its support"
         cure = "truncate them to a definite rank or pass a noise floor"
-        raise checks.refuse("weights", got, "conditioning that float64 can carry", cure) from None
+        raise checks.refuse("model", got, "conditioning that float64 can carry", cure) from None
     information, terms = rung_information(collected)
     losses = []
     for accumulated, tokens in collected.outputs:
-        p = implied_weights(accumulated, readout)
+        p = implied_weights(accumulated, setting.model.readout)
         population = population_loss(p, setting.task, setting.task_vector, clip, loss)
         losses.append((population, population - empirical_loss(p, tokens, clip, loss)))
     terms["population"], terms["gap"] = (np.concatenate(parts) for parts in zip(*losses, strict=True))

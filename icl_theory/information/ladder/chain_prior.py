@@ -17,10 +17,10 @@ def look_jacobians(setting: Setting, root: np.ndarray, layers: int) -> np.ndarra
 
     Taken at X_s = Σ_w, where M_s = I + W_s obeys M_s = M_{s-1} + Σ_heads V M X Mᵀ Wᴷᵀ W^Q M.
     """
-    weights, covariance = setting.weights.with_heads(), setting.covariance
-    values, products = weights.left_factor(), transpose(weights.key) @ weights.query
+    model, covariance = setting.model.with_heads(), setting.covariance
+    values, products = model.left_factor(), transpose(model.key) @ model.query
     directions = setting.basis @ symmetric_matrix(root.T, setting.basis.shape[1]) @ setting.basis.T
-    m, changes = np.eye(weights.dimension), np.zeros((0, len(directions), *covariance.shape))
+    m, changes = np.eye(model.token_dim), np.zeros((0, len(directions), *covariance.shape))
     for index in range(layers):
         moved = m @ covariance @ m.T
         turned = changes @ covariance @ m.T

@@ -134,7 +134,7 @@ def resolvable(setting: Setting, pairs: int) -> bool:
     The excess of `nested` grows like e^I / K, and I is predicted in closed form from the dimensions alone: the road
     is chosen before any number is seen, so that no selection can bias a bound downwards.
     """
-    layers, total = setting.weights.layers, setting.demonstrations
+    layers, total = setting.model.layers, setting.demonstrations
     predicted = look_information(setting.coordinates, total, setting.shots, layers)
     predicted += layers * look_correction(setting.basis.shape[1], total)
     return math.log(total) + predicted < math.log(_AFFORDED * predicted * pairs)

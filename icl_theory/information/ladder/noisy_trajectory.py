@@ -15,7 +15,7 @@ from icl_theory.core import checks
 from icl_theory.core.numerics import transpose
 from icl_theory.core.symmetric import outer_coordinates, symmetric_pairs
 from icl_theory.information.covariance_roots import log_determinant
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.noise.covariance import layer_factors, sampling_factor
 from icl_theory.noise.multi_head_support import Ranks, SummedSupport, ranks_of, support_of
 from icl_theory.noise.support import Support, span
@@ -28,7 +28,7 @@ _CHUNK_ENTRIES = 2**25  # entries of all C_X held at once (256 MiB)
 class Setting:
     """What is fixed while demonstrations and noise are drawn again and again."""
 
-    weights: AttentionWeights
+    model: Model
     task: LinearRegression
     task_vector: np.ndarray
     """w, shape (d_x,)."""
@@ -134,16 +134,14 @@ def _common_ranks(left: np.ndarray, right: np.ndarray, basis: np.ndarray, layer:
 
 def _layer(setting: Setting, index: int, accumulated: np.ndarray, look: np.ndarray, mean: np.ndarray) -> tuple:
     """The layer's support, maps and crude norm, and the matrices A, B of the tokens' subspace."""
-    basis, weights = setting.basis, setting.weights
-    full_left, full_right = layer_factors(weights, index, accumulated)
+    basis, model = setting.basis, setting.model
+    full_left, full_right = layer_factors(model, index, accumulated)
     ranks = _common_ranks(full_left, full_right, basis, index)
     support = support_of(full_left, full_right, ranks, basis)
     left, right = full_left @ basis, basis.T @ full_right
-    m = np.eye(weights.dimension) + accumulated
-    key_query = transpose(weights.key[index]) @ weights.query[index]
-    delta = _images(
-        left, mean, basis.T @ (transpose(m) if weights.heads is None else transpose(m)[:, None]) @ key_query
-    )
+    m = np.eye(model.token_dim) + accumulated
+    key_query = transpose(model.key[index]) @ model.query[index]
+    delta = _images(left, mean, basis.T @ (transpose(m) if model.heads is None else transpose(m)[:, None]) @ key_query)
     crude = (delta**2).sum((-2, -1)) * (m**2).sum((-2, -1))
     return support, support.matrix(), crude, _images(left, look, right)
 
@@ -161,8 +159,8 @@ def draw(setting: Setting, rng: np.random.Generator, count: int) -> Draws:
     The weights are not looked at: the same generator gives common random numbers to different weights, and so
     small error bars to differences between them.
     """
-    task, total, layers = setting.task, setting.demonstrations, setting.weights.layers
-    dimension = setting.weights.dimension
+    task, total, layers = setting.task, setting.demonstrations, setting.model.layers
+    dimension = setting.model.token_dim
     tokens = task.sample_tokens(rng, np.broadcast_to(setting.task_vector, (count, task.dim)), total)
     mix = rng.standard_normal((count, layers, total))
     extra = rng.standard_normal((count, layers if setting.floor > 0 else 0, dimension, dimension))
@@ -199,11 +197,11 @@ class Batches:
 
 def simulate(setting: Setting, draws: Draws) -> Runs:
     """The noisy trajectories of these draws under the setting's weights."""
-    dimension, width = setting.weights.dimension, setting.basis.shape[1]
+    dimension, width = setting.model.token_dim, setting.basis.shape[1]
     count = len(draws.tokens)
     mean, layers = symmetric_matrix(draws.moments, width), []
     accumulated = np.zeros((1, dimension, dimension))
-    for index in range(setting.weights.layers):
+    for index in range(setting.model.layers):
         look = symmetric_matrix(draws.looks[:, index], width)
         support, maps, crude, increment = _layer(setting, index, accumulated, look, mean)
         outputs = np.einsum("kdm,km->kd", np.broadcast_to(maps, (count, *maps.shape[1:])), draws.looks[:, index])

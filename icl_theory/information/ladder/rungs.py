@@ -119,7 +119,7 @@ def _exact_sizes(maps: np.ndarray, mean: np.ndarray, prior_root: np.ndarray, set
     return {
         "isotropic": spread * seen + noise,
         "isotropic_zero": centre + spread * seen + noise,
-        "theorem_2_repaired": setting.weights.dimension * (centre + spread * seen) + noise,
+        "theorem_2_repaired": setting.model.token_dim * (centre + spread * seen) + noise,
     }
 
 

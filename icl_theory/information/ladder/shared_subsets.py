@@ -14,12 +14,12 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.symmetric import outer_coordinates
-from icl_theory.descent.implied_weights import READOUTS, implied_weights
+from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.ladder.bound_ladder import FEWEST_RUNS, fixed_task, ladder_of
 from icl_theory.information.ladder.losses import empirical_loss, population_loss
 from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, Setting, draw, simulate
 from icl_theory.information.ladder.rungs import mean_estimate
-from icl_theory.models.weights import AttentionWeights
+from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression
 
 
@@ -107,14 +107,14 @@ def _shift(shared: np.ndarray, fresh: np.ndarray) -> Estimate:
     return Estimate(value, Estimate.from_samples(influence).stderr, count, "unbiased", "variances")
 
 
-def _gap(setting: Setting, accumulated: np.ndarray, tokens: np.ndarray, clip: float, readout: str) -> Estimate:
-    p = implied_weights(accumulated, readout)
+def _gap(setting: Setting, accumulated: np.ndarray, tokens: np.ndarray, clip: float) -> Estimate:
+    p = implied_weights(accumulated, setting.model.readout)
     losses = population_loss(p, setting.task, setting.task_vector, clip) - empirical_loss(p, tokens, clip)
     return mean_estimate(losses, "unbiased", "loss")
 
 
 def shared_subsets(
-    weights: AttentionWeights,
+    model: Model,
     task: LinearRegression,
     *,
     demonstrations: int,
@@ -123,7 +123,6 @@ def shared_subsets(
     samples: int,
     key: Any,
     task_vector: Any = None,
-    readout: str = "minus",
 ) -> SharedSubsets:
     """How far one subset of b demonstrations for all layers departs from fresh noise in each, and its bound.
 
@@ -137,11 +136,10 @@ def shared_subsets(
     """
     task.require_gaussian_inputs("the comparison of subsets")
     setting, seed = fixed_task(
-        weights, task, demonstrations=demonstrations, shots=shots, samples=samples, key=key, task_vector=task_vector
+        model, task, demonstrations=demonstrations, shots=shots, samples=samples, key=key, task_vector=task_vector
     )
     clip = checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
     count = setting.demonstrations
-    checks.choice("readout", readout, READOUTS)
     if count - 1 < setting.coordinates:
         got = f"N - 1 = {count - 1} below d_S = {setting.coordinates}"
         raise checks.refuse("demonstrations", got, "N - 1 ≥ d_S", "use more of them")
@@ -150,7 +148,7 @@ def shared_subsets(
         layer_noise(setting, draws) for draws in (fresh, with_subset(fresh, setting))
     )
     look_last = simulate(setting, with_one_look(fresh)).accumulated
-    information = _information(setting, seed, samples, clip, readout)
+    information = _information(setting, seed, samples, clip)
     return SharedSubsets(
         [_ratio((s**2).sum((1, 2)), (f**2).sum((1, 2))) for s, f in zip(subset_noise, noise, strict=True)],
         correlation_with_first(subset_noise),
@@ -161,21 +159,21 @@ def shared_subsets(
             name: generalization_bound(i, range_constant=clip / 2, demonstrations=count)
             for name, i in information.items()
         },
-        _gap(setting, look_last, fresh.tokens, clip, readout),
-        _gap(setting, subset_last, fresh.tokens, clip, readout),
-        _gap(setting, last, fresh.tokens, clip, readout),
+        _gap(setting, look_last, fresh.tokens, clip),
+        _gap(setting, subset_last, fresh.tokens, clip),
+        _gap(setting, last, fresh.tokens, clip),
     )
 
 
-def _information(setting: Setting, seed: int, samples: int, clip: float, readout: str) -> dict[str, Estimate]:
+def _information(setting: Setting, seed: int, samples: int, clip: float) -> dict[str, Estimate]:
     """I(X; H_s) of one look from above, by the sandwich and by the Gaussian prior, and the fresh path beside it.
 
     Identity weights stand for the look itself: the map X → W is then X itself, which loses nothing.
     """
-    eye = np.eye(setting.weights.dimension)[None]
-    one = replace(setting, weights=AttentionWeights(eye, eye, eye))
-    look = ladder_of(one, Batches(one, seed, samples), clip, None, readout).information
-    fresh = ladder_of(setting, Batches(setting, seed, samples), clip, FEWEST_RUNS, readout).information
+    eye = np.eye(setting.model.token_dim)[None]
+    one = replace(setting, model=Model(eye, eye, eye, readout=setting.model.readout))
+    look = ladder_of(one, Batches(one, seed, samples), clip, None).information
+    fresh = ladder_of(setting, Batches(setting, seed, samples), clip, FEWEST_RUNS).information
     return {
         "mutual_information": look["mutual_information"],
         "gaussian": look["gaussian"],

@@ -17,74 +17,63 @@ from icl_theory.core import checks
 from icl_theory.core.numerics import float64
 from icl_theory.descent.implied_weights import final_implied_weights
 from icl_theory.models.attention import layer_step
-from icl_theory.models.weights import AttentionWeights
-from icl_theory.risk.population import linear_in_moments
+from icl_theory.models.model import Model
 
-Options = tuple[str, str, str, str]
-"""Kind, mask, normalization and activation of a forward pass, see `models.attention.forward`."""
 _BLOCK_ENTRIES = 2**18  # numbers in the largest array of a block of forward passes: 2 MiB stay in the cache
 
 
-def selection_predictions(
-    weights: AttentionWeights,
-    pairs: np.ndarray,
-    bits: np.ndarray,
-    *,
-    options: Options,
-    readout: str = "minus",
-    outputs: int = 1,
-) -> np.ndarray:
+def selection_predictions(model: Model, pairs: np.ndarray, bits: np.ndarray, *, outputs: int = 1) -> np.ndarray:
     """ŷ at both tokens of every pair after the demonstrations (z_{1,U_1}, ..., z_{N,U_N}), shown in this order.
 
     The label slots of a token that is asked for are 0, also when the token is itself a demonstration.
 
     Args:
-        weights: a single model of token dimension D.
+        model: a single model of token dimension D.
         pairs: supersamples, shape (S, N, 2, D). bits: selections U, shape (M, N), bool.
-        options: kind, mask, normalization and activation. readout: "minus" or "plus". outputs: d_y.
+        outputs: d_y.
 
     Returns: shape (S, M, N, 2, d_y), float64. Raises: ValueError for a model that overflows.
     """
-    if outputs == 1 and linear_in_moments(weights, options):
-        made = by_moments(weights, pairs, bits, options, readout)
+    if outputs == 1 and model.linear_in_moments:
+        made = by_moments(model, pairs, bits)
     else:
-        made = by_tokens(weights, pairs, bits, options, readout, outputs)
+        made = by_tokens(model, pairs, bits, outputs)
     if not np.isfinite(made).all():
         got, cure = "a model that overflows on some selections", "use weights of a smaller scale or fewer layers"
-        raise checks.refuse("weights", got, "finite predictions", cure)
+        raise checks.refuse("model", got, "finite predictions", cure)
     return made
 
 
-@jax.jit(static_argnames="readout")
-def _implied(weights: AttentionWeights, moments: Any, readout: str) -> Any:
-    return final_implied_weights(weights, jnp.moveaxis(moments, 0, -1), readout).T
+@jax.jit
+def _implied(model: Model, moments: Any) -> Any:
+    return final_implied_weights(model, jnp.moveaxis(moments, 0, -1)).T
 
 
 @float64
-def by_moments(weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, options: Options, readout: str) -> Any:
+def by_moments(model: Model, pairs: np.ndarray, bits: np.ndarray) -> Any:
     """ŷ = p(S) · x_q for linear models with one output: S is affine in the bits, so one product makes all of them."""
     size, count, _, dimension = pairs.shape
-    weights = weights.without_mlp()
-    squares = pairs[..., :, None] * pairs[..., None, :] / (count if options[2] == "mean" else 1)
+    model = model.without_mlp()
+    squares = pairs[..., :, None] * pairs[..., None, :] / (count if model.normalization == "mean" else 1)
     change = (squares[:, :, 1] - squares[:, :, 0]).reshape(size, count, -1)
     first = squares[:, :, 0].sum(axis=1).reshape(size, 1, -1)
     made = []
     for index in equal_blocks(size, _BLOCK_ENTRIES // (len(bits) * dimension**2)):
         moments = first[index] + bits.astype(np.float64) @ change[index]
-        p = _implied(weights, moments.reshape(-1, dimension, dimension), readout)
+        p = _implied(model, moments.reshape(-1, dimension, dimension))
         p = np.asarray(p).reshape(len(index), len(bits), -1)
         made.append(np.einsum("smd,sntd->smnt", p, pairs[index][..., :-1]))
     return np.concatenate(made)[:size, ..., None]
 
 
-@partial(jax.jit, static_argnames=("options", "outputs"))
-def _label_slots(weights: AttentionWeights, shown: Any, queries: Any, options: Options, outputs: int) -> Any:
+@partial(jax.jit, static_argnames="outputs")
+def _label_slots(model: Model, shown: Any, queries: Any, outputs: int) -> Any:
     """Label slots (B, 2N, d_y) of the queries (B, 2N, D) after the demonstrations (B, N, D)."""
-    layers = [jax.tree.map(lambda a, t=t: a[t], weights) for t in range(weights.layers)]
+    layers = [jax.tree.map(lambda a, t=t: a[t], model) for t in range(model.layers)]
 
     def last(tokens: Any, query: Any) -> Any:
         for layer in layers:
-            tokens, query = layer_step(layer, tokens, query, options)
+            tokens, query = layer_step(layer, tokens, query)
         return query[-outputs:]
 
     # The inner vmap repeats only what depends on the query: the demonstrations of a softmax without a causal mask (its
@@ -94,27 +83,25 @@ def _label_slots(weights: AttentionWeights, shown: Any, queries: Any, options: O
 
 
 @float64
-def by_tokens(
-    weights: AttentionWeights, pairs: np.ndarray, bits: np.ndarray, options: Options, readout: str, outputs: int
-) -> Any:
+def by_tokens(model: Model, pairs: np.ndarray, bits: np.ndarray, outputs: int) -> Any:
     """The forward pass itself, for every model; blocks consist of pairs of a supersample and a selection."""
     size, count, _, dimension = pairs.shape
     queries = pairs.reshape(size, 2 * count, dimension).copy()
     queries[..., -outputs:] = 0.0
     made = []
-    for runs in equal_blocks(size * len(bits), _BLOCK_ENTRIES // _entries(weights, count, options)):
+    for runs in equal_blocks(size * len(bits), _BLOCK_ENTRIES // _entries(model, count)):
         sample, selection = np.divmod(runs, len(bits))
         shown = pairs[sample[:, None], np.arange(count), bits[selection].astype(np.int64)]
-        made.append(np.asarray(_label_slots(weights, shown, queries[sample], options, outputs)))
+        made.append(np.asarray(_label_slots(model, shown, queries[sample], outputs)))
     slots = np.concatenate(made)[: size * len(bits)].reshape(size, len(bits), count, 2, outputs)
-    return -slots if readout == "minus" else slots
+    return -slots if model.readout == "minus" else slots
 
 
-def _entries(weights: AttentionWeights, count: int, options: Options) -> int:
+def _entries(model: Model, count: int) -> int:
     """Numbers in the largest array of one forward pass with its 2N queries."""
-    width = max(count, weights.dimension, 0 if weights.mlp_in is None else weights.mlp_in.shape[1])
-    copies = count if options[:2] == ("softmax", "demonstrations") else 1
-    return 2 * count * copies * width * (weights.heads or 1)
+    width = max(count, model.token_dim, 0 if model.mlp_in is None else model.mlp_in.shape[1])
+    copies = count if (model.kind, model.mask) == ("softmax", "demonstrations") else 1
+    return 2 * count * copies * width * (model.heads or 1)
 
 
 def equal_blocks(count: int, most: int) -> Iterator[np.ndarray]:

@@ -13,11 +13,9 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.numerics import generator
-from icl_theory.descent.implied_weights import READOUTS
 from icl_theory.information.supersample.predictions import equal_blocks, selection_predictions
 from icl_theory.information.supersample.selection_information import information_and_influence, observed, selections
-from icl_theory.models.attention import checked_options
-from icl_theory.models.weights import AttentionWeights, checked
+from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.classification import OneHotClassification
 
@@ -106,7 +104,7 @@ def _summary(collected: dict[str, np.ndarray], count: int, clip: float, enumerat
 
 
 def supersample_bounds(
-    weights: AttentionWeights,
+    model: Model,
     task: Task,
     *,
     demonstrations: int,
@@ -117,11 +115,6 @@ def supersample_bounds(
     levels: int | None = 2,
     draws: int | None = None,
     task_vector: Any = None,
-    readout: str = "minus",
-    kind: str = "linear",
-    mask: str = "demonstrations",
-    normalization: str = "mean",
-    activation: str = "identity",
 ) -> SupersampleBounds:
     """gap ≤ (c/N) Σ_i E_z̃ sqrt(2 I(A_i; U_i | Z̃ = z̃)) for a loss in [0, c] and the forward pass of all N tokens.
 
@@ -151,16 +144,13 @@ def supersample_bounds(
     the square root is then taken of the mean, which can only raise the bound.
 
     Args:
-        weights: a single model, value, key, query each (L, D, D) or (L, heads, D, D), with or without an MLP.
+        model: a single model, of any kind.
         task: any task; its tokens are drawn with label noise. task_vector: its parameters, drawn from `key` if None.
         demonstrations: N ≥ 1. supersamples: at least 2. key: a jax.random.key or a whole number.
         loss: "zero_one", 1[sign ŷ ≠ sign y] or, for one-hot labels, 1[argmax ŷ ≠ argmax y], with c = 1; or "clipped",
             min(|ŷ - y|², c) with c = `clip` > 0.
         levels: 2 to 64 values that the clipped loss is rounded to, None for none; the 0-1 loss has two anyway.
         draws: even number of selections per supersample; all 2^N up to N = 12, else 512, if None.
-        readout: "minus" or "plus".
-        kind, mask, normalization, activation: as in `forward`. By default an MLP is linear; "relu" is its other
-            activation.
 
     Returns: `SupersampleBounds`; information in nats, bounds and gap in units of the loss.
     Raises: ValueError for anything out of range, the 0-1 loss of labels that are vectors but no classes, or a model
@@ -168,12 +158,10 @@ def supersample_bounds(
     Source: Steinke and Zakynthinou 2020 (arXiv:2001.09122), Harutyunyan et al. 2021 (arXiv:2110.01584), Hellström
     and Durisi 2022 (arXiv:2210.06422), Wang and Mao 2023 (arXiv:2302.02432v3); rounding at random: new.
     """
-    weights = checked(weights, task.token_dimension)
+    model = checked(model, task.token_dim)
     demonstrations = checks.integer("demonstrations", demonstrations, 1, None, "show at least one")
     supersamples = checks.integer("supersamples", supersamples, 2, None, "a standard error needs two")
     clip, levels = _loss(task, loss, clip, levels)
-    checks.choice("readout", readout, READOUTS)
-    options = checked_options(kind, mask, normalization, activation)
     rng = generator(key)
     vector = _task_vector(task, task_vector, rng)
     draws = _draws(demonstrations, draws)
@@ -181,7 +169,7 @@ def supersample_bounds(
     pairs = tokens.reshape(supersamples, demonstrations, 2, -1)
     # Shared by all: both tokens of a pair have one law, so the loss's law is the same for every selection.
     bits = selections(demonstrations, draws, rng)
-    run = partial(selection_predictions, weights, bits=bits, options=options, readout=readout, outputs=task.outputs)
+    run = partial(selection_predictions, model, bits=bits, outputs=task.outputs)
     collected = _collect(run, pairs, bits, (loss, clip, levels), task.outputs)
     return _summary(collected, len(bits), clip, draws is None)
 

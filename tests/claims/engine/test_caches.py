@@ -23,8 +23,8 @@ from icl_theory.truncation.rank_sweep import _Runner
 TASK = LinearRegression(2, noise_std=0.5)
 
 
-def a_case(weights: int = 1, seed: int = 5, samples: int = 16, layers: int = 1) -> Case:
-    drawn = random_weights(weights, layers=layers, dimension=3, scale=0.6)
+def a_case(model: int = 1, seed: int = 5, samples: int = 16, layers: int = 1) -> Case:
+    drawn = random_weights(model, layers=layers, token_dim=3, scale=0.6)
     tokens = TASK.sample_tokens(np.random.default_rng(seed), np.ones((1, 2)), 12)[0]
     return Case("the same name", "random", seed, drawn, TASK, np.ones(2), tokens, samples=samples)
 
@@ -47,15 +47,15 @@ def test_a_ladder_is_kept_under_floor_and_scale() -> None:
     for options in asked:
         assert kept.ladder(**options) is kept.ladder(**options)
     assert kept.ladder() is kept.ladder(floor=0.0, scale=1.0)
-    value = np.array(kept.weights.value) * np.array([2.0, 1.0])[:, None, None]
-    scaled = replace(a_case(layers=2), weights=kept.weights.replace(value=value))
+    value = np.array(kept.model.value) * np.array([2.0, 1.0])[:, None, None]
+    scaled = replace(a_case(layers=2), model=kept.model.replace(value=value))
     np.testing.assert_allclose(rungs(scaled), found[1], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"weights": random_weights(2, layers=1, dimension=3, scale=0.6)},
+        {"model": random_weights(2, layers=1, token_dim=3, scale=0.6)},
         {"seed": 6},
         {"samples": 17},
         {"task": LinearRegression(2, noise_std=1.5)},
@@ -71,7 +71,7 @@ def test_a_changed_case_has_ladders_of_its_own(changes: dict[str, Any]) -> None:
     assert changed.ladder().gap.value != gap.value
     assert changed.ladder().gap == replace(a_case(), **changes).ladder().gap
     assert first.ladder().gap is gap
-    other = first.with_weights(random_weights(3, layers=1, dimension=3, scale=0.6), "others")
+    other = first.with_model(random_weights(3, layers=1, token_dim=3, scale=0.6), "others")
     assert other.ladder().gap.value != gap.value
 
 
@@ -85,11 +85,11 @@ def one_array(draws: Any) -> np.ndarray:
 @pytest.mark.parametrize("chunk", [2**22, 150])  # in one piece, which is kept, and in several, which are drawn again
 def test_draws_come_again_and_belong_to_seed_and_setting(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr("icl_theory.information.ladder.noisy_trajectory._CHUNK_ENTRIES", chunk)
-    weights = random_weights(1, layers=2, dimension=3, scale=0.6)
+    model = random_weights(1, layers=2, token_dim=3, scale=0.6)
 
     def setting(**changes: Any) -> Setting:
         plain: dict[str, Any] = {"task_vector": np.ones(2), "demonstrations": 12, "shots": 4, "task": TASK}
-        return Setting(weights=weights, **{**plain, **changes})
+        return Setting(model=model, **{**plain, **changes})
 
     kept = Batches(setting(), 3, 16)
     first = one_array(kept)
@@ -140,7 +140,7 @@ def test_prompts_are_kept_under_everything_that_makes_them(function: Callable[..
         (replace(first, task=LinearRegression(2, noise_std=0.9)), 4, 32, 0),
     ]
     if function is prompt_errors.own_errors:
-        asked.append((a_case(weights=2), 4, 32, 0))
+        asked.append((a_case(model=2), 4, 32, 0))
     found = [function(*given) for given in asked]
     for given, value in zip(asked, found, strict=True):
         assert function(*given) is value
@@ -169,10 +169,10 @@ def test_cases_of_a_workshop_are_kept_under_kind_layers_and_width(monkeypatch: p
     asked: list[Kind] = []
 
     def trained(_: Any, layers: int, hidden: int = 0, readout: str = "minus") -> Any:
-        asked.append(Kind(layers, hidden, readout))
-        models = [random_weights(10 * len(asked) + s, layers=layers, dimension=6, scale=0.4) for s in range(3)]
+        asked.append(Kind(layers, hidden, readout))  # pyright: ignore[reportArgumentType]
+        models = [random_weights(10 * len(asked) + s, layers=layers, token_dim=6, scale=0.4) for s in range(3)]
         value = np.stack([model.value for model in models])
-        return SimpleNamespace(weights=SimpleNamespace(value=value, member=lambda seed: models[seed]))
+        return SimpleNamespace(models=SimpleNamespace(value=value, member=lambda seed: models[seed]))
 
     monkeypatch.setattr(Workshop, "ensemble", trained)
     shop = Workshop(PROFILES["quick"], 0)
@@ -195,7 +195,7 @@ def test_cases_of_a_workshop_are_kept_under_kind_layers_and_width(monkeypatch: p
         *(("random", 1), ("random", 3), ("constructed", 1), ("constructed", 3), ("trained", 1), ("trained", 3)),
     ]
     assert asked == [Kind(1), Kind(3), Kind(3, 6), Kind(3, 4)]
-    matrices = {case.weights.value.tobytes() for made in (*found[:2], *found[4:]) for case in made}
+    matrices = {case.model.value.tobytes() for made in (*found[:2], *found[4:]) for case in made}
     assert len(matrices) == sum(len(made) for made in (*found[:2], *found[4:]))
 
 
@@ -206,15 +206,15 @@ def test_the_untouched_model_is_kept_under_the_number_of_pairs(monkeypatch: pyte
     """One that affords fewer pairs is compared with the untouched model at as many."""
     calls: list[Any] = []
 
-    def entry(_: _Runner, weights: Any, pairs: int | None) -> Any:
-        calls.append((weights, pairs))
+    def entry(_: _Runner, model: Any, pairs: int | None) -> Any:
+        calls.append((model, pairs))
         return made(300 if pairs is None else pairs)
 
     def made(count: int) -> Any:
         return SimpleNamespace(ladder=SimpleNamespace(sandwich=SimpleNamespace(upper=SimpleNamespace(samples=count))))
 
     monkeypatch.setattr(_Runner, "entry", entry)
-    runner, other = (_Runner(SimpleNamespace(weights=name), None, None, None) for name in "ab")  # pyright: ignore
+    runner, other = (_Runner(SimpleNamespace(model=name), None, None, None) for name in "ab")  # pyright: ignore
     full, fewer = runner.before(None, made(300)), runner.before(None, made(256))
     assert (full.ladder.sandwich.upper.samples, fewer.ladder.sandwich.upper.samples) == (300, 256)
     assert runner.before(None, made(300)) is full

@@ -7,7 +7,7 @@ import pytest
 from ledger import CLAIMS
 from sweep_records import sweep
 
-from icl_theory import AttentionWeights, LinearRegression
+from icl_theory import LinearRegression, Model
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.examine import Outcome
 from icl_theory.claims.record import counterexample_file, record
@@ -25,8 +25,8 @@ def odd_case(mlp: bool, heads: bool) -> Case:
     matrices = [RNG.standard_normal(shape) for _ in range(3)]
     more = (RNG.standard_normal((2, 4, 3)), RNG.standard_normal((2, 3, 4))) if mlp else ()
     task = LinearRegression(2, np.diag([2.0, 0.5]), np.diag([1.5, 0.7]), noise_std=0.3, inputs="uniform")
-    weights = AttentionWeights.create(*matrices, *more)
-    return Case("an odd one", "trained", 17, weights, task, RNG.standard_normal(2), RNG.standard_normal((9, 3)), 5, 77)
+    model = Model.create(*matrices, *more, heads=2 if heads else None)
+    return Case("an odd one", "trained", 17, model, task, RNG.standard_normal(2), RNG.standard_normal((9, 3)), 5, 77)
 
 
 @pytest.mark.parametrize(("mlp", "heads"), [(False, False), (True, False), (True, True)])
@@ -36,9 +36,9 @@ def test_a_case_comes_back_from_its_file_as_it_was(tmp_path, mlp, heads):
     assert (back.name, back.kind, back.seed, back.shots, back.samples) == ("an odd one", "trained", 17, 5, 77)
     np.testing.assert_array_equal(back.task_vector, case.task_vector)
     np.testing.assert_array_equal(back.demonstrations, case.demonstrations)
-    assert back.weights.heads == case.weights.heads
+    assert back.model.heads == case.model.heads
     for name in ("value", "key", "query", "mlp_in", "mlp_out"):
-        one, other = getattr(back.weights, name), getattr(case.weights, name)
+        one, other = getattr(back.model, name), getattr(case.model, name)
         assert (one is None) == (other is None)
         assert one is None or np.array_equal(one, other)
     task = back.task

@@ -26,7 +26,7 @@ Known = Callable[[Claim], None]
 
 
 def value(case: Case) -> float:
-    return float(case.weights.value[0, 0, 0])
+    return float(case.model.value[0, 0, 0])
 
 
 CLAIM = replace(
@@ -108,7 +108,7 @@ def test_nothing_recorded_is_believed(known: Known) -> None:
     assert recheck(lying) == recheck(document)
     assert recheck(document).evidence == check(CLAIM, case(1.5))
     changed = copy.deepcopy(document)
-    changed["case"]["weights"]["value"] = [[[0.5]]]
+    changed["case"]["model"]["value"] = [[[0.5]]]
     assert not recheck(changed).confirmed
 
 
@@ -206,11 +206,11 @@ SPOILT: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d.update(exact={"scale": 2}), "exact: got a counterexample, expected none"),
     (lambda d: d.update(others={"0": d["case"]}), "others: got dict"),
     (lambda d: d.update(others=[5]), "case: got int"),
-    (lambda d: d["case"].pop("weights"), "'weights'"),
-    (lambda d: d["case"].update(weights=5), "case: got"),
-    (lambda d: d["case"]["weights"].update(value="x"), "weights.value"),
-    (lambda d: d["case"]["weights"].update(value=[[1, 2]]), "weights.value"),
-    (lambda d: d["case"]["weights"].update(other=[[[1]]]), "case: got"),
+    (lambda d: d["case"].pop("model"), "'model'"),
+    (lambda d: d["case"].update(model=5), "case: got"),
+    (lambda d: d["case"]["model"].update(value="x"), "model.value"),
+    (lambda d: d["case"]["model"].update(value=[[1, 2]]), "model.value"),
+    (lambda d: d["case"]["model"].update(other=[[[1]]]), "case: got"),
     (lambda d: d["case"].update(task=5), "case: got"),
     (lambda d: d["case"]["task"].update(dim="one"), "dim"),
     (lambda d: d["case"]["task"].update(inputs="student"), "inputs"),
@@ -241,7 +241,7 @@ def test_a_file_with_a_defect_is_bad_input_in_one_line(known: Known, tmp_path: P
 
 
 def test_a_case_that_the_check_cannot_measure_is_bad_input(known: Known) -> None:
-    known(replace(CLAIM, measure=lambda c: c.weights.value[1]))
+    known(replace(CLAIM, measure=lambda c: c.model.value[1]))
     message = refusal(recheck, written(CLAIM, case(1.5)))
     assert message.startswith("case: got IndexError")
     assert "from the check of 'small', expected a case of this claim" in message

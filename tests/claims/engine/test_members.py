@@ -32,10 +32,10 @@ def drawn_by(task: it.Task, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> 
     """First weights of a run and the prompts of its chunks; no step is taken, hence nothing is compiled."""
     start, chunks = [], []
 
-    def keep(weights: Any, state: Any, draws: dict, *_: Any) -> tuple:
-        start.append(weights)
+    def keep(model: Any, state: Any, draws: dict, *_: Any) -> tuple:
+        start.append(model)
         chunks.append(draws)
-        return weights, state, np.zeros(next(iter(draws.values())).shape[:2], np.float32)
+        return model, state, np.zeros(next(iter(draws.values())).shape[:2], np.float32)
 
     monkeypatch.setattr("icl_theory.training.train.run_chunk", keep)
     train(task, 0, **(SETTING | changes))
@@ -70,15 +70,15 @@ def test_every_prompt_of_a_training_run_is_new(
 @pytest.mark.parametrize("changes", [{}, {"heads": 2}, {"hidden": 6}, {"tied": True}], ids=str)
 def test_members_start_apart(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every random matrix of every member, layer and head is another one; only the label's entry is set."""
-    weights, _ = drawn_by(TASK, monkeypatch, **changes)
-    value = weights.value.reshape(-1, 16)
+    model, _ = drawn_by(TASK, monkeypatch, **changes)
+    value = model.value.reshape(-1, 16)
     assert len(value) == 3 * (1 if "tied" in changes else 2) * changes.get("heads", 1)
     assert_rows_differ(value[:, :-1])
-    assert_rows_differ(weights.key.reshape(-1, 16))
+    assert_rows_differ(model.key.reshape(-1, 16))
     if "hidden" in changes:
-        assert_rows_differ(weights.mlp_in.reshape(6, -1))
+        assert_rows_differ(model.mlp_in.reshape(6, -1))
     other = initial_weights(np.random.default_rng(1), TrainConfig(2, 5, 24, 3, 4, 0.02, 0.2, 1.0, "minus"), 4)
-    assert not np.isin(other.value[..., :-1, :], weights.value).any()
+    assert not np.isin(other.value[..., :-1, :], model.value).any()
 
 
 def test_members_have_finite_sets_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_results_of_members_differ_pairwise() -> None:
     assert_rows_differ(result.losses)
     start = initial_weights(np.random.default_rng(0), result.config, 4)
     for name in ("value", "key", "query"):
-        after, before = getattr(result.weights, name), getattr(start, name)
+        after, before = getattr(result.models, name), getattr(start, name)
         read = slice(-1, None) if name == "value" else slice(None)  # of the last W_V nothing but the label's row
         for part in (after[:, 0], after[:, 1, read], after[:, 0] - before[:, 0], (after - before)[:, 1, read]):
             assert_rows_differ(part)
@@ -123,8 +123,8 @@ def test_validation_and_test_prompts_share_nothing(monkeypatch: pytest.MonkeyPat
         original(self, base, prompts, *rest)
 
     monkeypatch.setattr(_Trial, "__init__", init)
-    weights = it.AttentionWeights.create(*random_matrices(np.random.default_rng(1), 2, 3))
-    it.search_clipping_rate(weights, it.LinearRegression(2, noise_std=0.5), shots=4, prompts=200, key=3)
+    model = it.Model.create(*random_matrices(np.random.default_rng(1), 2, 3))
+    it.search_clipping_rate(model, it.LinearRegression(2, noise_std=0.5), shots=4, prompts=200, key=3)
     ((validation, test),) = kept
     for name in ("x", "y", "x_query", "y_query"):
         assert_rows_differ(np.concatenate([getattr(validation, name), getattr(test, name)]))
@@ -136,10 +136,10 @@ def workshop() -> Workshop:
     """A run whose ensembles are not trained: they stand at their initial weights."""
     found = Workshop(PROFILE, 3)
 
-    def untrained(layers: int, hidden: int = 0, readout: str = "minus") -> Any:
+    def untrained(layers: int, hidden: int = 0, readout: Any = "minus") -> Any:
         config = TrainConfig(layers, 20, 1, PROFILE.population, 1, 0.1, 0.5, 1.0, readout, hidden=hidden)
         return SimpleNamespace(
-            config=config, weights=initial_weights(np.random.default_rng([layers, hidden]), config, 6)
+            config=config, models=initial_weights(np.random.default_rng([layers, hidden]), config, 6)
         )
 
     found.ensemble = untrained
@@ -162,15 +162,15 @@ def test_cases_of_a_run_differ_pairwise(workshop: Workshop) -> None:
     for layers in (1, 3):
         drawn = [case for case in cases if case.kind == "random" and case.layers == layers]
         for name in ("value", "key", "query"):
-            assert_rows_differ([getattr(case.weights, name) for case in drawn])
-            assert_rows_differ(np.concatenate([getattr(case.weights, name) for case in drawn]))
+            assert_rows_differ([getattr(case.model, name) for case in drawn])
+            assert_rows_differ(np.concatenate([getattr(case.model, name) for case in drawn]))
     for population in populations:
-        assert_rows_differ([case.weights.key for case in population])
-        assert_rows_differ([case.weights.value[:, :-1] for case in population])
+        assert_rows_differ([case.model.key for case in population])
+        assert_rows_differ([case.model.value[:, :-1] for case in population])
     sources = {numbers(case) for case in cases}
     assert {numbers(case) for case in workshop.truncated} <= sources
     assert len({numbers(case) for case in workshop.truncated}) == len(workshop.truncated) == 6
-    matrices = [np.concatenate([c.weights.value, c.weights.key, c.weights.query]) for c in workshop.standard()]
+    matrices = [np.concatenate([c.model.value, c.model.key, c.model.query]) for c in workshop.standard()]
     assert len({m.tobytes() for m in matrices}) == len(matrices)
 
 
@@ -180,7 +180,7 @@ def test_another_run_has_other_cases(workshop: Workshop) -> None:
         for make in ("random", "constructed"):
             first, second = getattr(workshop, make)(layers), getattr(other, make)(layers)
             assert_rows_differ([case.demonstrations for case in (*first, *second)])
-        assert_rows_differ([case.weights.value for case in (*workshop.random(layers), *other.random(layers))])
+        assert_rows_differ([case.model.value for case in (*workshop.random(layers), *other.random(layers))])
 
 
 # Runs drawn from the seed alone; a forward pass that is chosen by the name.
@@ -201,6 +201,6 @@ def test_no_claim_looks_at_one_case_twice(label: str, workshop: Workshop) -> Non
 
 def test_random_models_of_a_sweep_differ() -> None:
     config = SweepConfig(model="random", dim=2, layers=2, seeds=3, seed=5)
-    weights, _ = _weights(config, it.LinearRegression(2), lambda *_: None)
-    assert_rows_differ(weights.value)
-    assert_rows_differ(np.concatenate([weights.value, weights.key, weights.query]).reshape(-1, 9))
+    model, _ = _weights(config, it.LinearRegression(2), lambda *_: None)
+    assert_rows_differ(model.value)
+    assert_rows_differ(np.concatenate([model.value, model.key, model.query]).reshape(-1, 9))

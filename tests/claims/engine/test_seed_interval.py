@@ -15,7 +15,7 @@ import pytest
 from helpers import refusal
 from schema import problems
 
-from icl_theory import AttentionWeights, Estimate, LinearRegression, check
+from icl_theory import Estimate, LinearRegression, Model, check
 from icl_theory.claims import recheck as verifying
 from icl_theory.claims.engine.cases import Case, Workshop
 from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
@@ -36,9 +36,9 @@ STUDENT_3 = 10.214531852407  # of three degrees of freedom, exceeded with a chan
 
 def seeds(count: int = 4) -> list[Case]:
     one = np.ones((1, 2, 2))
-    weights = AttentionWeights(one, one, one)
+    model = Model(one, one, one)
     return [
-        Case(f"trained, seed {i}", "trained", i, weights, LinearRegression(1), np.ones(1), np.eye(2))
+        Case(f"trained, seed {i}", "trained", i, model, LinearRegression(1), np.ones(1), np.eye(2))
         for i in range(count)
     ]
 
@@ -186,8 +186,8 @@ def test_a_failing_population_is_rechecked_from_all_its_seeds(monkeypatch):
     alone = recheck(document | {"others": []})
     assert alone.evidence.verdict == Verdict.FAILS
     assert not alone.confirmed
-    with pytest.raises(ValueError, match="a description with a defect at 'weights'"):
-        recheck(document | {"others": [{k: v for k, v in document["case"].items() if k != "weights"}]})
+    with pytest.raises(ValueError, match="a description with a defect at 'model'"):
+        recheck(document | {"others": [{k: v for k, v in document["case"].items() if k != "model"}]})
 
 
 def test_nothing_is_kept_of_a_population_that_does_not_fail():

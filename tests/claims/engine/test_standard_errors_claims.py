@@ -11,7 +11,7 @@ from draws import record
 from influences import error_of_mean, jackknife_error, mean
 from scipy.stats import t, ttest_1samp
 
-from icl_theory import AttentionWeights, Estimate, LinearRegression, check, random_weights
+from icl_theory import Estimate, LinearRegression, Model, check, random_weights
 from icl_theory.claims.attention import softmax_random_features
 from icl_theory.claims.bounds import theorem_2_scalar
 from icl_theory.claims.engine.cases import Case
@@ -23,7 +23,7 @@ from icl_theory.claims.pruning import algorithm_1
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.information.estimators.sandwich import mutual_information
 
-ONE = AttentionWeights.create(*np.ones((3, 1, 1, 1)))
+ONE = Model.create(*np.ones((3, 1, 1, 1)))
 CASE = Case("a case", "random", 3, ONE, LinearRegression(1), np.ones(1), np.ones((4, 1)))
 
 
@@ -148,7 +148,7 @@ def test_gap_and_printed_bound_at_one_dimension(monkeypatch):
 
 def test_exponent_of_random_features(monkeypatch):
     """½ log(error with 1024 features / with 64) / log 16 of two independent sets of 400 draws."""
-    case = replace(CASE, weights=random_weights(1, layers=1, dimension=3), demonstrations=np.eye(3))
+    case = replace(CASE, model=random_weights(1, layers=1, token_dim=3), demonstrations=np.eye(3))
     drawn = record(monkeypatch)
     found = softmax_random_features.slope(case)
     assert len(drawn.numbers) == 400 * 3 * (64 + 1024)
@@ -185,7 +185,7 @@ def test_gain_of_algorithm_1_is_a_ratio_on_the_same_prompts(monkeypatch, rng):
 
 def test_ends_moved_by_six_errors(monkeypatch):
     monkeypatch.setattr(sandwich_ends, "REPETITIONS", 12)
-    case = replace(CASE, weights=random_weights(2, layers=1, dimension=2), seed=77)
+    case = replace(CASE, model=random_weights(2, layers=1, token_dim=2), seed=77)
     rng, matrix = np.random.default_rng(77), sandwich_ends.channel(case)
     means = rng.standard_normal((12, 4, 2)) @ matrix.T
     outputs = means + rng.standard_normal(means.shape)

@@ -26,9 +26,9 @@ def test_threads_train_what_a_call_trains():
         result = found.get(kind)
         options = {"hidden": kind.hidden, "readout": kind.readout}
         plain = train(TASK, SEED, layers=kind.layers, shots=8, steps=20 * kind.layers, seeds=2, **options)
-        for one, other in ((result.weights.value, plain.weights.value), (result.losses, plain.losses)):
+        for one, other in ((result.models.value, plain.models.value), (result.losses, plain.losses)):
             np.testing.assert_array_equal(one, other)
-        assert (result.weights.mlp_in is None) == (kind.hidden == 0)
+        assert (result.models.mlp_in is None) == (kind.hidden == 0)
 
 
 def test_every_ensemble_is_trained_once(monkeypatch):

@@ -189,7 +189,7 @@ def test_bias_and_coverage(name, dimension, nats):
 
 def test_coverage_on_the_channel_of_a_layer():
     """200 sandwiches at K = 64 of a real noisy gradient against large ones: I has no closed form there."""
-    setting = Setting(random_weights(0, layers=1, dimension=2, scale=2.0), LinearRegression(1), np.ones(1), 24, 6)
+    setting = Setting(random_weights(0, layers=1, token_dim=2, scale=2.0), LinearRegression(1), np.ones(1), 24, 6)
 
     def pairs(generator, count):
         draws = draw(setting, generator, count)

@@ -56,7 +56,7 @@ def test_neighbours_have_no_place_in_a_bound():
 def test_neighbours_of_a_projection_stay_below_the_sandwich():
     """The first coordinate of S and of the noisy W carries less than all of them: data processing on a real channel."""
     task = LinearRegression(2, noise_std=0.5)
-    setting = Setting(random_weights(2, layers=1, dimension=3, scale=2.0), task, np.array([0.7, -1.1]), 24, 6)
+    setting = Setting(random_weights(2, layers=1, token_dim=3, scale=2.0), task, np.array([0.7, -1.1]), 24, 6)
     draws = draw(setting, rng(), 800)
     layer = simulate(setting, draws).layers[0]
     covariances = layer.maps @ draws.noise_root

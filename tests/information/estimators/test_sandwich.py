@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 from scipy.stats import multivariate_normal
 
-from icl_theory import AttentionWeights, Estimate, LinearRegression, bound_ladder, mutual_information, random_weights
+from icl_theory import Estimate, LinearRegression, Model, bound_ladder, mutual_information, random_weights
 from icl_theory.core.estimate import generalization_bound
 from icl_theory.core.symmetric import symmetric_coordinates
 from icl_theory.information.covariance_roots import covariance_root, log_determinant, whitening
@@ -162,15 +162,15 @@ def test_a_loss_of_range_c_is_half_c_sub_gaussian():
 
 
 def test_the_ladder_under_the_sign_loss():
-    weights = random_weights(2, layers=1, dimension=3, scale=2.0)
-    signs, squares = (bound_ladder(weights, TASK, **LADDER, loss=name) for name in ("sign", "squared"))
+    model = random_weights(2, layers=1, token_dim=3, scale=2.0)
+    signs, squares = (bound_ladder(model, TASK, **LADDER, loss=name) for name in ("sign", "squared"))
     assert signs.trivial == 1.0
     assert signs.information == squares.information
     for name in ("gaussian", "isotropic"):
         assert signs.rungs[name].value == pytest.approx(squares.rungs[name].value / 4)
     assert abs(signs.gap.value) < 1
     with pytest.raises(ValueError, match="loss: got 'hinge'"):
-        bound_ladder(weights, TASK, **LADDER, loss="hinge")
+        bound_ladder(model, TASK, **LADDER, loss="hinge")
 
 
 def test_moment_covariance_against_samples():
@@ -184,11 +184,11 @@ def test_moment_covariance_against_samples():
 @pytest.mark.parametrize("layer", [0, 1])
 def test_simulated_layer_has_the_noise_of_gradient_noise(layer):
     """Support coordinates of the simulation against the factored covariance of the same demonstrations."""
-    weights = random_weights(4, layers=layer + 1, dimension=3, scale=1.0)
-    setting = Setting(weights, TASK, W, 24, 6)
+    model = random_weights(4, layers=layer + 1, token_dim=3, scale=1.0)
+    setting = Setting(model, TASK, W, 24, 6)
     draws = draw(setting, np.random.default_rng(0), 3)
     runs = simulate(setting, draws)
-    noise = gradient_noise(weights, draws.tokens[1], 6)
+    noise = gradient_noise(model, draws.tokens[1], shots=6)
     root = runs.layers[0].maps[0] @ draws.noise_root[1]
     assert (root**2).sum() == pytest.approx(noise.trace, rel=1e-11)
     assert log_determinant(root[None])[0] == pytest.approx(noise.log_pseudo_determinant, rel=1e-10)
@@ -197,13 +197,13 @@ def test_simulated_layer_has_the_noise_of_gradient_noise(layer):
         np.testing.assert_allclose(increments, runs.accumulated, atol=1e-12)
 
 
-def dense_rungs(weights, samples, seed):
+def dense_rungs(model, samples, seed):
     """The rungs at L = 1 from dense D² x D² covariances restricted to the support by an explicit basis."""
     rng = np.random.default_rng(seed)
-    value, key_query = weights.value[0], weights.key[0].T @ weights.query[0]
+    value, key_query = model.value[0], model.key[0].T @ model.query[0]
     tokens = TASK.sample_tokens(rng, np.broadcast_to(W, (samples, 2)), 24)
     gradients = np.einsum("knd,kne->knde", tokens @ value.T, tokens @ key_query).reshape(samples, 24, -1)
-    basis = np.linalg.svd(gradients[0] - gradients[0].mean(0))[2][: bound_ladder(weights, TASK, **LADDER).support[0]]
+    basis = np.linalg.svd(gradients[0] - gradients[0].mean(0))[2][: bound_ladder(model, TASK, **LADDER).support[0]]
     inner = gradients @ basis.T
     g = inner.mean(axis=1)
     c = (24 - 6) / (6 * 23) * np.stack([np.cov(x.T, bias=True).reshape(len(basis), -1) for x in inner])
@@ -221,16 +221,16 @@ def dense_rungs(weights, samples, seed):
 
 @pytest.mark.parametrize(("module", "rank"), [("value", 3), ("value", 2), ("query", 1)])
 def test_rungs_against_the_dense_definition(module, rank):
-    weights = truncate_weights(random_weights(2, layers=1, dimension=3, scale=2.0), layer=0, module=module, rank=rank)
-    ladder = bound_ladder(weights, TASK, **with_changes(samples=6000), pairs=64)
-    expected = dense_rungs(weights, 6000, 77)
+    model = truncate_weights(random_weights(2, layers=1, token_dim=3, scale=2.0), layer=0, module=module, rank=rank)
+    ladder = bound_ladder(model, TASK, **with_changes(samples=6000), pairs=64)
+    expected = dense_rungs(model, 6000, 77)
     for name, value in expected.items():
         estimate = ladder.information[name]
         assert abs(estimate.value - value) < 6 * math.hypot(2 * estimate.stderr, 0.02), name
 
 
 def test_rungs_are_bounds_on_the_gap_in_its_units():
-    ladder = bound_ladder(random_weights(2, layers=1, dimension=3, scale=2.0), TASK, **LADDER)
+    ladder = bound_ladder(random_weights(2, layers=1, token_dim=3, scale=2.0), TASK, **LADDER)
     for name, rung in ladder.rungs.items():
         information = ladder.information[name].value
         assert rung.value == pytest.approx(math.sqrt(2 * 2.0**2 * information / 24))
@@ -241,10 +241,10 @@ def test_rungs_are_bounds_on_the_gap_in_its_units():
 
 
 def test_chunks_give_the_same_ladder(monkeypatch):
-    weights = random_weights(2, layers=2, dimension=3, scale=0.7)
-    whole = bound_ladder(weights, TASK, **LADDER, pairs=40)
+    model = random_weights(2, layers=2, token_dim=3, scale=0.7)
+    whole = bound_ladder(model, TASK, **LADDER, pairs=40)
     monkeypatch.setattr("icl_theory.information.ladder.noisy_trajectory._CHUNK_ENTRIES", 36 * 100)
-    parts = bound_ladder(weights, TASK, **LADDER, pairs=40)
+    parts = bound_ladder(model, TASK, **LADDER, pairs=40)
     assert len(parts.terms["gap"]) == len(whole.terms["gap"]) == 400
     for name in ("gaussian", "isotropic"):
         error = math.hypot(whole.information[name].stderr, parts.information[name].stderr)
@@ -252,7 +252,7 @@ def test_chunks_give_the_same_ladder(monkeypatch):
 
 
 def test_batches_repeat_the_same_draws():
-    setting = Setting(random_weights(2, layers=1, dimension=3), TASK, W, 24, 6)
+    setting = Setting(random_weights(2, layers=1, token_dim=3), TASK, W, 24, 6)
     batches = Batches(setting, 9, 50)
     first, second = next(iter(batches)), next(iter(batches))
     np.testing.assert_array_equal(first.tokens, second.tokens)
@@ -260,24 +260,24 @@ def test_batches_repeat_the_same_draws():
 
 def test_too_few_demonstrations_give_infinity_with_the_reason_and_a_floor_cures_it():
     few: dict[str, Any] = LADDER | {"demonstrations": 5, "shots": 2}
-    weights = random_weights(2, layers=1, dimension=3, scale=2.0)
-    ladder = bound_ladder(weights, TASK, **few)
+    model = random_weights(2, layers=1, token_dim=3, scale=2.0)
+    ladder = bound_ladder(model, TASK, **few)
     assert all(rung.value == math.inf for rung in ladder.rungs.values())
     assert "N - 1 = 4 is below d_S = 6" in ladder.information["gaussian"].note
     assert ladder.sandwich.upper.value == math.inf
-    cured = bound_ladder(weights, TASK, **few, floor=1e-2)
+    cured = bound_ladder(model, TASK, **few, floor=1e-2)
     assert all(math.isfinite(r.value) for n, r in cured.rungs.items() if n != "theorem_2_printed")
     assert cured.information["gaussian"].value < cured.information["isotropic"].value
 
 
 def test_noise_free_labels_live_in_a_smaller_space():
-    ladder = bound_ladder(random_weights(2, layers=2, dimension=3, scale=0.7), LinearRegression(2), **LADDER)
+    ladder = bound_ladder(random_weights(2, layers=2, token_dim=3, scale=0.7), LinearRegression(2), **LADDER)
     assert ladder.support == (3, 3)
 
 
 def test_a_removed_module_carries_no_information():
-    weights = truncate_weights(random_weights(2, layers=1, dimension=3), layer=0, module="value", rank=0)
-    ladder = bound_ladder(weights, TASK, **LADDER)
+    model = truncate_weights(random_weights(2, layers=1, token_dim=3), layer=0, module="value", rank=0)
+    ladder = bound_ladder(model, TASK, **LADDER)
     assert ladder.support == (0,)
     assert ladder.information["gaussian"].value == 0.0
     assert ladder.sandwich.upper.value == 0.0
@@ -285,10 +285,10 @@ def test_a_removed_module_carries_no_information():
 
 def test_path_sandwich_agrees_between_shared_and_path_coordinates():
     """With invertible weights and no floor the Jacobians cancel: a vanishing floor must give the same information."""
-    weights = random_weights(8, layers=2, dimension=3, scale=0.9)
+    model = random_weights(8, layers=2, token_dim=3, scale=0.9)
     options: dict[str, Any] = LADDER | {"shots": 2, "samples": 200}
-    shared = bound_ladder(weights, TASK, **options, pairs=200).sandwich
-    path = bound_ladder(weights, TASK, **options, pairs=200, floor=1e-22).sandwich
+    shared = bound_ladder(model, TASK, **options, pairs=200).sandwich
+    path = bound_ladder(model, TASK, **options, pairs=200, floor=1e-22).sandwich
     assert path.upper.value == pytest.approx(shared.upper.value, rel=1e-4)
 
 
@@ -312,16 +312,16 @@ def test_a_lower_bound_is_refused_as_information():
 )
 def test_bad_input_is_refused(change, words):
     with pytest.raises(ValueError, match=words):
-        bound_ladder(random_weights(2, layers=1, dimension=3), TASK, **with_changes(**change))
+        bound_ladder(random_weights(2, layers=1, token_dim=3), TASK, **with_changes(**change))
 
 
 def test_uniform_inputs_and_wrong_weights_are_refused():
     with pytest.raises(ValueError, match="expected gaussian"):
-        bound_ladder(random_weights(2, layers=1, dimension=3), LinearRegression(2, inputs="uniform"), **LADDER)
+        bound_ladder(random_weights(2, layers=1, token_dim=3), LinearRegression(2, inputs="uniform"), **LADDER)
     with pytest.raises(ValueError, match="token dimension"):
-        bound_ladder(random_weights(2, layers=1, dimension=5), TASK, **LADDER)
+        bound_ladder(random_weights(2, layers=1, token_dim=5), TASK, **LADDER)
     one = np.ones((1, 2, 3, 3))
     with pytest.raises(ValueError, match=r"ensemble"):
-        bound_ladder(AttentionWeights(one, one, one), TASK, **LADDER)
+        bound_ladder(Model(one, one, one), TASK, **LADDER)
     with pytest.raises(ValueError, match="not positive definite"):
         mutual_information(np.ones((3, 2)), np.ones((3, 2)), np.zeros((3, 2, 2)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from two_layers import SHOTS, TASK, N, W, prepared
 
-from icl_theory import AttentionWeights, LinearRegression, bound_ladder, random_weights
+from icl_theory import LinearRegression, Model, bound_ladder, random_weights
 from icl_theory.information.ladder.chain_prior import _knowledge, chain_divergence, look_jacobians
 from icl_theory.information.ladder.noisy_trajectory import Draws, Setting, simulate
 from icl_theory.information.ladder.path_prior import path_divergences
@@ -20,8 +20,8 @@ LADDER = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "task_vector": W}
 
 def mild(layers=3, seed=3):
     """Well-conditioned weights under which W stays of moderate size."""
-    loose, eye = random_weights(seed, layers=layers, dimension=3, scale=0.3), 0.5 * np.eye(3)
-    return AttentionWeights.create(loose.value + eye, loose.key + eye, loose.query + eye)
+    loose, eye = random_weights(seed, layers=layers, token_dim=3, scale=0.3), 0.5 * np.eye(3)
+    return Model.create(loose.value + eye, loose.key + eye, loose.query + eye)
 
 
 def chain(setting, runs, reference):
@@ -31,13 +31,13 @@ def chain(setting, runs, reference):
 @pytest.mark.parametrize("labels", ["noisy", "noise-free"])
 @pytest.mark.parametrize("kind", ["plain", "heads", "mlp"])
 def test_jacobians_against_automatic_differentiation(kind, labels):
-    weights = mild()
+    model = mild()
     if kind == "heads":
-        weights = AttentionWeights.create(*(np.stack([m, 0.3 * m[::-1]], 1) for m in (weights.value, *_rest(weights))))
+        model = Model.create(*(np.stack([m, 0.3 * m[::-1]], 1) for m in (model.value, *_rest(model))), heads=2)
     if kind == "mlp":
-        weights = weights.replace(mlp_in=0.7 * weights.query, mlp_out=weights.key)
+        model = model.replace(mlp_in=0.7 * model.query, mlp_out=model.key)
     task = TASK if labels == "noisy" else LinearRegression(2)
-    setting = Setting(weights, task, W, N, SHOTS)
+    setting = Setting(model, task, W, N, SHOTS)
     basis, size = setting.basis, setting.coordinates
     root = np.linalg.cholesky(np.eye(size) + 0.1)
     rows, columns = np.triu_indices(basis.shape[1])
@@ -49,7 +49,7 @@ def test_jacobians_against_automatic_differentiation(kind, labels):
             inner = jnp.zeros((basis.shape[1],) * 2).at[rows, columns].set(root @ z[t] / weight)
             inner = inner + jnp.triu(inner, 1).T
             x = jnp.asarray(setting.covariance) + basis @ inner @ basis.T
-            full = weights.with_heads()
+            full = model.with_heads()
             values = full.left_factor()[t]
             heads = zip(values, full.key[t], full.query[t], strict=True)
             m = m + sum(v @ m @ x @ m.T @ k.T @ q @ m for v, k, q in heads)
@@ -60,8 +60,8 @@ def test_jacobians_against_automatic_differentiation(kind, labels):
     np.testing.assert_allclose(look_jacobians(setting, root, 3), expected, rtol=1e-10, atol=1e-12)
 
 
-def _rest(weights):
-    return weights.key, weights.query
+def _rest(model):
+    return model.key, model.query
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.02])
@@ -114,7 +114,7 @@ def test_up_to_two_layers_the_chain_is_the_path():
 def test_small_tied_layers_forget_nothing():
     """W_{t-1} is then the sum of the looks so far, which says as much about S as the looks one by one."""
     one = mild(1)
-    tiny = AttentionWeights.create(*(np.repeat(m, 4, 0) for m in (1e-5 * one.value, one.key, one.query)))
+    tiny = Model.create(*(np.repeat(m, 4, 0) for m in (1e-5 * one.value, one.key, one.query)))
     found = bound_ladder(tiny, TASK, samples=6000, key=1, pairs=16, **LADDER)
     gain = found.terms["gaussian"].mean() - found.terms["path_gaussian"].mean()
     change = found.terms["chain"] - found.terms["path_gaussian"]
@@ -137,7 +137,7 @@ def test_chain_stands_between_the_path_and_one_prior_per_layer(seed):
 
 def test_wild_weights_leave_the_prior_of_one_layer():
     """A useless linearisation costs little: the update then learns next to nothing, it does not mislead."""
-    wild = random_weights(1, layers=4, dimension=3, scale=1.2)
+    wild = random_weights(1, layers=4, token_dim=3, scale=1.2)
     found = bound_ladder(wild, TASK, samples=400, key=0, **LADDER)
     change = found.terms["chain"] - found.terms["gaussian"]
     assert change.mean() < 6 * change.std(ddof=1) / 20
@@ -208,8 +208,8 @@ def test_terms_stand_just_above_quadrature():
     assert exact == pytest.approx(by_quadrature(300, 350), rel=2e-3)
     one = np.ones((3, 2, 2))
     task, vector = LinearRegression(1), np.zeros(1)
-    weights = AttentionWeights.create(SCALE * one * np.diag([1.0, 0.0]), one * np.eye(2), one * np.eye(2))
-    found = bound_ladder(weights, task, **{**LADDER, "task_vector": vector}, samples=4000, pairs=16, key=2)
+    model = Model.create(SCALE * one * np.diag([1.0, 0.0]), one * np.eye(2), one * np.eye(2))
+    found = bound_ladder(model, task, **{**LADDER, "task_vector": vector}, samples=4000, pairs=16, key=2)
     value = found.information["chain"]
     # 300 sets stand for all of them: the log of their number is far above the information, so little is left out.
     assert value.value > exact.sum() - 6 * value.stderr - 0.02

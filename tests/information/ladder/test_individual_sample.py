@@ -24,9 +24,9 @@ TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
 
 @pytest.mark.parametrize(("layers", "rank", "floor"), [(1, 3, 0.0), (2, 3, 0.0), (1, 2, 0.0), (1, 3, 0.02)])
 def test_exchanged_densities_against_the_definition(layers, rank, floor):
-    weights = random_weights(3, layers=layers, dimension=3, scale=1.0)
-    weights = truncate_weights(weights, layer=0, module="value", rank=rank)
-    setting = Setting(weights, TASK, W, 16, 5, floor)
+    model = random_weights(3, layers=layers, token_dim=3, scale=1.0)
+    model = truncate_weights(model, layer=0, module="value", rank=rank)
+    setting = Setting(model, TASK, W, 16, 5, floor)
     runs = simulate(setting, draw(setting, np.random.default_rng(0), 40))
     channel = exchanged_channel(runs, setting, 40)
     assert channel is not None
@@ -59,14 +59,14 @@ def by_quadrature(scale, floor, demonstrations=3, shots=1, nodes=41):
 def test_nested_estimate_stands_just_above_quadrature():
     """Noise-free labels of one input: the tokens span a line, so that everything is one-dimensional."""
     task, vector = LinearRegression(1), np.array([0.5])
-    weights = random_weights(1, layers=1, dimension=2, scale=1.5)
-    probe = Setting(weights, task, vector, 3, 1)
+    model = random_weights(1, layers=1, token_dim=2, scale=1.5)
+    probe = Setting(model, task, vector, 3, 1)
     runs = simulate(probe, draw(probe, np.random.default_rng(0), 4))
     scale = abs(float(runs.layers[0].maps[0, 0, 0])) * 1.25  # |h|² = 1.25 x²
     floor = 0.5 * scale**2
     truth = by_quadrature(scale, floor)
     assert truth == pytest.approx(by_quadrature(scale, floor, nodes=61), rel=1e-3)
-    setting = Setting(weights, task, vector, 3, 1, floor)
+    setting = Setting(model, task, vector, 3, 1, floor)
     runs = simulate(setting, draw(setting, np.random.default_rng(5), 4000))
     exchanged = exchanged_channel(runs, setting, 4000)
     assert exchanged is not None
@@ -78,8 +78,8 @@ def test_nested_estimate_stands_just_above_quadrature():
 
 
 def test_the_road_is_chosen_before_any_number_is_seen():
-    small = Setting(random_weights(4, layers=1, dimension=2), LinearRegression(1, noise_std=0.5), W[:1], 24, 6)
-    large = Setting(random_weights(4, layers=1, dimension=6), LinearRegression(5, noise_std=0.5), np.ones(5), 80, 20)
+    small = Setting(random_weights(4, layers=1, token_dim=2), LinearRegression(1, noise_std=0.5), W[:1], 24, 6)
+    large = Setting(random_weights(4, layers=1, token_dim=6), LinearRegression(5, noise_std=0.5), np.ones(5), 80, 20)
     assert resolvable(small, 4096)
     assert not resolvable(small, 64)
     assert not resolvable(large, 4096)
@@ -87,14 +87,14 @@ def test_the_road_is_chosen_before_any_number_is_seen():
 
 def test_both_roads_in_the_ladder():
     options = {"demonstrations": 24, "shots": 6, "clip": 4.0, "key": 0}
-    weights = random_weights(4, layers=1, dimension=2, scale=1.4)
-    ladder = bound_ladder(weights, LinearRegression(1, noise_std=0.5), samples=3000, **options)
+    model = random_weights(4, layers=1, token_dim=2, scale=1.4)
+    ladder = bound_ladder(model, LinearRegression(1, noise_std=0.5), samples=3000, **options)
     one, whole = ladder.information["individual_sample"], ladder.information["mutual_information"]
     assert "nested" in one.note
     assert 0 < one.value < whole.value - 2 * math.hypot(one.stderr, whole.stderr)
     # At large N it is N ½ log(1/(1 - b/N²)) per dimension, a little less than b/(2N); the covariance adds to it.
     assert one.value > look_information(3, 24, 6) * 0.8 - 6 * one.stderr
-    ladder = bound_ladder(random_weights(4, layers=1, dimension=3), TASK, samples=64, **options)
+    ladder = bound_ladder(random_weights(4, layers=1, token_dim=3), TASK, samples=64, **options)
     one, whole = ladder.information["individual_sample"], ladder.information["mutual_information"]
     assert (one.value, one.stderr) == (whole.value, whole.stderr)
     assert "independent demonstrations" in one.note
@@ -102,7 +102,7 @@ def test_both_roads_in_the_ladder():
 
 def test_too_few_others_leave_only_the_sum():
     """N - 2 < d_S: without the first demonstration the covariance is singular, though with it it is not."""
-    setting = Setting(random_weights(4, layers=1, dimension=3), TASK, W, 7, 2)
+    setting = Setting(random_weights(4, layers=1, token_dim=3), TASK, W, 7, 2)
     runs = simulate(setting, draw(setting, np.random.default_rng(0), 30))
     assert exchanged_channel(runs, setting, 30) is None
     channels = path_sandwich.path_channels(runs, setting, None)

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import multivariate_normal
 from two_layers import SHOTS, TASK, N, W, prepared
 
-from icl_theory import AttentionWeights, bound_ladder, random_weights
+from icl_theory import Model, bound_ladder, random_weights
 from icl_theory.core.symmetric import symmetric_coordinates
 from icl_theory.information.ladder.large_sample_limit import fourth_moment, look_correction, look_information
 from icl_theory.information.ladder.path_prior import path_divergences, path_log_density
@@ -62,11 +62,11 @@ def conditioned_run(setting, runs, run, mean, joint):
     ("cuts", "floor"), [((), 0.0), (((0, 2),), 0.0), (((1, 2),), 0.0), (((1, 1), (2, 2)), 0.0), (((1, 2),), 0.05)]
 )
 def test_filter_against_conditioning_in_full(cuts, floor):
-    loose, eye = random_weights(3, layers=3, dimension=3, scale=0.3), 0.6 * np.eye(3)
-    weights = AttentionWeights.create(loose.value + eye, loose.key + eye, loose.query + eye)
+    loose, eye = random_weights(3, layers=3, token_dim=3, scale=0.3), 0.6 * np.eye(3)
+    model = Model.create(loose.value + eye, loose.key + eye, loose.query + eye)
     for layer, rank in cuts:
-        weights = truncate_weights(weights, layer=layer, module="value", rank=rank)
-    setting, runs, reference = prepared(weights, floor)
+        model = truncate_weights(model, layer=layer, module="value", rank=rank)
+    setting, runs, reference = prepared(model, floor)
     with mp.workdps(40):
         expected = conditioned_exactly(setting, runs, reference)
     np.testing.assert_allclose(sum(path_divergences(runs, setting, reference)), expected, rtol=1e-11)
@@ -75,7 +75,7 @@ def test_filter_against_conditioning_in_full(cuts, floor):
 @pytest.mark.parametrize("layers", [1, 3])
 def test_density_of_the_path_under_its_prior(layers):
     """All looks at once: a normal vector with covariance Γ/N between any two, plus (1/b - 1/N) Γ within one."""
-    setting, runs, reference = prepared(random_weights(1, layers=layers, dimension=3, scale=0.4))
+    setting, runs, reference = prepared(random_weights(1, layers=layers, token_dim=3, scale=0.4))
     mean, root = reference
     gamma = SHOTS * root @ root.T
     joint: Any = np.kron(np.ones((layers, layers)), gamma / N) + np.kron(np.eye(layers), (1 / SHOTS - 1 / N) * gamma)
@@ -85,8 +85,8 @@ def test_density_of_the_path_under_its_prior(layers):
 
 
 def test_density_of_a_truncated_path_with_a_floor():
-    weights = truncate_weights(random_weights(1, layers=1, dimension=3), layer=0, module="value", rank=2)
-    setting, runs, (mean, root) = prepared(weights, floor=0.03)
+    model = truncate_weights(random_weights(1, layers=1, token_dim=3), layer=0, module="value", rank=2)
+    setting, runs, (mean, root) = prepared(model, floor=0.03)
     layer = runs.layers[0]
     covariance = layer.maps[0] @ root @ root.T @ layer.maps[0].T + 0.03 * np.eye(layer.dimension)
     expected = multivariate_normal.logpdf(layer.outputs, layer.maps[0] @ mean, covariance)
@@ -96,7 +96,7 @@ def test_density_of_a_truncated_path_with_a_floor():
 def test_the_sandwich_is_never_far_above_the_prior_on_the_path():
     """Saturated by far: without the prior's half the upper end would stand nats above it."""
     options = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 40, "key": 5, "task_vector": W}
-    found = bound_ladder(random_weights(2, layers=4, dimension=3, scale=0.3), TASK, **options)
+    found = bound_ladder(random_weights(2, layers=4, token_dim=3, scale=0.3), TASK, **options)
     error = math.hypot(found.information["path_gaussian"].stderr, found.sandwich.upper.stderr)
     assert found.sandwich.saturated
     assert found.sandwich.upper.value < found.information["path_gaussian"].value + math.log(2) + 6 * error
@@ -105,7 +105,7 @@ def test_the_sandwich_is_never_far_above_the_prior_on_the_path():
 @pytest.mark.parametrize("layers", [1, 2, 5])
 def test_closed_form_with_invertible_weights(layers):
     """L of the curvature terms and one logarithm: half of log det of the joint prior, which is a Kronecker product."""
-    setting, runs, reference = prepared(random_weights(1, layers=layers, dimension=3, scale=0.4), runs=30)
+    setting, runs, reference = prepared(random_weights(1, layers=layers, token_dim=3, scale=0.4), runs=30)
     (_, root), noise = reference, runs.draws.noise_root
     expected_noise = (1 - SHOTS / N) * root @ root.T
     volumes = np.linalg.slogdet(noise @ np.swapaxes(noise, 1, 2))[1]
@@ -116,11 +116,11 @@ def test_closed_form_with_invertible_weights(layers):
 def test_path_prior_is_tighter_than_one_prior_per_layer():
     options = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 200, "key": 5, "task_vector": W}
     for layers in (1, 3):
-        found = bound_ladder(random_weights(2, layers=layers, dimension=3, scale=0.4), TASK, **options).information
+        found = bound_ladder(random_weights(2, layers=layers, token_dim=3, scale=0.4), TASK, **options).information
         saved = layers * look_information(6, N, SHOTS) - look_information(6, N, SHOTS, layers)
         assert found["gaussian"].value - found["path_gaussian"].value == pytest.approx(saved, abs=1e-9)
         assert (saved > 1e-3) == (layers > 1)
-    two = truncate_weights(random_weights(2, layers=2, dimension=3, scale=0.4), layer=1, module="query", rank=2)
+    two = truncate_weights(random_weights(2, layers=2, token_dim=3, scale=0.4), layer=1, module="query", rank=2)
     ladder = bound_ladder(two, TASK, **options)
     apart = ladder.terms["gaussian"] - ladder.terms["path_gaussian"]
     assert apart.mean() > 6 * apart.std() / math.sqrt(len(apart)) / 2
@@ -128,8 +128,8 @@ def test_path_prior_is_tighter_than_one_prior_per_layer():
 
 def test_path_and_last_output_are_told_apart():
     options = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 64, "key": 5, "task_vector": W}
-    one = bound_ladder(random_weights(2, layers=1, dimension=3), TASK, **options).information
-    two = bound_ladder(random_weights(2, layers=2, dimension=3, scale=0.5), TASK, **options).information
+    one = bound_ladder(random_weights(2, layers=1, token_dim=3), TASK, **options).information
+    two = bound_ladder(random_weights(2, layers=2, token_dim=3, scale=0.5), TASK, **options).information
     assert one["path_information"] == one["mutual_information"]
     assert two["path_information"].value == two["mutual_information"].value
     assert "I(W_L; H_s) ≤ I(W_{1:L}; H_s)" in two["mutual_information"].note

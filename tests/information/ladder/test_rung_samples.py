@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, random_matrices, refusal
 
-from icl_theory import AttentionWeights, LinearRegression
+from icl_theory import LinearRegression, Model
 from icl_theory.information.ladder.bound_ladder import ladder_of
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rung_samples import divergences, path_saving, without_path
@@ -15,15 +15,15 @@ TASK, W, RUNS, SEED = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1]),
 
 
 def setting_of(layers: int, floor: float) -> Setting:
-    weights = AttentionWeights(*random_matrices(np.random.default_rng(layers), layers, 3))
-    return Setting(weights, TASK, W, 24, 6, floor)
+    model = Model(*random_matrices(np.random.default_rng(layers), layers, 3))
+    return Setting(model, TASK, W, 24, 6, floor)
 
 
 @pytest.mark.parametrize("floor", [0.0, 1e-3])
 @pytest.mark.parametrize("layers", [1, 3])
 def test_against_the_whole_ladder(layers: int, floor: float) -> None:
     setting = setting_of(layers, floor)
-    terms = ladder_of(setting, Batches(setting, SEED, RUNS), 4.0, 16, "minus").terms
+    terms = ladder_of(setting, Batches(setting, SEED, RUNS), 4.0, 16).terms
     assert_close(divergences(setting, Batches(setting, SEED, RUNS)), terms["divergence"])
     for name, values in without_path(setting, Batches(setting, SEED, RUNS)).items():
         assert_close(values, terms[name])

@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from two_layers import SHOTS, TASK, N, W, gaussian_table, slow_terms
 
 from icl_theory import (
-    AttentionWeights,
+    Model,
     mutual_information,
     population_risk,
     random_weights,
@@ -100,16 +100,16 @@ def test_a_prior_keeps_the_upper_end_above_the_truth_and_bounded():
 
 @pytest.mark.parametrize(("module", "rank"), [("value", 3), ("value", 2), ("query", 1)])
 def test_terms_of_two_layers_against_dense_vectors(module, rank):
-    loose, eye = random_weights(3, layers=2, dimension=3, scale=0.4), 0.6 * np.eye(3)
+    loose, eye = random_weights(3, layers=2, token_dim=3, scale=0.4), 0.6 * np.eye(3)
     # Well conditioned, so that the dense twin, which squares nothing away, can be trusted to 1e-8.
-    full = AttentionWeights.create(loose.value + eye, loose.key + eye, loose.query + eye)
-    weights = truncate_weights(full, layer=1, module=module, rank=rank)
-    setting = Setting(weights, TASK, W, N, SHOTS)
+    full = Model.create(loose.value + eye, loose.key + eye, loose.query + eye)
+    model = truncate_weights(full, layer=1, module=module, rank=rank)
+    setting = Setting(model, TASK, W, N, SHOTS)
     draws = draw(setting, np.random.default_rng(1), RUNS)
     runs = simulate(setting, draws)
     covariance = setting.basis.T @ TASK.token_covariance(W) @ setting.basis
     reference = symmetric_coordinates(covariance), covariance_root(gaussian_moment_covariance(covariance) / SHOTS)
-    expected = slow_terms(weights, draws, setting.basis)
+    expected = slow_terms(model, draws, setting.basis)
     for layer in range(2):
         got = layer_terms(runs.layers[layer], runs, setting, reference, layer)
         names = {"divergence", "log_volume"} if layer == 0 else set(got) - {"gaussian"}
@@ -121,8 +121,8 @@ def test_terms_of_two_layers_against_dense_vectors(module, rank):
 
 
 def test_the_floor_adds_noise_of_its_variance_on_the_support():
-    weights = truncate_weights(random_weights(3, layers=1, dimension=3), layer=0, module="value", rank=2)
-    setting = Setting(weights, TASK, W, N, SHOTS, floor=0.04)
+    model = truncate_weights(random_weights(3, layers=1, token_dim=3), layer=0, module="value", rank=2)
+    setting = Setting(model, TASK, W, N, SHOTS, floor=0.04)
     runs = simulate(setting, draw(setting, np.random.default_rng(2), 4000))
     layer = runs.layers[0]
     extra = layer.outputs - runs.draws.looks[:, 0] @ layer.maps[0].T
@@ -135,9 +135,9 @@ SWEEP = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 64, "key":
 
 
 def test_sweep_truncates_compares_and_reports():
-    weights, seen = random_weights(5, layers=1, dimension=3, scale=1.5), []
+    model, seen = random_weights(5, layers=1, token_dim=3, scale=1.5), []
     records = rank_sweep(
-        weights, TASK, modules=("value", "query"), progress=lambda done, total: seen.append((done, total)), **SWEEP
+        model, TASK, modules=("value", "query"), progress=lambda done, total: seen.append((done, total)), **SWEEP
     )
     assert seen == [(i, 6) for i in range(1, 7)]
     assert [(r["module"], r["rank"], r["support"]) for r in records] == [
@@ -150,18 +150,18 @@ def test_sweep_truncates_compares_and_reports():
         assert record["change"]["gap"]["value"] == pytest.approx(
             record["gap"]["value"] - full["gap"]["value"], abs=1e-12
         )
-        cut = truncate_weights(weights, layer=0, module=record["module"], rank=record["rank"])
+        cut = truncate_weights(model, layer=0, module=record["module"], rank=record["rank"])
         assert record["population_risk"]["value"] == population_risk(cut, TASK, shots=SHOTS).value
     assert records[0]["change"]["gaussian"]["value"] < 0
     assert max(abs(x) for x in np.ravel([*full["change"]["gap"]["interval"], full["change"]["gap"]["stderr"]])) < 1e-13
 
 
 def test_sweep_refuses_bad_places_before_it_computes():
-    weights = random_weights(5, layers=1, dimension=3)
+    model = random_weights(5, layers=1, token_dim=3)
     for change, words in (
         ({"ranks": [4]}, "ranks: got 4"),
         ({"layers": [1]}, "layers: got 1"),
         ({"modules": ["mlp"]}, "mlp"),
     ):
         with pytest.raises(ValueError, match=words):
-            rank_sweep(weights, TASK, **(SWEEP | change))  # pyright: ignore[reportArgumentType]  (a mixed table)
+            rank_sweep(model, TASK, **(SWEEP | change))  # pyright: ignore[reportArgumentType]  (a mixed table)

@@ -19,19 +19,19 @@ OPTIONS: dict[str, Any] = {"demonstrations": 24, "shots": 6, "clip": 4.0, "sampl
 
 
 def test_the_subset_s_trajectory_is_the_forward_pass_on_the_subset():
-    weights = random_weights(3, layers=3, dimension=3, scale=0.5)
-    setting = Setting(weights, TASK, W, 24, 6)
+    model = random_weights(3, layers=3, token_dim=3, scale=0.5)
+    setting = Setting(model, TASK, W, 24, 6)
     draws = draw(setting, np.random.default_rng(0), 3)
     last = simulate(setting, with_subset(draws, setting)).accumulated
     for run in range(3):
-        by_token = accumulated_map(weights, draws.tokens[run, :6], 3)
+        by_token = accumulated_map(model, draws.tokens[run, :6], 3)
         np.testing.assert_allclose(np.eye(3) + last[run], by_token, atol=1e-11)
 
 
 def test_first_layer_has_the_variance_of_all_subsets():
     """Every b of N demonstrations in turn: tr C_1 by enumeration, and what the layer's noise is made of."""
-    weights = random_weights(3, layers=1, dimension=3, scale=0.8)
-    setting = Setting(weights, TASK, W, 7, 3)
+    model = random_weights(3, layers=1, token_dim=3, scale=0.8)
+    setting = Setting(model, TASK, W, 7, 3)
     draws = draw(setting, np.random.default_rng(0), 1)
     tokens, sizes = draws.tokens[0], []
     for chosen in itertools.combinations(range(7), 3):
@@ -40,7 +40,7 @@ def test_first_layer_has_the_variance_of_all_subsets():
             tokens[None, [*chosen, *rest]], draws.moments, draws.noise_root, draws.looks, draws.extra
         )
         sizes.append(float((layer_noise(setting, with_subset(order, setting))[0] ** 2).sum()))
-    assert np.mean(sizes) == pytest.approx(gradient_noise(weights, tokens, 3).trace, rel=1e-10)
+    assert np.mean(sizes) == pytest.approx(gradient_noise(model, tokens, shots=3).trace, rel=1e-10)
 
 
 def test_departures_of_gradient_descent_and_the_control_without_any():
@@ -56,7 +56,7 @@ def test_departures_of_gradient_descent_and_the_control_without_any():
 
 
 def test_one_layer_departs_in_nothing_but_the_gaussian_shape():
-    found = shared_subsets(random_weights(2, layers=1, dimension=3), TASK, **OPTIONS)
+    found = shared_subsets(random_weights(2, layers=1, token_dim=3), TASK, **OPTIONS)
     assert found.gap == found.fresh_gap
     assert found.information["fresh_path_gaussian"].value == pytest.approx(
         found.information["gaussian"].value, rel=1e-9
@@ -66,7 +66,7 @@ def test_one_layer_departs_in_nothing_but_the_gaussian_shape():
 
 def test_the_bound_does_not_grow_with_depth():
     one, four = (
-        shared_subsets(random_weights(2, layers=layers, dimension=3, scale=0.3), TASK, **OPTIONS) for layers in (1, 4)
+        shared_subsets(random_weights(2, layers=layers, token_dim=3, scale=0.3), TASK, **OPTIONS) for layers in (1, 4)
     )
     assert four.bounds["gaussian"].value == pytest.approx(one.bounds["gaussian"].value, rel=0.2)
     assert four.bounds["fresh_path_gaussian"].value > 1.3 * four.bounds["gaussian"].value
@@ -79,7 +79,7 @@ def test_the_gap_of_a_subset_is_its_share_of_the_gap_on_what_was_shown():
     """The N - b demonstrations that are not shown are fresh ones: gap on all N = (b/N) gap on the b shown."""
     setting = Setting(gradient_descent_weights(2, layers=2, step_size=0.5), TASK, W, 24, 6)
     draws = draw(setting, np.random.default_rng(1), 4000)
-    p = implied_weights(simulate(setting, with_subset(draws, setting)).accumulated)
+    p = implied_weights(simulate(setting, with_subset(draws, setting)).accumulated, "minus")
     population = population_loss(p, TASK, W, 4.0)
     difference = population - empirical_loss(p, draws.tokens, 4.0)
     difference -= 6 / 24 * (population - empirical_loss(p, draws.tokens[:, :6], 4.0))
@@ -87,7 +87,7 @@ def test_the_gap_of_a_subset_is_its_share_of_the_gap_on_what_was_shown():
 
 
 def test_one_look_is_shown_to_every_layer():
-    setting = Setting(random_weights(2, layers=3, dimension=3), TASK, W, 24, 6)
+    setting = Setting(random_weights(2, layers=3, token_dim=3), TASK, W, 24, 6)
     draws = with_one_look(draw(setting, np.random.default_rng(1), 5))
     np.testing.assert_array_equal(draws.looks[:, 0], draws.looks[:, 2])
 
@@ -96,5 +96,5 @@ def test_one_look_is_shown_to_every_layer():
     ("change", "words"), [({"demonstrations": 6, "shots": 2}, "below d_S = 6"), ({"shots": 24}, "24")]
 )
 def test_bad_input_is_refused(change, words):
-    weights = random_weights(2, layers=1, dimension=3)
-    assert words in refusal(lambda: shared_subsets(weights, TASK, **(OPTIONS | change)))
+    model = random_weights(2, layers=1, token_dim=3)
+    assert words in refusal(lambda: shared_subsets(model, TASK, **(OPTIONS | change)))

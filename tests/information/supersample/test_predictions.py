@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from helpers import assert_close, forward_by_token, random_matrices
 
-from icl_theory import AttentionWeights, Prompt, predict
+from icl_theory import Model, Prompt, predict
 from icl_theory.information.supersample import predictions
 from icl_theory.information.supersample.predictions import by_moments, by_tokens, equal_blocks, selection_predictions
 from icl_theory.information.supersample.selection_information import selections
-from icl_theory.models.attention import checked_options
 
 D, COUNT, SIZE = 4, 3, 2
 BITS = selections(COUNT, None, np.random.default_rng(0))
@@ -23,30 +22,26 @@ FAMILY = [
 ]
 
 
-def options(kind="linear", mask="demonstrations", normalization="mean", activation="identity"):
-    return checked_options(kind, mask, normalization, activation)
-
-
 def make(rng, layers=2, *, heads=None, mlp=False, dimension=D):
     width = layers if heads is None else layers * heads
     matrices = random_matrices(rng, width, dimension)
     if heads is not None:
         matrices = tuple(m.reshape(layers, heads, dimension, dimension) for m in matrices)
     inner, outer = (rng.standard_normal((layers, *s)) / 2 for s in ((dimension + 2, dimension), (dimension, 6)))
-    return AttentionWeights.create(*matrices, *((inner, outer[..., : dimension + 2]) if mlp else ()))
+    return Model.create(*matrices, *((inner, outer[..., : dimension + 2]) if mlp else ()), heads=heads)
 
 
-def one_by_one(weights, pairs, readout, named, outputs=1):
+def one_by_one(model, pairs, readout, named, outputs=1):
     """A prompt of its own for every selection and token, for `predict` and for the loop over tokens."""
     shape = (len(pairs), len(BITS), COUNT, 2, outputs)
     shown, asked = [], []
     for s, m, i, u in np.ndindex(shape[:-1]):
         shown.append([pairs[s, j, int(bit)] for j, bit in enumerate(BITS[m])])
         asked.append(np.append(pairs[s, i, u][:-outputs], np.zeros(outputs)))
-    slots = np.array([forward_by_token(weights, *one, **named)[1][-outputs:] for one in zip(shown, asked, strict=True)])
+    slots = np.array([forward_by_token(model, *one, **named)[1][-outputs:] for one in zip(shown, asked, strict=True)])
     x, y = np.split(np.array(shown), [-outputs], axis=-1)
     prompt = Prompt(x, y if outputs > 1 else y[..., 0], np.array(asked)[:, :-outputs], None)
-    made = predict(weights, prompt, readout=readout, **named).reshape(-1, outputs)
+    made = predict(model.replace(readout=readout, **named), prompt).reshape(-1, outputs)
     assert_close(made, slots if readout == "plus" else -slots, 1e-10)
     return made.reshape(shape)
 
@@ -54,26 +49,26 @@ def one_by_one(weights, pairs, readout, named, outputs=1):
 @pytest.mark.parametrize(("kind", "mask", "normalization", "activation"), FAMILY)
 def test_every_member_of_the_family_one_by_one(rng, kind, mask, normalization, activation):
     """Two heads, an MLP and two layers; N = 3, all 8 selections of two supersamples, every token of every pair."""
-    weights, pairs = make(rng, heads=2, mlp=True), rng.standard_normal((SIZE, COUNT, 2, D))
+    model, pairs = make(rng, heads=2, mlp=True), rng.standard_normal((SIZE, COUNT, 2, D))
     named: dict[str, Any] = {"kind": kind, "mask": mask, "normalization": normalization, "activation": activation}
     readout = "plus" if normalization == "sum" else "minus"
-    made = selection_predictions(weights, pairs, BITS, options=options(**named), readout=readout)
-    assert_close(made, one_by_one(weights, pairs, readout, named), 1e-10)
+    made = selection_predictions(model.replace(**named, readout=readout), pairs, BITS)
+    assert_close(made, one_by_one(model, pairs, readout, named), 1e-10)
 
 
 @pytest.mark.parametrize("named", [{"kind": "softmax"}, {"mask": "causal"}], ids=str)
 def test_one_head_one_by_one(rng, named):
-    weights, pairs = make(rng), rng.standard_normal((SIZE, COUNT, 2, D))
-    made = selection_predictions(weights, pairs, BITS, options=options(**named))
-    assert_close(made, one_by_one(weights, pairs, "minus", named), 1e-10)
+    model, pairs = make(rng), rng.standard_normal((SIZE, COUNT, 2, D))
+    made = selection_predictions(model.replace(**named), pairs, BITS)
+    assert_close(made, one_by_one(model, pairs, "minus", named), 1e-10)
 
 
 @pytest.mark.parametrize("named", [{}, {"kind": "softmax"}], ids=str)
 def test_labels_that_are_vectors_one_by_one(rng, named):
-    weights, pairs = make(rng), rng.standard_normal((SIZE, COUNT, 2, D))
-    made = selection_predictions(weights, pairs, BITS, options=options(**named), outputs=2)
+    model, pairs = make(rng), rng.standard_normal((SIZE, COUNT, 2, D))
+    made = selection_predictions(model.replace(**named), pairs, BITS, outputs=2)
     assert made.shape == (SIZE, 8, COUNT, 2, 2)
-    assert_close(made, one_by_one(weights, pairs, "minus", named, outputs=2), 1e-10)
+    assert_close(made, one_by_one(model, pairs, "minus", named, outputs=2), 1e-10)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +82,10 @@ def test_labels_that_are_vectors_one_by_one(rng, named):
     ],
 )
 def test_both_roads_agree_on_linear_models(rng, layers, changes, normalization, readout):
-    weights, pairs = make(rng, layers, **changes), rng.standard_normal((SIZE, COUNT, 2, D))
-    weights = weights.replace(value=weights.value / layers)
-    named = options(normalization=normalization)
-    moments = by_moments(weights, pairs, BITS, named, readout)
-    assert_close(by_tokens(weights, pairs, BITS, named, readout, 1), moments, 1e-10)
+    model, pairs = make(rng, layers, **changes), rng.standard_normal((SIZE, COUNT, 2, D))
+    model = model.replace(value=model.value / layers)
+    model = model.replace(normalization=normalization, readout=readout)
+    assert_close(by_tokens(model, pairs, BITS, 1), by_moments(model, pairs, BITS), 1e-10)
 
 
 @pytest.mark.parametrize(
@@ -110,17 +104,17 @@ def test_which_road_is_taken(rng, monkeypatch, named, changes, road):
     taken = []
     for name in ("by_moments", "by_tokens"):
         monkeypatch.setattr(predictions, name, lambda *args, name=name: taken.append(name) or np.zeros(1))
-    selection_predictions(make(rng, **changes), np.zeros((SIZE, COUNT, 2, D)), BITS, options=options(**named))
+    selection_predictions(make(rng, **changes).replace(**named), np.zeros((SIZE, COUNT, 2, D)), BITS)
     assert taken == [road]
 
 
 @pytest.mark.parametrize(("kind", "mask"), [("softmax", "demonstrations"), ("linear", "causal"), ("softmax", "causal")])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_order_of_the_pairs_matters_with_a_causal_mask_from_the_second_layer_on(rng, kind, mask, layers):
-    weights, pairs = make(rng, layers), rng.standard_normal((SIZE, COUNT, 2, D))
-    named, order = options(kind, mask), [2, 0, 1]
-    first = selection_predictions(weights, pairs, BITS, options=named)[:, :, order]
-    second = selection_predictions(weights, pairs[:, order], BITS[:, order], options=named)
+    model, pairs = make(rng, layers), rng.standard_normal((SIZE, COUNT, 2, D))
+    model, order = model.replace(kind=kind, mask=mask), [2, 0, 1]
+    first = selection_predictions(model, pairs, BITS)[:, :, order]
+    second = selection_predictions(model, pairs[:, order], BITS[:, order])
     if mask == "causal" and layers > 1:
         assert np.abs(first - second).max() > 1e-3
     else:
@@ -130,10 +124,10 @@ def test_order_of_the_pairs_matters_with_a_causal_mask_from_the_second_layer_on(
 @pytest.mark.parametrize("named", [{}, {"kind": "softmax"}, {"mask": "causal"}], ids=str)
 def test_a_label_that_is_not_shown_is_never_seen(rng, named):
     """Token 1 of pair 0 gets another label: nothing changes where token 0 is shown, neither for others nor itself."""
-    weights, pairs = make(rng), rng.standard_normal((SIZE, COUNT, 2, D))
+    model, pairs = make(rng), rng.standard_normal((SIZE, COUNT, 2, D))
     other = pairs.copy()
     other[:, 0, 1, -1] += 1.0
-    first, second = (selection_predictions(weights, p, BITS, options=options(**named)) for p in (pairs, other))
+    first, second = (selection_predictions(model.replace(**named), p, BITS) for p in (pairs, other))
     shown = BITS[:, 0]
     np.testing.assert_array_equal(first[:, ~shown], second[:, ~shown])
     assert (first[:, shown] != second[:, shown]).all()
@@ -142,19 +136,19 @@ def test_a_label_that_is_not_shown_is_never_seen(rng, named):
 @pytest.mark.parametrize("named", [{"kind": "softmax"}, {"mask": "causal"}], ids=str)
 def test_blocks_change_nothing(rng, monkeypatch, named):
     """Six blocks of three runs, or one of sixteen; the two programs may round differently."""
-    weights, pairs = make(rng), rng.standard_normal((SIZE, COUNT, 2, D))
-    whole = by_tokens(weights, pairs, BITS, options(**named), "minus", 1)
-    entries = predictions._entries(weights, COUNT, options(**named))
+    model, pairs = make(rng).replace(**named), rng.standard_normal((SIZE, COUNT, 2, D))
+    whole = by_tokens(model, pairs, BITS, 1)
+    entries = predictions._entries(model, COUNT)
     monkeypatch.setattr(predictions, "_BLOCK_ENTRIES", 3 * entries)
-    assert_close(by_tokens(weights, pairs, BITS, options(**named), "minus", 1), whole, 1e-13)
+    assert_close(by_tokens(model, pairs, BITS, 1), whole, 1e-13)
 
 
 def test_blocks_of_moments_change_nothing(rng, monkeypatch):
     """Five supersamples at once, or in three blocks of two, the last filled up with the first."""
-    weights, pairs = make(rng), rng.standard_normal((5, COUNT, 2, D))
-    whole = by_moments(weights, pairs, BITS, options(), "minus")
+    model, pairs = make(rng), rng.standard_normal((5, COUNT, 2, D))
+    whole = by_moments(model, pairs, BITS)
     monkeypatch.setattr(predictions, "_BLOCK_ENTRIES", 2 * len(BITS) * D**2)
-    assert_close(by_moments(weights, pairs, BITS, options(), "minus"), whole, 1e-13)
+    assert_close(by_moments(model, pairs, BITS), whole, 1e-13)
 
 
 @pytest.mark.parametrize(("count", "most"), [(1, 0), (7, 0), (7, 1), (7, 3), (9, 4), (10, 10), (10, 99)])

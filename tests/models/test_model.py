@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers import refusal
 
-from icl_theory import AttentionWeights
-from icl_theory.models.weights import checked
+from icl_theory import Model
+from icl_theory.models.model import checked
 
 
 def marked(*shape: int) -> np.ndarray:
@@ -19,18 +19,18 @@ def test_layers_are_repeated_in_turn(heads):
     shape = (2, 3, 3) if heads is None else (2, 2, 3, 3)
     matrices = [marked(*shape) + k for k in range(3)]
     value, key, query = matrices
-    weights = AttentionWeights.create(value, key, query, marked(2, 4, 3), marked(2, 3, 4) - 9)
-    written = weights.repeated(3)
+    model = Model.create(value, key, query, marked(2, 4, 3), marked(2, 3, 4) - 9, heads=heads)
+    written = model.repeated(3)
     assert (written.layers, written.heads) == (6, heads)
     for name in ("value", "key", "query", "mlp_in", "mlp_out"):
-        once, out = getattr(weights, name), getattr(written, name)
+        once, out = getattr(model, name), getattr(written, name)
         for layer in range(6):
             np.testing.assert_array_equal(out[layer], once[layer % 2])
 
 
 def test_a_linear_mlp_is_folded_in_from_the_left_layer_by_layer():
     value, inner, outer = marked(2, 3, 3), marked(2, 4, 3) - 2, marked(2, 3, 4) - 1
-    weights = AttentionWeights.create(value, value + 1, value + 2, inner, outer)
+    model = Model.create(value, value + 1, value + 2, inner, outer)
     for layer in range(2):
         expected = np.zeros((3, 3))
         for i in range(3):
@@ -38,14 +38,14 @@ def test_a_linear_mlp_is_folded_in_from_the_left_layer_by_layer():
                 expected[i, j] = sum(
                     outer[layer, i, k] * inner[layer, k, m] * value[layer, m, j] for k in range(4) for m in range(3)
                 )
-        np.testing.assert_allclose(weights.left_factor()[layer], expected, rtol=1e-13)
-    bare = weights.without_mlp()
+        np.testing.assert_allclose(model.left_factor()[layer], expected, rtol=1e-13)
+    bare = model.without_mlp()
     assert bare.mlp_in is bare.mlp_out is None
-    np.testing.assert_array_equal(bare.key, weights.key)
+    np.testing.assert_array_equal(bare.key, model.key)
 
 
 def test_first_layers_and_members():
-    several = AttentionWeights(*(marked(2, 3, 2, 2) + k for k in range(3)))
+    several = Model(*(marked(2, 3, 2, 2) + k for k in range(3)))
     assert (several.seeds, several.layers, several.heads) == (2, 3, None)
     second = several.member(1)
     np.testing.assert_array_equal(second.query, several.query[1])
@@ -58,5 +58,5 @@ def test_first_layers_and_members():
 def test_half_an_mlp_and_a_wrong_number_of_heads_are_refused():
     value = marked(2, 3, 3)
     for parts in ((marked(2, 4, 3), None), (None, marked(2, 3, 4))):
-        assert "mlp" in refusal(AttentionWeights.create, value, value, value, *parts)
-    assert "heads" in refusal(checked, AttentionWeights(value[:, None], value[:, None], value[:, None], heads=2))
+        assert "mlp" in refusal(Model.create, value, value, value, *parts)
+    assert "heads" in refusal(checked, Model(value[:, None], value[:, None], value[:, None], heads=2))

@@ -1,0 +1,267 @@
+"""A linear-attention transformer as one object: its matrices, and what they are matrices of."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from icl_theory.core import checks
+
+MATRICES = ("value", "key", "query", "mlp_in", "mlp_out")
+Kind = Literal["linear", "softmax"]
+Mask = Literal["demonstrations", "causal"]
+Normalization = Literal["mean", "sum"]
+Activation = Literal["identity", "relu"]
+Readout = Literal["minus", "plus"]
+OPTIONS = {"kind": Kind, "mask": Mask, "normalization": Normalization, "activation": Activation, "readout": Readout}
+"""What, beside its matrices, a model is; every public function reads these fields and none takes them."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Model:
+    """A transformer for regression in context: a pytree of matrices, with static fields that say how they are used.
+
+    Layer t maps a token h to h + Σ_heads W_V H (W_K H)ᵀ W_Q h / N, the sum in H running over the N demonstrations
+    (Y Eq. 3, arXiv:2406.03768v2, has one head). With an MLP the update is W_out act(W_in · attention) instead
+    (Y App. A.3). The prediction is ∓ the label slots of the query after the last layer.
+
+    `Model.create` checks what it is given; the constructor does not, since it also runs inside jax's transformations.
+    A leading axis of seeds, before the layers, makes an ensemble; `member` takes one model out of it.
+
+    Example:
+        >>> import numpy as np
+        >>> model = Model.create(value=np.eye(3), key=np.eye(3), query=np.eye(3), kind="softmax")
+        >>> model
+        Model(layers=1, token_dim=3, kind='softmax')
+    """
+
+    value: Any
+    """W_V, shape (layers, D, D), or (layers, heads, D, D)."""
+    key: Any
+    """W_K, shape as W_V."""
+    query: Any
+    """W_Q, shape as W_V."""
+    mlp_in: Any = None
+    """W_in, shape (layers, hidden, D), or None."""
+    mlp_out: Any = None
+    """W_out, shape (layers, D, hidden), or None."""
+    kind: Kind = field(default="linear", kw_only=True, metadata={"static": True})
+    """"linear", or "softmax" (its normaliser includes the query, whose value is masked; Y App. A.2)."""
+    mask: Mask = field(default="demonstrations", kw_only=True, metadata={"static": True})
+    """"demonstrations": every token sees all of them; "causal": a demonstration sees itself and earlier ones only, the
+    query sees all."""
+    normalization: Normalization = field(default="mean", kw_only=True, metadata={"static": True})
+    """"mean" divides the sum over demonstrations by N (Y Section 3.3), "sum" does not (Y Section 3.2); without effect
+    for softmax."""
+    activation: Activation = field(default="identity", kw_only=True, metadata={"static": True})
+    """Of the MLP if there is one, "identity" or "relu"."""
+    readout: Readout = field(default="minus", kw_only=True, metadata={"static": True})
+    """Sign with which the query's label slots are read: "minus", ŷ = -(label slots), or "plus"."""
+    heads: int | None = field(default=None, kw_only=True, metadata={"static": True})
+    """Number of heads H; None for one head without an axis of its own."""
+
+    @classmethod
+    def create(
+        cls,
+        value: Any,
+        key: Any,
+        query: Any,
+        mlp_in: Any = None,
+        mlp_out: Any = None,
+        *,
+        heads: int | None = None,
+        kind: Kind = "linear",
+        mask: Mask = "demonstrations",
+        normalization: Normalization = "mean",
+        activation: Activation = "identity",
+        readout: Readout = "minus",
+    ) -> "Model":
+        """A single model, checked, in float64.
+
+        Args:
+            value: W_V, shape (D, D) for one layer, (layers, D, D), or with `heads` (layers, heads, D, D).
+            key: W_K, shape as `value`.
+            query: W_Q, shape as `value`.
+            mlp_in: W_in, shape (layers, hidden, D), or None.
+            mlp_out: W_out, shape (layers, D, hidden), or None.
+            heads: H, if the matrices have an axis of heads; it is never guessed from four axes, which could be seeds.
+            kind: "linear" or "softmax".
+            mask: "demonstrations" or "causal".
+            normalization: "mean" or "sum".
+            activation: of the MLP, "identity" or "relu".
+            readout: "minus" or "plus".
+
+        Raises: ValueError for shapes that do not match, NaN, only one matrix of an MLP, or an unknown option.
+        """
+        options: dict[str, Any] = {"kind": kind, "mask": mask, "normalization": normalization}
+        options |= {"activation": activation, "readout": readout}
+        for name, option in options.items():
+            checks.choice(name, option, get_args(OPTIONS[name]))
+        value, key, query = _attention(value, key, query, heads)
+        layers, dimension = value.shape[0], value.shape[-1]
+        if (mlp_in is None) != (mlp_out is None):
+            raise checks.refuse("model.mlp_in, mlp_out", "only one of the two", "both or none", "pass both")
+        if mlp_in is not None:
+            mlp_in = checks.array("model.mlp_in", mlp_in, (layers, None, dimension))
+            mlp_out = checks.array("model.mlp_out", mlp_out, (layers, dimension, mlp_in.shape[1]))
+        return cls(value, key, query, mlp_in, mlp_out, heads=heads, **options)
+
+    @property
+    def layers(self) -> int:
+        """L, the number of layers."""
+        return self.value.shape[-3 if self.heads is None else -4]
+
+    @property
+    def token_dim(self) -> int:
+        """D, the token dimension."""
+        return self.value.shape[-1]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The static fields that say how the matrices are used, by name."""
+        return {name: getattr(self, name) for name in OPTIONS}
+
+    @property
+    def seeds(self) -> int | None:
+        """Number of ensemble members, or None for a single model."""
+        single = 3 if self.heads is None else 4
+        return self.value.shape[0] if np.ndim(self.value) > single else None
+
+    @property
+    def linear_in_moments(self) -> bool:
+        """Whether the prediction is a function of S and linear in x_q: linear attention, full mask, no ReLU."""
+        plain = (self.kind, self.mask) == ("linear", "demonstrations")
+        return plain and (self.mlp_in is None or self.activation == "identity")
+
+    def member(self, seed: int) -> "Model":
+        """One model out of an ensemble with a leading axis of seeds. Raises: ValueError for a single model."""
+        if self.seeds is None:
+            raise checks.refuse("model", "a single model", "an ensemble (seeds, layers, D, D)", "use it directly")
+        seed = checks.integer("seed", seed, 0, self.seeds - 1, "choose a member of the ensemble")
+        return jax.tree.map(lambda a: np.asarray(a)[seed], self)
+
+    def first_layers(self, count: int) -> "Model":
+        """The model that consists of the first `count` layers of a single model."""
+        return jax.tree.map(lambda a: a[:count], self)
+
+    def repeated(self, copies: int) -> "Model":
+        """The layers one after the other `copies` times: a model of tied layers, written out."""
+        axis = -3 if self.heads is None else -4
+
+        def tiled(name: str) -> Any:
+            matrices = getattr(self, name)
+            xp = np if isinstance(matrices, np.ndarray) else jnp
+            return xp.concatenate([matrices] * copies, -3 if name.startswith("mlp") else axis)
+
+        return self.replace(**{name: tiled(name) for name in MATRICES if getattr(self, name) is not None})
+
+    def replace(self, **changes: Any) -> "Model":
+        """A copy with some fields exchanged; like the constructor it does not check them."""
+        return replace(self, **changes)
+
+    def with_heads(self) -> "Model":
+        """The same model with an explicit axis of heads, of length one if there was none."""
+        if self.heads is not None:
+            return self
+        value, key, query = (m[..., None, :, :] for m in (self.value, self.key, self.query))
+        return self.replace(value=value, key=key, query=query, heads=1)
+
+    def with_mean(self, demonstrations: int) -> "Model":
+        """The model that with the mean over N = `demonstrations` does what this one does with its own normalization."""
+        if self.kind == "softmax" or self.normalization == "mean":
+            return self.replace(normalization="mean")
+        return self.replace(normalization="mean", value=demonstrations * self.value)
+
+    def left_factor(self) -> Any:
+        """W_out W_in W_V per layer: what multiplies ΔW from the left when the MLP is linear (Y App. A.3)."""
+        if self.mlp_in is None:
+            return self.value
+        mlp = self.mlp_out @ self.mlp_in
+        return (mlp if self.heads is None else mlp[..., None, :, :]) @ self.value
+
+    def without_mlp(self) -> "Model":
+        """The model without an MLP that does the same as this one if its MLP is linear (Y App. A.3)."""
+        return self.replace(value=self.left_factor(), mlp_in=None, mlp_out=None)
+
+    def __repr__(self) -> str:
+        sizes = {"seeds": self.seeds, "layers": self.layers, "heads": self.heads, "token_dim": self.token_dim}
+        sizes["hidden"] = None if self.mlp_in is None else self.mlp_in.shape[-2]
+        unusual = {name: option for name, option in self.options.items() if option != get_args(OPTIONS[name])[0]}
+        words = {name: size for name, size in sizes.items() if size is not None} | unusual
+        return f"Model({', '.join(f'{name}={word!r}' for name, word in words.items())})"
+
+
+def _attention(value: Any, key: Any, query: Any, heads: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The three stacks of one shape, (layers, D, D) or (layers, heads, D, D)."""
+    if heads is not None:
+        heads = checks.integer("heads", heads, 1, None, "leave it out for matrices without an axis of heads")
+    stacks = {name: _stacked(name, a, heads) for name, a in (("value", value), ("key", key), ("query", query))}
+    cure = "stack the layers: value, key and query are each (layers, D, D), or (layers, heads, D, D) with heads=H"
+    shape = (None, None, None) if heads is None else (None, heads, None, None)
+    first = checks.array("model.value", stacks["value"], shape, cure)
+    square = (*first.shape[:-1], first.shape[-2])
+    value, key, query = (checks.array(f"model.{name}", a, square, cure) for name, a in stacks.items())
+    return value, key, query
+
+
+def _stacked(name: str, matrices: Any, heads: int | None) -> Any:
+    """A single matrix as a stack of one layer. Raises: ValueError for axes that could be read in two ways."""
+    try:
+        axes = np.ndim(matrices)
+    except ValueError:
+        raise checks.refuse(
+            f"model.{name}", "lists of different lengths", "a full (layers, D, D) array", "fill the rows up"
+        ) from None
+    if axes == 4 and heads is None:
+        cure = "say heads=H for (layers, heads, D, D); of an ensemble (seeds, layers, D, D) pass one member at a time"
+        raise checks.refuse(f"model.{name}", f"shape {np.shape(matrices)}", "(layers, D, D)", cure)
+    if axes == 2 and heads is None:
+        # Whatever carries more than numbers, a mask say, is looked at by `checks.array`, which must see it as it came.
+        return matrices[None] if isinstance(matrices, np.ndarray) else np.asarray(matrices)[None]
+    return matrices
+
+
+def checked(model: Model, token_dim: int | None = None) -> Model:
+    """A single model, validated, in float64, whose token dimension is `token_dim`."""
+    if not isinstance(model, Model):
+        raise checks.refuse("model", f"a {type(model).__name__}", "a Model", _hint(model))
+    if np.ndim(model.value) == (4 if model.heads is None else 5):
+        cure = "use model.member(seed), or say heads=H in Model.create if the second axis is heads"
+        raise checks.refuse("model", "an ensemble of seeds", "a single model", cure)
+    matrices = {name: getattr(model, name) for name in MATRICES}
+    result = Model.create(**matrices, heads=model.heads, **model.options)
+    if token_dim is not None and result.token_dim != token_dim:
+        got, expected = f"token dimension {result.token_dim}", f"token dimension {token_dim}"
+        raise checks.refuse("model", got, expected, "tokens are [x; y]: use a model of dimension d_x + d_y")
+    return result
+
+
+def _hint(model: object) -> str:
+    if hasattr(model, "models"):
+        return "pass result.models.member(seed), one model of the ensemble"
+    return "use Model.create(value, key, query)"
+
+
+def checked_linear(model: Model, token_dim: int | None, what: str, *, sums: bool = False) -> Model:
+    """As `checked`, for theory that knows linear attention over all demonstrations only, and a linear MLP.
+
+    Raises: ValueError for any other model, with the reason; for normalization "sum" too unless `sums`.
+    """
+    result = checked(model, token_dim)
+    if not result.linear_in_moments:
+        got = ", ".join(f"{name}={option!r}" for name, option in result.options.items() if _beyond(result, name))
+        cure = "supersample_bounds, population_risk and accuracy take any model"
+        raise checks.refuse(f"model for {what}", got, "linear attention over all demonstrations, no ReLU", cure)
+    if result.normalization == "sum" and not sums:
+        cure = "use model.with_mean(N), which does the same for N demonstrations"
+        raise checks.refuse(f"model for {what}", "normalization='sum'", "normalization='mean'", cure)
+    return result
+
+
+def _beyond(model: Model, name: str) -> bool:
+    if name == "activation":
+        return model.mlp_in is not None and model.activation == "relu"
+    return name in ("kind", "mask") and getattr(model, name) != get_args(OPTIONS[name])[0]
