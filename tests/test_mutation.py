@@ -88,6 +88,15 @@ def test_killed_survived_and_stale(tree):
     assert "unseen (formula): a mean that is none" in text
 
 
+def test_a_copy_has_the_package_of_runs_and_not_what_runs_have_written(tree, tmp_path):
+    for folder in (tree / "runs", tree / "icl_theory" / "runs"):
+        folder.mkdir()
+        (folder / "x.py").touch()
+    copy = trial.Copy(tree, tmp_path / "copy")
+    assert not (copy.root / "runs").exists()
+    assert (copy.root / "icl_theory" / "runs" / "x.py").exists()
+
+
 def test_what_never_ends_is_ended_with_all_it_has_started(tree, tmp_path):
     copy = trial.Copy(tree, tmp_path / "copy")
     child = "import time; time.sleep(60)"
@@ -188,16 +197,6 @@ def test_claims_are_the_second_net(tree, monkeypatch):
     line = run(tree, [UNSEEN], "--claims")["unseen"]
     assert (line["outcome"], line["stage"]) == ("killed", "claims")
     assert seen == [("-m", "icl_theory", "verify", "--claims", "lemma_1")]
-
-
-def test_a_copy_holds_the_whole_package_and_no_results(tmp_path):
-    """`runs` is a folder of results at the root, and a package of the same name inside ours."""
-    for name in ("runs/old.jsonl", "icl_theory/runs/new.py", "icl_theory/__pycache__/x.pyc", "tests/runs/test_new.py"):
-        (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "source" / name).touch()
-    root = trial.Copy(tmp_path / "source", tmp_path / "copy").root
-    found = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
-    assert found == {"icl_theory/runs/new.py", "tests/runs/test_new.py"}
 
 
 def test_half_a_line_of_the_journal_is_not_read(tmp_path):

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +46,13 @@ class Copy:
     """A copy of the tree, in which defects are planted and tests are run."""
 
     def __init__(self, source: Path, folder: Path) -> None:
-        self.root = Path(shutil.copytree(source, folder, ignore=partial(_left_out, source)))
+        everywhere = shutil.ignore_patterns(*NOT_COPIED)
+
+        def left_out(at: str, names: list[str]) -> set[str]:
+            """What runs have written lies at the root; icl_theory/runs is a package."""
+            return everywhere(at, names) | ({"runs"} if Path(at) == source else set())
+
+        self.root = Path(shutil.copytree(source, folder, ignore=left_out))
 
     def digest(self, file: str) -> str:
         return digest((self.root / file).read_bytes())
@@ -88,12 +93,6 @@ class Copy:
         """Default tests of these files, up to the first failure."""
         options = ("-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider")
         return self.run(["-c", DRIVER, *options, *(f"tests/{name}" for name in names)], limit)
-
-
-def _left_out(source: Path, folder: str, names: list[str]) -> set[str]:
-    """What is not copied: caches anywhere, but of the folders called `runs` only the one at the root."""
-    found = shutil.ignore_patterns(*NOT_COPIED)(folder, names)
-    return found | ({"runs"} if Path(folder) == source else set())
 
 
 class Refused(Exception):

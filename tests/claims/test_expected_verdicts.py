@@ -152,9 +152,8 @@ def test_a_run_goes_on_after_an_error_and_is_not_sound(monkeypatch):
 
 def test_every_verdict_can_be_drawn_told_and_counted():
     from icl_theory.records import claims_csv
-    from icl_theory.report.page import claim as sheet
-    from icl_theory.report.page import plots
+    from icl_theory.report.page import plots, words
     from icl_theory.report.terminal import tables
 
-    for names in (plots._MARKS, sheet.VERDICT_SIGNS, claims_csv.VERDICTS, tables.COLOURS):
+    for names in (plots._MARKS, words.VERDICT_SIGNS, claims_csv.VERDICTS, tables.COLOURS):
         assert set(names) == set(Verdict)
