@@ -21,10 +21,9 @@ def predict(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="_template",
     source="item, arXiv number and version",
     statement="tr(W_V W_K) = tr(W_K W_V), in your own words.",
-    printed="new",  # or "printed", "repaired"
+    origin="new",  # or "printed", "repaired"
     relation="equal",  # or "at most", "at least", "never", "exists"
     measure=measure,
     predict=predict,
@@ -35,8 +34,8 @@ CLAIM = Claim(
     explanation="What is compared with what, and why it could fail.",
     controls=(
         # Spoilt versions that must end in FAILS. A statement that is false also needs a sound version that HOLDS.
-        Control("off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
-        Control("a transpose", {"predict": lambda case: float((case.model.key[0] * case.model.value[0]).sum())}),
+        Control("off by 1 %", predict=lambda case: 1.01 * predict(case)),
+        Control("a transpose", predict=lambda case: float((case.model.key[0] * case.model.value[0]).sum())),
     ),
     # proof=lambda: ...: a sympy derivation that returns True if it comes out.
 )

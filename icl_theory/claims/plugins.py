@@ -87,11 +87,11 @@ def _require_sound(claim: Any, package: str) -> None:
         raise _refusal(package, f"{claim.label!r} without words", "source, statement and explanation as text")
     for name, value, options in (
         ("relation", claim.relation, get_args(Relation)),
-        ("printed", claim.printed, get_args(Origin)),
+        ("printed", claim.origin, get_args(Origin)),
     ):
         if value not in options:
             raise _refusal(package, f"{claim.label!r} with {name} {value!r}", "one of " + ", ".join(options))
-    spoilt = sum(control.expected == Verdict.FAILS for control in claim.controls)
-    if spoilt < 2:
-        got = f"{claim.label!r} with {spoilt} controls that must fail"
+    controlled = sum(control.expected == Verdict.FAILS for control in claim.controls)
+    if controlled < 2:
+        got = f"{claim.label!r} with {controlled} controls that must fail"
         raise _refusal(package, got, "at least two spoilt versions")

@@ -14,7 +14,7 @@ from ledger import CLAIMS, cases, derivation, document
 from schema import SCHEMA, problems
 from sweep_records import sweep
 
-from icl_theory.claims.engine.cases import Workshop
+from icl_theory.claims.engine.cases import CaseFactory
 from icl_theory.claims.engine.claim import Assumption
 from icl_theory.claims.engine.examine import examine
 from icl_theory.claims.engine.profiles import PROFILES
@@ -83,7 +83,7 @@ def test_a_record_says_how_each_assumption_fared() -> None:
     second = Assumption("even seeds", lambda case: case.seed % 2 == 0, lambda case: case.seed != 3)
     claim = CLAIMS[0]
     claim = type(claim)(**{**vars(claim), "assumptions": (first, second)})
-    made = record(examine(claim, Workshop(PROFILES["quick"], 0)))
+    made = record(examine(claim, CaseFactory(PROFILES["quick"], 0)))
     assert made["assumptions"] == [
         {"sentence": "the seed is below 4", "held": 4, "broken": 2, "unattainable": 0},
         {"sentence": "even seeds", "held": 2, "broken": 1, "unattainable": 1},
@@ -99,7 +99,7 @@ def test_a_record_keeps_the_counterexample_and_whether_it_breaks_the_statement()
     assert kept["document"]["case"]["seed"] == 5
     # The control: one that does not break it is recorded as such.
     weak = type(CLAIMS[1])(**{**vars(CLAIMS[1]), "recheck": lambda exact: False})
-    made = record(examine(weak, Workshop(PROFILES["quick"], 0)))
+    made = record(examine(weak, CaseFactory(PROFILES["quick"], 0)))
     assert made["counterexamples"][0]["exact_confirmed"] is False
 
 
@@ -107,7 +107,7 @@ def test_words_come_from_docstrings_and_are_never_made_up() -> None:
     first, sampled = document()["claims"][0], document()["claims"][2]
     assert first["proof"] == derivation.__doc__
     assert (first["measures"], first["predicts"], sampled["measures"]) == ("", "", "")
-    assert len(cases(Workshop(PROFILES["quick"], 0))) == len(first["evidence"])
+    assert len(cases(CaseFactory(PROFILES["quick"], 0))) == len(first["evidence"])
 
 
 def test_the_table_has_one_row_per_claim_and_the_same_numbers() -> None:

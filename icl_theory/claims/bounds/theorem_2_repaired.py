@@ -61,7 +61,7 @@ def _turned(case: Case) -> Estimate:
 
 
 _GAP = {"measure": gap, "predict": gap_by_hand, "relation": "equal", "trivial": None, "assumptions": ()}
-_GAP |= {"cases": lambda workshop: [*workshop.random(1), *workshop.constructed(3)]}
+_GAP |= {"cases": lambda factory: [*factory.random(1), *factory.constructed(3)]}
 
 
 def _from_definition(name: str) -> dict:
@@ -71,16 +71,15 @@ def _from_definition(name: str) -> dict:
         "predict": by_definition,
         "relation": "equal",
         "trivial": None,
-        "cases": lambda workshop: [*workshop.random(1), *workshop.random(3)],
+        "cases": lambda factory: [*factory.random(1), *factory.random(3)],
     }
 
 
 CLAIM = Claim(
-    label="theorem_2_repaired",
     source="Y Theorem 2 repaired, arXiv:2406.03768v2",
     statement="gap ≤ sqrt((R²/N) Σ_t {d_t log(E[||ΔW_t||² ||I + W_{t-1}||² + tr C_t]/d_t) - E log det_V C_t}), "
     "d_t = dim V_t ≤ N - 1.",
-    printed="repaired",
+    origin="repaired",
     relation="at most",
     measure=gap,
     predict=bound,
@@ -90,15 +89,18 @@ CLAIM = Claim(
     "A case in which the bound exceeds c says nothing and counts as vacuous.",
     controls=(
         Control(
-            "its information against the definition, run by run", _from_definition("theorem_2_repaired"), Verdict.HOLDS
+            "its information against the definition, run by run",
+            **_from_definition("theorem_2_repaired"),
+            expected=Verdict.HOLDS,
         ),
-        Control("the rung without the factor ||I||² against the definition", _from_definition("isotropic_zero")),
-        Control("the gap against losses on fresh tokens", _GAP, Verdict.HOLDS),
-        Control("the same with its sign turned", _GAP | {"measure": _turned}),
-        Control("bound / 200", {"predict": lambda case: _scaled(case, 0.005)}),
+        Control("the rung without the factor ||I||² against the definition", **_from_definition("isotropic_zero")),
+        Control("the gap against losses on fresh tokens", **_GAP, expected=Verdict.HOLDS),
+        Control("the same with its sign turned", **_GAP, measure=_turned),
+        Control("bound / 200", predict=lambda case: _scaled(case, 0.005)),
         Control(
             "population risk instead of the gap, bound / 20",
-            {"measure": lambda case: case.ladder().population, "predict": lambda case: _scaled(case, 0.05)},
+            measure=lambda case: case.ladder().population,
+            predict=lambda case: _scaled(case, 0.05),
         ),
     ),
 )

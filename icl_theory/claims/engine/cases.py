@@ -129,7 +129,7 @@ def noisy_outputs(case: Case) -> np.ndarray:
     return np.concatenate([simulate(setting, draws).accumulated for draws in _batches(case, 0.0)])
 
 
-class Workshop:
+class CaseFactory:
     """Makes the cases of one run; trains its ensembles once, on the spot, when a claim first asks for them."""
 
     def __init__(self, profile: Profile, seed: int, progress: Callable[[str, int, int], None] | None = None) -> None:

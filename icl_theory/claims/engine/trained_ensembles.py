@@ -26,11 +26,11 @@ class Kind(NamedTuple):
         return words + " read with a plus" * (self.readout == "plus")
 
 
-class Unfinished(Exception):
-    """Raised instead of waiting for a training that is not done, see `Ensembles.patient`."""
+class NotReady(Exception):
+    """Raised instead of waiting for a training that is not done, see `Ensembles.wait`."""
 
 
-class Abandoned(Exception):
+class Cancelled(Exception):
     """Raised within a training, or other work in a thread, that nobody waits for any more."""
 
 
@@ -56,8 +56,8 @@ class Ensembles:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")
         self._begun: dict[Kind, Future[TrainResult]] = {}
         self._seen: dict[Kind, tuple[str, int, int]] = {}
-        self.patient = True
-        """Whether `get` waits; if not, it begins the training and raises `Unfinished` until that is done."""
+        self.wait = True
+        """Whether `get` waits; if not, it begins the training and raises `NotReady` until that is done."""
 
     @property
     def begun(self) -> tuple[Kind, ...]:
@@ -79,11 +79,11 @@ class Ensembles:
     def get(self, kind: Kind) -> TrainResult:
         """The ensemble, trained now if need be; progress is told here, and so by one thread only.
 
-        Raises: Unfinished where it would have to wait and is not `patient`.
+        Raises: Unfinished where it would have to wait and is not `wait`.
         """
         future = self.future(kind)
-        if not (self.patient or future.done()):
-            raise Unfinished(str(kind))
+        if not (self.wait or future.done()):
+            raise NotReady(str(kind))
         while not wait([future], timeout=REPORT_SECONDS).done:
             if self._progress is not None:
                 self._progress(*self._seen[kind])
@@ -97,7 +97,7 @@ class Ensembles:
     def stop_if_closed(self) -> None:
         """For work in other threads to call now and then. Raises: Abandoned when nobody waits for it any more."""
         if self._closed.is_set():
-            raise Abandoned
+            raise Cancelled
 
     def _train(self, kind: Kind) -> TrainResult:
         def note(step: int, total: int, loss: float) -> None:

@@ -11,7 +11,8 @@ from ledger import EQUAL, cases
 from small_case import case
 
 from icl_theory import Estimate, check
-from icl_theory.claims.engine.claim import EXACT_TOLERANCE, SMALL_ENTRY, Claim, Evidence, Verdict
+from icl_theory.claims.engine.check import SMALL_ENTRY, Evidence
+from icl_theory.claims.engine.claim import EXACT_TOLERANCE, Claim, Verdict
 
 ONE = case(1.0)
 

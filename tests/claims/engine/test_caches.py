@@ -11,7 +11,7 @@ import pytest
 from icl_theory import LinearRegression, random_weights
 from icl_theory.claims.engine import cases as making
 from icl_theory.claims.engine import trained_ensembles
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.engine.trained_ensembles import Ensembles, Kind
 from icl_theory.claims.quantities import prompt_errors
@@ -174,8 +174,8 @@ def test_cases_of_a_workshop_are_kept_under_kind_layers_and_width(monkeypatch: p
         value = np.stack([model.value for model in models])
         return SimpleNamespace(models=SimpleNamespace(value=value, member=lambda seed: models[seed]))
 
-    monkeypatch.setattr(Workshop, "ensemble", trained)
-    shop = Workshop(PROFILES["quick"], 0)
+    monkeypatch.setattr(CaseFactory, "ensemble", trained)
+    shop = CaseFactory(PROFILES["quick"], 0)
     makers: list[Callable[[], list[Case]]] = [
         lambda: shop.random(1),
         lambda: shop.random(3),

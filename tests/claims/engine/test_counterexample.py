@@ -18,7 +18,8 @@ from icl_theory import Estimate
 from icl_theory.claims import recheck as verifying
 from icl_theory.claims.engine import counterexample
 from icl_theory.claims.engine.cases import Case
-from icl_theory.claims.engine.claim import Assumption, Claim, Verdict, check
+from icl_theory.claims.engine.check import check
+from icl_theory.claims.engine.claim import Assumption, Claim, Verdict
 from icl_theory.claims.engine.examine import _certificates
 from icl_theory.claims.recheck import recheck
 
@@ -40,7 +41,7 @@ CLAIM = replace(
     proof=None,
 )
 ESTIMATED = replace(CLAIM, measure=lambda c: Estimate(value(c), 0.1, 100, "unbiased"))
-POPULATION = replace(CLAIM, population=True)
+POPULATION = replace(CLAIM, over_seeds=True)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Known:
 
 def written(claim: Claim, *cases: Case) -> dict[str, Any]:
     """The document of a counterexample, as it comes back from a file."""
-    made = counterexample.certificate(claim, cases[0], check(claim, cases[0]), cases[1:])
+    made = counterexample.counterexample(claim, cases[0], check(claim, cases[0]), cases[1:])
     return json.loads(json.dumps(made, allow_nan=False))
 
 
@@ -125,7 +126,7 @@ def test_the_exact_counterexample_has_to_break_it_too(
     known: Known, tmp_path: Path, exact: Any, says: bool, confirmed: bool, number: float
 ) -> None:
     seen: list[Any] = []
-    known(replace(CLAIM, recheck=lambda found: seen.append(found) or says))
+    known(replace(CLAIM, verify_exact=lambda found: seen.append(found) or says))
     document = written(CLAIM, case(number)) | {"exact": exact}
     found = recheck(document)
     assert (found.exact, found.confirmed) == (None if exact is None else says, confirmed)
@@ -252,7 +253,7 @@ def test_an_exact_part_with_a_defect_is_bad_input(known: Known, error: Exception
     def broken(_: dict[str, Any]) -> bool:
         raise error
 
-    known(replace(CLAIM, recheck=broken))
+    known(replace(CLAIM, verify_exact=broken))
     assert "exact: got a defect at" in refusal(recheck, written(CLAIM, case(1.5)) | {"exact": {}})
 
 
