@@ -5,9 +5,8 @@
 
 import numpy as np
 
-from icl_theory import Claim, truncate
-from icl_theory.claims.engine.cases import Case
-from icl_theory.claims.engine.claim import Control
+from icl_theory import truncate
+from icl_theory.claims import Case, Claim, Control
 
 
 def measure(case: Case) -> np.ndarray:

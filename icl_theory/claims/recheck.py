@@ -25,8 +25,8 @@ class Recheck:
     """The check on the rebuilt case."""
     exact: bool | None
     """Whether the exact counterexample breaks the statement; None if there is none."""
-    population: SeedInterval | None = None
-    """The interval over the rebuilt seeds, for a statement about a population."""
+    over_seeds: SeedInterval | None = None
+    """The interval over the rebuilt seeds, for a statement over seeds."""
 
     def __str__(self) -> str:
         e = self.evidence
@@ -35,7 +35,7 @@ class Recheck:
             f"  {e.case}: {e.verdict.value}, measured {e.measured:.6g} against {e.predicted:.6g}"
             + (f" (± {e.stderr:.2g})" if e.stderr else ""),
         ]
-        if (p := self.population) is not None:
+        if (p := self.over_seeds) is not None:
             lines.append(
                 f"  {p.seeds} seeds rebuilt: {p.seeds_for} for, {p.seeds_against} against, mean margin {p.mean:.6g}, "
                 f"from {p.low:.6g} to {p.high:.6g}"
@@ -56,14 +56,14 @@ def recheck(document: Any) -> Recheck:
     _require_document(document)
     claim = load(document["claim"])
     evidence = _checked(claim, document["case"])
-    population = None
+    over_seeds = None
     if claim.over_seeds:
         others = [_checked(claim, other) for other in document.get("others", [])]
-        population = interval_over_seeds(claim, [evidence, *others])
+        over_seeds = interval_over_seeds(claim, [evidence, *others])
     exact = None if document["exact"] is None else _breaks(claim, document["exact"])
-    verdict = population.verdict if population is not None else evidence.verdict
-    broken = verdict == Verdict.FAILS and (population is not None or not claim.over_seeds)
-    return Recheck(claim.label, broken and exact is not False, evidence, exact, population)
+    verdict = over_seeds.verdict if over_seeds is not None else evidence.verdict
+    broken = verdict == Verdict.FAILS and (over_seeds is not None or not claim.over_seeds)
+    return Recheck(claim.label, broken and exact is not False, evidence, exact, over_seeds)
 
 
 DEFECTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

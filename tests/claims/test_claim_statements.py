@@ -248,6 +248,6 @@ def test_noise_before_and_after_training_are_told_apart():
     factory = CaseFactory(Profile(seeds=1, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000), 0)
     case = noise_training.cases(factory, 1)[0]
     assert case.layers == 2
-    trained = factory.trained_cases(1)[0]
+    trained = factory.trained(1)[0]
     assert_close(case.model.value[1], trained.model.value[0])
     assert noise_training.traces(case, True, False).shape == noise_training.traces(case, False, True).shape == (1,)

@@ -22,13 +22,13 @@ from icl_theory.claims.truncation import condition_number_by_layer, condition_nu
 
 @pytest.fixture(scope="module")
 def factory():
-    profile = Profile(seeds=2, samples=64, steps={1: 200, 3: 30}, scalar_samples=1000, population=3)
+    profile = Profile(seeds=2, samples=64, steps={1: 200, 3: 30}, scalar_samples=1000, trained_seeds=3)
     return CaseFactory(profile, 5)
 
 
 def test_members_of_a_population_are_draws_of_their_own(factory):
     for layers, hidden in ((1, 0), (3, 6)):
-        cases = factory.population(layers, hidden)
+        cases = factory.trained_seeds(layers, hidden)
         assert len(cases) == 3
         assert len({case.seed for case in cases}) == 3
         for first, second in itertools.combinations(cases, 2):
@@ -36,19 +36,19 @@ def test_members_of_a_population_are_draws_of_their_own(factory):
             assert not np.isin(first.demonstrations, second.demonstrations).any()
             stacks = [prompt_errors.moments(case, TRAINING_SHOTS, 8)[0] for case in (first, second)]
             assert not np.isin(stacks[0], stacks[1]).any()
-    assert factory.trained_cases(1) == factory.population(1)[:2]
-    assert all(case.model.mlp_in.shape == (3, 6, 6) for case in factory.population(3, 6))
+    assert factory.trained(1) == factory.trained_seeds(1)[:2]
+    assert all(case.model.mlp_in.shape == (3, 6, 6) for case in factory.trained_seeds(3, 6))
 
 
 def test_without_demonstrations_the_prediction_is_zero(factory):
-    case = factory.population(3)[0]
+    case = factory.trained_seeds(3)[0]
     _, w = prompt_errors.moments(case, 1)
     assert_close(more_shots_help.log_errors(case, 0), np.log((w**2).sum(1)))
     assert_close(more_shots_help.log_errors(case, 4), np.log(prompt_errors.errors(case, case.model, 4)))
 
 
 def test_exact_risks_of_clipped_models_against_prompts(factory):
-    case = factory.population(1)[0]
+    case = factory.trained_seeds(1)[0]
     for task in (shifted_tasks.HARD, *shifted_tasks.OTHERS.values()):
         model = prompt_errors.clipped(case, 0, "key", 0.5)
         assert np.linalg.matrix_rank(model.key[0]) == 3
@@ -60,7 +60,7 @@ def test_exact_risks_of_clipped_models_against_prompts(factory):
 
 
 def test_a_rate_is_chosen_where_the_validation_error_is_smallest(factory):
-    case = factory.population(1)[0]
+    case = factory.trained_seeds(1)[0]
     errors = {rate: shifted_tasks.validated(case, shifted_tasks.HARD, 5, "key", rate) for rate in shifted_tasks.RATES}
     assert errors[shifted_tasks.best_rate(case, shifted_tasks.HARD, 5)] == min(errors.values())
     rng = np.random.default_rng([case.seed, 5])
@@ -70,7 +70,7 @@ def test_a_rate_is_chosen_where_the_validation_error_is_smallest(factory):
 
 
 def test_equal_rates_have_no_advantage(factory, monkeypatch):
-    case = factory.population(1)[0]
+    case = factory.trained_seeds(1)[0]
     monkeypatch.setattr(shifted_tasks, "best_rate", lambda *_: 0.5)
     assert optimal_rate_varies.advantage(case) == 0.0
     monkeypatch.setattr(shifted_tasks, "best_rate", lambda case, task, shots: 0.5 if shots == 5 else 0.0)
@@ -84,7 +84,7 @@ def test_equal_rates_have_no_advantage(factory, monkeypatch):
 
 
 def test_a_rate_that_only_harms_is_not_called_both(factory, monkeypatch):
-    case = factory.population(1)[1]
+    case = factory.trained_seeds(1)[1]
     monkeypatch.setattr(rate_transfer, "extremes", lambda case: (0.1, 0.4))
     assert rate_transfer.both(case) < 0
     monkeypatch.setattr(rate_transfer, "extremes", lambda case: (-0.1, 0.4))
@@ -92,7 +92,7 @@ def test_a_rate_that_only_harms_is_not_called_both(factory, monkeypatch):
 
 
 def test_global_norm_of_the_implicit_gradients_against_the_trajectory(factory):
-    case = factory.population(3)[0]
+    case = factory.trained_seeds(3)[0]
     tokens = case.demonstrations
     gradients = implicit_trajectory(case.model, tokens).gradient
     stack = (tokens.T @ tokens / len(tokens))[None]
@@ -101,7 +101,7 @@ def test_global_norm_of_the_implicit_gradients_against_the_trajectory(factory):
 
 
 def test_the_noisy_risk_is_that_of_the_ladder(factory):
-    case = factory.population(3)[1]
+    case = factory.trained_seeds(3)[1]
     assert_close(remark_3.noisy_risk(case), case.ladder().terms["population"])
 
 
@@ -109,7 +109,7 @@ def test_both_readouts_of_a_seed_against_their_risks(factory):
     (case, *_), plus = readout_trained.pairs(factory), factory.ensemble(3, readout="plus").models
     assert len(readout_trained.pairs(factory)) == 3
     found = readout_trained.risks(case)
-    models = factory.population(3)[0].model, plus.member(0)
+    models = factory.trained_seeds(3)[0].model, plus.member(0)
     for model, risk, sign in zip(models, found, ("minus", "plus"), strict=True):
         expected = population_risk(model.replace(readout=sign), case.task, shots=TRAINING_SHOTS, samples=32768, key=1)
         assert abs(risk - expected.value) < 12 * expected.stderr  # 8192 prompts against 32768
@@ -117,7 +117,7 @@ def test_both_readouts_of_a_seed_against_their_risks(factory):
 
 
 def test_condition_numbers_against_numpy(factory):
-    case = factory.population(3, 6)[0]
+    case = factory.trained_seeds(3, 6)[0]
     names = ("value", "key", "query", "mlp_in", "mlp_out")
     logs = {name: np.log([np.linalg.cond(m) for m in getattr(case.model, name)]) for name in names}
     taus = [float(np.asarray(kendalltau(range(3), logs[name]))[0]) for name in names]

@@ -14,7 +14,7 @@ from icl_theory import Estimate, LinearRegression, Model, check, implicit_trajec
 from icl_theory.claims.bounds.theorem_2_scalar import simulate
 from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.check import Evidence
-from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
+from icl_theory.claims.engine.claim import EXACT_TOLERANCE, Assumption, Claim, Control, Verdict
 from icl_theory.claims.engine.examine import examine, overall_verdict
 from icl_theory.claims.engine.expected_verdicts import expected_verdicts
 from icl_theory.claims.engine.profiles import PROFILES
@@ -75,7 +75,7 @@ VERDICTS = [
     ({"relation": "never", "measure": lambda c: True}, Verdict.FAILS),
     ({"relation": "exists", "measure": lambda c: True}, Verdict.HOLDS),
     ({"measure": lambda c: np.array([0.0, 5.0])}, Verdict.FAILS),
-    ({"measure": lambda c: np.zeros((3, 2)), "predict": lambda c: np.ones(2)}, Verdict.HOLDS),
+    ({"measure": lambda c: np.zeros((3, 2)), "predict": lambda c: np.ones((3, 2))}, Verdict.HOLDS),
 ]
 
 
@@ -108,11 +108,7 @@ def test_conclusions_from_many_cases():
 def test_an_uncaught_control_makes_the_outcome_unsound(factory):
     blind = a_claim(
         cases=lambda w: [a_case()],
-        controls=(
-            Control(
-                "not spoilt at all",
-            ),
-        ),
+        controls=(Control("nothing changed", tolerance=EXACT_TOLERANCE),),
     )
     outcome = examine(blind, factory)
     assert outcome.verdict == Verdict.HOLDS

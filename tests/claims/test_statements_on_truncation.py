@@ -24,7 +24,7 @@ from icl_theory.truncation.svd import truncate
 
 @pytest.fixture(scope="module")
 def factory():
-    return CaseFactory(Profile(seeds=2, samples=64, steps={1: 50, 3: 20}, scalar_samples=1000, population=2), 5)
+    return CaseFactory(Profile(seeds=2, samples=64, steps={1: 50, 3: 20}, scalar_samples=1000, trained_seeds=2), 5)
 
 
 def test_later_gradients_layer_by_layer(factory):

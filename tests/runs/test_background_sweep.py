@@ -13,7 +13,7 @@ from icl_theory.claims.engine.trained_ensembles import Cancelled
 from icl_theory.runs import background_sweep
 from icl_theory.runs.background_sweep import Sweep
 
-SMALL = Profile(seeds=2, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000, population=3)
+SMALL = Profile(seeds=2, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000, trained_seeds=3)
 
 
 def test_the_sweep_is_that_of_the_first_seeds():

@@ -17,7 +17,7 @@ from ledger import CLAIMS, EQUAL, VERDICTS, cases, estimate
 
 from icl_theory.claims import plugins
 from icl_theory.claims.engine.check import check
-from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.claims.engine.claim import EXACT_TOLERANCE, Claim, Control, Verdict
 from icl_theory.claims.plugins import OutsideClaim
 from icl_theory.runs import verify
 
@@ -76,16 +76,14 @@ def test_a_control_that_slips_through_decides(place: Place) -> None:
         label="blind",
         controls=(
             *SOUND.controls,
-            Control(
-                "not spoilt",
-            ),
+            Control("nothing changed", tolerance=EXACT_TOLERANCE),
         ),
     )
     place(blind, SOUND)
     status, document, said = verified("blind", "sound_one")
     assert status == 1
     assert len(said) == 1
-    assert said[0].endswith("not sound: blind: controls not caught: not spoilt")
+    assert said[0].endswith("not sound: blind: controls not caught: nothing changed")
     assert [c["caught"] for c in document["claims"][0]["controls"]] == [True, True, False]
     # A control that must hold slips through by failing.
     place(replace(blind, controls=(Control("sound", predict=lambda case: 0.0, expected=Verdict.HOLDS),)))
@@ -212,12 +210,12 @@ from icl_theory.claims import Claim, Control
 def value(x):
     return lambda case: x
 
-spoilt = (Control("one", {"predict": value(0.5)}), Control("two", {"predict": value(0.6)}))
-finding = Claim("finding", "s", "x = y", "printed", "at most", value(1.0), value(0.9), controls=spoilt,
-                cases=lambda workshop: workshop.random(1)[:1])
+caught = (Control("one", predict=value(0.5)), Control("two", predict=value(0.6)))
+finding = Claim(label="finding", source="s", statement="x = y", origin="paper", relation="at most", measure=value(1.0),
+                predict=value(0.9), controls=caught, cases=lambda factory: factory.random(1)[:1])
 open_ = replace(finding, label="inconclusive", measure=value(Estimate(1.0, 0.1, 9, "unbiased")), controls=(
-    Control("one", {"predict": value(0.1)}), Control("two", {"predict": value(0.2)})))
-slipped = replace(finding, label="slipped", predict=value(2.0), controls=(*spoilt, Control("none", {})))
+    Control("one", predict=value(0.1)), Control("two", predict=value(0.2))))
+slipped = replace(finding, label="slipped", predict=value(2.0), controls=(*caught, Control("none", predict=value(2.0))))
 broken = replace(finding, label="broken", measure=lambda case: 1 / 0)
 CLAIMS = [finding, open_, slipped, broken]
 """

@@ -1,5 +1,7 @@
 """Remark 1, order: with a causal mask among the demonstrations their order matters, from the second layer on."""
 
+from typing import Any
+
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case, CaseFactory
@@ -38,7 +40,7 @@ def _cases(factory: CaseFactory) -> list[Case]:
     return [*factory.one_layer, *(first_layers(case, 2) for case in factory.three_layers)]
 
 
-def counterexample() -> dict:
+def counterexample() -> dict[str, Any]:
     """Two layers of a 1 x 1 model with every weight 1, tokens 1 and 2 in the sum convention: 149 against 137.
 
     The first layer turns (1, 2) into (2, 12) and (2, 1) into (10, 6), and adds 1 + 4 of a query 1 either way; the
@@ -66,7 +68,7 @@ def recheck(found: dict) -> bool:
     return bool((_exact_output(found, found["tokens"]) != _exact_output(found, found["tokens"][::-1])).any())
 
 
-_LOOP = {"measure": predict, "cases": lambda factory: [*factory.random(1), *factory.random(3)]}
+_LOOP: dict[str, Any] = {"measure": predict, "cases": lambda factory: [*factory.random(1), *factory.random(3)]}
 
 CLAIM = Claim(
     source="Y Remark 1 (order), arXiv:2406.03768v2, under a causal mask among the demonstrations",

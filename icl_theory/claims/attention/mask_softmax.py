@@ -1,6 +1,7 @@
 """App. B.1 under softmax: the mask hides the query's value from the demonstrations, not its key."""
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -60,10 +61,10 @@ def by_token(case: Case, mask: str = "demonstrations") -> np.ndarray:
     return loop(case, prompt(case)[:, -1], kind="softmax", mask=mask)
 
 
-_LOOP = {"tolerance": 1e-9, "cases": lambda factory: [*factory.random(1), *factory.random(3)]}
+_LOOP: dict[str, Any] = {"tolerance": 1e-9, "cases": lambda factory: [*factory.random(1), *factory.random(3)]}
 
 
-def counterexample() -> dict:
+def counterexample() -> dict[str, Any]:
     """D = N = 1, h_1 = 1, W_V = 1 and W_K = W_Q such that exp(kᵀq) = 2^{h h'}: 1 + 2/(2 + 1) against 1 + 2/(2 + 4)."""
     return {"tokens": [1], "queries": [0, 2], "base": 2, "value": 1}
 

@@ -1,5 +1,7 @@
 """Order of the demonstrations: without a causal mask among them it does not matter."""
 
+from typing import Any
+
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case, CaseFactory
@@ -30,7 +32,10 @@ def _one_layer(factory: CaseFactory) -> list[Case]:
     return factory.one_layer
 
 
-_CAUSAL = {"measure": lambda case: _reversed(case, "causal"), "predict": lambda case: predict(case, "causal")}
+_CAUSAL: dict[str, Any] = {
+    "measure": lambda case: _reversed(case, "causal"),
+    "predict": lambda case: predict(case, "causal"),
+}
 
 
 def measure(case: Case) -> np.ndarray:

@@ -37,7 +37,7 @@ def slope(case: Case, *, large: int = _LARGE) -> Estimate:
 
 def _cases(factory: CaseFactory) -> list[Case]:
     """Random and trained one-layer models, whose keys and queries give the directions."""
-    return [*factory.random(1), *factory.trained_cases(1)]
+    return [*factory.random(1), *factory.trained(1)]
 
 
 CLAIM = Claim(

@@ -11,7 +11,7 @@ FULL_RANK = Assumption(
 
 
 def _cases(factory: CaseFactory) -> list[Case]:
-    return [*factory.random(1), *factory.trained_cases(1)]
+    return [*factory.random(1), *factory.trained(1)]
 
 
 CLAIM = Claim(

@@ -1,5 +1,7 @@
 """Remark 4 repaired: with a noise floor of its own scale a smaller gradient does lower the bound."""
 
+from typing import Any
+
 from icl_theory.claims.bounds.remark_4_printed import after, clearly_below
 from icl_theory.claims.bounds.scale_invariance import floor_of
 from icl_theory.claims.bounds.theorem_2_repaired import by_definition
@@ -22,7 +24,7 @@ def _with_floor(case: Case) -> Estimate:
     return case.ladder(floor=floor_of(case)).information["theorem_2_repaired"]
 
 
-_DEFINITION = {"measure": _with_floor, "relation": "equal", "cases": lambda factory: factory.random(1)}
+_DEFINITION: dict[str, Any] = {"measure": _with_floor, "relation": "equal", "cases": lambda factory: factory.random(1)}
 
 CLAIM = Claim(
     source="Y Remark 4 repaired, arXiv:2406.03768v2",

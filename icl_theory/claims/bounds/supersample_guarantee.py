@@ -28,7 +28,7 @@ def _family(factory: CaseFactory) -> list[Case]:
     with_relu = with_mlp(single)
     return [
         step.with_model(step.model.replace(kind="softmax"), "softmax"),
-        *(case.with_model(case.model.replace(mask="causal"), "causal mask") for case in factory.trained_cases(3)[:1]),
+        *(case.with_model(case.model.replace(mask="causal"), "causal mask") for case in factory.trained(3)[:1]),
         with_relu.with_model(with_relu.model.replace(activation="relu"), "ReLU"),
         _two_heads(single, step),
     ]
@@ -79,8 +79,9 @@ def predict(case: Case) -> np.ndarray:
 
 
 def _marginal(case: Case) -> np.ndarray:
+    """sqrt(2 I(Δ_J; U_J)), the same for all supersamples and pairs of a loss."""
     nats = [b.information["loss_difference_mi"].value for b in _both(case)]
-    return np.sqrt(2 * np.array(nats))[:, None, None]
+    return np.broadcast_to(np.sqrt(2 * np.array(nats))[:, None, None], information(case).shape)
 
 
 def _bounds(case: Case) -> np.ndarray:

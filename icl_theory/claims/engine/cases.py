@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory.claims.engine.profiles import Profile
-from icl_theory.claims.engine.trained_ensembles import Ensembles, Kind
+from icl_theory.claims.engine.profiles import PROFILES, Profile
+from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
 from icl_theory.core import checks
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, simulate
@@ -132,14 +132,21 @@ def noisy_outputs(case: Case) -> np.ndarray:
 class CaseFactory:
     """Makes the cases of one run; trains its ensembles once, on the spot, when a claim first asks for them."""
 
-    def __init__(self, profile: Profile, seed: int, progress: Callable[[str, int, int], None] | None = None) -> None:
-        self.profile, self.seed = profile, seed
+    def __init__(
+        self,
+        profile: Profile | str = "quick",
+        seed: int = 0,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        if isinstance(profile, str):
+            profile = PROFILES[checks.choice("profile", profile, tuple(PROFILES))]
+        self.profile, self.seed = profile, checks.integer("seed", seed, 0, 2**31 - 1, "pass a whole number")
         self.task = LinearRegression(DIM, noise_std=0.5)
-        self.ensembles = Ensembles(
+        self.ensembles = TrainedEnsembles(
             self.task,
             seed,
             shots=TRAINING_SHOTS,
-            seeds=max(profile.seeds, profile.population),
+            seeds=max(profile.seeds, profile.trained_seeds),
             # Models with an MLP are trained for as many steps as those of one layer.
             steps=lambda kind: profile.steps[1 if kind.hidden else kind.layers],
             progress=progress,
@@ -199,11 +206,11 @@ class CaseFactory:
             cases.append(self._data("one-layer optimum", "constructed", 2000, optimum))
         return cases
 
-    def trained_cases(self, layers: int) -> list[Case]:
+    def trained(self, layers: int) -> list[Case]:
         """Models trained in this run, one case per seed: the first `seeds` of the population."""
-        return self.population(layers)[: self.profile.seeds]
+        return self.trained_seeds(layers)[: self.profile.seeds]
 
-    def population(self, layers: int, hidden: int = 0) -> list[Case]:
+    def trained_seeds(self, layers: int, hidden: int = 0) -> list[Case]:
         """All models trained in this run with so many layers, one case per seed; see `ensemble`."""
         return self._once("trained", layers, self._trained, hidden)
 
@@ -218,12 +225,12 @@ class CaseFactory:
     @cached_property
     def one_layer(self) -> list[Case]:
         """Random, constructed and trained weights with one layer."""
-        return [*self.random(1), *self.constructed(1), *self.trained_cases(1)]
+        return [*self.random(1), *self.constructed(1), *self.trained(1)]
 
     @cached_property
     def three_layers(self) -> list[Case]:
         """Random, constructed and trained weights with three layers."""
-        return [*self.random(3), *self.constructed(3), *self.trained_cases(3)]
+        return [*self.random(3), *self.constructed(3), *self.trained(3)]
 
     @cached_property
     def truncated(self) -> list[Case]:

@@ -58,7 +58,7 @@ def check(claim: Claim, case: Case, *, z: float = 6.0) -> Evidence:
     Returns: `Evidence`.
     Raises: ValueError for z ≤ 0, arrays that are neither of one shape nor a single number, numbers in float32, and
         estimates that cannot decide: a "lower" one as the measured side of "at most", an "upper" one of "at least", a
-        "biased" one anywhere, anything but "exact" or "unbiased" under "equal".
+        "biased" one anywhere.
     """
     z = checks.number("z", z, low=0.0, strict=True, cure="use a positive number of standard errors")
     nan = float("nan")
@@ -153,8 +153,6 @@ def _require_deciding(claim: Claim, measured: _Numbers, predicted: _Numbers) -> 
     both = measured.directions | predicted.directions
     if "biased" in both:
         raise _undecided(claim, "a biased estimate", "exact or unbiased numbers, or bounds")
-    if claim.relation == "equal" and not both <= {"exact", "unbiased"}:
-        raise _undecided(claim, "a bound", "exact or unbiased numbers under 'equal'")
     wrong = _WRONG_SIDE.get(claim.relation)
     if wrong in measured.directions:
         raise _undecided(claim, f"a {wrong!r} estimate of the measured side", f"another for {claim.relation!r}")

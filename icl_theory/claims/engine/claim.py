@@ -69,9 +69,9 @@ class Assumption:
     def __post_init__(self) -> None:
         what = f"assumption {self.sentence!r}"
         _require_text("sentence of an assumption", self.sentence)
-        _require_callable(f"{what}: holds", self.holds)
+        _require_callable(f"holds of {what}", self.holds)
         if self.attainable is not None:
-            _require_callable(f"{what}: attainable", self.attainable)
+            _require_callable(f"attainable of {what}", self.attainable)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Claim:
         ...     predict=entrywise,
         ...     controls=(
         ...         Control("off by 1 %", predict=lambda case: 1.01 * entrywise(case)),
-        ...         Control("the transpose forgotten", predict=lambda case: float((case.model.key[0] * case.model.value[0]).sum())),
+        ...         Control("with a sign", predict=lambda case: -entrywise(case)),
         ...     ),
         ...     cases=lambda factory: factory.random(layers=1),
         ... )
@@ -193,22 +193,22 @@ class Claim:
     """Name on the command line; for a claim in a file of its own it is the name of the file."""
 
     def __post_init__(self) -> None:
-        name = f"claim {self.label!r}" if self.label else "claim"
+        name = f"claim {self.label!r}" if self.label else "a claim"
         if not isinstance(self.label, str) or (self.label and not _LABEL.fullmatch(self.label)):
             cure = "use lower-case letters, digits and underscores"
             raise checks.refuse("label of a claim", repr(self.label), "a name such as lemma_1", cure)
         for text in ("source", "statement"):
-            _require_text(f"{name}: {text}", getattr(self, text))
+            _require_text(f"{text} of {name}", getattr(self, text))
         if not isinstance(self.explanation, str):
-            raise checks.refuse(f"{name}: explanation", repr(self.explanation), "text", "write what is checked")
-        _require_option(f"{name}: origin", self.origin, get_args(Origin))
+            raise checks.refuse(f"explanation of \{name\}", repr(self.explanation), "text", "write what is checked")
+        _require_option(f"origin of \{name\}", self.origin, get_args(Origin))
         _require_fields(name, {f.name: getattr(self, f.name) for f in fields(self)})
-        _require_all(f"{name}: controls", self.controls, Control)
+        _require_all(f"controls of \{name\}", self.controls, Control)
         twice = {c.name for c in self.controls if sum(other.name == c.name for other in self.controls) > 1}
         if twice:
-            raise checks.refuse(f"{name}: controls", f"{sorted(twice)[0]!r} twice", "names of their own", "rename one")
+            raise checks.refuse(f"controls of \{name\}", f"{sorted(twice)[0]!r} twice", "names of their own", "rename one")
         if self.over_seeds and self.relation not in INEQUALITIES:
-            raise checks.refuse(f"{name}: relation", repr(self.relation), "an inequality over seeds", 'use "at most"')
+            raise checks.refuse(f"relation of \{name\}", repr(self.relation), "an inequality over seeds", 'use "at most"')
 
 
 _SIDES = ("measure", "predict", "cases")
@@ -219,18 +219,18 @@ def _require_fields(name: str, values: dict[str, Any]) -> None:
     """Raises: ValueError unless the fields that claims and controls share are of their kind."""
     for side in _SIDES:
         if side in values:
-            _require_callable(f"{name}: {side}", values[side])
+            _require_callable(f"{side} of {name}", values[side])
     for optional in _OPTIONAL:
         if values.get(optional) is not None:
-            _require_callable(f"{name}: {optional}", values[optional])
+            _require_callable(f"{optional} of {name}", values[optional])
     if "relation" in values:
-        _require_option(f"{name}: relation", values["relation"], get_args(Relation))
+        _require_option(f"relation of \{name\}", values["relation"], get_args(Relation))
     if "assumptions" in values:
-        _require_all(f"{name}: assumptions", values["assumptions"], Assumption)
+        _require_all(f"assumptions of \{name\}", values["assumptions"], Assumption)
     if "tolerance" in values:
-        checks.number(f"{name}: tolerance", values["tolerance"], low=0.0, cure="pass a relative tolerance")
+        checks.number(f"tolerance of \{name\}", values["tolerance"], low=0.0, cure="pass a relative tolerance")
     if not isinstance(values.get("over_seeds", False), bool):
-        raise checks.refuse(f"{name}: over_seeds", repr(values["over_seeds"]), "True or False", "leave it out")
+        raise checks.refuse(f"over_seeds of \{name\}", repr(values["over_seeds"]), "True or False", "leave it out")
 
 
 _SYMBOLS = {"<=": "at most", "≤": "at most", "<": "at most", ">=": "at least", "≥": "at least", ">": "at least"}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from icl_theory.claims.engine.cases import Case, CaseFactory
@@ -21,7 +21,7 @@ NO_CASE = "making the cases"
 def overall_verdict(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
     """One verdict from all cases: a universal statement fails with one counterexample, `exists` holds with one.
 
-    A statement about a population is judged by one interval over its seeds instead.
+    A statement over seeds is judged by one interval over its seeds instead.
     """
     seen = {item.verdict for item in evidence}
     if Verdict.ERROR in seen:
@@ -63,8 +63,8 @@ class Outcome:
     proof_note: str = ""
     """The exception that ended the derivation, if one did."""
     counterexamples: list[dict[str, Any]] = field(default_factory=list)
-    population: SeedInterval | None = None
-    """The interval over seeds behind the verdict of a population claim."""
+    over_seeds: SeedInterval | None = None
+    """The interval over seeds behind the verdict of a statement over seeds."""
     seconds: float = math.nan
 
     @property
@@ -122,10 +122,10 @@ def examine(claim: Claim, factory: CaseFactory, *, z: float = 6.0, derivation: D
         note = next((item.note for item in found if item.verdict == Verdict.ERROR), "")
         controls.append(ControlOutcome(control.name, overall_verdict(controlled, found), control.expected, note))
     proved, note = run_proof(claim) if derivation is None else derivation
-    verdict, counterexamples, population = overall_verdict(claim, evidence), [], None
+    verdict, counterexamples, over_seeds = overall_verdict(claim, evidence), [], None
     if verdict != Verdict.ERROR:
-        counterexamples, population = _certificates(claim, cases, evidence), interval_over_seeds(claim, evidence)
-    return Outcome(claim, verdict, evidence, controls, proved, note, counterexamples, population)
+        counterexamples, over_seeds = _counterexamples(claim, cases, evidence), interval_over_seeds(claim, evidence)
+    return Outcome(claim, verdict, evidence, controls, proved, note, counterexamples, over_seeds)
 
 
 def _evidence(claim: Claim, factory: CaseFactory, z: float) -> tuple[Sequence[Case], list[Evidence]]:
@@ -135,8 +135,8 @@ def _evidence(claim: Claim, factory: CaseFactory, z: float) -> tuple[Sequence[Ca
         return Evidence(Verdict.ERROR, name, seed, math.nan, math.nan, math.nan, note=note)
 
     cases, note = _attempt(lambda: claim.cases(factory))
-    if cases is None:
-        return [], [error(NO_CASE, factory.seed, note)]
+    if cases is None or not cases:
+        return [], [error(NO_CASE, factory.seed, note or "the claim has no cases: nothing was examined")]
     tried = [(case, *_attempt(lambda case=case: check(claim, case, z=z))) for case in cases]
     return cases, [error(case.name, case.seed, note) if found is None else found for case, found, note in tried]
 
@@ -151,11 +151,11 @@ def _attempt(work: Callable[[], Any]) -> tuple[Any, str]:
         return None, describe_error_with_line(error)
 
 
-def _certificates(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
-    """The case that speaks most against a claim that fails; of a population all seeds."""
+def _counterexamples(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
+    """The case that speaks most against a claim that fails; of a statement over seeds all of them."""
     if claim.over_seeds:
         return (
-            _population_certificate(claim, cases, evidence)
+            _counterexample_over_seeds(claim, cases, evidence)
             if verdict_over_seeds(claim, evidence) == Verdict.FAILS
             else []
         )
@@ -166,7 +166,9 @@ def _certificates(claim: Claim, cases: Sequence[Case], evidence: Sequence[Eviden
     return [counterexample(claim, case, worst)]
 
 
-def _population_certificate(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
+def _counterexample_over_seeds(
+    claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]
+) -> list[dict[str, Any]]:
     """All seeds, the one with the smallest margin first."""
     margins = {i: margin(claim.relation, e.measured, e.predicted) for i, e in enumerate(evidence)}
     worst = min((i for i in margins if not math.isnan(margins[i])), key=lambda i: margins[i])

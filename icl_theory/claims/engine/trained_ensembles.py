@@ -27,14 +27,14 @@ class Kind(NamedTuple):
 
 
 class NotReady(Exception):
-    """Raised instead of waiting for a training that is not done, see `Ensembles.wait`."""
+    """Raised instead of waiting for a training that is not done, see `TrainedEnsembles.wait`."""
 
 
 class Cancelled(Exception):
     """Raised within a training, or other work in a thread, that nobody waits for any more."""
 
 
-class Ensembles:
+class TrainedEnsembles:
     """Trains ensembles of independent seeds; XLA leaves the interpreter free, so what is begun early costs no time.
 
     The result does not depend on which thread trains, or on what else is at work.

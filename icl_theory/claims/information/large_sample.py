@@ -44,7 +44,7 @@ def _wishart(case: Case) -> float:
 
 def _cases(factory: CaseFactory) -> list[Case]:
     some = (factory.profile.seeds + 1) // 2
-    return [*factory.random(1)[:some], *factory.trained_cases(1)[:some]]
+    return [*factory.random(1)[:some], *factory.trained(1)[:some]]
 
 
 CLAIM = Claim(

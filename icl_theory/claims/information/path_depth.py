@@ -32,7 +32,7 @@ def predict(case: Case, looks: int | None = None, shots: int = LADDER_SHOTS) -> 
 
 def _three_layers(factory: CaseFactory) -> list[Case]:
     some = (factory.profile.seeds + 1) // 2
-    cases = [*factory.random(3)[:some], *factory.trained_cases(3)[:some]]
+    cases = [*factory.random(3)[:some], *factory.trained(3)[:some]]
     for case in list(cases):
         w = case.model
         two = w.replace(value=np.array(w.value[:2]), key=np.array(w.key[:2]), query=np.array(w.query[:2]))

@@ -55,7 +55,7 @@ def predict(case: Case) -> np.ndarray:
 
 def _one_matrix(factory: CaseFactory) -> list[Case]:
     some = (factory.profile.seeds + 1) // 2
-    return [*factory.random(1)[:some], *factory.constructed(1), *factory.trained_cases(1)[:some]]
+    return [*factory.random(1)[:some], *factory.constructed(1), *factory.trained(1)[:some]]
 
 
 CLAIM = Claim(

@@ -73,7 +73,7 @@ RESOLVED = Assumption(
 
 
 def _cases(factory: CaseFactory) -> list[Case]:
-    return [*factory.random(3), *factory.trained_cases(3), *factory.random(1)[:1]]
+    return [*factory.random(3), *factory.trained(3), *factory.random(1)[:1]]
 
 
 def predict(case: Case) -> np.ndarray:

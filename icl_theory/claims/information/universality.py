@@ -63,7 +63,7 @@ def _cut(case: Case) -> np.ndarray:
 
 def _some(factory: CaseFactory, layers: int) -> list[Case]:
     some = (factory.profile.seeds + 1) // 2
-    return [*factory.random(layers)[:some], *factory.trained_cases(layers)[:some]]
+    return [*factory.random(layers)[:some], *factory.trained(layers)[:some]]
 
 
 RESOLVED = Assumption(

@@ -25,7 +25,7 @@ def _correlation(case: Case, version: str, layer: int = 1) -> Estimate:
 
 def _cases(factory: CaseFactory) -> list[Case]:
     some = (factory.profile.seeds + 1) // 2
-    return [*factory.constructed(3), *factory.trained_cases(3)[:some]]
+    return [*factory.constructed(3), *factory.trained(3)[:some]]
 
 
 def _half(case: Case) -> Estimate:

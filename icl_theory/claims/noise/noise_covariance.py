@@ -1,6 +1,7 @@
 """The noise covariance, against exhaustive enumeration of all subsets of the demonstrations."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -53,7 +54,10 @@ def _last(case: Case, shots: int = _SHOTS) -> np.ndarray:
     return gradient_noise(case.model, tokens, shots=shots, layer=case.layers - 1).dense()
 
 
-_LAST = {"measure": lambda case: measure(case, case.layers - 1), "cases": lambda factory: factory.random(3)}
+_LAST: dict[str, Any] = {
+    "measure": lambda case: measure(case, case.layers - 1),
+    "cases": lambda factory: factory.random(3),
+}
 _CORRECTION = (_TOKENS - _SHOTS) / (_TOKENS - 1)
 
 CLAIM = Claim(

@@ -15,7 +15,7 @@ _SHOTS = 10
 def cases(factory: CaseFactory, layers: int = 3) -> list[Case]:
     """Trained models, preceded by fresh initial weights of the same kind: L layers before training, then L after."""
     result = []
-    for case in factory.population(layers):
+    for case in factory.trained_seeds(layers):
         config = factory.ensemble(case.layers).config
         first = initial_weights(np.random.default_rng(case.seed), config, case.model.token_dim).member(0)
         pairs = [(getattr(first, name), getattr(case.model, name)) for name in ("value", "key", "query")]

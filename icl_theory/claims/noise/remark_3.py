@@ -63,12 +63,12 @@ CLAIM = Claim(
     "three-layer models undo in later layers what the same demonstrations did in earlier ones; fresh noise is not "
     "undone.",
     controls=(
-        Control("one layer", cases=lambda factory: factory.population(1), expected=Verdict.HOLDS),
+        Control("one layer", cases=lambda factory: factory.trained_seeds(1), expected=Verdict.HOLDS),
         *(
-            Control(f"one layer, {words} demonstrations shown", measure=m, cases=lambda w: w.population(1))
+            Control(f"one layer, {words} demonstrations shown", measure=m, cases=lambda w: w.trained_seeds(1))
             for words, m in (("five", _noisy_against_five), ("two", _noisy_against_two))
         ),
     ),
-    cases=lambda factory: factory.population(3),
+    cases=lambda factory: factory.trained_seeds(3),
     over_seeds=True,
 )

@@ -95,6 +95,6 @@ CLAIM = Claim(
             over_seeds=False,
         ),
     ),
-    cases=lambda factory: factory.population(3),
+    cases=lambda factory: factory.trained_seeds(3),
     over_seeds=True,
 )

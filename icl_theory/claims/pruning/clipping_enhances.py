@@ -37,6 +37,6 @@ CLAIM = Claim(
         Control("half of the risk gone", predict=lambda case: -0.5),
         Control("all of W_V, W_K, W_Q at rank 1 on the task of training", measure=_heavy_where_trained),
     ),
-    cases=lambda factory: factory.population(1),
+    cases=lambda factory: factory.trained_seeds(1),
     over_seeds=True,
 )

@@ -47,6 +47,6 @@ CLAIM = Claim(
         Control("layers exchanged", measure=lambda case: measure(case, 0, case.layers - 1)),
         Control("a hundred thousand times less", predict=lambda case: -np.log(1e5)),
     ),
-    cases=lambda factory: factory.population(3),
+    cases=lambda factory: factory.trained_seeds(3),
     over_seeds=True,
 )

@@ -40,6 +40,6 @@ CLAIM = Claim(
         Control("rates exchanged", measure=lambda case: -max(_advantages(case))),
         Control("the risk doubles with either rate elsewhere", predict=lambda case: 1.0),
     ),
-    cases=lambda factory: factory.population(1),
+    cases=lambda factory: factory.trained_seeds(1),
     over_seeds=True,
 )

@@ -47,6 +47,6 @@ CLAIM = Claim(
         Control("it never raises the risk", measure=lambda case: -extremes(case)[1]),
         Control("it never lowers the risk", measure=lambda case: extremes(case)[0]),
     ),
-    cases=lambda factory: factory.population(1),
+    cases=lambda factory: factory.trained_seeds(1),
     over_seeds=True,
 )

@@ -30,19 +30,19 @@ CLAIM = Claim(
     "errors of the clipped model fall with more shots, and faster than those of the untouched one. One-layer models, "
     "whose clipped error has a floor, do collapse further (a control that holds).",
     controls=(
-        Control("one layer", cases=lambda factory: factory.population(1), expected=Verdict.HOLDS),
+        Control("one layer", cases=lambda factory: factory.trained_seeds(1), expected=Verdict.HOLDS),
         Control(
             "one layer, a hundred times as much",
             predict=lambda case: collapse(case, FEW).value + np.log(100),
-            cases=lambda factory: factory.population(1),
+            cases=lambda factory: factory.trained_seeds(1),
         ),
         Control(
             "one layer, shots exchanged",
             measure=lambda case: collapse(case, FEW),
             predict=lambda case: collapse(case, MANY),
-            cases=lambda factory: factory.population(1),
+            cases=lambda factory: factory.trained_seeds(1),
         ),
     ),
-    cases=lambda factory: factory.population(3),
+    cases=lambda factory: factory.trained_seeds(3),
     over_seeds=True,
 )

@@ -40,6 +40,6 @@ CLAIM = Claim(
         Control("W_V", measure=lambda case: log_rise(case, "value")),
         Control("a gain of 5 %", predict=lambda case: -0.05),
     ),
-    cases=lambda factory: factory.population(3),
+    cases=lambda factory: factory.trained_seeds(3),
     over_seeds=True,
 )

@@ -40,6 +40,6 @@ CLAIM = Claim(
         Control("layers exchanged", measure=lambda case: difference(case, 0, -1)),
         Control("a thousand times less evenly", predict=lambda case: -np.log(1e3)),
     ),
-    cases=lambda factory: factory.population(3),
+    cases=lambda factory: factory.trained_seeds(3),
     over_seeds=True,
 )

@@ -38,9 +38,9 @@ CLAIM = Claim(
     "one number only. d_x = 5, 20 demonstrations with label noise 0.5, on 4096 common prompts. Least squares is not "
     "the best predictor here: the prior and the noise are known to training, not to it.",
     controls=(
-        Control("one layer", cases=lambda factory: factory.population(1)),
+        Control("one layer", cases=lambda factory: factory.trained_seeds(1)),
         Control("90 % of least squares", measure=lambda case: excess(case, 0.9)),
     ),
-    cases=lambda factory: factory.population(3),
+    cases=lambda factory: factory.trained_seeds(3),
     over_seeds=True,
 )

@@ -18,7 +18,7 @@ def pairs(factory: CaseFactory) -> list[Case]:
 
     Both have the same initial weights, but for the sign of the label's entry, and the same prompts.
     """
-    cases = factory.population(3)
+    cases = factory.trained_seeds(3)
     if not cases:
         return []
     other = factory.ensemble(3, readout="plus").models

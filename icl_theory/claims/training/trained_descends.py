@@ -39,7 +39,7 @@ CLAIM = Claim(
     controls=(
         Control("random weights", measure=_random),
         Control("first input flipped", measure=_one_input_flipped),
-        Control("three layers against three plain steps", cases=lambda factory: factory.trained_cases(3)),
+        Control("three layers against three plain steps", cases=lambda factory: factory.trained(3)),
     ),
-    cases=lambda factory: factory.trained_cases(1),
+    cases=lambda factory: factory.trained(1),
 )

@@ -41,6 +41,6 @@ CLAIM = Claim(
         Control("the two exchanged", measure=lambda case: -measure(case)),
         Control("a hundred times as close", predict=lambda case: np.log(0.01)),
     ),
-    cases=lambda factory: factory.population(3),
+    cases=lambda factory: factory.trained_seeds(3),
     over_seeds=True,
 )

@@ -32,5 +32,5 @@ CLAIM = Claim(
             measure=lambda c: population_risk(c.model, c.task, shots=TRAINING_SHOTS // 2).value,
         ),
     ),
-    cases=lambda factory: factory.trained_cases(1),
+    cases=lambda factory: factory.trained(1),
 )

@@ -57,6 +57,6 @@ CLAIM = Claim(
         Control("W_K only", measure=lambda case: measure(case, ("key",))),
         Control("W_V only, layers exchanged", measure=_exchanged),
     ),
-    cases=lambda factory: factory.population(3),
+    cases=lambda factory: factory.trained_seeds(3),
     over_seeds=True,
 )

@@ -75,7 +75,7 @@ CLAIM = Claim(
         Control("κ lowered by 1 %", predict=lambda case: 0.99),
         Control(
             "Frobenius condition number / D²",
-            predict=lambda case: (
+            predict=lambda case: float(
                 np.linalg.norm(_matrix(case))
                 * np.linalg.norm(np.linalg.inv(_matrix(case)))
                 / condition_number(_matrix(case))

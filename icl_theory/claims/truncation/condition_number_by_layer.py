@@ -13,7 +13,7 @@ MATRICES = ("value", "key", "query", "mlp_in", "mlp_out")
 
 def population(factory: CaseFactory) -> list[Case]:
     """Three-layer models with a linear MLP whose matrices are square: condition numbers of one order are compared."""
-    return factory.population(3, MLP_WIDTH)
+    return factory.trained_seeds(3, MLP_WIDTH)
 
 
 def tendency(case: Case, name: str) -> float:

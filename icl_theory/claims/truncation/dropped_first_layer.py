@@ -49,7 +49,7 @@ def balanced(case: Case) -> Case:
 
 def _cases(factory: CaseFactory) -> list[Case]:
     some = (factory.profile.seeds + 1) // 2
-    models = [*factory.random(3)[:some], *factory.trained_cases(3)[:some]]
+    models = [*factory.random(3)[:some], *factory.trained(3)[:some]]
     return [*models, *(balanced(case) for case in factory.random(1)[:some])]
 
 

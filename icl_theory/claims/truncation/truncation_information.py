@@ -35,13 +35,14 @@ def measure(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
 
 
 def predict(case: Case) -> np.ndarray:
-    """The same of the untouched model, on the same draws."""
-    return _divergence(case, case.model, LADDER_SHOTS)
+    """The same of the untouched model, on the same draws, once for every truncation."""
+    untouched = _divergence(case, case.model, LADDER_SHOTS)
+    return np.broadcast_to(untouched, (len(_PLANS), len(untouched)))
 
 
 def _one_layer(factory: CaseFactory) -> list[Case]:
     some = (factory.profile.seeds + 1) // 2
-    return [*factory.random(1)[:some], *factory.constructed(1), *factory.trained_cases(1)[:some]]
+    return [*factory.random(1)[:some], *factory.constructed(1), *factory.trained(1)[:some]]
 
 
 CLAIM = Claim(

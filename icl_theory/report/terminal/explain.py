@@ -24,7 +24,7 @@ def explain_record(claim: "Claim") -> dict[str, Any]:
     return {
         "label": claim.label,
         "statement": claim.statement,
-        "printed": claim.origin,
+        "printed": {"paper": "printed"}.get(claim.origin, claim.origin),
         "source": claim.source,
         "relation": claim.relation,
         "population": claim.over_seeds,
@@ -41,7 +41,7 @@ def explain_text(claim: "Claim", width: int = 80) -> str:
     population = POPULATION_IN_WORDS if claim.over_seeds else ""
     parts = [
         ("statement", [claim.statement]),
-        ("origin", [{"printed": "as printed in the source"}.get(claim.origin, claim.origin)]),
+        ("origin", [{"paper": "as printed in the source"}.get(claim.origin, claim.origin)]),
         ("source", [claim.source]),
         ("assumptions", [a.sentence for a in claim.assumptions] or ["none beyond the shapes"]),
         (

@@ -20,7 +20,7 @@ from icl_theory.claims.engine import counterexample
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.check import check
 from icl_theory.claims.engine.claim import Assumption, Claim, Verdict
-from icl_theory.claims.engine.examine import _certificates
+from icl_theory.claims.engine.examine import _counterexamples
 from icl_theory.claims.recheck import recheck
 
 Known = Callable[[Claim], None]
@@ -93,7 +93,7 @@ def test_only_what_fails_is_confirmed(
     known(claim)
     document = written(replace(CLAIM, assumptions=()), case(number))
     found = recheck(document)
-    assert (found.confirmed, found.evidence.verdict, found.population) == (status == 0, verdict, None)
+    assert (found.confirmed, found.evidence.verdict, found.over_seeds) == (status == 0, verdict, None)
     code, words = told(tmp_path, document)
     assert code == status
     assert ("NOT confirmed" in words) == (status == 1)
@@ -160,27 +160,27 @@ def test_the_interval_over_the_seeds_decides(
     code, words = told(tmp_path, document)
     assert code == (0 if verdict == Verdict.FAILS else 1)
     if verdict is None:
-        assert found.population is None
+        assert found.over_seeds is None
         return
-    assert found.population is not None
-    assert (found.population.verdict, found.population.seeds) == (verdict, len(values))
-    assert (found.population.seeds_for, found.population.seeds_against) == (len(values) - against, against)
-    assert found.population.mean == pytest.approx(1 - np.mean(values), rel=1e-12)
+    assert found.over_seeds is not None
+    assert (found.over_seeds.verdict, found.over_seeds.seeds) == (verdict, len(values))
+    assert (found.over_seeds.seeds_for, found.over_seeds.seeds_against) == (len(values) - against, against)
+    assert found.over_seeds.mean == pytest.approx(1 - np.mean(values), rel=1e-12)
     assert f"{len(values)} seeds rebuilt: {len(values) - against} for, {against} against" in words
 
 
 def test_a_counterexample_is_the_case_that_speaks_most_against_the_statement() -> None:
     """Of a population it is the first, and all other seeds come behind it."""
     cases = [case(number, seed) for seed, number in enumerate((1.2, 0.7, 1.9, 1.5, 1.6))]
-    [found] = _certificates(ESTIMATED, cases, [check(ESTIMATED, one) for one in cases])
+    [found] = _counterexamples(ESTIMATED, cases, [check(ESTIMATED, one) for one in cases])
     assert (found["case"], found["others"]) == (cases[2].describe(), [])
     assert (found["measured"], found["predicted"], found["stderr"]) == (1.9, 1.0, 0.1)
     assert (found["claim"], found["statement"], found["relation"]) == ("small", CLAIM.statement, "at most")
     cases = [case(number, seed) for seed, number in enumerate((1.4, 1.6, 1.5, 1.45, 1.55))]
-    [found] = _certificates(POPULATION, cases, [check(POPULATION, one) for one in cases])
+    [found] = _counterexamples(POPULATION, cases, [check(POPULATION, one) for one in cases])
     assert found["case"]["seed"] == 1
     assert [other["seed"] for other in found["others"]] == [0, 2, 3, 4]
-    assert _certificates(CLAIM, [case(0.5)], [check(CLAIM, case(0.5))]) == []
+    assert _counterexamples(CLAIM, [case(0.5)], [check(CLAIM, case(0.5))]) == []
 
 
 def test_seeds_of_a_file_without_others_are_no_population(known: Known) -> None:

@@ -25,7 +25,7 @@ from icl_theory.truncation.clipping_search import _Trial
 TASK = it.LinearRegression(3, noise_std=0.2)
 UNIFORM = it.LinearRegression(3, noise_std=0.2, inputs="uniform")
 SETTING: dict[str, Any] = {"layers": 2, "shots": 5, "steps": 24, "seeds": 3, "batch": 16}
-PROFILE = Profile(seeds=3, samples=16, steps={1: 1, 3: 1}, scalar_samples=16, population=4)
+PROFILE = Profile(seeds=3, samples=16, steps={1: 1, 3: 1}, scalar_samples=16, trained_seeds=4)
 
 
 def drawn_by(task: it.Task, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, list[dict]]:
@@ -137,7 +137,7 @@ def factory() -> CaseFactory:
     found = CaseFactory(PROFILE, 3)
 
     def untrained(layers: int, hidden: int = 0, readout: Any = "minus") -> Any:
-        config = TrainConfig(layers, 20, 1, PROFILE.population, 1, 0.1, 0.5, 1.0, readout, hidden=hidden)
+        config = TrainConfig(layers, 20, 1, PROFILE.trained_seeds, 1, 0.1, 0.5, 1.0, readout, hidden=hidden)
         return SimpleNamespace(
             config=config, models=initial_weights(np.random.default_rng([layers, hidden]), config, 6)
         )
@@ -152,7 +152,7 @@ def numbers(case: Case) -> tuple[bytes, ...]:
 
 def test_cases_of_a_run_differ_pairwise(factory: CaseFactory) -> None:
     """Weights, task vectors, demonstrations and seeds of all cases; a truncated one shares the data of its source."""
-    populations = [factory.population(layers, hidden) for layers, hidden in ((1, 0), (3, 0), (3, 6))]
+    populations = [factory.trained_seeds(layers, hidden) for layers, hidden in ((1, 0), (3, 0), (3, 6))]
     cases = [*factory.one_layer, *factory.three_layers, *itertools.chain(*populations)]
     cases = list({id(case): case for case in cases}.values())
     assert len(cases) == 3 + 2 + 3 + 1 + 3 * 4

@@ -93,7 +93,7 @@ def test_four_seeds_by_hand():
         ([2.0] * 10, Verdict.HOLDS, (10, 0)),
         ([-0.1] * 10, Verdict.FAILS, (0, 10)),
         ([5.0], Verdict.INCONCLUSIVE, None),
-        ([], Verdict.OUTSIDE, None),
+        ([], Verdict.ERROR, None),
         ([1.0, math.nan, 1.0], Verdict.NONFINITE, None),
     ],
 )
@@ -102,7 +102,7 @@ def test_verdicts_of_a_population(margins, verdict, for_and_against):
     assert found.verdict == verdict
     turned = {Verdict.HOLDS: Verdict.FAILS, Verdict.FAILS: Verdict.HOLDS}
     assert [c.verdict for c in found.controls] == [turned.get(verdict, verdict)]
-    population = found.population
+    population = found.over_seeds
     assert (population is None) == (for_and_against is None)
     if population is not None:
         assert (population.seeds_for, population.seeds_against) == for_and_against
@@ -111,7 +111,7 @@ def test_verdicts_of_a_population(margins, verdict, for_and_against):
 def test_one_seed_against_does_not_break_a_statement_on_the_mean():
     margins = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0, 1.1, 0.9, 1.0, 1.0, -0.01]
     assert outcome(margins).verdict == Verdict.HOLDS
-    assert outcome(margins, population=False).verdict == Verdict.FAILS
+    assert outcome(margins, over_seeds=False).verdict == Verdict.FAILS
 
 
 def test_error_bars_within_seeds_do_not_enter_twice():
@@ -119,22 +119,22 @@ def test_error_bars_within_seeds_do_not_enter_twice():
     margins = [0.9, 1.0, 1.0, 1.1]
     noisy = outcome(margins, measure=lambda case: Estimate(10 - margins[case.seed], 5.0, 9, "unbiased"))
     assert {item.verdict for item in noisy.evidence} == {Verdict.INCONCLUSIVE}
-    assert noisy.population == outcome(margins).population
+    assert noisy.over_seeds == outcome(margins).over_seeds
 
 
 def test_seeds_outside_the_assumptions_are_no_members():
     young = Assumption("an even seed", lambda case: case.seed % 2 == 0)
     found = outcome([0.9, -7.0, 1.0, -7.0, 1.0, -7.0, 1.1], assumptions=(young,))
     expected = seed_interval([0.9, 1.0, 1.0, 1.1])
-    assert found.population is not None
+    assert found.over_seeds is not None
     assert expected is not None
-    assert dataclasses.astuple(found.population) == pytest.approx(dataclasses.astuple(expected))
+    assert dataclasses.astuple(found.over_seeds) == pytest.approx(dataclasses.astuple(expected))
 
 
-def test_a_population_needs_an_inequality():
-    claim = a_claim([1.0, 2.0], relation="equal")
+def test_a_statement_over_seeds_is_an_inequality():
+    assert "expected an inequality over seeds" in refusal(a_claim, [1.0, 2.0], relation="equal")
+    claim = a_claim([1.0, 2.0])
     evidence = [check(claim, case) for case in seeds(2)]
-    assert "expected one of at most, at least" in refusal(interval_over_seeds, claim, evidence)
     assert interval_over_seeds(replace(claim, over_seeds=False), evidence) is None
 
 
@@ -179,8 +179,8 @@ def test_a_failing_population_is_rechecked_from_all_its_seeds(monkeypatch):
     monkeypatch.setattr(verifying, "load", lambda label: claim)
     found = recheck(document)
     assert found.confirmed
-    assert found.population is not None
-    assert found.population.mean == pytest.approx(np.mean(margins))
+    assert found.over_seeds is not None
+    assert found.over_seeds.mean == pytest.approx(np.mean(margins))
     assert "8 seeds rebuilt: 1 for, 7 against" in str(found)
     # One seed alone says nothing about the mean, whatever it shows itself.
     alone = recheck(document | {"others": []})
@@ -211,7 +211,7 @@ def test_the_interval_reaches_every_report():
 
 
 def test_a_claim_of_another_kind_has_no_interval():
-    kept = plain(record(replace(outcome([1.0, 2.0], population=False), seconds=1.0)))
+    kept = plain(record(replace(outcome([1.0, 2.0], over_seeds=False), seconds=1.0)))
     assert kept["population"] is None
     [row] = csv.DictReader(io.StringIO(table({"claims": [kept]}), newline=""))
     assert row["population_mean"] == row["seeds_for"] == ""

@@ -9,13 +9,13 @@ import pytest
 
 from icl_theory import LinearRegression, train
 from icl_theory.claims.engine import trained_ensembles
-from icl_theory.claims.engine.trained_ensembles import Ensembles, Kind, NotReady
+from icl_theory.claims.engine.trained_ensembles import Kind, NotReady, TrainedEnsembles
 
 TASK, SEED = LinearRegression(2, noise_std=0.5), 3
 
 
-def few(progress=None, steps=20) -> Ensembles:
-    return Ensembles(TASK, SEED, shots=8, seeds=2, steps=lambda kind: steps * kind.layers, progress=progress)
+def few(progress=None, steps=20) -> TrainedEnsembles:
+    return TrainedEnsembles(TASK, SEED, shots=8, seeds=2, steps=lambda kind: steps * kind.layers, progress=progress)
 
 
 def test_threads_train_what_a_call_trains():
