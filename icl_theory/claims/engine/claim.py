@@ -4,7 +4,6 @@ A claim compares something measured with something predicted, case by case. Noth
 true: the verdict follows from the numbers, their standard errors, the relation, and the assumptions.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -14,6 +13,7 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.validation import require_callable, require_instances, require_option, require_text
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 
@@ -68,10 +68,10 @@ class Assumption:
 
     def __post_init__(self) -> None:
         what = f"assumption {self.sentence!r}"
-        _require_text("sentence of an assumption", self.sentence)
-        _require_callable(f"holds of {what}", self.holds)
+        require_text("sentence of an assumption", self.sentence)
+        require_callable(f"holds of {what}", self.holds)
         if self.attainable is not None:
-            _require_callable(f"attainable of {what}", self.attainable)
+            require_callable(f"attainable of {what}", self.attainable)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Control:
     """Other cases."""
     assumptions: tuple[Assumption, ...] | Unchanged = field(default=UNCHANGED, kw_only=True)
     """Other assumptions."""
-    trivial: Callable[[Case], float] | None | Unchanged = field(default=UNCHANGED, kw_only=True)
+    trivial: Callable[[Case], float] | Unchanged | None = field(default=UNCHANGED, kw_only=True)
     """Another trivial value; None for none."""
     tolerance: float | Unchanged = field(default=UNCHANGED, kw_only=True)
     """Another relative tolerance."""
@@ -108,8 +108,8 @@ class Control:
     """What the check must say."""
 
     def __post_init__(self) -> None:
-        _require_text("name of a control", self.name)
-        _require_option(f"expected verdict of control {self.name!r}", self.expected, tuple(Verdict))
+        require_text("name of a control", self.name)
+        require_option(f"expected verdict of control {self.name!r}", self.expected, tuple(Verdict))
         if not self.changes:
             got = f"control {self.name!r} that changes nothing"
             raise checks.refuse("control", got, "a field of the claim to replace", "pass predict=..., say")
@@ -198,17 +198,19 @@ class Claim:
             cure = "use lower-case letters, digits and underscores"
             raise checks.refuse("label of a claim", repr(self.label), "a name such as lemma_1", cure)
         for text in ("source", "statement"):
-            _require_text(f"{text} of {name}", getattr(self, text))
+            require_text(f"{text} of {name}", getattr(self, text))
         if not isinstance(self.explanation, str):
-            raise checks.refuse(f"explanation of \{name\}", repr(self.explanation), "text", "write what is checked")
-        _require_option(f"origin of \{name\}", self.origin, get_args(Origin))
+            raise checks.refuse(f"explanation of {name}", repr(self.explanation), "text", "write what is checked")
+        require_option(f"origin of {name}", self.origin, get_args(Origin))
         _require_fields(name, {f.name: getattr(self, f.name) for f in fields(self)})
-        _require_all(f"controls of \{name\}", self.controls, Control)
+        require_instances(f"controls of {name}", self.controls, Control)
         twice = {c.name for c in self.controls if sum(other.name == c.name for other in self.controls) > 1}
         if twice:
-            raise checks.refuse(f"controls of \{name\}", f"{sorted(twice)[0]!r} twice", "names of their own", "rename one")
+            raise checks.refuse(
+                f"controls of {name}", f"{sorted(twice)[0]!r} twice", "names of their own", "rename one"
+            )
         if self.over_seeds and self.relation not in INEQUALITIES:
-            raise checks.refuse(f"relation of \{name\}", repr(self.relation), "an inequality over seeds", 'use "at most"')
+            raise checks.refuse(f"relation of {name}", repr(self.relation), "an inequality over seeds", 'use "at most"')
 
 
 _SIDES = ("measure", "predict", "cases")
@@ -219,44 +221,15 @@ def _require_fields(name: str, values: dict[str, Any]) -> None:
     """Raises: ValueError unless the fields that claims and controls share are of their kind."""
     for side in _SIDES:
         if side in values:
-            _require_callable(f"{side} of {name}", values[side])
+            require_callable(f"{side} of {name}", values[side])
     for optional in _OPTIONAL:
         if values.get(optional) is not None:
-            _require_callable(f"{optional} of {name}", values[optional])
+            require_callable(f"{optional} of {name}", values[optional])
     if "relation" in values:
-        _require_option(f"relation of \{name\}", values["relation"], get_args(Relation))
+        require_option(f"relation of {name}", values["relation"], get_args(Relation))
     if "assumptions" in values:
-        _require_all(f"assumptions of \{name\}", values["assumptions"], Assumption)
+        require_instances(f"assumptions of {name}", values["assumptions"], Assumption)
     if "tolerance" in values:
-        checks.number(f"tolerance of \{name\}", values["tolerance"], low=0.0, cure="pass a relative tolerance")
+        checks.number(f"tolerance of {name}", values["tolerance"], low=0.0, cure="pass a relative tolerance")
     if not isinstance(values.get("over_seeds", False), bool):
-        raise checks.refuse(f"over_seeds of \{name\}", repr(values["over_seeds"]), "True or False", "leave it out")
-
-
-_SYMBOLS = {"<=": "at most", "≤": "at most", "<": "at most", ">=": "at least", "≥": "at least", ">": "at least"}
-_SYMBOLS |= {"=": "equal", "==": "equal"}
-
-
-def _require_option(name: str, value: Any, options: Sequence[str]) -> None:
-    """Raises: ValueError unless it is one of the options, with the one that was probably meant."""
-    if isinstance(value, str) and value in options:
-        return
-    near = [_SYMBOLS[value]] if value in _SYMBOLS else difflib.get_close_matches(str(value), options, 1)
-    cure = f"did you mean {str(near[0])!r}" if near and near[0] in options else "choose one of these"
-    raise checks.refuse(name, repr(value), "one of " + ", ".join(repr(str(o)) for o in options), cure)
-
-
-def _require_text(name: str, value: Any) -> None:
-    if not isinstance(value, str) or not value.strip():
-        raise checks.refuse(name, repr(value), "text", "say it in words")
-
-
-def _require_callable(name: str, value: Any) -> None:
-    if not callable(value):
-        raise checks.refuse(name, f"a {type(value).__name__}", "a function", "pass the function, not what it returns")
-
-
-def _require_all(name: str, values: Any, kind: type) -> None:
-    if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
-        got = f"a {type(values).__name__}" if not isinstance(values, tuple) else "something else among them"
-        raise checks.refuse(name, got, f"a tuple of {kind.__name__}", f"write ({kind.__name__}(...),)")
+        raise checks.refuse(f"over_seeds of {name}", repr(values["over_seeds"]), "True or False", "leave it out")
