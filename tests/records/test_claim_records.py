@@ -98,7 +98,7 @@ def test_a_record_keeps_the_counterexample_and_whether_it_breaks_the_statement()
     assert kept["exact_confirmed"] is True
     assert kept["document"]["case"]["seed"] == 5
     # The control: one that does not break it is recorded as such.
-    weak = type(CLAIMS[1])(**{**vars(CLAIMS[1]), "recheck": lambda exact: False})
+    weak = type(CLAIMS[1])(**{**vars(CLAIMS[1]), "verify_exact": lambda exact: False})
     made = record(examine(weak, CaseFactory(PROFILES["quick"], 0)))
     assert made["counterexamples"][0]["exact_confirmed"] is False
 
