@@ -189,13 +189,13 @@ def test_a_comparison_names_everything_that_changed() -> None:
     "content",
     [
         [],
-        {"format": 1},
-        {"format": 2, "claims": []},
-        {"format": 1, "claims": {}},
-        {"format": 1, "claims": [{"label": "x"}]},
-        {"format": 1, "claims": [{"label": "x", "verdict": "HOLDS", "controls": [{"name": "y"}]}]},
-        {"format": 1, "claims": [{"label": "x", "verdict": "HOLDS", "controls": [], "proved": "yes"}]},
-        {"format": 1, "configuration": {}, "sweep": []},
+        {"format": 2},
+        {"format": 1, "claims": []},
+        {"format": 2, "claims": {}},
+        {"format": 2, "claims": [{"label": "x"}]},
+        {"format": 2, "claims": [{"label": "x", "verdict": "HOLDS", "controls": [{"name": "y"}]}]},
+        {"format": 2, "claims": [{"label": "x", "verdict": "HOLDS", "controls": [], "proved": "yes"}]},
+        {"format": 2, "configuration": {}, "sweep": []},
     ],
 )
 def test_what_is_no_run_is_refused(tmp_path: Path, content: Any) -> None:
