@@ -37,7 +37,7 @@ def test_the_records_keep_to_the_schema() -> None:
         lambda d: d.pop("seed"),
         lambda d: d.update(seed=True),
         lambda d: d.update(extra=1),
-        lambda d: d.update(format=2),
+        lambda d: d.update(format=1),
         lambda d: d["claims"][0].update(verdict="MAYBE"),
         lambda d: d["claims"][0].update(label="../up"),
         lambda d: d["claims"][0].pop("tolerance"),

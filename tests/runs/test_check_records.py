@@ -80,7 +80,7 @@ def test_sound_files_pass(script: ModuleType, folder: Path, capsys: pytest.Captu
         ("bound_versus_rank.png", "a figure", "", "bound_versus_rank.png: empty"),
         ("records.json", '"seed": 0,', '"seed": NaN,', "the number NaN"),
         ("records.json", '"profile": "quick",', "", "records.json: $: 'profile' is a required property"),
-        ("records.json", '"format": 1', '"format": 2', "records.json: $.format: 1 was expected"),
+        ("records.json", '"format": 2', '"format": 1', "records.json: $.format: 2 was expected"),
     ],
 )
 def test_spoilt_files_do_not(

@@ -20,7 +20,9 @@ _VERSIONS = {"icl_theory": "icl_theory version", "devices": "number of devices"}
 def page(records: dict[str, Any], changes: dict[str, Any] | None = None) -> str:
     """The document of `verify` as HTML text.
 
-    Args: records: as `VerifyResult.records`, or read from records.json. changes: since another run, from `compare.compare`.
+    Args:
+        records: as `VerifyResult.records`, or read from records.json.
+        changes: since another run, from `records.compare.compare`.
     """
     z = number(records["standard_errors"])
     claims = [claim_view(claim, place, z) for place, claim in enumerate(records["claims"], 1)]
