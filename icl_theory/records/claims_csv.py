@@ -48,7 +48,7 @@ interval over seeds of a statement about a population, and the seeds for and aga
 
 def table(records: dict[str, Any]) -> str:
     """The claims of a `verify` document as comma-separated values, spelt as in `csv_text`."""
-    return csv_text(COLUMNS, map(_row, records["claims"]))
+    return csv_text(COLUMNS, map(row_of, records["claims"]))
 
 
 def worst(claim: dict[str, Any]) -> dict[str, Any] | None:
@@ -57,7 +57,8 @@ def worst(claim: dict[str, Any]) -> dict[str, Any] | None:
     return min(known, key=lambda item: number(item["slack"]), default=None)
 
 
-def _row(claim: dict[str, Any]) -> dict[str, Any]:
+def row_of(claim: dict[str, Any]) -> dict[str, Any]:
+    """The columns of one claim of a `verify` document, in the order of COLUMNS."""
     names = ("label", "package", "section", "origin", "relation", "verdict", "expected", "flip")
     row = {name: claim[name] for name in (*names, "informative", "sound", "proved", "seconds", "source", "statement")}
     row |= {verdict.lower(): claim["cases"].get(verdict, 0) for verdict in VERDICTS}
@@ -69,7 +70,11 @@ def _row(claim: dict[str, Any]) -> dict[str, Any]:
     item = worst(claim)
     names = ("worst_slack", "slack_unit", "worst_case", "worst_measured", "worst_predicted", "worst_stderr")
     if item is None:
-        return row | dict.fromkeys(names)
+        return _ordered(row | dict.fromkeys(names))
     unit = "standard errors" if number(item["stderr"]) > 0 else "relative"
     values = (item["slack"], unit, item["case"], item["measured"], item["predicted"], item["stderr"])
-    return row | dict(zip(names, values, strict=True))
+    return _ordered(row | dict(zip(names, values, strict=True)))
+
+
+def _ordered(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in COLUMNS}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from icl_theory.claims.record import counterexample_file, record
 from icl_theory.claims.registry import all_labels, load_all
 from icl_theory.core import checks
 from icl_theory.core.progress import Progress
-from icl_theory.records.claims_csv import table
+from icl_theory.core.results import Result, fields_in_help
+from icl_theory.records.claims_csv import row_of, table
 from icl_theory.records.compare import FORMAT, compare
 from icl_theory.records.documents import plain
 from icl_theory.records.environment import environment
@@ -28,8 +30,9 @@ from icl_theory.runs.background_sweep import Sweep
 STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which an equality must stay
 
 
-@dataclass(frozen=True)
-class VerifyResult:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class VerifyResult(Result):
     """Everything a run of `verify` found."""
 
     records: dict[str, Any]
@@ -47,6 +50,15 @@ class VerifyResult:
         verdict is not the known one is a regression and does, see `icl_theory.claims.engine.expected_verdicts`.
         """
         return all(outcome.sound for outcome in self.outcomes)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per claim, with the columns of records.csv."""
+        return [row_of(claim) for claim in self.records["claims"]]
+
+    def __repr__(self) -> str:
+        counts = Counter(claim["verdict"] for claim in self.records["claims"])
+        found = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        return f"VerifyResult({len(self.outcomes)} claims: {found}; {'sound' if self.sound else 'not sound'})"
 
 
 def _examine_all(chosen: list, factory: CaseFactory, progress: Progress | None) -> list[Outcome]:
@@ -118,8 +130,8 @@ def verify(
         baseline: records of another run (`records.compare.read_run`); what has changed since is then in
             `VerifyResult.changes` and on the page. The verdicts do not depend on it.
 
-    Returns: `VerifyResult`. A claim whose check raises an exception has the verdict ERROR; the others are examined all the
-        same. Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim of an
+    Returns: `VerifyResult`. A claim whose check raises an exception has the verdict ERROR, and the others are examined.
+    Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim of an
         installed package that cannot be used.
     """
     directory = None if out is None else prepare_directory(out, overwrite)

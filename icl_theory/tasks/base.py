@@ -10,11 +10,13 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import Key, generator
+from icl_theory.core.results import fields_in_help
 
 KURTOSIS = {"gaussian": 3.0, "uniform": 9 / 5}
 """E u⁴ of the independent coordinates u of x = Λ^{1/2} u, which have unit variance."""
 
 
+@fields_in_help
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Prompt:
