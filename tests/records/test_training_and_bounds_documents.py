@@ -14,6 +14,7 @@ from icl_theory.runs import bounds
 from icl_theory.runs import train as train_run
 from icl_theory.runs.bounds_config import SweepConfig
 from icl_theory.runs.train_config import TrainRunConfig, make_task
+from icl_theory.tasks.laws import Uniform
 from icl_theory.training.ensemble import TrainConfig
 from icl_theory.training.train import train
 
@@ -103,8 +104,8 @@ def test_every_setting_of_a_training_reaches_it(monkeypatch: pytest.MonkeyPatch)
     config = TrainRunConfig(task="sparse", dim=4, nonzero=3, noise_std=0.7, inputs="uniform", seed=6, **TRAINED)
     document = train_run.run(config)
     [((task, seed), named)] = calls
-    assert (type(task).__name__, task.dim, task.nonzero, task.noise_std, task.inputs, seed) == (
-        *("SparseLinearRegression", 4, 3, 0.7, "uniform", 6),
+    assert (type(task).__name__, task.dim, task.nonzero, task.noise_std, repr(task.inputs), seed) == (
+        *("SparseLinearRegression", 4, 3, 0.7, "Uniform()", 6),
     )
     assert {name: value for name, value in named.items() if name in TRAINED} == TRAINED
     assert named["checkpoints"] is None
@@ -114,12 +115,12 @@ def test_every_setting_of_a_training_reaches_it(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("name", "made"),
     [
-        ("linear", {"noise_std": 0.7, "inputs": "uniform"}),
-        ("sparse", {"noise_std": 0.7, "inputs": "uniform", "nonzero": 3}),
-        ("relu", {"noise_std": 0.7, "inputs": "uniform", "hidden": 7}),
-        ("classification", {"flip_probability": 0.2, "inputs": "uniform"}),
-        ("vector", {"noise_std": 0.7, "inputs": "uniform", "outputs": 4}),
-        ("one-hot", {"inputs": "uniform", "outputs": 4}),
+        ("linear", {"noise_std": 0.7, "inputs": Uniform()}),
+        ("sparse", {"noise_std": 0.7, "inputs": Uniform(), "nonzero": 3}),
+        ("relu", {"noise_std": 0.7, "inputs": Uniform(), "hidden": 7}),
+        ("classification", {"flip_probability": 0.2, "inputs": Uniform()}),
+        ("vector", {"noise_std": 0.7, "inputs": Uniform(), "outputs": 4}),
+        ("one-hot", {"inputs": Uniform(), "outputs": 4}),
     ],
 )
 def test_every_task_is_made_as_it_was_named(name: Any, made: dict[str, Any]) -> None:

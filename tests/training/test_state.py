@@ -9,6 +9,7 @@ import pytest
 
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.classification import LinearClassification
+from icl_theory.tasks.laws import Uniform
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.tasks.relu_teacher import ReLUTeacher
 from icl_theory.tasks.sparse_regression import SparseLinearRegression
@@ -30,13 +31,13 @@ TASKS: list[tuple[Task, dict[str, Any]]] = [
             "covariance": np.diag([1.0, 2.0]),
             "task_covariance": np.diag([2.0, 1.0]),
             "noise_std": 0.3,
-            "inputs": "uniform",
+            "inputs": Uniform(),
         },
     ),
-    (SparseLinearRegression(4, nonzero=2), {"nonzero": 3, "noise_std": 0.1, "inputs": "uniform"}),
-    (ReLUTeacher(2, 3), {"hidden": 4, "noise_std": 0.1, "inputs": "uniform"}),
-    (LinearClassification(2), {"flip_probability": 0.1, "inputs": "uniform"}),
-    (VectorRegression(2, 2), {"noise_std": 0.1, "inputs": "uniform"}),
+    (SparseLinearRegression(4, nonzero=2), {"nonzero": 3, "noise_std": 0.1, "inputs": Uniform()}),
+    (ReLUTeacher(2, 3), {"hidden": 4, "noise_std": 0.1, "inputs": Uniform()}),
+    (LinearClassification(2), {"flip_probability": 0.1, "inputs": Uniform()}),
+    (VectorRegression(2, 2), {"noise_std": 0.1, "inputs": Uniform()}),
 ]
 
 

@@ -15,7 +15,9 @@ from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, sim
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.models.files import from_dict, to_dict
 from icl_theory.models.model import Model, Readout, checked
+from icl_theory.tasks.base import Task
 from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.tasks.written import task_from_dict
 from icl_theory.training.train import TrainResult
 from icl_theory.truncation.svd import truncate_weights
 
@@ -78,13 +80,7 @@ class Case:
             "seed": self.seed,
             "shots": self.shots,
             "samples": self.samples,
-            "task": {
-                "dim": self.task.dim,
-                "covariance": self.task.covariance.tolist(),
-                "task_covariance": self.task.task_covariance.tolist(),
-                "noise_std": self.task.noise_std,
-                "inputs": self.task.inputs,
-            },
+            "task": _written(self.task),
             "task_vector": self.task_vector.tolist(),
             "model": to_dict(self.model),
             "demonstrations": self.demonstrations.tolist(),
@@ -99,7 +95,7 @@ class Case:
                 kind=str(description["kind"]),
                 seed=int(description["seed"]),
                 model=from_dict(description["model"]),
-                task=LinearRegression(**description["task"]),
+                task=_rebuilt(description["task"]),
                 task_vector=np.array(description["task_vector"], dtype=np.float64),
                 demonstrations=np.array(description["demonstrations"], dtype=np.float64),
                 shots=int(description["shots"]),
@@ -109,6 +105,22 @@ class Case:
             raise checks.refuse(
                 "case", f"a description with a defect at {error}", "what a counterexample file holds", "write it again"
             ) from None
+
+
+def _written(task: Task) -> dict[str, Any]:
+    """The task written down; where it cannot be, the reason: the run goes on, and the file cannot be rechecked."""
+    try:
+        return task.to_dict()
+    except checks.InvalidInputError as error:
+        return {"unwritten": str(error)}
+
+
+def _rebuilt(description: Any) -> Any:
+    """The task that `_written` wrote down. Raises: ValueError for anything else, or where it says why it cannot be."""
+    if isinstance(description, dict) and "unwritten" in description:
+        got, cure = f"no task, since {description['unwritten']!s}", "check the claim on the task itself"
+        raise checks.refuse("case", got.rstrip("."), "a task that could be written down", cure)
+    return task_from_dict(description)
 
 
 @lru_cache(maxsize=24)

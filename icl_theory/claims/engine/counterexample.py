@@ -6,7 +6,8 @@ from typing import Any
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Evidence
 
-FORMAT = 1
+FORMAT = 2
+"""2: the task by its type and all its fields, see `icl_theory.tasks.written`."""
 
 
 def certificate(claim: Claim, case: Case, evidence: Evidence, others: Sequence[Case] = ()) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from icl_theory.records.documents import plain
 from icl_theory.records.environment import environment
 from icl_theory.records.files import read_json, write_json
 from icl_theory.runs.verify import Report, write
+from icl_theory.tasks.laws import Uniform
 
 RNG = np.random.default_rng(2)
 
@@ -24,7 +25,7 @@ def odd_case(mlp: bool, heads: bool) -> Case:
     shape = (2, 2, 3, 3) if heads else (2, 3, 3)
     matrices = [RNG.standard_normal(shape) for _ in range(3)]
     more = (RNG.standard_normal((2, 4, 3)), RNG.standard_normal((2, 3, 4))) if mlp else ()
-    task = LinearRegression(2, np.diag([2.0, 0.5]), np.diag([1.5, 0.7]), noise_std=0.3, inputs="uniform")
+    task = LinearRegression(2, np.diag([2.0, 0.5]), np.diag([1.5, 0.7]), noise_std=0.3, inputs=Uniform())
     model = Model.create(*matrices, *more, heads=2 if heads else None)
     return Case("an odd one", "trained", 17, model, task, RNG.standard_normal(2), RNG.standard_normal((9, 3)), 5, 77)
 
@@ -42,7 +43,7 @@ def test_a_case_comes_back_from_its_file_as_it_was(tmp_path, mlp, heads):
         assert (one is None) == (other is None)
         assert one is None or np.array_equal(one, other)
     task = back.task
-    assert (task.dim, task.noise_std, task.inputs) == (2, 0.3, "uniform")
+    assert (task.dim, task.noise_std, task.inputs) == (2, 0.3, Uniform())
     np.testing.assert_array_equal(task.covariance, np.diag([2.0, 0.5]))
     np.testing.assert_array_equal(task.task_covariance, np.diag([1.5, 0.7]))
     described = {field.name for field in fields(Case)} - {"ladders"}

@@ -191,7 +191,7 @@ def test_seeds_of_a_file_without_others_are_no_population(known: Known) -> None:
 
 
 SPOILT: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
-    (lambda d: d.update(format=2), "another kind"),
+    (lambda d: d.update(format=1), "another kind"),
     (lambda d: d.update(format="1"), "another kind"),
     (lambda d: d.pop("claim"), "another kind"),
     (lambda d: d.pop("case"), "another kind"),
@@ -211,7 +211,12 @@ SPOILT: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d["case"]["model"].update(value="x"), "model.value"),
     (lambda d: d["case"]["model"].update(value=[[1, 2]]), "model.value"),
     (lambda d: d["case"]["model"].update(other=[[[1]]]), "case: got"),
-    (lambda d: d["case"].update(task=5), "case: got"),
+    (lambda d: d["case"].update(task=5), "task or law: got 5"),
+    (lambda d: d["case"]["task"].pop("type"), "an object with a type"),
+    (lambda d: d["case"]["task"].update(type="os.path"), "'os.path'"),
+    (lambda d: d["case"]["task"].update(type="Gaussian"), "'Gaussian'"),
+    (lambda d: d["case"]["task"].update(extra=1), "extra"),
+    (lambda d: d["case"].update(task={"unwritten": "it was a secret"}), "it was a secret"),
     (lambda d: d["case"]["task"].update(dim="one"), "dim"),
     (lambda d: d["case"]["task"].update(inputs="student"), "inputs"),
     (lambda d: d["case"].update(seed="0"), "seed of the case"),
