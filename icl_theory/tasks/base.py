@@ -10,7 +10,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import generator
-from icl_theory.tasks.closed_forms import INPUTS, TOKENS, known, rests_on, withdraw
+from icl_theory.tasks.closed_forms import INPUTS, known, rests_on, withdraw
 from icl_theory.tasks.law_facts import checked_law, known_fourth_moment, tail_note
 from icl_theory.tasks.laws import Law
 from icl_theory.tasks.written import Written
@@ -196,7 +196,7 @@ class Task(Written, ABC):
         y = y[..., 0] if self.outputs == 1 else y
         return Prompt(x, y, x_query, self.labels(x_query[:, None], tasks)[:, 0])
 
-    @rests_on(*INPUTS, *TOKENS)
+    @rests_on(*INPUTS)
     def tail_note(self, order: int) -> str:
         """Why a standard error is no guide where the variance needs moments of that order of a token; mostly empty."""
         noise = getattr(self, "noise", None) if getattr(self, "noise_std", 0.0) > 0 else None

@@ -27,7 +27,11 @@ def checked_law(name: str, value: Any) -> Law:
 def _require_sound(name: str, law: Law) -> None:
     """Refuse what a few draws and the number E u⁴ show to be no law of mean 0 and variance 1."""
     cure = "sample(rng, shape) returns an array of independent draws of mean 0 and variance 1"
-    draws = checks.array(f"a draw of {name}", law.sample(np.random.default_rng(0), (2, _DRAWS)), (2, _DRAWS), cure)
+    try:
+        drawn = law.sample(np.random.default_rng(0), (2, _DRAWS))
+    except TypeError as error:  # another signature
+        raise checks.refuse(name, str(error), "a law, that is an object with sample(rng, shape)", cure) from None
+    draws = checks.array(f"a draw of {name}", drawn, (2, _DRAWS), cure)
     fourth = fourth_moment(law)
     if fourth is not None:
         real = isinstance(fourth, int | float) and not isinstance(fourth, bool)

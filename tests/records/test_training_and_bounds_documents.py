@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import refusal
 from rich.console import Console
 
 from icl_theory import LinearRegression, gradient_descent_weights, one_layer_optimum, population_risk, random_weights
@@ -14,7 +15,7 @@ from icl_theory.runs import bounds
 from icl_theory.runs import train as train_run
 from icl_theory.runs.bounds_config import SweepConfig
 from icl_theory.runs.train_config import TrainRunConfig, make_task
-from icl_theory.tasks.laws import Uniform
+from icl_theory.tasks.laws import Gaussian, StudentT, Uniform
 from icl_theory.training.ensemble import TrainConfig
 from icl_theory.training.train import train
 
@@ -131,6 +132,23 @@ def test_every_task_is_made_as_it_was_named(name: Any, made: dict[str, Any]) -> 
     task = make_task(config)
     assert task.dim == 5
     assert {field: getattr(task, field) for field in made} == made
+
+
+@pytest.mark.parametrize(
+    ("inputs", "dof", "law"),
+    [("gaussian", None, Gaussian()), ("uniform", None, Uniform()), ("student-t", 4.5, StudentT(4.5))],
+)
+def test_a_word_of_the_command_line_names_a_law(inputs: Any, dof: float | None, law: Any) -> None:
+    for name in ("linear", "sparse", "relu", "classification", "vector", "one-hot"):
+        assert make_task(TrainRunConfig(task=name, inputs=inputs, dof=dof)).inputs == law
+
+
+def test_degrees_of_freedom_belong_to_student_t() -> None:
+    """What would be ignored is refused."""
+    assert "no dof with student-t inputs" in refusal(make_task, TrainRunConfig(inputs="student-t"))
+    assert "dof 5 with uniform inputs" in refusal(make_task, TrainRunConfig(inputs="uniform", dof=5.0))
+    assert "no variance" in refusal(make_task, TrainRunConfig(inputs="student-t", dof=2.0))
+    assert "inputs" in refusal(make_task, TrainRunConfig(inputs="cauchy"))  # pyright: ignore[reportArgumentType]
 
 
 def test_a_document_of_a_training_is_that_of_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:

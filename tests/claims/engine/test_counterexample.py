@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from command_line import here, refused
 from helpers import refusal
+from laws import Silent
 from ledger import EQUAL
 from small_case import case
 
-from icl_theory import Estimate
+from icl_theory import Estimate, LinearRegression
 from icl_theory.claims import recheck as verifying
 from icl_theory.claims.engine import counterexample
 from icl_theory.claims.engine.cases import Case
@@ -180,6 +181,19 @@ def test_a_counterexample_is_the_case_that_speaks_most_against_the_statement() -
     assert found["case"]["seed"] == 1
     assert [other["seed"] for other in found["others"]] == [0, 2, 3, 4]
     assert _certificates(CLAIM, [case(0.5)], [check(CLAIM, case(0.5))]) == []
+
+
+def test_a_false_statement_about_a_task_that_cannot_be_written_down(known: Known, tmp_path: Path) -> None:
+    """The run goes on; the file keeps the numbers, and a recheck says in one sentence what it cannot do."""
+    known(CLAIM)
+    own = replace(case(1.5), task=LinearRegression(1, inputs=Silent()))
+    [found] = _certificates(CLAIM, [own], [check(CLAIM, own)])
+    document = json.loads(json.dumps(found, allow_nan=False))
+    assert (document["measured"], document["case"]["task"].keys()) == (1.5, {"unwritten"})
+    assert "case: got no task, since LinearRegression to be written down" in refusal(recheck, document)
+    file = tmp_path / "file.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    assert "Silent" in refused(here("recheck", str(file)))
 
 
 def test_seeds_of_a_file_without_others_are_no_population(known: Known) -> None:
