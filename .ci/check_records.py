@@ -36,10 +36,10 @@ def claim_problems(claim: dict[str, Any]) -> list[str]:
         problems.append(f"{label}: got {verdict}, expected {EXPECTED[label]}")
     if not claim["cases"]:
         problems.append(f"{label}: no case was looked at")
-    spoilt = sum(control["expected"] == "FAILS" for control in claim["controls"])
-    if spoilt < FEWEST_SPOILT:
+    controlled = sum(control["expected"] == "FAILS" for control in claim["controls"])
+    if controlled < FEWEST_SPOILT:
         problems.append(
-            f"{label}: {spoilt} spoilt versions, expected {FEWEST_SPOILT}: that the check can fail is not shown"
+            f"{label}: {controlled} spoilt versions, expected {FEWEST_SPOILT}: that the check can fail is not shown"
         )
     for control in claim["controls"]:
         # `caught` is what the run says of itself; it must also follow from the two verdicts.

@@ -21,7 +21,7 @@ CONFIG = SweepConfig(
     demonstrations=80,  # N: more than d_S + 1 = 22, so that no noise floor is needed
     shots=20,  # b, in training and in the noise
     noise_std=0.5,
-    module=("value", "key", "query"),
+    modules=("value", "key", "query"),
     ranks=(),  # all
     samples=2048,
     seeds=8,

@@ -23,7 +23,7 @@ from typing import Any
 
 from error_rates import summary, table
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.examine import Outcome, examine
 from icl_theory.claims.engine.profiles import PROFILES
@@ -36,7 +36,7 @@ FORMAT = 1
 FEWEST_SEEDS = 10  # of every claim
 
 
-class Untrained(Workshop):
+class Untrained(CaseFactory):
     """Random and constructed weights only; claims about trained models then have no case and are left out."""
 
     def _trained(self, layers: int, hidden: int) -> list[Case]:
@@ -50,10 +50,10 @@ def line(outcome: Outcome, seed: int) -> dict[str, Any]:
         "seed": seed,
         "claim": outcome.claim.label,
         "relation": outcome.claim.relation,
-        "population": outcome.claim.population,
+        "population": outcome.claim.over_seeds,
         "verdict": str(outcome.verdict),
         "cases": dict(Counter(str(item.verdict) for item in outcome.evidence)),
-        "statistical": outcome.claim.population or any(item.stderr > 0 for item in outcome.evidence),
+        "statistical": outcome.claim.over_seeds or any(item.stderr > 0 for item in outcome.evidence),
         "controls": [[c.name, str(c.verdict), str(c.expected)] for c in outcome.controls],
         "proved": outcome.proved,
     }
@@ -83,10 +83,10 @@ def read(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
 
 def examined(claims: list[Claim], seed: int, setting: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The lines of one seed; a claim without a case has none."""
-    with closing((Untrained if setting["untrained"] else Workshop)(PROFILES[setting["profile"]], seed)) as workshop:
+    with closing((Untrained if setting["untrained"] else CaseFactory)(PROFILES[setting["profile"]], seed)) as factory:
         for claim in claims:
-            if claim.cases(workshop):
-                yield plain(line(examine(claim, workshop), seed))
+            if claim.cases(factory):
+                yield plain(line(examine(claim, factory), seed))
 
 
 def examined_elsewhere(labels: list[str], seed: int, setting: dict[str, Any]) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ SIZES = ("hidden", "heads")
 
 def models() -> Iterator[tuple[str, Model, Task, dict[str, Any]]]:
     """Name, weights, task, and the loss with its rounding and the options of the forward pass."""
-    clipped = {"loss": "clipped", "clip": CLIP}
+    clipped = {"loss": "clipped_squared", "clip": CLIP}
     for layers, steps in STEPS.items():
         result = train(REGRESSION, SEED, layers=layers, shots=TRAINING_SHOTS, steps=steps, seeds=1)
         for levels in (2, 8, None):

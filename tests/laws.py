@@ -18,7 +18,7 @@ class Coin(UnitLaw):
         return np.array([np.sqrt((1 - self.p) / self.p), -np.sqrt(self.p / (1 - self.p))])
 
     @property
-    def fourth_moment(self) -> float:
+    def fourth_moment(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         return (1 - self.p) ** 2 / self.p + self.p**2 / (1 - self.p)
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -28,9 +28,9 @@ class Coin(UnitLaw):
 class Waiting(UnitLaw):
     """u = t - 1 with t exponential: E u³ = 2, E u⁴ = 9; all moments, no density at -1 and below."""
 
-    fourth_moment = 9.0  # pyright: ignore[reportAssignmentType]
-    finite_moments = np.inf  # pyright: ignore[reportAssignmentType]
-    continuous = True  # pyright: ignore[reportAssignmentType]
+    fourth_moment = 9.0
+    finite_moments = np.inf
+    continuous = True
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         return rng.exponential(size=shape) - 1

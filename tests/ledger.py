@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory import Estimate, LinearRegression, Model
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
 from icl_theory.claims.engine.examine import examine
 from icl_theory.claims.engine.profiles import PROFILES
@@ -19,7 +19,7 @@ from icl_theory.records.environment import environment
 HOSTILE = "</script><script>window.hurt=1</script><img src=x onerror=window.hurt=1>\"'&"
 
 
-def cases(_: Workshop) -> list[Case]:
+def cases(_: CaseFactory) -> list[Case]:
     """Six one-dimensional models of three kinds."""
     one, kinds = np.ones((1, 1, 1)), ("random", "trained", f"odd {HOSTILE}")
     return [
@@ -49,15 +49,15 @@ EQUAL = Claim(
     label="equal",
     source=f"a source {HOSTILE}",
     statement=f"C = (N-b)/(b(N-1)) tr S {HOSTILE}",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measured,
     predict=lambda case: 10.0**case.seed * (1 + 1e-13 * (case.seed % 2)),
     explanation=f"what is checked {HOSTILE}",
     assumptions=(Assumption(f"N > 1 {HOSTILE}", lambda case: True),),
     controls=(
-        Control(f"off by 1 % {HOSTILE}", {"predict": lambda case: 1.01 * measured(case)}),
-        Control("one sided", {"relation": "at most", "predict": lambda case: 0.9 * measured(case)}),
+        Control(f"off by 1 % {HOSTILE}", predict=lambda case: 1.01 * measured(case)),
+        Control("one sided", relation="at most", predict=lambda case: 0.9 * measured(case)),
     ),
     cases=cases,
     proof=derivation,
@@ -74,10 +74,10 @@ CLAIMS = (
         EQUAL,
         label="fails",
         relation="at most",
-        printed="new",
+        origin="new",
         predict=lambda case: 500.0,
-        certificate=lambda: {"value": [[1, -2], [0, 3]], "tokens": [5, 6], "scale": 2, "why": HOSTILE},
-        recheck=lambda found: found["scale"] == 2,
+        exact_counterexample=lambda: {"value": [[1, -2], [0, 3]], "tokens": [5, 6], "scale": 2, "why": HOSTILE},
+        verify_exact=lambda found: found["scale"] == 2,
         proof=None,
     ),
     replace(
@@ -94,7 +94,7 @@ CLAIMS = (
     ),
     replace(EQUAL, label="vacuous", relation="at most", predict=lambda c: np.inf, trivial=lambda c: 3.0, proof=None),
     replace(EQUAL, label="outside", assumptions=(Assumption(HOSTILE, lambda case: False),), proof=None),
-    replace(EQUAL, label="never_seen", relation="never", measure=lambda c: c.seed == 9, printed="repaired", proof=None),
+    replace(EQUAL, label="never_seen", relation="never", measure=lambda c: c.seed == 9, origin="repaired", proof=None),
     replace(EQUAL, label="not_finite", measure=lambda case: np.nan, proof=lambda: False, controls=()),
 )
 VERDICTS = (
@@ -107,8 +107,8 @@ SHELVES = (*["paper"] * 4, *["related"] * 3, "outside")
 
 @functools.cache
 def _document() -> dict[str, Any]:
-    workshop = Workshop(PROFILES["quick"], 0)
-    claims = [record(replace(examine(claim, workshop), seconds=0.5)) for claim in CLAIMS]
+    factory = CaseFactory(PROFILES["quick"], 0)
+    claims = [record(replace(examine(claim, factory), seconds=0.5)) for claim in CLAIMS]
     for claim, shelf in zip(claims, SHELVES, strict=True):
         claim["shelf"] = shelf
     claims[-1]["package"] = f"foreign 1.0 {HOSTILE}"

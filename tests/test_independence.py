@@ -126,7 +126,7 @@ DRAWING: dict[str, Callable[[Any], Any]] = {
 
 
 def supersample(key: Any, demonstrations: int, **options: Any) -> Any:
-    named: dict[str, Any] = {"supersamples": 3, "loss": "clipped", "key": key} | options
+    named: dict[str, Any] = {"supersamples": 3, "loss": "clipped_squared", "key": key} | options
     return it.supersample_bounds(ONE, TASK, demonstrations=demonstrations, **named)
 
 

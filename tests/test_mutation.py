@@ -88,6 +88,15 @@ def test_killed_survived_and_stale(tree):
     assert "unseen (formula): a mean that is none" in text
 
 
+def test_a_copy_has_the_package_of_runs_and_not_what_runs_have_written(tree, tmp_path):
+    for folder in (tree / "runs", tree / "icl_theory" / "runs"):
+        folder.mkdir()
+        (folder / "x.py").touch()
+    copy = trial.Copy(tree, tmp_path / "copy")
+    assert not (copy.root / "runs").exists()
+    assert (copy.root / "icl_theory" / "runs" / "x.py").exists()
+
+
 def test_what_never_ends_is_ended_with_all_it_has_started(tree, tmp_path):
     copy = trial.Copy(tree, tmp_path / "copy")
     child = "import time; time.sleep(60)"

@@ -202,7 +202,7 @@ def test_supersamples(name: str, step: str) -> None:
     model = it.random_weights(1, layers=1, token_dim=task.token_dim, scale=0.8)
     vector = task.sample_tasks(generator(8), 1)[0]
     options: dict[str, Any] = {"demonstrations": SHOTS, "supersamples": 400, "key": 0, "task_vector": vector}
-    found = attempt(lambda: it.supersample_bounds(model, task, loss="clipped", clip=clip, **options))
+    found = attempt(lambda: it.supersample_bounds(model, task, loss="clipped_squared", clip=clip, **options))
     assert (found is None) == (step == "sample_prompts")
     if found is not None:
         tokens = task.sample_tokens(generator(9), np.repeat(vector[None], COUNT, 0), SHOTS + 1)

@@ -132,7 +132,7 @@ def negative(model: Model) -> Model:
 
 
 LADDER: dict[str, Any] = {"demonstrations": 9, "shots": 3, "clip": 2.0, "samples": 20, "key": 1}
-SUPERSAMPLE: dict[str, Any] = {"demonstrations": 3, "supersamples": 4, "loss": "clipped", "key": 1}
+SUPERSAMPLE: dict[str, Any] = {"demonstrations": 3, "supersamples": 4, "loss": "clipped_squared", "key": 1}
 READERS = {
     "risk": lambda m, r: it.population_risk(m.replace(readout=r), TASK, shots=4).value,
     "risk of softmax": lambda m, r: (
@@ -144,7 +144,9 @@ READERS = {
         m.replace(kind="softmax", readout=r), TASK, **SUPERSAMPLE
     ).pointwise["gap"],
     "ladder": lambda m, r: it.bound_ladder(m.replace(readout=r), TASK, **LADDER).terms["gap"],
-    "ladder of the sign": lambda m, r: it.bound_ladder(m.replace(readout=r), TASK, loss="sign", **LADDER).terms["gap"],
+    "ladder of the sign": lambda m, r: it.bound_ladder(m.replace(readout=r), TASK, loss="zero_one", **LADDER).terms[
+        "gap"
+    ],
     "one subset": lambda m, r: [
         getattr(it.shared_subsets(m.replace(readout=r), TASK, **LADDER), name).value
         for name in ("gap", "subset_gap", "fresh_gap")

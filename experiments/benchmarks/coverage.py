@@ -74,7 +74,7 @@ def main() -> int:
     gaussian = whole.information["gaussian"].value
     good = [
         row(table, "gap", covered([found.gap for found in ladders], whole.gap.value), 0.95),
-        row(table, "clipped risk", covered([f.population for f in ladders], whole.population.value), 0.95),
+        row(table, "clipped risk", covered([f.population_loss for f in ladders], whole.population_loss.value), 0.95),
         row(table, "Gaussian rung", covered([f.information["gaussian"] for f in ladders], gaussian), 0.95),
     ]
     above = np.mean([e.upper.value + ONE_SIDED * e.upper.stderr >= truth for e in ends])

@@ -20,7 +20,7 @@ from defects import Defect, digest, mirrors
 
 CACHE = Path(tempfile.gettempdir()) / "icl_theory_mutation_cache"
 """Compiled programs of the tests (see tests/conftest.py), kept between runs: what is mutated has another key."""
-NOT_COPIED = (".git", ".venv", "runs", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.egg-info")
+NOT_COPIED = (".git", ".venv", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", "*.egg-info")
 KILLED, SURVIVED, STALE, BROKEN = "killed", "survived", "stale", "broken"
 PATIENCE, SPARE_SECONDS = 10.0, 60.0
 """A test run may take so many times what it took without the defect, and so much more; then it counts as killed."""
@@ -46,7 +46,13 @@ class Copy:
     """A copy of the tree, in which defects are planted and tests are run."""
 
     def __init__(self, source: Path, folder: Path) -> None:
-        self.root = Path(shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*NOT_COPIED)))
+        everywhere = shutil.ignore_patterns(*NOT_COPIED)
+
+        def left_out(at: str, names: list[str]) -> set[str]:
+            """What runs have written lies at the root; icl_theory/runs is a package."""
+            return everywhere(at, names) | ({"runs"} if Path(at) == source else set())
+
+        self.root = Path(shutil.copytree(source, folder, ignore=left_out))
 
     def digest(self, file: str) -> str:
         return digest((self.root / file).read_bytes())

@@ -5,9 +5,8 @@
 
 import numpy as np
 
-from icl_theory import Claim, truncate
-from icl_theory.claims.engine.cases import Case
-from icl_theory.claims.engine.claim import Control
+from icl_theory import truncate
+from icl_theory.claims import Case, Claim, Control
 
 
 def measure(case: Case) -> np.ndarray:
@@ -28,15 +27,15 @@ CLAIMS = [
         label="eckart_young",
         source="Eckart and Young 1936",
         statement="||W - W_r||_F² = Σ_{i>r} σ_i² for the best rank-r approximation W_r.",
-        printed="new",
+        origin="new",
         relation="equal",
         measure=measure,
         predict=predict,
         explanation="What truncation of W_V leaves out, at every rank, against the eigenvalues of WᵀW.",
         controls=(
-            Control("largest of the singular values left out", {"predict": lambda case: predict(case, skipped=1)}),
-            Control("off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
+            Control("largest of the singular values left out", predict=lambda case: predict(case, skipped=1)),
+            Control("off by 1 %", predict=lambda case: 1.01 * predict(case)),
         ),
-        cases=lambda workshop: workshop.random(1),
+        cases=lambda factory: factory.random(1),
     )
 ]

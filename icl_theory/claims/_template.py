@@ -1,4 +1,4 @@
-"""Copy this file to `<label>.py`, add the label to PAPER or RELATED in `claims/__init__.py`, say here what is stated.
+"""Copy this file to `<subject>/<label>.py`, add the label to `claims/order.py`, and say here what is stated.
 
 Formula first, then symbol ↔ argument, then why it may fail. The example below is a claim that is true and checked:
 tr(A B) = tr(B A).
@@ -21,22 +21,21 @@ def predict(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="_template",
     source="item, arXiv number and version",
     statement="tr(W_V W_K) = tr(W_K W_V), in your own words.",
-    printed="new",  # or "printed", "repaired"
+    origin="new",  # or "paper", "repaired"
     relation="equal",  # or "at most", "at least", "never", "exists"
     measure=measure,
     predict=predict,
     # assumptions=(Assumption("sentence", holds=lambda case: ...),): outside them the answer is a refusal.
     # trivial=lambda case: ...: for a bound, the value that everything satisfies anyway.
-    # population=True, cases=lambda workshop: workshop.population(3): an inequality about the mean over trained seeds.
-    # cases=lambda workshop: workshop.one_layer: which weights and data; all kinds if left out.
+    # over_seeds=True, cases=lambda factory: factory.trained_seeds(3): an inequality about the mean over trained seeds.
+    # cases=lambda factory: factory.one_layer: which weights and data; all kinds if left out.
     explanation="What is compared with what, and why it could fail.",
     controls=(
         # Spoilt versions that must end in FAILS. A statement that is false also needs a sound version that HOLDS.
-        Control("off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
-        Control("a transpose", {"predict": lambda case: float((case.model.key[0] * case.model.value[0]).sum())}),
+        Control("off by 1 %", predict=lambda case: 1.01 * predict(case)),
+        Control("a transpose", predict=lambda case: float((case.model.key[0] * case.model.value[0]).sum())),
     ),
     # proof=lambda: ...: a sympy derivation that returns True if it comes out.
 )

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from icl_theory.claims.engine.cases import Case
-from icl_theory.claims.engine.claim import Claim, Evidence, Verdict, check
+from icl_theory.claims.engine.check import Evidence, check
+from icl_theory.claims.engine.claim import Claim, Verdict
 from icl_theory.claims.engine.counterexample import FORMAT
 from icl_theory.claims.engine.exceptions import describe_error
-from icl_theory.claims.engine.seed_interval import Population, population_of
+from icl_theory.claims.engine.seed_interval import SeedInterval, interval_over_seeds
 from icl_theory.claims.registry import load
 from icl_theory.core import checks
 
@@ -24,8 +25,8 @@ class Recheck:
     """The check on the rebuilt case."""
     exact: bool | None
     """Whether the exact counterexample breaks the statement; None if there is none."""
-    population: Population | None = None
-    """The interval over the rebuilt seeds, for a statement about a population."""
+    over_seeds: SeedInterval | None = None
+    """The interval over the rebuilt seeds, for a statement over seeds."""
 
     def __str__(self) -> str:
         e = self.evidence
@@ -34,7 +35,7 @@ class Recheck:
             f"  {e.case}: {e.verdict.value}, measured {e.measured:.6g} against {e.predicted:.6g}"
             + (f" (± {e.stderr:.2g})" if e.stderr else ""),
         ]
-        if (p := self.population) is not None:
+        if (p := self.over_seeds) is not None:
             lines.append(
                 f"  {p.seeds} seeds rebuilt: {p.seeds_for} for, {p.seeds_against} against, mean margin {p.mean:.6g}, "
                 f"from {p.low:.6g} to {p.high:.6g}"
@@ -49,20 +50,20 @@ class Recheck:
 def recheck(document: Any) -> Recheck:
     """Verify a counterexample from its document alone: nothing recorded is believed but weights, data and seed.
 
-    Args: document: what `certificate` made, read back from a file.
+    Args: document: what `counterexample` made, read back from a file.
     Returns: `Recheck`. Raises: ValueError for a document that is not one, or names an unknown claim.
     """
     _require_document(document)
     claim = load(document["claim"])
     evidence = _checked(claim, document["case"])
-    population = None
-    if claim.population:
+    over_seeds = None
+    if claim.over_seeds:
         others = [_checked(claim, other) for other in document.get("others", [])]
-        population = population_of(claim, [evidence, *others])
+        over_seeds = interval_over_seeds(claim, [evidence, *others])
     exact = None if document["exact"] is None else _breaks(claim, document["exact"])
-    verdict = population.verdict if population is not None else evidence.verdict
-    broken = verdict == Verdict.FAILS and (population is not None or not claim.population)
-    return Recheck(claim.label, broken and exact is not False, evidence, exact, population)
+    verdict = over_seeds.verdict if over_seeds is not None else evidence.verdict
+    broken = verdict == Verdict.FAILS and (over_seeds is not None or not claim.over_seeds)
+    return Recheck(claim.label, broken and exact is not False, evidence, exact, over_seeds)
 
 
 DEFECTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -70,7 +71,7 @@ DEFECTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def _require_document(document: Any) -> None:
-    """Refuse what `certificate` cannot have made, by format and by the types of the fields that are read."""
+    """Refuse what `counterexample` cannot have made, by format and by the types of the fields that are read."""
     known = isinstance(document, dict) and document.get("format") == FORMAT
     if not known or not {"claim", "case", "exact"} <= document.keys():
         raise checks.refuse(
@@ -107,9 +108,9 @@ def _checked(claim: Claim, description: Any) -> Evidence:
 
 def _breaks(claim: Claim, exact: dict[str, Any]) -> bool:
     """Whether the small counterexample breaks the statement, in exact arithmetic. Raises: ValueError for a defect."""
-    if claim.recheck is None:
+    if claim.verify_exact is None:
         raise checks.refuse("exact", "a counterexample", "none, since the claim cannot check it", "remove it")
     try:
-        return claim.recheck(exact)
+        return claim.verify_exact(exact)
     except DEFECTS as error:
         raise checks.refuse("exact", f"a defect at {error}", "whole numbers as written", "write it again") from None

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from icl_theory.claims.engine.claim import BROKEN, UNATTAINABLE, Assumption, Claim, Evidence
+from icl_theory.claims.engine.check import BROKEN, UNATTAINABLE, Evidence
+from icl_theory.claims.engine.claim import Assumption, Claim
 from icl_theory.claims.engine.examine import Outcome
 from icl_theory.claims.order import shelf_of
 from icl_theory.claims.registry import package_of
@@ -21,7 +22,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "package": package_of(claim.label),
         "shelf": shelf_of(claim.label),
         "statement": claim.statement,
-        "printed": claim.printed,
+        "printed": {"paper": "printed"}.get(claim.origin, claim.origin),
         "source": claim.source,
         "relation": claim.relation,
         "explanation": claim.explanation,
@@ -31,7 +32,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "flip": outcome.flip,
         "informative": outcome.informative,
         "sound": outcome.sound,
-        "population": None if outcome.population is None else dataclasses.asdict(outcome.population),
+        "population": None if outcome.over_seeds is None else dataclasses.asdict(outcome.over_seeds),
         "cases": dict(Counter(str(item.verdict) for item in outcome.evidence)),
         "assumptions": _assumptions(claim, outcome.evidence),
         "measures": _words(claim.measure),
@@ -41,8 +42,8 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "proved": outcome.proved,
         "proof": _words(claim.proof),
         "proof_note": outcome.proof_note,
-        "certificates": len(outcome.certificates),
-        "counterexamples": [_counterexample(outcome, number) for number in range(len(outcome.certificates))],
+        "certificates": len(outcome.counterexamples),
+        "counterexamples": [_counterexample(outcome, number) for number in range(len(outcome.counterexamples))],
         "seconds": outcome.seconds,
     }
 
@@ -54,9 +55,9 @@ def counterexample_file(label: str, number: int) -> str:
 
 def _counterexample(outcome: Outcome, number: int) -> dict[str, Any]:
     """The document, where it is kept, and whether its exact part does break the statement, in exact arithmetic."""
-    claim, document = outcome.claim, plain(outcome.certificates[number])
+    claim, document = outcome.claim, plain(outcome.counterexamples[number])
     exact = document["exact"]
-    confirmed = None if exact is None or claim.recheck is None else claim.recheck(exact)
+    confirmed = None if exact is None or claim.verify_exact is None else claim.verify_exact(exact)
     return {"file": counterexample_file(claim.label, number), "exact_confirmed": confirmed, "document": document}
 
 

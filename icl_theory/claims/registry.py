@@ -4,6 +4,7 @@
 see `icl_theory.claims.plugins`; they follow ours, and nothing of them is imported before they are asked for.
 """
 
+import dataclasses
 import difflib
 import functools
 import importlib
@@ -66,7 +67,8 @@ def load(label: str) -> "Claim":
     """The claim of that name. Raises: ValueError for an unknown label, naming the closest one."""
     require_known([label])
     if label in LABELS:
-        return importlib.import_module(f"icl_theory.claims.{subject_of(label)}.{label}").CLAIM
+        found = importlib.import_module(f"icl_theory.claims.{subject_of(label)}.{label}").CLAIM
+        return dataclasses.replace(found, label=label)  # the name of the file is the label
     from icl_theory.claims import plugins
 
     return plugins.claims()[label].claim

@@ -19,12 +19,45 @@ def _describe(shape: Sequence[int | None]) -> str:
     return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
 
 
-def array(name: str, value: Any, shape: Sequence[int | None], cure: str = "reshape it") -> np.ndarray:
-    """`value` as a finite float64 array of `shape`, where None stands for any size of at least one."""
+def numbers(name: str, value: Any) -> np.ndarray:
+    """`value` as a float64 array of any shape, finite or not; whatever would lose something on the way is refused.
+
+    A masked array would lose its mask, a complex number its imaginary part; a date, text or an object is no number.
+    float32 is refused by name: in an exact comparison its rounding would decide.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise refuse(name, "a masked array", "plain numbers", "fill the masked entries, or leave them out")
     try:
-        result = np.asarray(value, dtype=np.float64)
+        raw = np.asarray(value)
+    except (TypeError, ValueError):
+        raise refuse(name, f"a {type(value).__name__}", "numbers", "return a number or a full array") from None
+    if raw.dtype == np.float32 or raw.dtype == np.float16 or str(raw.dtype) == "bfloat16":
+        raise refuse(name, str(raw.dtype), "float64", "compute in double precision, as the functions here do")
+    if raw.dtype.kind not in "biuf":
+        raise refuse(name, f"{_kind(raw)}", "real numbers", "return numbers in float64")
+    return raw.astype(np.float64)
+
+
+def _kind(raw: np.ndarray) -> str:
+    words = {"c": "complex numbers", "M": "dates", "m": "durations", "U": "text", "S": "text", "O": "objects"}
+    return words.get(raw.dtype.kind, str(raw.dtype))
+
+
+def array(name: str, value: Any, shape: Sequence[int | None], cure: str = "reshape it") -> np.ndarray:
+    """`value` as a finite float64 array of `shape`, where None stands for any size of at least one.
+
+    Masked arrays, complex numbers, dates and text are refused: as float64 they would lose what they say.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise refuse(name, "a masked array", "plain numbers", "fill the masked entries, or leave them out")
+    try:
+        raw = np.asarray(value)
     except (TypeError, ValueError):
         raise refuse(name, type(value).__name__, "an array of real numbers", "pass numbers") from None
+    if raw.dtype.kind not in "biuf" and str(raw.dtype) != "bfloat16":
+        got = type(value).__name__ if raw.dtype.kind == "O" else _kind(raw)
+        raise refuse(name, got, "an array of real numbers", "pass numbers")
+    result = raw.astype(np.float64)
     fits = result.ndim == len(shape) and all(
         got >= 1 if size is None else got == size for got, size in zip(result.shape, shape, strict=True)
     )

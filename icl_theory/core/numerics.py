@@ -13,6 +13,8 @@ from icl_theory.core import checks
 P = ParamSpec("P")
 R = TypeVar("R")
 
+Key = jax.Array | int
+"""What fixes everything random: a jax.random.key, or a whole number of at least 0."""
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -30,7 +32,7 @@ def float64(function: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def generator(key: Any) -> np.random.Generator:
+def generator(key: Key) -> np.random.Generator:
     """A numpy generator seeded by a jax key (or by a whole number of at least 0)."""
     if isinstance(key, int | np.integer) and not isinstance(key, bool) and key >= 0:
         return np.random.default_rng(int(key))

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
@@ -10,14 +10,14 @@ from scipy.optimize import brentq, least_squares, minimize_scalar
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.numerics import float64, generator
+from icl_theory.core.numerics import Key, float64, generator
 from icl_theory.descent.gradient_descent import gradient_steps, plus_plus_steps
 from icl_theory.descent.implied_weights import implied_from_moments, quadratic_loss
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.models.model import Model, checked_linear
 from icl_theory.tasks.linear_regression import LinearRegression
 
-SCHEMES = ("gd", "preconditioned", "gd++")
+Scheme = Literal["gd", "preconditioned", "gd++"]
 GRID = 241
 """Step sizes tried before the fit is refined; odd, so that 0 is among them."""
 WIDENINGS = 40
@@ -61,8 +61,8 @@ def gradient_descent_agreement(
     *,
     shots: int,
     prompts: int = 256,
-    key: Any = 0,
-    scheme: str = "gd",
+    key: Key = 0,
+    scheme: Scheme = "gd",
 ) -> Agreement:
     """Compare p (ŷ = p · x_q) with w ← w - η P (S_xx w - S_xy) from w = 0, or with GD++, as many steps as layers.
 
@@ -88,7 +88,7 @@ def gradient_descent_agreement(
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
     members = _members(model, task, shots)
     prompts = checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
-    checks.choice("scheme", scheme, SCHEMES)
+    checks.choice("scheme", scheme, get_args(Scheme))
     matrix = _preconditioner(task, shots) if scheme == "preconditioned" else np.eye(task.dim)
     rng = generator(key)
     fit, score = (task.sample_moments(rng, prompts, shots)[0] for _ in range(2))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.numerics import EPS, generator, transpose
+from icl_theory.core.numerics import EPS, Key, generator, transpose
 from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.model import Model, checked_linear
@@ -119,7 +119,7 @@ class NoiseCovariance:
         centred = gradients - gradients.mean(axis=0)
         return self.factor / len(self.left) * centred.T @ centred
 
-    def sample(self, key: Any, n: int) -> np.ndarray:
+    def sample(self, key: Key, n: int) -> np.ndarray:
         """n draws of C^{1/2} n_t with vec-covariance exactly C, shape (n, D, D): a random mix of the centred g_i.
 
         Args: key: a jax.random.key or a whole number. n: number of draws. Raises: ValueError for n < 1.

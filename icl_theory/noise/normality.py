@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import betainc, betaincinv, chdtrc, ndtr
 
 from icl_theory.core import checks
-from icl_theory.core.numerics import generator
+from icl_theory.core.numerics import Key, generator
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.model import Model, checked_linear
 from icl_theory.noise.covariance import layer_factors, support_points
@@ -208,7 +208,7 @@ def normality_audit(
     *,
     shots: Sequence[int],
     samples: int,
-    key: Any,
+    key: Key = 0,
     layer: int = 0,
 ) -> tuple[NormalityRecord, ...]:
     """Tests whether the mean gradient of b out of N demonstrations is Gaussian, for every b asked for.

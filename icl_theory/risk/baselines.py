@@ -14,7 +14,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.numerics import EPS, generator, transpose
+from icl_theory.core.numerics import EPS, Key, generator, transpose
 from icl_theory.risk.baseline_predictions import prior_root, prompt_arrays, ridge_predictions
 from icl_theory.risk.sparse_posterior import sparse_bayes_losses
 from icl_theory.tasks.base import Task
@@ -28,7 +28,7 @@ BLOCK_ENTRIES = 2**21
 """Most input entries drawn at a time (16 MiB in float64)."""
 
 
-def least_squares_risk(task: Task, *, shots: int, samples: int = 4096, key: Any = 0) -> Estimate:
+def least_squares_risk(task: Task, *, shots: int, samples: int = 4096, key: Key = 0) -> Estimate:
     """E (w_ls - w)ᵀ Λ (w_ls - w), where w_ls has the least norm of all minimisers of Σ (w·x_i - y_i)².
 
     With r = rank Λ and Gaussian inputs: σ² r/(N - r - 1) for N ≥ r + 2, since (XᵀX)^{-1} is inverse Wishart; for
@@ -58,7 +58,7 @@ def _one_output(task: Task) -> LinearRegression | None:
     return known(lambda: task.row)
 
 
-def _least_squares_risk(task: LinearRegression, shots: int, samples: int, key: Any) -> Estimate:
+def _least_squares_risk(task: LinearRegression, shots: int, samples: int, key: Key) -> Estimate:
     rank, noisy = int(np.linalg.matrix_rank(task.covariance)), task.noise_std > 0
     if not _continuous(task):
         return _sampled(task, shots, 0.0, np.eye(task.dim), samples, key)
@@ -81,7 +81,7 @@ def _continuous(task: LinearRegression) -> bool:
 
 
 def ridge_risk(
-    task: Task, *, shots: int, penalty: float, prior: Any = None, samples: int = 4096, key: Any = 0
+    task: Task, *, shots: int, penalty: float, prior: Any = None, samples: int = 4096, key: Key = 0
 ) -> Estimate:
     """E (w_λ - w)ᵀ Λ (w_λ - w) with w_λ = argmin (1/N) Σ (w·x_i - y_i)² + λ wᵀ Π^{-1} w.
 
@@ -105,7 +105,7 @@ def ridge_risk(
     return _times(task.outputs, _sampled(linear, shots, penalty, root, samples, key))
 
 
-def bayes_risk(task: Task, *, shots: int, samples: int = 4096, key: Any = 0) -> Estimate:
+def bayes_risk(task: Task, *, shots: int, samples: int = 4096, key: Key = 0) -> Estimate:
     """E tr(Λ Cov(w | demonstrations)), the least risk of any predictor that sees N demonstrations.
 
     For w ~ N(0, Ω) the posterior mean is ridge with λ = σ²/N and prior Π = Ω; for σ = 0 its limit, so 0 once N reaches
@@ -127,13 +127,13 @@ def bayes_risk(task: Task, *, shots: int, samples: int = 4096, key: Any = 0) -> 
     return _times(task.outputs, _bayes_risk(linear.require_gaussian_posterior("the Bayes risk"), shots, samples, key))
 
 
-def _bayes_risk(task: LinearRegression, shots: int, samples: int, key: Any) -> Estimate:
+def _bayes_risk(task: LinearRegression, shots: int, samples: int, key: Key) -> Estimate:
     if task.noise_std == 0 and _continuous(task) and shots >= _common_rank(task, task.task_root):
         return Estimate(0.0, unit=UNIT)
     return _sampled(task, shots, task.noise_std**2 / shots, task.task_root, samples, key)
 
 
-def _sparse_bayes_risk(task: SparseLinearRegression, shots: int, samples: int, key: Any) -> Estimate:
+def _sparse_bayes_risk(task: SparseLinearRegression, shots: int, samples: int, key: Key) -> Estimate:
     if task.noise_std == 0:
         full = _continuous(task) and np.linalg.matrix_rank(task.covariance) == task.dim
         if shots <= task.nonzero or not full:
@@ -177,7 +177,7 @@ def _input_moments(task: LinearRegression, rng: np.random.Generator, batch: int,
 
 
 def _sampled(
-    task: LinearRegression, shots: int, penalty: float, root: np.ndarray, samples: int, key: Any, note: str = ""
+    task: LinearRegression, shots: int, penalty: float, root: np.ndarray, samples: int, key: Key, note: str = ""
 ) -> Estimate:
     """Mean and standard error of `_conditional_risk` over independent S_xx, drawn in blocks."""
     rng = generator(key)
@@ -200,7 +200,7 @@ def _times(factor: float, risk: Estimate) -> Estimate:
     return replace(risk, value=factor * risk.value, stderr=factor * risk.stderr)
 
 
-def _sampled_prompts(task: Task, shots: int, penalty: float, root: np.ndarray, samples: int, key: Any) -> Estimate:
+def _sampled_prompts(task: Task, shots: int, penalty: float, root: np.ndarray, samples: int, key: Key) -> Estimate:
     """Mean of |ŷ - y_q|² over prompts, for tasks that are not linear; drawn in blocks."""
     rng, errors = generator(key), []
     size = max(1, BLOCK_ENTRIES // (max(shots, task.dim) * task.token_dim))

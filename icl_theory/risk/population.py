@@ -11,7 +11,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.numerics import float64, generator
+from icl_theory.core.numerics import Key, float64, generator
 from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
 from icl_theory.models.attention import predict
 from icl_theory.models.model import Model, checked
@@ -32,7 +32,7 @@ def population_risk(
     *,
     shots: int,
     samples: int | None = None,
-    key: Any = None,
+    key: Key = 0,
 ) -> Estimate:
     """E |ŷ - y|² over tasks, demonstrations and the query; for linear attention E (p - w)ᵀ Λ (p - w), ŷ = p · x_q.
 
@@ -53,7 +53,7 @@ def population_risk(
         task: any. y is the query's label without noise.
         shots: N, the number of demonstrations.
         samples: independent draws, 4096 if None; ignored where the risk is exact.
-        key: a jax.random.key or a whole number, 0 if None.
+        key: a jax.random.key or a whole number.
 
     Returns: `Estimate` in squared label units: "exact", or "unbiased" with its standard error.
         Deep models have heavy tails (p is of degree (3^L - 1) / 2 in S): far from a good model the error bar is
@@ -70,7 +70,7 @@ def risk_and_losses(
     *,
     shots: int,
     samples: int | None = None,
-    key: Any = None,
+    key: Key = 0,
 ) -> tuple[Estimate, np.ndarray | None]:
     """`population_risk` and the independent losses it is the mean of, shape (samples,); None where it is exact.
 
@@ -80,7 +80,7 @@ def risk_and_losses(
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
     samples = 4096 if samples is None else samples
     samples = checks.integer("samples", samples, 2, None, "a standard error needs two samples")
-    key, model = 0 if key is None else key, model.with_mean(shots)
+    model = model.with_mean(shots)
     if model.linear_in_moments:
         exact = exact_risk(model, task, shots) if model.layers == 1 else None
         if exact is not None:
@@ -98,7 +98,7 @@ def risk_and_losses(
     return replace(result, note="; ".join(filter(None, (result.note, note)))), losses
 
 
-def token_losses(model: Model, task: Task, shots: int, samples: int, key: Any) -> np.ndarray:
+def token_losses(model: Model, task: Task, shots: int, samples: int, key: Key) -> np.ndarray:
     """Independent draws of |ŷ - y_q|² from whole prompts, shape (samples,)."""
     errors = [
         ((guess - prompt.y_query) ** 2).reshape(len(guess), -1).sum(1)
@@ -107,7 +107,7 @@ def token_losses(model: Model, task: Task, shots: int, samples: int, key: Any) -
     return np.concatenate(errors)[:samples]
 
 
-def _predictions(model: Model, task: Task, shots: int, samples: int, key: Any) -> Iterator[tuple[np.ndarray, Prompt]]:
+def _predictions(model: Model, task: Task, shots: int, samples: int, key: Key) -> Iterator[tuple[np.ndarray, Prompt]]:
     """Predictions and the prompts they are for, in blocks of equal size (one compilation)."""
     rng = generator(key)
     blocks = math.ceil(samples * shots * task.token_dim / BLOCK_ENTRIES)
@@ -122,7 +122,7 @@ def accuracy(
     *,
     shots: int,
     samples: int = 4096,
-    key: Any = 0,
+    key: Key = 0,
 ) -> Estimate:
     """P(sign ŷ = y_q) for labels ±1, P(argmax ŷ = class) for one-hot labels, over whole prompts.
 
@@ -146,7 +146,7 @@ def _losses(model: Model, moments: Any, w: Any, covariance: Any) -> Any:
 
 
 @float64
-def _sampled_losses(model: Model, task: LinearRegression, shots: int, samples: int, key: Any) -> Any:
+def _sampled_losses(model: Model, task: LinearRegression, shots: int, samples: int, key: Key) -> Any:
     """Independent draws of (p - w)ᵀ Λ (p - w), shape (samples,), in blocks of equal size (one compilation)."""
     rng = generator(key)
     blocks = math.ceil(samples * task.token_dim**2 / BLOCK_ENTRIES)

@@ -1,43 +1,43 @@
 """Bound versus rank of W_V for the one-layer ensemble of a run, computed beside its claims."""
 
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import jax
 
-from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, Workshop
-from icl_theory.claims.engine.trained_ensembles import Kind, REPORT_SECONDS
-from icl_theory.truncation.rank_sweep import rank_sweep
+from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, CaseFactory
+from icl_theory.claims.engine.trained_ensembles import REPORT_SECONDS, Kind
+from icl_theory.core.progress import Progress
 from icl_theory.training.train import TrainResult
+from icl_theory.truncation.rank_sweep import rank_sweep
 
 
 class Sweep:
     """Begins at once, in a thread of its own: it waits for the models, and no claim waits for it."""
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, factory: CaseFactory) -> None:
         self._seen = 0, 1
-        trained, pool = workshop.ensembles.future(Kind(1)), ThreadPoolExecutor(1, thread_name_prefix="sweep")
-        self._made = pool.submit(self._make, workshop, trained)
-        pool.shutdown(wait=False)  # takes nothing more; the sweep goes on until the workshop is closed
+        trained, pool = factory.ensembles.future(Kind(1)), ThreadPoolExecutor(1, thread_name_prefix="sweep")
+        self._made = pool.submit(self._make, factory, trained)
+        pool.shutdown(wait=False)  # takes nothing more; the sweep goes on until the factory is closed
 
-    def _make(self, workshop: Workshop, trained: Future[TrainResult]) -> list[dict[str, Any]]:
-        def note(done: int, total: int) -> None:
-            workshop.ensembles.stop_if_closed()
+    def _make(self, factory: CaseFactory, trained: Future[TrainResult]) -> list[dict[str, Any]]:
+        def note(_text: str, done: int, total: int) -> None:
+            factory.ensembles.stop_if_closed()
             self._seen = done, total
 
         return rank_sweep(
-            jax.tree.map(lambda matrices: matrices[: workshop.profile.seeds], trained.result().models),
-            workshop.task,
+            jax.tree.map(lambda matrices: matrices[: factory.profile.seeds], trained.result().models),
+            factory.task,
             demonstrations=LADDER_DEMONSTRATIONS,
             shots=LADDER_SHOTS,
             clip=CLIP,
-            samples=workshop.profile.samples,
-            key=workshop.seed,
+            samples=factory.profile.samples,
+            key=factory.seed,
             progress=note,
         )
 
-    def records(self, progress: Callable[[str, int, int], None] | None = None) -> list[dict[str, Any]]:
+    def records(self, progress: Progress | None = None) -> list[dict[str, Any]]:
         """What `rank_sweep` returns, waited for; progress is told here, and so by the caller's thread."""
         while not wait([self._made], timeout=REPORT_SECONDS).done:
             if progress is not None:

@@ -3,22 +3,20 @@
 Importing this file is quick: nothing heavy is loaded before `run`.
 """
 
-import io
 import time
 import zipfile
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icl_theory.core.progress import Progress
 from icl_theory.runs.bounds_config import SweepConfig, validate
 
 if TYPE_CHECKING:
-    from icl_theory.tasks.linear_regression import LinearRegression
     from icl_theory.models.model import Model
+    from icl_theory.tasks.linear_regression import LinearRegression
 
 FORMAT = 1
-Progress = Callable[[str, int, int], None]
 
 
 def run(
@@ -37,8 +35,8 @@ def run(
     from icl_theory.records.documents import plain
     from icl_theory.records.environment import environment
     from icl_theory.records.journal import SweepJournal
-    from icl_theory.truncation.rank_sweep import rank_sweep
     from icl_theory.tasks.linear_regression import LinearRegression
+    from icl_theory.truncation.rank_sweep import rank_sweep
 
     started = time.perf_counter()
     validate(config)
@@ -55,13 +53,13 @@ def run(
         clip=config.clip,
         samples=config.samples,
         key=config.seed,
-        layers=config.layer or None,
-        modules=config.module,
+        layer_indices=config.layer_indices or None,
+        modules=config.modules,
         ranks=config.ranks or None,
         rates=config.rates or None,
         floor=config.floor,
         loss=config.loss,
-        progress=lambda done, total: tell("bound versus rank", done, total),
+        progress=tell,
         finished=journal.finished if journal else (),
         keep=journal.add if journal else None,
     )
@@ -107,9 +105,9 @@ def _kept_weights(
 
 def write_results(document: dict[str, Any], out: Path) -> None:
     """Figures, `records.csv` and, last, `records.json`, which says that the rest is there."""
+    from icl_theory.figures.sweep import sweep_figures
     from icl_theory.records.files import write_bytes, write_json
     from icl_theory.records.sweep_csv import sweep_csv
-    from icl_theory.figures.sweep import sweep_figures
 
     sweep_figures(document["sweep"], out)
     write_bytes(out / "records.csv", sweep_csv(document["sweep"]).encode("utf-8"))
@@ -176,7 +174,7 @@ def _trained(config: SweepConfig, task: "LinearRegression", tell: Progress) -> t
         shots=config.shots,
         steps=config.steps,
         seeds=config.seeds,
-        progress=lambda step, total, loss: tell(f"training, loss {loss:.3f}", step, total),
+        progress=tell,
     )
     if result.diverged.all():
         raise checks.refuse("training", "no member that converged", "at least one", "use fewer layers or steps")

@@ -31,13 +31,13 @@ class SweepConfig:
     """b < N, the demonstrations shown, in training too."""
     noise_std: float = 0.5
     """Standard deviation of the label noise of demonstrations."""
-    module: tuple[Module, ...] = ("value",)
+    modules: tuple[Module, ...] = ("value",)
     """Which weights to truncate, one at a time."""
     ranks: tuple[int, ...] = ()
     """Ranks to keep; every rank from 1 to full if none is named."""
     rates: tuple[float, ...] = ()
     """Clipping rates 1 - rank/side instead of ranks, for instance 0 0.1 0.5 0.75; one that keeps nothing is refused."""
-    layer: tuple[int, ...] = ()
+    layer_indices: tuple[int, ...] = ()
     """Layers to truncate, counted from 0; all if none is named."""
     samples: int = 512
     """Monte Carlo runs of every ladder."""
@@ -47,7 +47,7 @@ class SweepConfig:
     """Training steps."""
     clip: float = 4.0
     """c, where the squared error is clipped; also the trivial bound."""
-    loss: Literal["squared", "sign"] = "squared"
+    loss: Literal["clipped_squared", "zero_one"] = "clipped_squared"
     """Squared error clipped at c, or the 0-1 loss of the sign of the prediction."""
     floor: float = 0.0
     """Variance of the noise floor added on the support."""
@@ -78,13 +78,13 @@ def validate(config: SweepConfig) -> None:
     _require_modules(config)
     side = _side(config)
     for rank in config.ranks:
-        checks.integer("ranks", rank, 0, side, f"the smallest side among {' '.join(config.module)} is {side}")
+        checks.integer("ranks", rank, 0, side, f"the smallest side among {' '.join(config.modules)} is {side}")
     if config.ranks and config.rates:
         raise checks.refuse("rates", "also ranks", "one of the two", "drop one of them")
     for rate in config.rates:
         rank_of_rate(rate, side, side)
-    for layer in config.layer:
-        checks.integer("layer", layer, 0, config.layers - 1, "layers are counted from 0")
+    for layer in config.layer_indices:
+        checks.integer("layer_indices", layer, 0, config.layers - 1, "layers are counted from 0")
 
 
 def _require_modules(config: SweepConfig) -> None:
@@ -92,13 +92,13 @@ def _require_modules(config: SweepConfig) -> None:
     from icl_theory.core import checks
     from icl_theory.truncation.svd import MODULES
 
-    for module in config.module:
-        checks.choice("module", module, MODULES)
-    if "mlp" in config.module and config.hidden == 0:
-        raise checks.refuse("module", "'mlp' of a model without an MLP", "a module it has", "pass --hidden")
+    for module in config.modules:
+        checks.choice("modules", module, MODULES)
+    if "mlp" in config.modules and config.hidden == 0:
+        raise checks.refuse("modules", "'mlp' of a model without an MLP", "a module it has", "pass --hidden")
 
 
 def _side(config: SweepConfig) -> int:
     """The smallest side of the matrices that some module of the sweep truncates: no rank can be larger."""
-    narrow = config.hidden and any(module in ("mlp", "all") for module in config.module)
+    narrow = config.hidden and any(module in ("mlp", "all") for module in config.modules)
     return min(config.dim + 1, config.hidden) if narrow else config.dim + 1

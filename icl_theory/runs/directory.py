@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from icl_theory.core import checks
-from icl_theory.training.checkpoints import require_spellable, saved_steps
 from icl_theory.records.documents import plain
 from icl_theory.records.files import prepare_directory, read_json
+from icl_theory.training.checkpoints import require_spellable, saved_steps
 
 FILES = ("weights.npz", "loss.pdf", "loss.png", "metrics.jsonl", "config.json")
 """What a run directory holds beside `checkpoints`; in this order they are removed when a run is overwritten."""

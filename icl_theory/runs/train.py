@@ -3,7 +3,6 @@
 Importing this file is quick: nothing heavy is loaded before `run`.
 """
 
-import io
 import math
 import time
 from collections.abc import Callable
@@ -11,17 +10,15 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icl_theory.core.progress import Progress
 from icl_theory.runs.train_config import TrainRunConfig, make_task
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from icl_theory.training.ensemble import TrainConfig
     from icl_theory.tasks.base import Task
+    from icl_theory.training.ensemble import TrainConfig
     from icl_theory.training.train import ChunkRecord, TrainResult
 
 FORMAT = 1
-Progress = Callable[[str, int, int], None]
 
 
 def run(
@@ -38,11 +35,11 @@ def run(
     Returns: a plain dictionary: configuration, optimum, risk and excess by seed, members that diverged, seconds.
     Raises: ValueError for anything out of range. Warns: `CheckpointWarning`, see `train`.
     """
-    from icl_theory.training.checkpoints import Checkpoints
     from icl_theory.records.documents import plain
     from icl_theory.records.environment import environment
     from icl_theory.records.files import write_json
     from icl_theory.runs.directory import metrics_file
+    from icl_theory.training.checkpoints import Checkpoints
     from icl_theory.training.train import train
 
     started = time.perf_counter()
@@ -133,7 +130,8 @@ def _outcome(task: "Task", result: "TrainResult", reference: float | None) -> di
     def each(measure: Callable[..., Any]) -> list[Any]:
         kept = [not lost for lost in result.diverged]
         return [
-            measure(result.models.member(s), task, key=s, shots=config.shots) if kept[s] else None for s in range(len(kept))
+            measure(result.models.member(s), task, key=s, shots=config.shots) if kept[s] else None
+            for s in range(len(kept))
         ]
 
     risks, known = each(population_risk), reference is not None and config.layers == 1
@@ -147,5 +145,3 @@ def _outcome(task: "Task", result: "TrainResult", reference: float | None) -> di
         "diverged": np.flatnonzero(result.diverged).tolist(),
     }
     return outcome | ({"accuracy": each(accuracy)} if task.classifies else {})
-
-

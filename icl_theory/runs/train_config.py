@@ -90,11 +90,10 @@ def input_law(inputs: str, dof: float | None) -> "Law":
 def make_task(config: TrainRunConfig) -> "Task":
     """The task that the configuration names, with identity covariances."""
     from icl_theory.core import checks
+    from icl_theory.tasks.classification import LinearClassification, OneHotClassification
     from icl_theory.tasks.linear_regression import LinearRegression
-    from icl_theory.tasks.classification import LinearClassification
     from icl_theory.tasks.relu_teacher import ReLUTeacher
     from icl_theory.tasks.sparse_regression import SparseLinearRegression
-    from icl_theory.tasks.classification import OneHotClassification
     from icl_theory.tasks.vector_regression import VectorRegression
 
     dim, inputs, noise = config.dim, input_law(config.inputs, config.dof), config.noise_std

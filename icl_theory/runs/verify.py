@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from icl_theory.core import checks
-from icl_theory.claims.registry import all_labels, load_all
+from icl_theory.claims.engine.cases import CaseFactory
 from icl_theory.claims.engine.claim import Claim
-from icl_theory.claims.engine.cases import Workshop
-from icl_theory.claims.engine.trained_ensembles import Unfinished
-from icl_theory.claims.engine.examine import Outcome, derive, examine
+from icl_theory.claims.engine.examine import Outcome, examine, run_proof
 from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.engine.trained_ensembles import NotReady
 from icl_theory.claims.record import counterexample_file, record
-from icl_theory.runs.background_sweep import Sweep
+from icl_theory.claims.registry import all_labels, load_all
+from icl_theory.core import checks
+from icl_theory.core.progress import Progress
+from icl_theory.records.claims_csv import table
 from icl_theory.records.compare import compare
-from icl_theory.report.page.document import page
 from icl_theory.records.documents import plain
 from icl_theory.records.environment import environment
 from icl_theory.records.files import prepare_directory, write_bytes, write_json
-from icl_theory.records.claims_csv import table
+from icl_theory.report.page.document import page
+from icl_theory.runs.background_sweep import Sweep
 
 FORMAT = 1  # of records.json
 STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which an equality must stay
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -50,22 +50,22 @@ class Report:
         return all(outcome.sound for outcome in self.outcomes)
 
 
-def _examine_all(chosen: list, workshop: Workshop, progress: Progress | None) -> list[Outcome]:
+def _examine_all(chosen: list, factory: CaseFactory, progress: Progress | None) -> list[Outcome]:
     """Derivations first, then claims whose models are there, the others when theirs are: training goes on meanwhile."""
     tell = progress or (lambda text, done, total: None)
     derived, outcomes = [], dict[str, Outcome]()
     for done, claim in enumerate(chosen):
         if claim.proof is not None:
             tell(f"derivation of {claim.label}", done, len(chosen))
-        derived.append(_timed(claim, derive))
-    for workshop.ensembles.patient in (False, True):
+        derived.append(_timed(claim, run_proof))
+    for factory.ensembles.wait in (False, True):
         for claim, (derivation, before) in zip(chosen, derived, strict=True):
             if claim.label in outcomes:
                 continue
             tell(claim.label, len(outcomes), len(chosen))
-            with suppress(Unfinished):
+            with suppress(NotReady):
                 outcome, seconds = _timed(
-                    claim, lambda c, d=derivation: examine(c, workshop, z=STANDARD_ERRORS, derivation=d)
+                    claim, lambda c, d=derivation: examine(c, factory, z=STANDARD_ERRORS, derivation=d)
                 )
                 outcomes[claim.label] = dataclasses.replace(outcome, seconds=before + seconds)
     tell("all claims examined", len(chosen), len(chosen))
@@ -84,11 +84,13 @@ def write(report: Report, out: Path) -> None:
     Args: report: of `run` with a sweep. out: a directory that is ready, see `prepare_directory`. Raises: OSError.
     """
     records = report.records
-    from icl_theory.figures import bound_versus_rank as figures  # matplotlib takes half a second to import, and most runs write nothing
+    from icl_theory.figures import (
+        bound_versus_rank as figures,  # matplotlib takes half a second to import, and most runs write nothing
+    )
 
     for outcome in report.outcomes:
-        for number, certificate in enumerate(outcome.certificates):
-            write_json(out / counterexample_file(outcome.claim.label, number), certificate)
+        for number, counterexample in enumerate(outcome.counterexamples):
+            write_json(out / counterexample_file(outcome.claim.label, number), counterexample)
     figures.bound_versus_rank(records["sweep"], out / "bound_versus_rank")
     write_bytes(out / "report.html", page(records, report.changes).encode("utf-8"))
     write_bytes(out / "records.csv", table(records).encode("utf-8"))
@@ -145,12 +147,12 @@ def run(
     profile = checks.choice("profile", profile, tuple(PROFILES))
     seed = checks.integer("seed", seed, 0, 2**31 - 1, "pass a whole number")
     started = time.perf_counter()
-    with closing(Workshop(PROFILES[profile], seed, progress)) as workshop:
+    with closing(CaseFactory(PROFILES[profile], seed, progress)) as factory:
         if claims is None:
-            workshop.train_ahead()
-        swept = Sweep(workshop) if sweep else None
+            factory.train_ahead()
+        swept = Sweep(factory) if sweep else None
         chosen = load_all() if named is None else named
-        outcomes = _examine_all(chosen, workshop, progress)
+        outcomes = _examine_all(chosen, factory, progress)
         bound_versus_rank = [] if swept is None else swept.records(progress)
     records = {
         "format": FORMAT,

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.numerics import generator
+from icl_theory.core.numerics import Key, generator
 from icl_theory.tasks.closed_forms import INPUTS, known, rests_on, withdraw
 from icl_theory.tasks.law_facts import checked_law, known_fourth_moment, tail_note
 from icl_theory.tasks.laws import Law
@@ -172,7 +172,7 @@ class Task(Written, ABC):
         x = self.sample_inputs(rng, (len(tasks), shots))
         return _tokens(x, self.corrupted(rng, self.labels(x, tasks)))
 
-    def sample(self, key: Any, batch: int, shots: int) -> Prompt:
+    def sample(self, key: Key, batch: int, shots: int) -> Prompt:
         """A batch of prompts, each with a task of its own.
 
         Args:

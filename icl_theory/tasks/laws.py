@@ -43,6 +43,15 @@ class UnitLaw(Written, ABC):
         >>> task = LinearRegression(3, inputs=Coin())
     """
 
+    fourth_moment: float | None = None
+    """E u⁴ ≥ 1; `math.inf` where it does not exist, None where it is not known. A number, or a property."""
+    finite_moments: float | None = None
+    """E |u|^k is finite for every k below this number; None where that is not known."""
+    symmetric: bool = False
+    """Whether -u is known to have the law of u."""
+    continuous: bool = False
+    """Whether u is known to have a continuous density that is positive at 0: N inputs then have rank min(N, d)."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         own, inherited = vars(cls), cls.__mro__[1:]
@@ -56,58 +65,24 @@ class UnitLaw(Written, ABC):
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Independent draws, an array of `shape`."""
 
-    @property
-    def fourth_moment(self) -> float | None:
-        """E u⁴ ≥ 1; `math.inf` where it does not exist, None where it is not known."""
-        return None
-
-    @property
-    def finite_moments(self) -> float | None:
-        """E |u|^k is finite for every k below this number; None where that is not known."""
-        return None
-
-    @property
-    def symmetric(self) -> bool:
-        """Whether -u is known to have the law of u."""
-        return False
-
-    @property
-    def continuous(self) -> bool:
-        """Whether u is known to have a continuous density that is positive at 0: N inputs then have rank min(N, d)."""
-        return False
-
 
 class _Smooth(UnitLaw):
     """The laws below: symmetric, with a continuous density that is positive at 0 and, t aside, all moments."""
 
-    @property
-    def finite_moments(self) -> float:
-        """Every moment is finite."""
-        return math.inf
-
-    @property
-    def symmetric(self) -> bool:
-        """Yes."""
-        return True
-
-    @property
-    def continuous(self) -> bool:
-        """Yes."""
-        return True
+    finite_moments = math.inf
+    symmetric = True
+    continuous = True
 
 
 @dataclass(frozen=True)
 class Gaussian(_Smooth):
     """u ~ N(0, 1): E u⁴ = 3. With it, and Gaussian label noise, N S is Wishart and is drawn without its tokens."""
 
+    fourth_moment = 3.0
+
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Independent draws, an array of `shape`."""
         return rng.standard_normal(shape)
-
-    @property
-    def fourth_moment(self) -> float:
-        """3."""
-        return 3.0
 
 
 GAUSSIAN = Gaussian()
@@ -117,14 +92,11 @@ GAUSSIAN = Gaussian()
 class Uniform(_Smooth):
     """u uniform on [-√3, √3]: E u⁴ = 9/5. Von Oswald et al. 2023 use Λ = I/3, that is x uniform on [-1, 1]."""
 
+    fourth_moment = 9 / 5
+
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Independent draws, an array of `shape`."""
         return rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), shape)
-
-    @property
-    def fourth_moment(self) -> float:
-        """9/5."""
-        return 9 / 5
 
 
 @dataclass(frozen=True)
@@ -149,12 +121,12 @@ class StudentT(_Smooth):
         return math.sqrt((self.dof - 2) / self.dof) * rng.standard_t(self.dof, shape)
 
     @property
-    def fourth_moment(self) -> float:
+    def fourth_moment(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         """3 (ν - 2)/(ν - 4) for ν > 4, else +inf."""
         return 3 * (self.dof - 2) / (self.dof - 4) if self.dof > 4 else math.inf
 
     @property
-    def finite_moments(self) -> float:
+    def finite_moments(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         """ν: the density falls like |u|^{-ν-1}."""
         return self.dof
 
@@ -200,6 +172,6 @@ class Mixture(_Smooth):
         return rng.choice(scales, size=shape, p=self.probabilities) * rng.standard_normal(shape)
 
     @property
-    def fourth_moment(self) -> float:
+    def fourth_moment(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         """3 E s⁴ / (E s²)²."""
         return 3 * self._mean(4) / self._mean(2) ** 2

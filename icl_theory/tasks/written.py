@@ -110,6 +110,14 @@ def built(kind: type[W], described: Any) -> W:
         raise checks.refuse(name, str(error), "the fields that to_dict wrote", "write it again") from None
 
 
+def task_or_reason(task: "Task") -> dict[str, Any]:
+    """`task.to_dict()`, or the reason why there is none: a run goes on, and `task_from_dict` passes the reason on."""
+    try:
+        return task.to_dict()
+    except checks.InvalidInputError as error:
+        return {"unwritten": str(error).rstrip(".")}
+
+
 def task_from_dict(described: Any) -> "Task":
     """The task that `task.to_dict()` wrote down: equal keys give equal prompts, bit by bit.
 
@@ -126,4 +134,7 @@ def task_from_dict(described: Any) -> "Task":
     from icl_theory.tasks import base, classification, relu_teacher, sparse_regression, vector_regression
 
     del classification, relu_teacher, sparse_regression, vector_regression  # imported so that their classes are known
+    if isinstance(described, Mapping) and "unwritten" in described:
+        got, cure = f"no task, since {described['unwritten']}", "use the task itself"
+        raise checks.refuse("task", got, "a task that could be written down", cure)
     return built(base.Task, described)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ CHUNKS_WITH_STOP = 24
 """Fewest chunks where every border may be the end: a finer grid wastes fewer steps, each border costs about 1 ms."""
 LOST = 1e20
 """Loss from which on a prompt is left out of the batch of a deep model, in squared label units."""
-SAMPLINGS = ("auto", "moments", "tokens")
+Sampling = Literal["auto", "moments", "tokens"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class TrainConfig:
     """Width of the MLP behind every attention layer; 0: none."""
     activation: Activation = "identity"
     """Of the MLP, "identity" or "relu"."""
-    sampling: str = "auto"
+    sampling: Sampling = "auto"
     """"moments" (S drawn, x_q integrated out), "tokens" (whole prompts), "auto": moments where the model allows it."""
     tasks: int | None = None
     """Tasks of a finite pre-training set, one set per seed; None: fresh prompts for ever."""
@@ -90,7 +90,7 @@ def checked_config(config: TrainConfig) -> TrainConfig:
         for name, default in sizes.items()
     }
     choices = {name: get_args(OPTIONS[name]) for name in ("readout", "kind", "mask", "activation")}
-    for name, options in (choices | {"sampling": SAMPLINGS}).items():
+    for name, options in (choices | {"sampling": get_args(Sampling)}).items():
         checks.choice(name, getattr(config, name), options)
     plain["hidden"] = checks.integer("hidden", config.hidden, 0, None, "use 0 for no MLP")
     if config.tasks is not None:

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.numerics import generator
+from icl_theory.core.numerics import Key, generator
+from icl_theory.core.progress import Progress
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.models.model import Activation, Kind, Mask, Model, Readout
 from icl_theory.risk.one_layer import one_layer_risk, require_exact_risk
@@ -18,6 +18,7 @@ from icl_theory.tasks.closed_forms import known
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.checkpoints import Checkpoints, Store
 from icl_theory.training.ensemble import (
+    Sampling,
     TrainConfig,
     checked_config,
     chunk_length,
@@ -63,7 +64,7 @@ class ChunkRecord:
 
 def train(
     task: Task,
-    key: Any,
+    key: Key = 0,
     *,
     layers: int,
     shots: int,
@@ -81,11 +82,11 @@ def train(
     mask: Mask = "demonstrations",
     hidden: int = 0,
     activation: Activation = "identity",
-    sampling: str = "auto",
+    sampling: Sampling = "auto",
     tasks: int | None = None,
     prompts_per_task: int = 1,
     checkpoints: Checkpoints | None = None,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: Progress | None = None,
     observe: Callable[[ChunkRecord], None] | None = None,
 ) -> TrainResult:
     """Minimise E |ŷ - y_q|² over W_V, W_K, W_Q (and the MLP) of every layer.
@@ -110,8 +111,8 @@ def train(
             times the optimum. It makes the chunks shorter, hence the data different from a run without it.
         checkpoints: save the run at chunk borders and, if `resume` is set, go on from there: the result is
             bit-identical to that of an uninterrupted run on the same machine with the same versions.
-        progress: called as progress(step, steps, mean_loss) after every compiled chunk of steps, with the mean
-            loss over seeds and the chunk's steps in squared label units; it does not influence the result.
+        progress: called with (text, step, steps) after every compiled chunk of steps; the text holds the mean loss
+            over seeds and the chunk's steps in squared label units. It does not influence the result.
         observe: called with the `ChunkRecord` of every chunk, after a resume with those of the chunks before it too.
 
     Returns: `TrainResult`. A member that diverges raises nothing, it is marked in `TrainResult.diverged`.
@@ -145,7 +146,7 @@ def train(
         if store is not None:
             store.border(saved(state), last=_finished(config, state))
         if progress is not None:
-            progress(state.step, config.steps, float(np.mean(record.losses)))
+            progress(f"training, loss {np.mean(record.losses):.3f}", state.step, config.steps)
     return _result(state, config)
 
 

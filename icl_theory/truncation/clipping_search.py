@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.numerics import generator
+from icl_theory.core.numerics import Key, generator
 from icl_theory.models.attention import predict
 from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Prompt, Task
@@ -17,7 +17,7 @@ from icl_theory.truncation.svd import module_condition_number, module_rank, rank
 
 RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
 """The clipping rates of Y; most of them mean rank 0 for a small matrix and are refused there."""
-LOSSES = ("squared", "zero-one")
+Loss = Literal["squared", "zero_one"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ClippingSearch:
 class _Trial:
     """Losses on one set of validation and one set of test prompts, the same for every model."""
 
-    def __init__(self, base: Model, prompts: tuple[Prompt, Prompt], loss: str) -> None:
+    def __init__(self, base: Model, prompts: tuple[Prompt, Prompt], loss: Loss) -> None:
         self.base, self._prompts, self._loss = base, prompts, loss
         self.before = tuple(self.losses(base, part) for part in range(2))
 
@@ -121,8 +121,8 @@ def search_clipping_rate(
     rates: Sequence[float] | None = None,
     top: int = 2,
     prompts: int = 1024,
-    key: Any = 0,
-    loss: str = "squared",
+    key: Key = 0,
+    loss: Loss = "squared",
 ) -> ClippingSearch:
     """Truncate the deepest of the `top` layers with the largest κ₂, at the ξ = 1 - r/min(m, n) that validates best.
 
@@ -134,14 +134,14 @@ def search_clipping_rate(
         module: "value", "key", "query", "attention", "mlp" or "all".
         rates: clipping rates to try, each in [0, 1), beside no truncation; every rank from full to 1 if None.
         top: k, from 1 to L. prompts: at least 2. key: a jax.random.key or a whole number.
-        loss: "squared", |ŷ - y|², or "zero-one", sign ŷ ≠ y, for labels ±1.
+        loss: "squared", |ŷ - y|², or "zero_one", sign ŷ ≠ y, for labels ±1.
 
     Returns: `ClippingSearch`; gains in units of the loss, each with the standard error over prompts.
     Raises: ValueError for a module the weights lack, a rate that means rank 0, or a count or option out of range.
     Source: Y Algorithm 1 (arXiv:2406.03768v2); optimism, random layer and whitened metric: new.
     """
     model = checked(model, task.token_dim)
-    if checks.choice("loss", loss, LOSSES) != "squared" and task.outputs > 1:
+    if checks.choice("loss", loss, get_args(Loss)) != "squared" and task.outputs > 1:
         raise checks.refuse("loss", f"{loss!r} for labels that are vectors", "labels ±1", "use the squared loss")
     prompts = checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
     top = checks.integer("top", top, 1, model.layers, "choose among the layers there are")

@@ -8,10 +8,11 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.numerics import generator
+from icl_theory.core.numerics import Key, generator
+from icl_theory.core.progress import Progress
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
 from icl_theory.information.ladder.large_sample_limit import look_information
-from icl_theory.information.ladder.losses import loss_range
+from icl_theory.information.ladder.losses import BoundedLoss, loss_range
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rungs import RUNGS
 from icl_theory.models.model import Model, checked_linear
@@ -77,7 +78,7 @@ class _Runner:
 
     full: Setting
     batches: Batches
-    loss: tuple[float, str]
+    loss: tuple[float, BoundedLoss]
     """Clip and kind of loss."""
     risk_options: dict[str, Any]
     untouched: dict[int | None, _Entry] = field(default_factory=dict)
@@ -103,7 +104,7 @@ def _record(entry: _Entry, before: _Entry, setting: Setting) -> dict[str, Any]:
     return {
         "support": list(ladder.support),
         "gap": _plain(ladder.gap),
-        "population_loss": _plain(ladder.population),
+        "population_loss": _plain(ladder.population_loss),
         "population_risk": _plain(risk),
         "rungs": {name: _plain(rung) for name, rung in ladder.rungs.items()},
         "information": {name: _plain(rung) for name, rung in ladder.information.items()},
@@ -120,7 +121,7 @@ def _record(entry: _Entry, before: _Entry, setting: Setting) -> dict[str, Any]:
 
 def _plan(
     model: Model,
-    layers: Iterable[int] | None,
+    layer_indices: Iterable[int] | None,
     modules: Sequence[str],
     ranks: list[int] | None,
     rates: list[float] | None,
@@ -128,10 +129,10 @@ def _plan(
     """Every (layer, module, rank) asked for, validated before anything is computed."""
     if ranks is not None and rates is not None:
         raise checks.refuse("rates", "also ranks", "one of the two", "drop one of them")
-    chosen = range(model.layers) if layers is None else layers
+    chosen = range(model.layers) if layer_indices is None else layer_indices
     plan = []
     for layer in chosen:
-        layer = checks.integer("layers", layer, 0, model.layers - 1, "layers are counted from 0")
+        layer = checks.integer("layer_indices", layer, 0, model.layers - 1, "layers are counted from 0")
         for module in modules:
             top = module_rank(model, module)
             kept = list(range(1, top + 1)) if ranks is None else ranks
@@ -150,16 +151,16 @@ def rank_sweep(
     shots: int,
     clip: float,
     samples: int,
-    key: Any,
-    layers: Iterable[int] | None = None,
+    key: Key = 0,
+    layer_indices: Iterable[int] | None = None,
     modules: Sequence[str] = ("value",),
     ranks: Iterable[int] | None = None,
     rates: Iterable[float] | None = None,
     task_vector: Any = None,
     floor: float = 0.0,
     pairs: int | None = None,
-    loss: str = "squared",
-    progress: Callable[[int, int], None] | None = None,
+    loss: BoundedLoss = "clipped_squared",
+    progress: Progress | None = None,
     finished: Iterable[dict[str, Any]] = (),
     keep: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
@@ -172,10 +173,10 @@ def rank_sweep(
         model: a single model or an ensemble with a leading seeds axis, as `train` returns it.
         task, demonstrations, shots, clip, samples, key, task_vector, floor, pairs, loss: as in
             `bound_ladder`.
-        layers: counted from 0; all if None. modules: "value", "key", "query", "attention", "mlp" or "all".
+        layer_indices: counted from 0; all if None. modules: "value", "key", "query", "attention", "mlp" or "all".
         ranks: every rank from 1 to full if None; 0 (removing the module) only if asked for. Named twice, done once.
         rates: clipping rates ξ = 1 - r/side instead of ranks, rounded to a lower rank; rank 0 is refused.
-        progress: called with (done, total) after every entry.
+        progress: called with (text, done, total) after every entry.
         finished: entries of an earlier, interrupted call with equal arguments, taken over as they are.
         keep: called with every new entry as soon as it is finished.
 
@@ -186,7 +187,7 @@ def rank_sweep(
     models = _members(model)
     plan = _plan(
         checked_linear(models[0], task.token_dim, "the bound ladder"),
-        layers,
+        layer_indices,
         modules,
         None if ranks is None else list(ranks),
         None if rates is None else list(rates),
@@ -221,7 +222,7 @@ def rank_sweep(
                 if keep is not None:
                     keep(records[-1])
             if progress is not None:
-                progress(len(records), len(plan) * len(models))
+                progress("bound versus rank", len(records), len(plan) * len(models))
     return records
 
 

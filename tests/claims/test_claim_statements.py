@@ -23,7 +23,7 @@ from icl_theory import (
 )
 from icl_theory.claims.attention import causal_order
 from icl_theory.claims.bounds import remark_4_printed
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Workshop, demonstration_sets
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, CaseFactory, demonstration_sets
 from icl_theory.claims.engine.profiles import PROFILES, Profile
 from icl_theory.claims.information import individual_sample, lemma_6
 from icl_theory.claims.noise import noise_training, remark_3
@@ -37,17 +37,17 @@ from icl_theory.descent.gradient_descent import plus_plus_steps
 
 
 @pytest.fixture(scope="module")
-def workshop():
-    return Workshop(PROFILES["quick"], 11)
+def factory():
+    return CaseFactory(PROFILES["quick"], 11)
 
 
 @pytest.fixture(scope="module")
-def case(workshop):
-    return workshop.random(1)[0]
+def case(factory):
+    return factory.random(1)[0]
 
 
 def test_orders_under_a_causal_mask_by_hand():
-    found = causal_order.certificate()
+    found = causal_order.counterexample()
     model = Model.create(*(np.array(found[name], dtype=float) for name in ("value", "key", "query")))
     tokens, probe = np.array(found["tokens"], dtype=float), np.array(found["probe"], dtype=float)
 
@@ -69,8 +69,8 @@ def test_causal_forward_agrees_with_a_token_loop(case):
     assert_close(causal_order.measure(case), slow)
 
 
-def test_the_stand_in_reaches_the_same_map_by_other_weights(workshop):
-    case = workshop.random(3)[0]
+def test_the_stand_in_reaches_the_same_map_by_other_weights(factory):
+    case = factory.random(3)[0]
     target = implicit_trajectory(case.model, case.demonstrations).accumulated[2]
     model = remark_2.stand_in(case, target)
     assert_close(implicit_trajectory(model, case.demonstrations).accumulated[1], target, 1e-10)
@@ -143,7 +143,7 @@ def test_informations_of_single_demonstrations_add_up_to_less_than_the_whole(cas
 
 def test_gaussian_informations_against_the_correlation_of_scalars():
     """D = 1: W = (1/N) Σ h_i + n has correlation² (1/N²)/(1/N + ν²) with one demonstration."""
-    case = Workshop(PROFILES["quick"], 3).random(1)[0]
+    case = CaseFactory(PROFILES["quick"], 3).random(1)[0]
     single, total, count = individual_sample._gaussian(case)
     value = case.model.value[0]
     cov = value @ case.task.token_covariance(case.task_vector) @ value.T
@@ -162,16 +162,16 @@ def test_wishart_moment_by_sampling(case, rng):
     assert_mean(moments @ a @ moments, wishart_moment.predict(case))
 
 
-def test_explicit_steps_of_gd_plus_plus_against_moments(workshop):
-    for case in gd_plus_plus_construction.cases(workshop):
+def test_explicit_steps_of_gd_plus_plus_against_moments(factory):
+    for case in gd_plus_plus_construction.cases(factory):
         eta, gamma = gd_plus_plus_construction._steps(case)
         moment = case.demonstrations.T @ case.demonstrations / len(case.demonstrations)
         p = plus_plus_steps(moment[None], eta, gamma, case.layers)[0, -1]
         assert gd_plus_plus_construction.predict(case) == pytest.approx(p @ query_input(case), rel=1e-9)
 
 
-def test_errors_on_prompts_average_to_the_exact_risk(workshop):
-    case = workshop.constructed(1)[1]
+def test_errors_on_prompts_average_to_the_exact_risk(factory):
+    case = factory.constructed(1)[1]
     values = prompt_errors.errors(case, case.model, TRAINING_SHOTS, 20_000)
     assert_mean(values, population_risk(case.model, case.task, shots=TRAINING_SHOTS).value)
     again = prompt_errors.errors(case, case.model, TRAINING_SHOTS, 20_000)
@@ -180,8 +180,8 @@ def test_errors_on_prompts_average_to_the_exact_risk(workshop):
     assert not np.isin(values, other).any()
 
 
-def test_implied_weights_from_tokens(workshop):
-    case = workshop.random(3)[1]
+def test_implied_weights_from_tokens(factory):
+    case = factory.random(3)[1]
     moment = case.demonstrations.T @ case.demonstrations / len(case.demonstrations)
     path = implicit_trajectory(case.model, case.demonstrations)
     p = prompt_errors.implied(case.model, moment[None])
@@ -194,8 +194,8 @@ def test_the_largest_mean_is_the_one_that_speaks_most_against_zero(rng):
     assert found.value == pytest.approx((0.1 * noise + 1.0).mean())
 
 
-def test_subset_risk_with_all_demonstrations_is_that_of_the_mean_path(workshop):
-    case = workshop.random(1)[0]
+def test_subset_risk_with_all_demonstrations_is_that_of_the_mean_path(factory):
+    case = factory.random(1)[0]
     tokens = demonstration_sets(case)
     assert tokens.shape == (case.samples, 80, 6)
     few = remark_3.subset_risk(case, 5)
@@ -203,8 +203,8 @@ def test_subset_risk_with_all_demonstrations_is_that_of_the_mean_path(workshop):
     assert ((few >= 0) & (few <= 4)).all()
 
 
-def test_the_spoilt_direction_is_cut_back_to_the_optimum(workshop):
-    (case,) = algorithm_1.spoilt(workshop)
+def test_the_spoilt_direction_is_cut_back_to_the_optimum(factory):
+    (case,) = algorithm_1.controlled(factory)
     optimum = one_layer_optimum(case.task, shots=TRAINING_SHOTS)[1]
     cut = truncate_weights(case.model, layer=0, module="value", rank=1)
     assert population_risk(cut, case.task, shots=TRAINING_SHOTS).value == pytest.approx(optimum, rel=1e-12)
@@ -212,7 +212,7 @@ def test_the_spoilt_direction_is_cut_back_to_the_optimum(workshop):
 
 
 def test_exact_bound_of_remark_4_against_floats():
-    found = remark_4_printed.certificate()
+    found = remark_4_printed.counterexample()
     norm, bound = remark_4_printed._exact(found, Fraction(1))
     squares = [np.array(tokens, dtype=float) ** 2 for tokens in found["sets"]]
     g, c = np.array([s.mean() for s in squares]), np.array([s.var() for s in squares])
@@ -222,7 +222,7 @@ def test_exact_bound_of_remark_4_against_floats():
 
 
 def test_exact_truncation_trap_against_the_curves():
-    found = truncation_trap.certificate()
+    found = truncation_trap.counterexample()
     task = LinearRegression(2, np.diag([float(v) for v in found["variances"]]))
     curves = truncation_curves(task, shots=found["shots"])
     # γ = (21 λ + 5)/20, so 4 and 1 have risks 5 - 16 · 20/89 and 5 - 20/26, and the second is the one kept.
@@ -233,7 +233,10 @@ def test_exact_truncation_trap_against_the_curves():
 
 def test_exact_readout_counterexample_against_the_weights():
     """The plus readout of two layers of step h on one token x = √s, y = x is -h s (2 - h s) times the query."""
-    (step, seconds), model = readout_sign.certificate().values(), gradient_descent_weights(1, layers=2, step_size=1.0)
+    (step, seconds), model = (
+        readout_sign.counterexample().values(),
+        gradient_descent_weights(1, layers=2, step_size=1.0),
+    )
     assert step == 1
     for s in seconds:
         x = np.full((1, 1, 1), np.sqrt(s))
@@ -242,9 +245,9 @@ def test_exact_readout_counterexample_against_the_weights():
 
 
 def test_noise_before_and_after_training_are_told_apart():
-    workshop = Workshop(Profile(seeds=1, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000), 0)
-    case = noise_training.cases(workshop, 1)[0]
+    factory = CaseFactory(Profile(seeds=1, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000), 0)
+    case = noise_training.cases(factory, 1)[0]
     assert case.layers == 2
-    trained = workshop.trained_cases(1)[0]
+    trained = factory.trained(1)[0]
     assert_close(case.model.value[1], trained.model.value[0])
     assert noise_training.traces(case, True, False).shape == noise_training.traces(case, False, True).shape == (1,)

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import logsumexp
 
-from icl_theory.claims.engine.cases import Workshop
+from icl_theory.claims.engine.cases import CaseFactory
 from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.information import lemma_3
 from icl_theory.claims.quantities.support_maps import images
@@ -16,7 +16,7 @@ from icl_theory.claims.truncation.truncation_isotropic import integer_counterexa
 
 @pytest.fixture(scope="module")
 def case():
-    return lemma_3.cases(Workshop(PROFILES["quick"], 0))[0]
+    return lemma_3.cases(CaseFactory(PROFILES["quick"], 0))[0]
 
 
 def log_densities(values, means, deviations):

@@ -36,7 +36,7 @@ def spoil(node: ast.AST) -> None:
         node.value = int(str(node.value)) + 1
 
 
-def spoilt(proof: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+def controlled(proof: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
     """The derivation with one place changed, for every place."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(proof)))
     for place in range(len(sites(tree))):
@@ -66,7 +66,7 @@ def test_a_derivation_is_true_and_can_be_false(label: str) -> None:
     assert proof is not None
     assert proof() is True
     found = 0
-    for changed in spoilt(proof):
+    for changed in controlled(proof):
         found += says_no(changed)
         if found == ENOUGH:
             return
@@ -77,4 +77,4 @@ def test_a_derivation_of_nothing_is_seen() -> None:
     def nothing() -> bool:
         return 1 + 1 == 1 + 1 or True
 
-    assert not any(map(says_no, spoilt(nothing)))
+    assert not any(map(says_no, controlled(nothing)))

@@ -9,11 +9,11 @@ import pytest
 from icl_theory import verify
 from icl_theory.claims.engine import examine as outcome
 from icl_theory.claims.engine import expected_verdicts
-from icl_theory.claims.engine.cases import Workshop
-from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.claims.engine.cases import CaseFactory
+from icl_theory.claims.engine.claim import EXACT_TOLERANCE, Claim, Control, Verdict
 from icl_theory.claims.engine.examine import Outcome, examine
 from icl_theory.claims.engine.profiles import PROFILES
-from icl_theory.claims.engine.trained_ensembles import Abandoned, Unfinished
+from icl_theory.claims.engine.trained_ensembles import Cancelled, NotReady
 from icl_theory.claims.order import LABELS
 from icl_theory.claims.record import record
 from icl_theory.claims.registry import load
@@ -26,12 +26,12 @@ OURS, PRINTED = "truncation_norm_value", "footnote_6"
 
 
 def on_random(label: str, **changes: Any) -> Claim:
-    return replace(load(label), cases=lambda workshop: workshop.random(1), controls=(), proof=None, **changes)
+    return replace(load(label), cases=lambda factory: factory.random(1), controls=(), proof=None, **changes)
 
 
 @pytest.fixture(scope="module")
-def workshop():
-    with closing(Workshop(PROFILES["quick"], 0)) as made:
+def factory():
+    with closing(CaseFactory(PROFILES["quick"], 0)) as made:
         yield made
 
 
@@ -52,9 +52,9 @@ def test_every_claim_of_ours_has_a_known_verdict_and_no_other_has():
         ("universality", "new", "FAILS", "regression"),
         ("truncation_norm_key", "new", "FAILS", None),
         ("truncation_norm_key", "new", "HOLDS", "regression"),
-        ("theorem_1_printed", "printed", "FAILS", None),
-        ("theorem_1_printed", "printed", "HOLDS", "changed"),
-        ("lemma_1", "printed", "FAILS", "changed"),
+        ("theorem_1_printed", "paper", "FAILS", None),
+        ("theorem_1_printed", "paper", "HOLDS", "changed"),
+        ("lemma_1", "paper", "FAILS", "changed"),
         ("of_theirs", "new", "FAILS", None),
     ],
 )
@@ -63,15 +63,15 @@ def test_what_a_flip_means(label, origin, verdict, flip):
 
 
 def test_origins_of_the_two_claims_used_here():
-    assert (load(OURS).printed, load(PRINTED).printed) == ("repaired", "printed")
+    assert (load(OURS).origin, load(PRINTED).origin) == ("repaired", "paper")
     assert expected_verdicts.expected_verdict(OURS) == expected_verdicts.expected_verdict(PRINTED) == "HOLDS"
 
 
 @pytest.mark.parametrize(("label", "flip", "sound"), [(OURS, "regression", False), (PRINTED, "changed", True)])
-def test_a_statement_that_fails_now_is_a_regression_if_it_is_ours(workshop, label, flip, sound):
-    assert examine(on_random(label), workshop).flip is None
-    assert examine(on_random(label), workshop).sound
-    found = examine(on_random(label, predict=lambda case: -1.0, relation="at most"), workshop)
+def test_a_statement_that_fails_now_is_a_regression_if_it_is_ours(factory, label, flip, sound):
+    assert examine(on_random(label), factory).flip is None
+    assert examine(on_random(label), factory).sound
+    found = examine(on_random(label, predict=lambda case: -1.0, relation="at most"), factory)
     assert (found.verdict, found.flip, found.sound) == ("FAILS", flip, sound)
     assert (record(found)["expected"], record(found)["flip"]) == ("HOLDS", flip)
 
@@ -81,12 +81,15 @@ def remarks(*outcomes: Outcome, capsys: pytest.CaptureFixture[str]) -> list[str]
     return capsys.readouterr().err.splitlines()
 
 
-def test_flips_and_every_reason_are_told(workshop, capsys):
+def test_flips_and_every_reason_are_told(factory, capsys):
     low: dict[str, Any] = {"predict": lambda case: -1.0, "relation": "at most"}
-    blind = replace(on_random(PRINTED), controls=(Control("nothing changed", {}),))
+    blind = replace(
+        on_random(PRINTED),
+        controls=(Control("nothing changed", tolerance=EXACT_TOLERANCE),),
+    )
     blind = replace(blind, proof=lambda: False)
     broken = on_random(PRINTED, measure=lambda case: 1 / 0)
-    found = [examine(c, workshop) for c in (on_random(OURS, **low), on_random(PRINTED, **low), blind, broken)]
+    found = [examine(c, factory) for c in (on_random(OURS, **low), on_random(PRINTED, **low), blind, broken)]
     ours, printed, slipped, *error = remarks(*found, capsys=capsys)
     assert ours == f"icl-theory: not sound: {OURS}: a regression: FAILS, known to be HOLDS"
     assert printed == f"icl-theory: changed: {PRINTED}: known HOLDS, now FAILS"
@@ -97,47 +100,47 @@ def test_flips_and_every_reason_are_told(workshop, capsys):
     )
 
 
-def test_an_error_is_a_verdict_and_the_other_cases_are_examined(workshop):
+def test_an_error_is_a_verdict_and_the_other_cases_are_examined(factory):
     def measure(case):
         if case.name.endswith("seed 1"):
             raise KeyError("a name")
         return 1.0
 
     claim = on_random(PRINTED, measure=measure, predict=lambda case: 1.0, relation="equal")
-    found = examine(claim, workshop)
+    found = examine(claim, factory)
     assert [item.verdict for item in found.evidence] == ["HOLDS", "ERROR", "HOLDS", "HOLDS"]
     assert (found.verdict, found.sound) == ("ERROR", False)
     assert "KeyError ('a name') at test_expected_verdicts.py:" in found.evidence[1].note
     assert evidence_text(record(found)).startswith("error in 1/4 cases; random, L=1, seed 1: KeyError")
     # `exists` needs one case alone, but a check that broke down says nothing either way.
     exists = replace(claim, relation="exists", measure=lambda case: measure(case) > 0)
-    assert examine(exists, workshop).verdict == "ERROR"
-    assert examine(replace(claim, population=True, relation="at most"), workshop).verdict == "ERROR"
+    assert examine(exists, factory).verdict == "ERROR"
+    assert examine(replace(claim, over_seeds=True, relation="at most"), factory).verdict == "ERROR"
 
 
-def test_an_error_in_making_cases_in_a_control_or_in_a_derivation(workshop, capsys):
+def test_an_error_in_making_cases_in_a_control_or_in_a_derivation(factory, capsys):
     def broken(*_):
         raise RuntimeError("no such thing")
 
-    found = examine(replace(on_random(PRINTED), cases=broken), workshop)
+    found = examine(replace(on_random(PRINTED), cases=broken), factory)
     assert (found.verdict, len(found.evidence), found.evidence[0].case) == ("ERROR", 1, outcome.NO_CASE)
-    control = Control("breaks", {"measure": broken})
-    found = examine(replace(on_random(PRINTED), controls=(control,)), workshop)
+    control = Control("breaks", measure=broken)
+    found = examine(replace(on_random(PRINTED), controls=(control,)), factory)
     assert (found.verdict, found.controls[0].verdict, found.sound) == ("HOLDS", "ERROR", False)
     assert "controls not caught: breaks: RuntimeError (no such thing) at test_" in remarks(found, capsys=capsys)[0]
-    found = examine(replace(on_random(PRINTED), proof=broken), workshop)
+    found = examine(replace(on_random(PRINTED), proof=broken), factory)
     assert (found.verdict, found.proved, found.sound) == ("HOLDS", False, False)
     assert "derivation ended by RuntimeError (no such thing) at test_" in remarks(found, capsys=capsys)[0]
 
 
-@pytest.mark.parametrize("error", [Unfinished, Abandoned, KeyboardInterrupt])
-def test_waiting_and_breaking_off_are_no_errors_of_a_claim(workshop, error):
+@pytest.mark.parametrize("error", [NotReady, Cancelled, KeyboardInterrupt])
+def test_waiting_and_breaking_off_are_no_errors_of_a_claim(factory, error):
     def stop(*_):
         raise error
 
     for claim in (replace(on_random(PRINTED), cases=stop), on_random(PRINTED, measure=stop)):
         with pytest.raises(error):
-            examine(claim, workshop)
+            examine(claim, factory)
 
 
 def test_a_run_goes_on_after_an_error_and_is_not_sound(monkeypatch):
@@ -152,9 +155,8 @@ def test_a_run_goes_on_after_an_error_and_is_not_sound(monkeypatch):
 
 def test_every_verdict_can_be_drawn_told_and_counted():
     from icl_theory.records import claims_csv
-    from icl_theory.report.page import claim as sheet
-    from icl_theory.report.page import plots
+    from icl_theory.report.page import plots, words
     from icl_theory.report.terminal import tables
 
-    for names in (plots._MARKS, sheet.VERDICT_SIGNS, claims_csv.VERDICTS, tables.COLOURS):
+    for names in (plots._MARKS, words.VERDICT_SIGNS, claims_csv.VERDICTS, tables.COLOURS):
         assert set(names) == set(Verdict)

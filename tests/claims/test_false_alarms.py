@@ -71,15 +71,23 @@ def counted(monkeypatch):
     """Two claims that need no model, and the number of times each was examined."""
     calls = []
 
-    def counting(claim, workshop):
-        calls.append((workshop.seed, claim.label))
-        return examine(claim, workshop)
+    def counting(claim, factory):
+        calls.append((factory.seed, claim.label))
+        return examine(claim, factory)
 
     monkeypatch.setattr(false_alarms, "examine", counting)
-    controls = (Control("spoilt", {"predict": lambda case: 2.0}),)
+    controls = (Control("spoilt", predict=lambda case: 2.0),)
     claims = [
         Claim(
-            name, "s", "s", "new", "equal", lambda c: 1.0, lambda c: 1.0, controls=controls, cases=lambda w: w.random(1)
+            label=name,
+            source="s",
+            statement="s",
+            origin="new",
+            relation="equal",
+            measure=lambda c: 1.0,
+            predict=lambda c: 1.0,
+            controls=controls,
+            cases=lambda w: w.random(1),
         )
         for name in ("first", "second")
     ]
@@ -168,9 +176,9 @@ def test_the_numbers_of_the_readme_are_those_of_the_kept_lines():
 
 
 def test_untrained_workshops_train_nothing():
-    workshop = false_alarms.Untrained(false_alarms.PROFILES["quick"], 0)
-    assert {case.kind for case in workshop.standard()} == {"random", "constructed", "truncated"}
-    assert workshop.ensembles.begun == ()
+    factory = false_alarms.Untrained(false_alarms.PROFILES["quick"], 0)
+    assert {case.kind for case in factory.standard()} == {"random", "constructed", "truncated"}
+    assert factory.ensembles.begun == ()
 
 
 @pytest.mark.slow

@@ -12,8 +12,9 @@ from helpers import assert_close, assert_mean, covariance_by_enumeration, forwar
 from icl_theory import Model, forward, gradient_noise
 from icl_theory.claims.attention import dual_form, mask_matrix, mask_softmax, update_rank
 from icl_theory.claims.bounds import upper_bound_printed, upper_bound_truncation
-from icl_theory.claims.engine.cases import Workshop
-from icl_theory.claims.engine.claim import Verdict, check
+from icl_theory.claims.engine.cases import CaseFactory
+from icl_theory.claims.engine.check import check
+from icl_theory.claims.engine.claim import Verdict
 from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.information import gaussian_divergence, learning_rate, lemma_6, lemma_6_second_line
 from icl_theory.claims.noise import footnote_5, noise_trace_key, noise_trace_norm, noise_trace_truncation
@@ -29,18 +30,18 @@ from icl_theory.truncation.svd import truncate, truncate_weights
 
 
 @pytest.fixture(scope="module")
-def workshop():
-    return Workshop(PROFILES["quick"], 12)
+def factory():
+    return CaseFactory(PROFILES["quick"], 12)
 
 
 @pytest.fixture(scope="module")
-def case(workshop):
-    return workshop.random(1)[0]
+def case(factory):
+    return factory.random(1)[0]
 
 
 @pytest.fixture(scope="module")
-def deep(workshop):
-    return workshop.random(3)[0]
+def deep(factory):
+    return factory.random(3)[0]
 
 
 def test_matrices_with_the_mask_move_the_query_as_a_token_loop_does(deep):
@@ -62,7 +63,7 @@ def test_softmax_demonstrations_are_those_of_the_forward_pass(case):
     ]
     assert_close(mask_softmax.demonstrations_after(case), np.array(slow[0]).T, 1e-12)
     assert_close(mask_softmax.predict(case), np.array(slow[1]).T, 1e-12)
-    assert not mask_softmax.recheck(mask_softmax.certificate() | {"value": 0})
+    assert not mask_softmax.recheck(mask_softmax.counterexample() | {"value": 0})
 
 
 def test_dual_form_of_one_quadratic_step_by_hand(case):
@@ -96,7 +97,7 @@ def test_gaussian_divergence_by_sampling(case, rng):
 
 def test_the_two_lines_of_lemma_6_by_hand():
     # {1, 4, 9}: G = 14/3, C = 98/3 - (14/3)²; {1, 1, 16}: G = 6, C = 86 - 36. G² + C is the mean square at b = 1.
-    assert lemma_6_second_line.sizes(lemma_6_second_line.certificate()) == [Fraction(98, 3), Fraction(86)]
+    assert lemma_6_second_line.sizes(lemma_6_second_line.counterexample()) == [Fraction(98, 3), Fraction(86)]
     means, variances = np.array([14 / 3, 6.0]), np.array([98 / 3 - 196 / 9, 50.0])
     gap = 0.5 * (math.log((98 / 3 + 86) / 2) - (math.log(98 / 3) + math.log(86)) / 2)
     first, second = lemma_6.second_line(means, variances, 0.0), lemma_6_second_line.printed_line(means, variances)
@@ -124,13 +125,13 @@ def test_trace_of_a_truncated_layer_is_that_of_its_noise(case):
 
 
 def test_exact_traces_by_hand():
-    found = noise_trace_key.certificate()
+    found = noise_trace_key.counterexample()
     key = np.array(found["key"], dtype=object)
     cut = key * np.array([[1, 0], [0, 0]], dtype=object)
     assert [noise_trace_key.exact_trace(found, k) for k in (key, cut)] == [Fraction(1, 4), 1]
     assert not noise_trace_key.recheck(found | {"key": [[1, 0], [0, 1]]})  # a tie: which part is cut is not said
     assert not noise_trace_key.recheck(found | {"key": [[2, 1], [0, 1]]})  # the exact truncation is not known
-    flat = noise_trace_norm.certificate()
+    flat = noise_trace_norm.counterexample()
     assert noise_trace_key.exact_trace(flat, np.array(flat["key"], dtype=object)) == 1
 
 
@@ -160,7 +161,7 @@ def test_eigenvectors_and_condition_numbers_of_a_matrix_known_by_hand(case):
     assert condition_number.amplification_of_matrix(known).max() == pytest.approx(8)
     assert_close(case_1.measure(known), case_1.predict(known), 1e-12)
     assert check(case_1_eigenvalues.CLAIM, known).verdict == Verdict.HOLDS
-    found = case_1_eigenvalues.certificate()
+    found = case_1_eigenvalues.counterexample()
     assert np.linalg.solve(found["matrix"], found["b"]).tolist() == [0, 1]
     assert not case_1_eigenvalues.recheck(found | {"matrix": [[1, 8], [0, 1]]})  # one eigenvector only
 

@@ -122,19 +122,22 @@ def test_every_form_of_an_entry_point(place: Callable[..., None], source: str, p
     [
         ("CLAIMS = [replace(own, label='lemma_1')]", ("'lemma_1'", "icl_theory does not use")),
         ("CLAIMS = [own, own]", ("second claim 'theirs'", "theirs 0.1 does not use")),
-        ("CLAIMS = [replace(own, label='../../etc')]", ("'../../etc'", "lower-case letters")),
+        ("CLAIMS = [replace(own, label='../../etc')]", ("InvalidInputError", "'../../etc'", "lower-case letters")),
         ("CLAIMS = [replace(own, label='<b>')]", ("'<b>'",)),
-        ("CLAIMS = [replace(own, controls=())]", ("with 0 controls that must fail", "at least two spoilt versions")),
+        ("CLAIMS = [replace(own, controls=())]", ("with 0 controls that must fail", "at least two negative controls")),
         ("CLAIMS = [replace(own, controls=own.controls[:1])]", ("with 1 controls", "at least two")),
         (
             "from icl_theory.claims.engine.claim import Control\n"
-            "holds = [Control(str(i), {}, 'HOLDS') for i in range(5)]\n"
+            "holds = [Control(str(i), predict=own.predict, expected='HOLDS') for i in range(5)]\n"
             "CLAIMS = [replace(own, controls=(*own.controls[:1], *holds))]",
             ("with 1 controls that must fail", "at least two"),
         ),
-        ("CLAIMS = [replace(own, relation='about')]", ("relation 'about'", "equal, at most")),
-        ("CLAIMS = [replace(own, printed='maybe')]", ("printed 'maybe'",)),
-        ("CLAIMS = [replace(own, statement=None)]", ("without words",)),
+        (
+            "CLAIMS = [replace(own, relation='about')]",
+            ("relation of claim 'theirs': got 'about'", "'equal', 'at most'"),
+        ),
+        ("CLAIMS = [replace(own, origin='maybe')]", ("origin of claim 'theirs': got 'maybe'",)),
+        ("CLAIMS = [replace(own, statement=None)]", ("statement of claim 'theirs': got None",)),
         ("CLAIMS = ['lemma']", ("a str", "a Claim")),
         ("CLAIMS = 7", ("a int", "a Claim")),
         ("def CLAIMS():\n    raise RuntimeError('two\\nlines')", ("RuntimeError (two lines)", "theirs:CLAIMS")),
@@ -155,7 +158,7 @@ def test_a_claim_that_breaks_down_is_named_and_the_run_goes_on(
     place: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     place(
-        "random = replace(own, cases=lambda workshop: workshop.random(1))\n"
+        "random = replace(own, cases=lambda factory: factory.random(1))\n"
         "CLAIMS = [replace(random, measure=lambda case: 1 / 0), replace(random, label='sound')]"
     )
     report = verify(["theirs", "sound"])

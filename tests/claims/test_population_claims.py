@@ -10,7 +10,7 @@ from helpers import assert_close, assert_mean
 from scipy.stats import kendalltau
 
 from icl_theory import implicit_trajectory, population_risk
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Workshop
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, CaseFactory
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.noise import noise_training, remark_3
 from icl_theory.claims.pruning import more_shots_help, optimal_rate_varies, rate_transfer
@@ -21,14 +21,14 @@ from icl_theory.claims.truncation import condition_number_by_layer, condition_nu
 
 
 @pytest.fixture(scope="module")
-def workshop():
-    profile = Profile(seeds=2, samples=64, steps={1: 200, 3: 30}, scalar_samples=1000, population=3)
-    return Workshop(profile, 5)
+def factory():
+    profile = Profile(seeds=2, samples=64, steps={1: 200, 3: 30}, scalar_samples=1000, trained_seeds=3)
+    return CaseFactory(profile, 5)
 
 
-def test_members_of_a_population_are_draws_of_their_own(workshop):
+def test_members_of_a_population_are_draws_of_their_own(factory):
     for layers, hidden in ((1, 0), (3, 6)):
-        cases = workshop.population(layers, hidden)
+        cases = factory.trained_seeds(layers, hidden)
         assert len(cases) == 3
         assert len({case.seed for case in cases}) == 3
         for first, second in itertools.combinations(cases, 2):
@@ -36,19 +36,19 @@ def test_members_of_a_population_are_draws_of_their_own(workshop):
             assert not np.isin(first.demonstrations, second.demonstrations).any()
             stacks = [prompt_errors.moments(case, TRAINING_SHOTS, 8)[0] for case in (first, second)]
             assert not np.isin(stacks[0], stacks[1]).any()
-    assert workshop.trained_cases(1) == workshop.population(1)[:2]
-    assert all(case.model.mlp_in.shape == (3, 6, 6) for case in workshop.population(3, 6))
+    assert factory.trained(1) == factory.trained_seeds(1)[:2]
+    assert all(case.model.mlp_in.shape == (3, 6, 6) for case in factory.trained_seeds(3, 6))
 
 
-def test_without_demonstrations_the_prediction_is_zero(workshop):
-    case = workshop.population(3)[0]
+def test_without_demonstrations_the_prediction_is_zero(factory):
+    case = factory.trained_seeds(3)[0]
     _, w = prompt_errors.moments(case, 1)
     assert_close(more_shots_help.log_errors(case, 0), np.log((w**2).sum(1)))
     assert_close(more_shots_help.log_errors(case, 4), np.log(prompt_errors.errors(case, case.model, 4)))
 
 
-def test_exact_risks_of_clipped_models_against_prompts(workshop):
-    case = workshop.population(1)[0]
+def test_exact_risks_of_clipped_models_against_prompts(factory):
+    case = factory.trained_seeds(1)[0]
     for task in (shifted_tasks.HARD, *shifted_tasks.OTHERS.values()):
         model = prompt_errors.clipped(case, 0, "key", 0.5)
         assert np.linalg.matrix_rank(model.key[0]) == 3
@@ -59,8 +59,8 @@ def test_exact_risks_of_clipped_models_against_prompts(workshop):
         assert shifted_tasks.rise(case, task, 5, 0.0) == 0.0
 
 
-def test_a_rate_is_chosen_where_the_validation_error_is_smallest(workshop):
-    case = workshop.population(1)[0]
+def test_a_rate_is_chosen_where_the_validation_error_is_smallest(factory):
+    case = factory.trained_seeds(1)[0]
     errors = {rate: shifted_tasks.validated(case, shifted_tasks.HARD, 5, "key", rate) for rate in shifted_tasks.RATES}
     assert errors[shifted_tasks.best_rate(case, shifted_tasks.HARD, 5)] == min(errors.values())
     rng = np.random.default_rng([case.seed, 5])
@@ -69,8 +69,8 @@ def test_a_rate_is_chosen_where_the_validation_error_is_smallest(workshop):
     assert errors[0.0] == pytest.approx(((p - w) ** 2).sum(1).mean())
 
 
-def test_equal_rates_have_no_advantage(workshop, monkeypatch):
-    case = workshop.population(1)[0]
+def test_equal_rates_have_no_advantage(factory, monkeypatch):
+    case = factory.trained_seeds(1)[0]
     monkeypatch.setattr(shifted_tasks, "best_rate", lambda *_: 0.5)
     assert optimal_rate_varies.advantage(case) == 0.0
     monkeypatch.setattr(shifted_tasks, "best_rate", lambda case, task, shots: 0.5 if shots == 5 else 0.0)
@@ -83,16 +83,16 @@ def test_equal_rates_have_no_advantage(workshop, monkeypatch):
     assert optimal_rate_varies.advantage(case) == pytest.approx(expected)
 
 
-def test_a_rate_that_only_harms_is_not_called_both(workshop, monkeypatch):
-    case = workshop.population(1)[1]
+def test_a_rate_that_only_harms_is_not_called_both(factory, monkeypatch):
+    case = factory.trained_seeds(1)[1]
     monkeypatch.setattr(rate_transfer, "extremes", lambda case: (0.1, 0.4))
     assert rate_transfer.both(case) < 0
     monkeypatch.setattr(rate_transfer, "extremes", lambda case: (-0.1, 0.4))
     assert rate_transfer.both(case) == 0.1
 
 
-def test_global_norm_of_the_implicit_gradients_against_the_trajectory(workshop):
-    case = workshop.population(3)[0]
+def test_global_norm_of_the_implicit_gradients_against_the_trajectory(factory):
+    case = factory.trained_seeds(3)[0]
     tokens = case.demonstrations
     gradients = implicit_trajectory(case.model, tokens).gradient
     stack = (tokens.T @ tokens / len(tokens))[None]
@@ -100,24 +100,24 @@ def test_global_norm_of_the_implicit_gradients_against_the_trajectory(workshop):
     assert remark_5_norm.global_norms(case.model, stack)[0] == pytest.approx(slow, rel=1e-11)
 
 
-def test_the_noisy_risk_is_that_of_the_ladder(workshop):
-    case = workshop.population(3)[1]
+def test_the_noisy_risk_is_that_of_the_ladder(factory):
+    case = factory.trained_seeds(3)[1]
     assert_close(remark_3.noisy_risk(case), case.ladder().terms["population"])
 
 
-def test_both_readouts_of_a_seed_against_their_risks(workshop):
-    (case, *_), plus = readout_trained.pairs(workshop), workshop.ensemble(3, readout="plus").models
-    assert len(readout_trained.pairs(workshop)) == 3
+def test_both_readouts_of_a_seed_against_their_risks(factory):
+    (case, *_), plus = readout_trained.pairs(factory), factory.ensemble(3, readout="plus").models
+    assert len(readout_trained.pairs(factory)) == 3
     found = readout_trained.risks(case)
-    models = workshop.population(3)[0].model, plus.member(0)
+    models = factory.trained_seeds(3)[0].model, plus.member(0)
     for model, risk, sign in zip(models, found, ("minus", "plus"), strict=True):
         expected = population_risk(model.replace(readout=sign), case.task, shots=TRAINING_SHOTS, samples=32768, key=1)
         assert abs(risk - expected.value) < 12 * expected.stderr  # 8192 prompts against 32768
     assert readout_trained.measure(case) == pytest.approx(np.clip(math.log(found[0] / found[1]), -0.2, 0.2))
 
 
-def test_condition_numbers_against_numpy(workshop):
-    case = workshop.population(3, 6)[0]
+def test_condition_numbers_against_numpy(factory):
+    case = factory.trained_seeds(3, 6)[0]
     names = ("value", "key", "query", "mlp_in", "mlp_out")
     logs = {name: np.log([np.linalg.cond(m) for m in getattr(case.model, name)]) for name in names}
     taus = [float(np.asarray(kendalltau(range(3), logs[name]))[0]) for name in names]
@@ -127,8 +127,8 @@ def test_condition_numbers_against_numpy(workshop):
     assert condition_number_by_module.log_ratio(case) == pytest.approx((mlp - attention).max(), rel=1e-6)
 
 
-def test_relative_noise_does_not_know_the_scale_of_the_weights(workshop):
-    case = noise_training.cases(workshop, 1)[0]
+def test_relative_noise_does_not_know_the_scale_of_the_weights(factory):
+    case = noise_training.cases(factory, 1)[0]
     larger = case.with_model(case.model.replace(value=3.0 * case.model.value), "three times W_V")
     for after in (False, True):
         first, second = (noise_training.traces(c, after, True) for c in (case, larger))

@@ -12,9 +12,10 @@ import pytest
 
 from icl_theory import Estimate, LinearRegression, Model, check, implicit_trajectory
 from icl_theory.claims.bounds.theorem_2_scalar import simulate
-from icl_theory.claims.engine.cases import Case, Workshop
-from icl_theory.claims.engine.claim import Assumption, Claim, Control, Evidence, Verdict
-from icl_theory.claims.engine.examine import conclude, examine
+from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.check import Evidence
+from icl_theory.claims.engine.claim import EXACT_TOLERANCE, Assumption, Claim, Control, Verdict
+from icl_theory.claims.engine.examine import examine, overall_verdict
 from icl_theory.claims.engine.expected_verdicts import expected_verdicts
 from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.order import LABELS
@@ -34,7 +35,15 @@ def a_case():
 
 
 def a_claim(**changes):
-    claim = Claim("label", "source", "statement", "new", "at most", lambda c: 1.0, lambda c: 2.0)
+    claim = Claim(
+        label="label",
+        source="source",
+        statement="statement",
+        origin="new",
+        relation="at most",
+        measure=lambda c: 1.0,
+        predict=lambda c: 2.0,
+    )
     return replace(claim, **changes)
 
 
@@ -66,7 +75,7 @@ VERDICTS = [
     ({"relation": "never", "measure": lambda c: True}, Verdict.FAILS),
     ({"relation": "exists", "measure": lambda c: True}, Verdict.HOLDS),
     ({"measure": lambda c: np.array([0.0, 5.0])}, Verdict.FAILS),
-    ({"measure": lambda c: np.zeros((3, 2)), "predict": lambda c: np.ones(2)}, Verdict.HOLDS),
+    ({"measure": lambda c: np.zeros((3, 2)), "predict": lambda c: np.ones((3, 2))}, Verdict.HOLDS),
 ]
 
 
@@ -87,60 +96,63 @@ def test_conclusions_from_many_cases():
         return [Evidence(v, "", 0, 0, 0, 0) for v in verdicts]
 
     universal, exists = a_claim(), a_claim(relation="exists")
-    assert conclude(universal, seen(Verdict.HOLDS, Verdict.FAILS)) == Verdict.FAILS
-    assert conclude(universal, seen(Verdict.HOLDS, Verdict.INCONCLUSIVE)) == Verdict.INCONCLUSIVE
-    assert conclude(universal, seen(Verdict.HOLDS, Verdict.VACUOUS, Verdict.OUTSIDE)) == Verdict.HOLDS
-    assert conclude(universal, seen(Verdict.OUTSIDE)) == Verdict.OUTSIDE
-    assert conclude(universal, seen(Verdict.NONFINITE, Verdict.FAILS)) == Verdict.NONFINITE
-    assert conclude(universal, []) == Verdict.OUTSIDE
-    assert conclude(exists, seen(Verdict.FAILS, Verdict.HOLDS)) == Verdict.HOLDS
+    assert overall_verdict(universal, seen(Verdict.HOLDS, Verdict.FAILS)) == Verdict.FAILS
+    assert overall_verdict(universal, seen(Verdict.HOLDS, Verdict.INCONCLUSIVE)) == Verdict.INCONCLUSIVE
+    assert overall_verdict(universal, seen(Verdict.HOLDS, Verdict.VACUOUS, Verdict.OUTSIDE)) == Verdict.HOLDS
+    assert overall_verdict(universal, seen(Verdict.OUTSIDE)) == Verdict.OUTSIDE
+    assert overall_verdict(universal, seen(Verdict.NONFINITE, Verdict.FAILS)) == Verdict.NONFINITE
+    assert overall_verdict(universal, []) == Verdict.OUTSIDE
+    assert overall_verdict(exists, seen(Verdict.FAILS, Verdict.HOLDS)) == Verdict.HOLDS
 
 
-def test_an_uncaught_control_makes_the_outcome_unsound(workshop):
-    blind = a_claim(cases=lambda w: [a_case()], controls=(Control("not spoilt at all", {}),))
-    outcome = examine(blind, workshop)
+def test_an_uncaught_control_makes_the_outcome_unsound(factory):
+    blind = a_claim(
+        cases=lambda w: [a_case()],
+        controls=(Control("nothing changed", tolerance=EXACT_TOLERANCE),),
+    )
+    outcome = examine(blind, factory)
     assert outcome.verdict == Verdict.HOLDS
     assert not outcome.sound
-    assert examine(replace(blind, controls=()), workshop).sound
-    assert not examine(replace(blind, controls=(), proof=lambda: False), workshop).sound
+    assert examine(replace(blind, controls=()), factory).sound
+    assert not examine(replace(blind, controls=(), proof=lambda: False), factory).sound
 
 
 @pytest.fixture(scope="session")
-def workshop():
+def factory():
     """One set of trained ensembles for all claims; training begins at once, beside the tests that need none."""
-    with closing(Workshop(PROFILES["quick"], 0)) as made:
+    with closing(CaseFactory(PROFILES["quick"], 0)) as made:
         made.train_ahead()
         yield made
 
 
 @functools.cache
-def outcome_of(label, workshop):
+def outcome_of(label, factory):
     """A claim is examined once for all tests of this file."""
-    return examine(load(label), workshop)
+    return examine(load(label), factory)
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_claim(label, workshop):
+def test_claim(label, factory):
     claim = load(label)
-    outcome = outcome_of(label, workshop)
+    outcome = outcome_of(label, factory)
     assert outcome.verdict == FOUND[label]
     assert sum(control.expected == Verdict.FAILS for control in claim.controls) >= 2
     assert [c.name for c in outcome.controls if not c.caught] == []
     # A check that can only say one thing shows nothing: the controls must lead it to the other side as well.
-    spoilt = {c.verdict for c in outcome.controls}
+    controlled = {c.verdict for c in outcome.controls}
     if outcome.verdict == Verdict.FAILS:
-        assert Verdict.HOLDS in spoilt
-        assert outcome.certificates
-        json.dumps(outcome.certificates)
+        assert Verdict.HOLDS in controlled
+        assert outcome.counterexamples
+        json.dumps(outcome.counterexamples)
     else:
-        assert Verdict.FAILS in spoilt
-        assert not outcome.certificates
+        assert Verdict.FAILS in controlled
+        assert not outcome.counterexamples
     assert claim.label == label
     assert claim.explanation
 
 
-def test_all_kinds_of_weights_are_tried(workshop):
-    cases = workshop.standard()
+def test_all_kinds_of_weights_are_tried(factory):
+    cases = factory.standard()
     assert {case.kind for case in cases} == {"random", "constructed", "trained", "truncated"}
     assert {case.layers for case in cases} == {1, 3}
     assert len({case.seed for case in cases if case.kind != "truncated"}) == sum(c.kind != "truncated" for c in cases)
@@ -157,24 +169,24 @@ def test_unknown_claims_are_refused():
 
 
 @pytest.mark.parametrize("label", [label for label, verdict in FOUND.items() if verdict == Verdict.FAILS])
-def test_counterexamples_can_be_rechecked_from_their_files(label, workshop, tmp_path):
-    (document,) = outcome_of(label, workshop).certificates
+def test_counterexamples_can_be_rechecked_from_their_files(label, factory, tmp_path):
+    (document,) = outcome_of(label, factory).counterexamples
     path = write_json(tmp_path / "counterexample.json", document)
     found = recheck(read_json(path))
     assert found.confirmed
     assert (found.evidence.measured, found.evidence.predicted) == (document["measured"], document["predicted"])
-    assert found.exact is (None if load(label).certificate is None else True)
+    assert found.exact is (None if load(label).exact_counterexample is None else True)
 
 
 @pytest.mark.parametrize("label", ["theorem_1_printed", "upper_bound_printed"])
-def test_a_file_that_is_no_counterexample_is_not_confirmed(label, workshop):
-    (document,) = outcome_of(label, workshop).certificates
+def test_a_file_that_is_no_counterexample_is_not_confirmed(label, factory):
+    (document,) = outcome_of(label, factory).counterexamples
     zero = {name: np.zeros_like(document["case"]["model"][name]).tolist() for name in ("value", "key", "query")}
     assert not recheck(document | {"case": document["case"] | {"model": document["case"]["model"] | zero}}).confirmed
 
 
-def test_recheck_refuses_what_is_no_counterexample(workshop):
-    (document,) = outcome_of("upper_bound_printed", workshop).certificates
+def test_recheck_refuses_what_is_no_counterexample(factory):
+    (document,) = outcome_of("upper_bound_printed", factory).counterexamples
     with pytest.raises(ValueError, match="a document of another kind"):
         recheck({"claim": "lemma_1"})
     with pytest.raises(ValueError, match="a defect at 'tokens'"):
@@ -230,18 +242,18 @@ NOTHING = {
 
 
 def test_every_exact_counterexample_is_among_those_below():
-    assert {label for label in LABELS if load(label).certificate is not None} == set(EXACT)
+    assert {label for label in LABELS if load(label).exact_counterexample is not None} == set(EXACT)
 
 
 @pytest.mark.parametrize("label", EXACT)
 def test_exact_rechecks_can_say_no(label):
     claim = load(label)
-    assert claim.certificate is not None
-    assert claim.recheck is not None
-    found = claim.certificate()
-    assert claim.recheck(found)
+    assert claim.exact_counterexample is not None
+    assert claim.verify_exact is not None
+    found = claim.exact_counterexample()
+    assert claim.verify_exact(found)
     nothing = NOTHING.get(label) or {"query": np.zeros_like(found["query"]).tolist()}
-    assert not claim.recheck(found | nothing)
+    assert not claim.verify_exact(found | nothing)
 
 
 def test_scalar_counterexample_against_a_slow_twin():
@@ -266,14 +278,14 @@ def test_scalar_counterexample_against_a_slow_twin():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1])
 def test_verdicts_do_not_depend_on_the_seed(seed):
-    other = Workshop(PROFILES["quick"], seed)
+    other = CaseFactory(PROFILES["quick"], seed)
     for claim in load_all():
         outcome = examine(claim, other)
         assert (claim.label, outcome.verdict, outcome.sound) == (claim.label, FOUND[claim.label], True)
 
 
-def test_the_template_is_a_sound_claim(workshop):
+def test_the_template_is_a_sound_claim(factory):
     template = importlib.import_module("icl_theory.claims._template").CLAIM
-    outcome = examine(replace(template, cases=lambda w: w.random(1)), workshop)
+    outcome = examine(replace(template, cases=lambda w: w.random(1)), factory)
     assert outcome.verdict == Verdict.HOLDS
     assert outcome.sound

@@ -6,7 +6,7 @@ from helpers import assert_close
 from scipy.special import logsumexp
 
 from icl_theory import Model, gradient_noise, implicit_trajectory, one_layer_optimum, population_risk
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Workshop
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, CaseFactory
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.information import sandwich_ends
 from icl_theory.claims.noise import few_demonstrations, gram_spectrum
@@ -23,12 +23,12 @@ from icl_theory.truncation.svd import truncate
 
 
 @pytest.fixture(scope="module")
-def workshop():
-    return Workshop(Profile(seeds=2, samples=64, steps={1: 50, 3: 20}, scalar_samples=1000, population=2), 5)
+def factory():
+    return CaseFactory(Profile(seeds=2, samples=64, steps={1: 50, 3: 20}, scalar_samples=1000, trained_seeds=2), 5)
 
 
-def test_later_gradients_layer_by_layer(workshop):
-    case, rank = workshop.random(3)[0], 2
+def test_later_gradients_layer_by_layer(factory):
+    case, rank = factory.random(3)[0], 2
     found = truncation_norm_later.measure(case)[rank - 1]
     u, s, vt = np.linalg.svd(case.model.value[0])
     value = np.array(case.model.value)
@@ -45,7 +45,7 @@ def test_later_gradients_layer_by_layer(workshop):
 
 
 def test_exact_counterexample_of_a_later_layer_in_floats():
-    found = truncation_norm_later.certificate()
+    found = truncation_norm_later.counterexample()
     tokens = np.array(found["tokens"], dtype=float) * np.sqrt(2)  # the mean convention then has S = I
     value, key, query = (np.array(found[name], dtype=float) for name in ("value", "key", "query"))
     norms = []
@@ -55,16 +55,16 @@ def test_exact_counterexample_of_a_later_layer_in_floats():
     assert norms == pytest.approx([1, 2])
 
 
-def test_eigenvalues_from_eight_demonstrations(workshop):
-    case = workshop.random(1)[1]
+def test_eigenvalues_from_eight_demonstrations(factory):
+    case = factory.random(1)[1]
     noise = gradient_noise(case.model, case.demonstrations, shots=case.shots)
     assert_close(noise.spectrum, gram_spectrum.predict(case)[: noise.rank], 1e-9)
     assert noise.rank == len(case.demonstrations) - 1
     assert abs(gram_spectrum.predict(case)[-1]) < 1e-12 * noise.spectrum[0]
 
 
-def test_ranks_of_few_demonstrations_in_full_matrices(workshop):
-    for case in [*workshop.random(1), *workshop.constructed(1)]:
+def test_ranks_of_few_demonstrations_in_full_matrices(factory):
+    for case in [*factory.random(1), *factory.constructed(1)]:
         count, dimension = few_demonstrations.shown(case)
         rng = np.random.default_rng(case.seed)
         tokens = case.task.sample_tokens(rng, case.task_vector[None], 2 * count)[0]
@@ -76,8 +76,8 @@ def test_ranks_of_few_demonstrations_in_full_matrices(workshop):
         assert count - 1 < dimension
 
 
-def test_the_first_layer_balances_the_second(workshop):
-    case = dropped_first_layer.balanced(workshop.random(1)[0])
+def test_the_first_layer_balances_the_second(factory):
+    case = dropped_first_layer.balanced(factory.random(1)[0])
     mean = np.eye(6) + case.model.value[0] @ case.task.token_covariance(case.task_vector)
     left, right = layer_factors(case.model, 1, mean - np.eye(6))
     assert_close(left, np.eye(6), 1e-9)
@@ -87,8 +87,8 @@ def test_the_first_layer_balances_the_second(workshop):
     assert np.linalg.cond(alone.model.value[0]) > 5
 
 
-def test_smallest_risks_of_every_rank(workshop):
-    for case in truncation_trap.cases(workshop):
+def test_smallest_risks_of_every_rank(factory):
+    for case in truncation_trap.cases(factory):
         best = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[1] for rank in range(6)]
         assert_close(whitened_truncation.predict(case), best, 1e-12)
         model = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[0] for rank in range(6)]
@@ -96,21 +96,21 @@ def test_smallest_risks_of_every_rank(workshop):
         assert_close(whitened_truncation.measure(case), risks, 1e-12)
 
 
-def test_noise_on_the_optimum_can_be_cut(workshop):
-    cases = [optimum_truncation.disturbed(case) for case in truncation_trap.cases(workshop)]
+def test_noise_on_the_optimum_can_be_cut(factory):
+    cases = [optimum_truncation.disturbed(case) for case in truncation_trap.cases(factory)]
     assert all(np.linalg.matrix_rank(case.model.key[0]) == 6 for case in cases)
     assert min(optimum_truncation.measure(case).min() / optimum_truncation.risk(case) for case in cases) < 0.9
 
 
-def test_sampled_risk_of_the_zero_model_is_that_of_guessing_nothing(workshop):
-    case = workshop.random(1)[0]
+def test_sampled_risk_of_the_zero_model_is_that_of_guessing_nothing(factory):
+    case = factory.random(1)[0]
     zero = case.with_model(case.model.replace(value=0 * np.array(case.model.value)), "zero")
     assert exact_risk.predict(zero).value == pytest.approx(5.0)
     assert abs(exact_risk.measure(zero).value - 5.0) < 6 * exact_risk.measure(zero).stderr
 
 
-def test_ends_of_a_channel_pair_by_pair(workshop):
-    case = workshop.random(1)[0]
+def test_ends_of_a_channel_pair_by_pair(factory):
+    case = factory.random(1)[0]
     rng, matrix = np.random.default_rng(case.seed), sandwich_ends.channel(case)
     assert (matrix**2).sum() == pytest.approx(12.0)
     pairs = sandwich_ends.PAIRS

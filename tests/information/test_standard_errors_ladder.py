@@ -70,7 +70,7 @@ def world(request: pytest.FixtureRequest) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("icl_theory.information.ladder.noisy_trajectory._CHUNK_ENTRIES", 9 * 6**2)
         options = {"demonstrations": N, "shots": SHOTS, "clip": CLIP, "samples": RUNS, "key": KEY, "task_vector": W}
-        ladder, sign = (bound_ladder(model, TASK, **options, loss=loss) for loss in ("squared", "sign"))
+        ladder, sign = (bound_ladder(model, TASK, **options, loss=loss) for loss in ("clipped_squared", "zero_one"))
     rng = np.random.default_rng(KEY)
     TASK.sample_tasks(rng, 1)  # the task is drawn from the key even where it is given
     rng = np.random.default_rng(int(rng.integers(2**62)))
@@ -80,14 +80,14 @@ def world(request: pytest.FixtureRequest) -> Any:
     return SimpleNamespace(model=model, setting=setting, ladder=ladder, sign=sign, blocks=runs, terms=terms)
 
 
-@pytest.mark.parametrize("loss", ["squared", "sign"])
+@pytest.mark.parametrize("loss", ["clipped_squared", "zero_one"])
 def test_gap_and_population_loss(world: Any, loss: str) -> None:
     """Both from the same runs; the gap's error is that of the difference, run by run."""
-    ladder = world.ladder if loss == "squared" else world.sign
+    ladder = world.ladder if loss == "clipped_squared" else world.sign
     pairs = [zip(runs.draws.tokens, runs.accumulated, strict=True) for runs in world.blocks]
     population, empirical = np.array([losses_of(*run, loss) for block in pairs for run in block]).T
     assert_mean_of(ladder.gap, population - empirical, "unbiased", "loss")
-    assert_mean_of(ladder.population, population, "unbiased", "loss")
+    assert_mean_of(ladder.population_loss, population, "unbiased", "loss")
     np.testing.assert_allclose(ladder.terms["gap"], population - empirical, rtol=0, atol=1e-12)
     np.testing.assert_allclose(ladder.terms["population"], population, rtol=1e-12)
 

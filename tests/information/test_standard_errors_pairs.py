@@ -49,9 +49,9 @@ def test_changes_of_a_sweep_are_paired_on_the_same_draws():
     """After minus before, run by run; both ladders and both risks come from `bound_ladder` under the same key."""
     model = random_weights(5, layers=2, token_dim=3, scale=0.4)
     cut = truncate_weights(model, layer=1, module="value", rank=2)
-    record = rank_sweep(model, TASK, **SWEEP, layers=[1], ranks=[2])[0]
+    record = rank_sweep(model, TASK, **SWEEP, layer_indices=[1], ranks=[2])[0]
     after, before = (bound_ladder(member, TASK, **SWEEP) for member in (cut, model))
-    ends = {"gap": (after.gap, before.gap), "population": (after.population, before.population)}
+    ends = {"gap": (after.gap, before.gap), "population": (after.population_loss, before.population_loss)}
     ends["sandwich_lower"] = (after.sandwich.lower, before.sandwich.lower)
     apart = []
     for name, called in CHANGES.items():
@@ -66,7 +66,7 @@ def test_changes_of_a_sweep_are_paired_on_the_same_draws():
     assert min(abs(a - 1) for a in apart) > 0.01  # two independent errors would be other ones
     for found, expected in (
         (record["gap"], after.gap),
-        (record["population_loss"], after.population),
+        (record["population_loss"], after.population_loss),
         *((record["sandwich"][end], getattr(after.sandwich, end)) for end in ("lower", "upper")),
         *(
             (record[kind][name], getattr(after, kind)[name])
@@ -170,11 +170,11 @@ def test_agreement_of_an_ensemble_is_a_mean_over_members():
             assert_mean(getattr(layer, name), rows.mean(axis=-1), unit)
 
 
-@pytest.mark.parametrize(("loss", "seed"), [("squared", 15), ("zero-one", 19)])
+@pytest.mark.parametrize(("loss", "seed"), [("squared", 15), ("zero_one", 19)])
 def test_every_error_of_the_clipping_search(loss, seed):
     """Gains are paired, prompt by prompt; the optimism joins two independent sets of prompts."""
-    task = LinearClassification(2) if loss == "zero-one" else LinearRegression(2, noise_std=0.5)
-    unit = "error rate" if loss == "zero-one" else "squared error"
+    task = LinearClassification(2) if loss == "zero_one" else LinearRegression(2, noise_std=0.5)
+    unit = "error rate" if loss == "zero_one" else "squared error"
     model, prompts = random_weights(seed, layers=2, token_dim=3, scale=0.6), 60
     found = search_clipping_rate(model, task, shots=6, module="value", top=1, prompts=prompts, key=7, loss=loss)
     sets = [task.sample(int(seed), prompts, 6) for seed in np.random.default_rng(7).integers(2**62, size=2)]
@@ -182,7 +182,7 @@ def test_every_error_of_the_clipping_search(loss, seed):
     def losses(member: Model, prompt: Prompt) -> np.ndarray:
         guess = predict(member, prompt)
         wrong = np.sign(guess) != prompt.y_query
-        return wrong.astype(float) if loss == "zero-one" else (guess - prompt.y_query) ** 2
+        return wrong.astype(float) if loss == "zero_one" else (guess - prompt.y_query) ** 2
 
     def gains(layer: int, rank: int, part: int) -> np.ndarray:
         cut = truncate_weights(model, layer=layer, module="value", rank=rank)

@@ -104,8 +104,8 @@ def over_samples(values: np.ndarray) -> tuple[float, float]:
 
 CASES = [
     (random_weights(3, layers=1, token_dim=3, scale=1.5), LinearClassification(2, flip_probability=0.1), "zero_one", 2),
-    (random_weights(1, layers=1, token_dim=3, scale=1.2), LinearRegression(2, noise_std=0.5), "clipped", 3),
-    (random_weights(2, layers=1, token_dim=5, scale=1.2), VectorRegression(2, 3, noise_std=0.5), "clipped", 2),
+    (random_weights(1, layers=1, token_dim=3, scale=1.2), LinearRegression(2, noise_std=0.5), "clipped_squared", 3),
+    (random_weights(2, layers=1, token_dim=5, scale=1.2), VectorRegression(2, 3, noise_std=0.5), "clipped_squared", 2),
     (random_weights(6, layers=1, token_dim=5, scale=1.5), OneHotClassification(2, 3), "zero_one", 2),
 ]
 
@@ -159,7 +159,13 @@ def test_pairs_of_one_supersample_are_not_independent():
 
 def test_a_loss_that_is_not_rounded_has_the_conditional_information_for_its_bound():
     model, task, _, _ = CASES[1]
-    options: dict[str, Any] = {"demonstrations": N, "supersamples": SIZE, "key": KEY, "loss": "clipped", "clip": CLIP}
+    options: dict[str, Any] = {
+        "demonstrations": N,
+        "supersamples": SIZE,
+        "key": KEY,
+        "loss": "clipped_squared",
+        "clip": CLIP,
+    }
     found = supersample_bounds(model, task, **options, levels=None)
     conditional, marginal = found.information["loss_difference_cmi"], found.information["loss_difference_mi"]
     assert (marginal.value, marginal.stderr, marginal.samples) == (conditional.value, conditional.stderr, SIZE)
@@ -187,7 +193,7 @@ def test_intervals_over_supersamples_cover():
     runs = [supersample_bounds(model, task, **options, key=key) for key in range(800)]
     for pick in (
         lambda r: r.gap,
-        lambda r: r.population,
+        lambda r: r.population_loss,
         lambda r: r.training,
         *((lambda r, n=n: r.information[n]) for n in CONDITIONAL),
         *((lambda r, n=n: r.rungs[n]) for n in CONDITIONAL),

@@ -12,7 +12,7 @@ from ledger import CLAIMS, cases, derivation, document
 from schema import SCHEMA, problems
 from sweep_records import sweep
 
-from icl_theory.claims.engine.cases import Workshop
+from icl_theory.claims.engine.cases import CaseFactory
 from icl_theory.claims.engine.claim import Assumption
 from icl_theory.claims.engine.examine import examine
 from icl_theory.claims.engine.profiles import PROFILES
@@ -52,9 +52,9 @@ def test_the_records_keep_to_the_schema() -> None:
     ],
 )
 def test_the_schema_sees_what_is_wrong(spoil: Any) -> None:
-    spoilt = document()
-    spoil(spoilt)
-    assert len(found(spoilt)) >= 1
+    controlled = document()
+    spoil(controlled)
+    assert len(found(controlled)) >= 1
 
 
 def test_every_field_of_a_record_is_explained_or_speaks_for_itself() -> None:
@@ -68,7 +68,7 @@ def test_a_record_says_how_each_assumption_fared() -> None:
     second = Assumption("even seeds", lambda case: case.seed % 2 == 0, lambda case: case.seed != 3)
     claim = CLAIMS[0]
     claim = type(claim)(**{**vars(claim), "assumptions": (first, second)})
-    made = record(examine(claim, Workshop(PROFILES["quick"], 0)))
+    made = record(examine(claim, CaseFactory(PROFILES["quick"], 0)))
     assert made["assumptions"] == [
         {"sentence": "the seed is below 4", "held": 4, "broken": 2, "unattainable": 0},
         {"sentence": "even seeds", "held": 2, "broken": 1, "unattainable": 1},
@@ -84,7 +84,7 @@ def test_a_record_keeps_the_counterexample_and_whether_it_breaks_the_statement()
     assert kept["document"]["case"]["seed"] == 5
     # The control: one that does not break it is recorded as such.
     weak = type(CLAIMS[1])(**{**vars(CLAIMS[1]), "recheck": lambda exact: False})
-    made = record(examine(weak, Workshop(PROFILES["quick"], 0)))
+    made = record(examine(weak, CaseFactory(PROFILES["quick"], 0)))
     assert made["counterexamples"][0]["exact_confirmed"] is False
 
 
@@ -92,7 +92,7 @@ def test_words_come_from_docstrings_and_are_never_made_up() -> None:
     first, sampled = document()["claims"][0], document()["claims"][2]
     assert first["proof"] == derivation.__doc__
     assert (first["measures"], first["predicts"], sampled["measures"]) == ("", "", "")
-    assert len(cases(Workshop(PROFILES["quick"], 0))) == len(first["evidence"])
+    assert len(cases(CaseFactory(PROFILES["quick"], 0))) == len(first["evidence"])
 
 
 def test_the_table_has_one_row_per_claim_and_the_same_numbers() -> None:

@@ -12,7 +12,7 @@ TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
 SWEEP: dict[str, Any] = {"demonstrations": 14, "shots": 6, "clip": 4.0, "samples": 32, "key": 3, "task_vector": W}
 MODELS = [random_weights(seed, layers=2, token_dim=3, scale=0.6) for seed in (5, 6)]
 BOTH = jax.tree.map(lambda *a: np.stack(a), *MODELS)
-OPTIONS = [{}, {"readout": "plus"}, {"floor": 0.05}, {"loss": "sign"}, {"pairs": 20}, {"clip": 0.7}]
+OPTIONS = [{}, {"readout": "plus"}, {"floor": 0.05}, {"loss": "zero_one"}, {"pairs": 20}, {"clip": 0.7}]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -20,7 +20,7 @@ def test_an_entry_is_the_ladder_and_the_risk_of_its_own_member(options):
     """Both members at rank 2 of layer 1, and the change against that member untouched."""
     settings = SWEEP | options
     readout = settings.pop("readout", "minus")
-    records = rank_sweep(BOTH.replace(readout=readout), TASK, layers=[1], modules=["key"], ranks=[2], **settings)
+    records = rank_sweep(BOTH.replace(readout=readout), TASK, layer_indices=[1], modules=["key"], ranks=[2], **settings)
     assert [record["seed"] for record in records] == [0, 1]
     seed = np.random.default_rng(3)
     TASK.sample_tasks(seed, 1)
@@ -30,7 +30,7 @@ def test_an_entry_is_the_ladder_and_the_risk_of_its_own_member(options):
         cut = truncate_weights(member, layer=1, module="key", rank=2)
         after, before = (bound_ladder(model, TASK, **settings) for model in (cut, member))
         assert record["gap"]["value"] == pytest.approx(after.gap.value, rel=1e-12)
-        assert record["population_loss"]["value"] == pytest.approx(after.population.value, rel=1e-12)
+        assert record["population_loss"]["value"] == pytest.approx(after.population_loss.value, rel=1e-12)
         for name in ("gaussian", "path_information", "isotropic"):
             assert record["information"][name]["value"] == pytest.approx(after.information[name].value, rel=1e-12)
         change = np.mean(after.terms["gap"] - before.terms["gap"])
@@ -46,7 +46,7 @@ def test_every_setting_changes_an_entry(options):
     changed = {**SWEEP, **options}
     models = MODELS[0], MODELS[0].replace(readout=changed.pop("readout", "minus"))
     plain, other = (
-        rank_sweep(model, TASK, layers=[1], ranks=[2], **settings)[0]
+        rank_sweep(model, TASK, layer_indices=[1], ranks=[2], **settings)[0]
         for model, settings in zip(models, (SWEEP, changed), strict=True)
     )
     assert plain != other
@@ -55,14 +55,14 @@ def test_every_setting_changes_an_entry(options):
 def test_finished_entries_are_taken_over_by_member_layer_module_and_rank():
     """An entry of one member never stands for that of another."""
     settings: dict[str, Any] = {**SWEEP, "samples": 16}
-    whole = rank_sweep(BOTH, TASK, layers=[0, 1], modules=["value", "key"], ranks=[1, 2], **settings)
+    whole = rank_sweep(BOTH, TASK, layer_indices=[0, 1], modules=["value", "key"], ranks=[1, 2], **settings)
     assert len({(r["seed"], r["layer"], r["module"], r["rank"]) for r in whole}) == len(whole) == 16
     for kept in (0, 5, 11, 15):
         marked = {**whole[kept], "gap": "as it was"}
         again = rank_sweep(
             BOTH,
             TASK,
-            layers=[0, 1],
+            layer_indices=[0, 1],
             modules=["value", "key"],
             ranks=[1, 2],
             finished=[marked, *whole[:kept]],

@@ -32,8 +32,8 @@ def test_every_setting_of_a_sweep_reaches_it(monkeypatch: pytest.MonkeyPatch) ->
     calls = kept(monkeypatch, "icl_theory.truncation.rank_sweep.rank_sweep", [])
     config = SweepConfig(
         **{"model": "random", "dim": 3, "layers": 2, "demonstrations": 31, "shots": 9, "noise_std": 0.7},
-        **{"module": ("key", "all"), "rates": (0.25,), "layer": (1,), "samples": 17, "seeds": 5},
-        **{"clip": 2.5, "loss": "sign", "floor": 0.125, "seed": 11},
+        **{"modules": ("key", "all"), "rates": (0.25,), "layer_indices": (1,), "samples": 17, "seeds": 5},
+        **{"clip": 2.5, "loss": "zero_one", "floor": 0.125, "seed": 11},
     )
     document = bounds.run(config)
     [((model, task), named)] = calls
@@ -42,7 +42,7 @@ def test_every_setting_of_a_sweep_reaches_it(monkeypatch: pytest.MonkeyPatch) ->
     given = {name: value for name, value in named.items() if name not in ("progress", "finished", "keep")}
     assert given == {
         **{"demonstrations": 31, "shots": 9, "clip": 2.5, "samples": 17, "key": 11, "layers": (1,), "ranks": None},
-        **{"modules": ("key", "all"), "rates": (0.25,), "floor": 0.125, "loss": "sign"},
+        **{"modules": ("key", "all"), "rates": (0.25,), "floor": 0.125, "loss": "zero_one"},
     }
     assert document["configuration"] == {
         field.name: list(value) if isinstance(value := getattr(config, field.name), tuple) else value

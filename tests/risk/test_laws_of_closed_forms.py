@@ -276,7 +276,7 @@ def test_a_teacher_of_skewed_inputs_has_no_closed_form() -> None:
     """E[x |w · x|] is not 0 there: the formula for symmetric inputs is wrong by many standard errors."""
 
     class Claimed(Coin):
-        symmetric = True  # pyright: ignore[reportAssignmentType]
+        symmetric = True
 
     task, wrong = (ReLUTeacher(2, 3, inputs=law) for law in (Coin(0.1), Claimed(0.1)))
     assert "symmetric" in refusal(task.readout_moments, 4)

@@ -83,7 +83,7 @@ def test_whole_prompts_with_two_outputs(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    "task", [LinearClassification(2, flip_probability=0.2), OneHotClassification(2, 3)], ids=["sign", "one-hot"]
+    "task", [LinearClassification(2, flip_probability=0.2), OneHotClassification(2, 3)], ids=["zero_one", "one-hot"]
 )
 def test_accuracy(task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """sqrt(p (1 - p) / (n - 1)) with p the share of right answers, 31 prompts of the 32 in 4 blocks."""

@@ -7,22 +7,22 @@ import jax
 import pytest
 
 from icl_theory import rank_sweep
-from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, Workshop
+from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, CaseFactory
 from icl_theory.claims.engine.profiles import Profile
-from icl_theory.claims.engine.trained_ensembles import Abandoned
+from icl_theory.claims.engine.trained_ensembles import Cancelled
 from icl_theory.runs import background_sweep
 from icl_theory.runs.background_sweep import Sweep
 
-SMALL = Profile(seeds=2, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000, population=3)
+SMALL = Profile(seeds=2, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000, trained_seeds=3)
 
 
 def test_the_sweep_is_that_of_the_first_seeds():
-    with closing(Workshop(SMALL, 5)) as workshop:
-        records = Sweep(workshop).records()
-        model = jax.tree.map(lambda a: a[:2], workshop.ensemble(1).models)
+    with closing(CaseFactory(SMALL, 5)) as factory:
+        records = Sweep(factory).records()
+        model = jax.tree.map(lambda a: a[:2], factory.ensemble(1).models)
     plain = rank_sweep(
         model,
-        workshop.task,
+        factory.task,
         demonstrations=LADDER_DEMONSTRATIONS,
         shots=LADDER_SHOTS,
         clip=CLIP,
@@ -47,8 +47,8 @@ def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
             go_on.set()
 
     monkeypatch.setattr(background_sweep, "rank_sweep", slow)
-    with closing(Workshop(SMALL, 0)) as workshop:
-        assert Sweep(workshop).records(progress) == ["a record"]
+    with closing(CaseFactory(SMALL, 0)) as factory:
+        assert Sweep(factory).records(progress) == ["a record"]
     assert {thread for thread, *_ in told} == {threading.main_thread()}
     assert told[-1][1:] == ("bound versus rank", 1, 3)
 
@@ -63,11 +63,11 @@ def test_a_closed_run_breaks_the_sweep_off(monkeypatch):
         return []
 
     monkeypatch.setattr(background_sweep, "rank_sweep", slow)
-    with closing(Workshop(SMALL, 0)) as workshop:
-        sweep = Sweep(workshop)
+    with closing(CaseFactory(SMALL, 0)) as factory:
+        sweep = Sweep(factory)
         assert begun.wait(60)
     go_on.set()
-    with pytest.raises(Abandoned):
+    with pytest.raises(Cancelled):
         sweep.records()
 
 
@@ -76,5 +76,5 @@ def test_what_goes_wrong_in_the_sweep_is_raised_where_it_is_waited_for(monkeypat
         raise ValueError("rank: got 0")
 
     monkeypatch.setattr(background_sweep, "rank_sweep", broken)
-    with closing(Workshop(SMALL, 0)) as workshop, pytest.raises(ValueError, match="got 0"):
-        Sweep(workshop).records()
+    with closing(CaseFactory(SMALL, 0)) as factory, pytest.raises(ValueError, match="got 0"):
+        Sweep(factory).records()

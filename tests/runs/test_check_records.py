@@ -114,8 +114,8 @@ def test_what_is_wrong_with_the_records_as_a_whole(script: ModuleType) -> None:
     assert script.record_problems(whole | {"claims": [*claims, claims[3]]}) == [f"{claims[3]['label']}: listed twice"]
     assert "environment" in script.record_problems(whole | {"environment": {}})[0]
     for verdict in ("ERROR", "NONFINITE", "INCONCLUSIVE"):
-        spoilt = [claims[0] | {"verdict": verdict}, *claims[1:]]
-        assert f"{claims[0]['label']}: {verdict}" in script.record_problems(whole | {"claims": spoilt})
+        controlled = [claims[0] | {"verdict": verdict}, *claims[1:]]
+        assert f"{claims[0]['label']}: {verdict}" in script.record_problems(whole | {"claims": controlled})
 
 
 def test_a_counterexample_that_is_missing_or_does_not_count_is_seen(script: ModuleType, folder: Path) -> None:

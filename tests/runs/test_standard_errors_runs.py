@@ -9,9 +9,9 @@ import pytest
 from influences import error_of_mean
 
 from icl_theory import (
-    Model,
     LinearClassification,
     LinearRegression,
+    Model,
     VectorRegression,
     accuracy,
     bayes_risk,
@@ -52,9 +52,7 @@ def outcome(task: Any, model: Model) -> dict[str, Any]:
     """What a training run reports of these weights, the second member having diverged."""
     config = SimpleNamespace(layers=model.layers, shots=5)
     losses = np.arange(3 * 40, dtype=np.float32).reshape(3, 40)
-    result: Any = SimpleNamespace(
-        config=config, models=model, losses=losses, diverged=np.array([False, True, False])
-    )
+    result: Any = SimpleNamespace(config=config, models=model, losses=losses, diverged=np.array([False, True, False]))
     return _outcome(task, result, 0.8)
 
 

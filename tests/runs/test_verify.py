@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 from command_line import environment, here
-from ledger import CLAIMS, EQUAL, VERDICTS, cases, estimate
 from distributions import write_distribution
+from ledger import CLAIMS, EQUAL, VERDICTS, cases, estimate
 
 from icl_theory.claims import plugins
-from icl_theory.claims.engine.claim import Claim, Control, Verdict, check
+from icl_theory.claims.engine.check import check
+from icl_theory.claims.engine.claim import EXACT_TOLERANCE, Claim, Control, Verdict
 from icl_theory.claims.plugins import OutsideClaim
 from icl_theory.runs import verify
 
@@ -70,15 +71,22 @@ def test_the_verdict_decides(place: Place, label: str, status: int, words: tuple
 
 
 def test_a_control_that_slips_through_decides(place: Place) -> None:
-    blind = replace(SOUND, label="blind", controls=(*SOUND.controls, Control("not spoilt", {})))
+    blind = replace(
+        SOUND,
+        label="blind",
+        controls=(
+            *SOUND.controls,
+            Control("nothing changed", tolerance=EXACT_TOLERANCE),
+        ),
+    )
     place(blind, SOUND)
     status, document, said = verified("blind", "sound_one")
     assert status == 1
     assert len(said) == 1
-    assert said[0].endswith("not sound: blind: controls not caught: not spoilt")
+    assert said[0].endswith("not sound: blind: controls not caught: nothing changed")
     assert [c["caught"] for c in document["claims"][0]["controls"]] == [True, True, False]
     # A control that must hold slips through by failing.
-    place(replace(blind, controls=(Control("sound", {"predict": lambda case: 0.0}, Verdict.HOLDS),)))
+    place(replace(blind, controls=(Control("sound", predict=lambda case: 0.0, expected=Verdict.HOLDS),)))
     assert verified("blind")[0] == 1
 
 
@@ -100,7 +108,7 @@ def test_a_number_that_is_not_finite_decides_by_itself(place: Place) -> None:
 def test_an_earlier_run_of_everything_tells_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only where all claims are run; and only then are the models of all of them trained ahead."""
     ahead: list[bool] = []
-    monkeypatch.setattr(verify.Workshop, "train_ahead", lambda _: ahead.append(True))
+    monkeypatch.setattr(verify.CaseFactory, "train_ahead", lambda _: ahead.append(True))
     monkeypatch.setattr(verify, "all_labels", lambda: ("sound_one", "sampled"))
     monkeypatch.setattr(verify, "load_all", lambda _=None: [SOUND])
     earlier = verify.verify(["sound_one"]).records
@@ -139,7 +147,7 @@ def first_entry(seed: int, profile: str = "quick") -> tuple[list[float], dict[st
 def test_seed_and_profile_decide_the_cases(place: Place) -> None:
     """4 seeds of random models in the quick profile, 16 in the full one, the first of which are the same."""
     made = {"measure": lambda case: float(case.model.value[0, 0, 0]), "predict": lambda case: 0.0}
-    place(replace(SOUND, label="entry", controls=(), cases=lambda workshop: workshop.random(1), **made))
+    place(replace(SOUND, label="entry", controls=(), cases=lambda factory: factory.random(1), **made))
     found, document = first_entry(0)
     assert (document["seed"], document["profile"], len(set(found))) == (0, "quick", 4)
     assert first_entry(0)[0] == found
@@ -162,12 +170,12 @@ def measured_at(z: float) -> Claim:
     """One claim just within z, with controls just within and just beyond it."""
     inside, beyond = at(0.98 * z), at(1.02 * z)
     near = (
-        Control("within", {"relation": "equal", **inside}, Verdict.HOLDS),
-        Control("beyond", {"relation": "equal", **beyond}),
-        Control("bound within", {"relation": "at most", **inside}, Verdict.INCONCLUSIVE),
-        Control("bound beyond", {"relation": "at most", **beyond}, Verdict.HOLDS),
-        Control("broken within", {"relation": "at least", **inside}, Verdict.INCONCLUSIVE),
-        Control("broken beyond", {"relation": "at least", **beyond}),
+        Control("within", relation="equal", **inside, expected=Verdict.HOLDS),
+        Control("beyond", relation="equal", **beyond),
+        Control("bound within", relation="at most", **inside, expected=Verdict.INCONCLUSIVE),
+        Control("bound beyond", relation="at most", **beyond, expected=Verdict.HOLDS),
+        Control("broken within", relation="at least", **inside, expected=Verdict.INCONCLUSIVE),
+        Control("broken beyond", relation="at least", **beyond),
     )
     return replace(SOUND, label="measured", relation="equal", controls=near, cases=lambda w: cases(w)[:1], **inside)
 
@@ -202,12 +210,12 @@ from icl_theory.claims import Claim, Control
 def value(x):
     return lambda case: x
 
-spoilt = (Control("one", {"predict": value(0.5)}), Control("two", {"predict": value(0.6)}))
-finding = Claim("finding", "s", "x = y", "printed", "at most", value(1.0), value(0.9), controls=spoilt,
-                cases=lambda workshop: workshop.random(1)[:1])
+caught = (Control("one", predict=value(0.5)), Control("two", predict=value(0.6)))
+finding = Claim(label="finding", source="s", statement="x = y", origin="paper", relation="at most", measure=value(1.0),
+                predict=value(0.9), controls=caught, cases=lambda factory: factory.random(1)[:1])
 open_ = replace(finding, label="inconclusive", measure=value(Estimate(1.0, 0.1, 9, "unbiased")), controls=(
-    Control("one", {"predict": value(0.1)}), Control("two", {"predict": value(0.2)})))
-slipped = replace(finding, label="slipped", predict=value(2.0), controls=(*spoilt, Control("none", {})))
+    Control("one", predict=value(0.1)), Control("two", predict=value(0.2))))
+slipped = replace(finding, label="slipped", predict=value(2.0), controls=(*caught, Control("none", predict=value(2.0))))
 broken = replace(finding, label="broken", measure=lambda case: 1 / 0)
 CLAIMS = [finding, open_, slipped, broken]
 """

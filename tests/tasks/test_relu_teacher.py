@@ -189,10 +189,10 @@ def test_a_layer_reading_more_than_the_moment_of_labels_is_sampled_for_teachers(
         for matrix, entry in ((step.value, (0, 3, 0)), (step.query, (0, 3, 0))):  # v_x alone, then B_y alone
             key = np.array(step.key)
             key[0, 3, 3] = 1.0
-            spoilt = matrix.copy()
-            spoilt[entry] = 1e-9
+            controlled = matrix.copy()
+            controlled[entry] = 1e-9
             name_of = "value" if matrix is step.value else "query"
-            changed = step.replace(key=key, **{name_of: spoilt})
+            changed = step.replace(key=key, **{name_of: controlled})
             assert population_risk(changed, TASKS[name], shots=SHOTS, samples=64).direction == "unbiased"
         deep = gradient_descent_weights(3, layers=2, step_size=0.3)
         risk = population_risk(deep, TASKS[name], shots=SHOTS, samples=20_000)

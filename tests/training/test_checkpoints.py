@@ -33,7 +33,7 @@ def run(directory: Path | None = None, *, resume: bool = False, until: int = STE
     options: dict = {"layers": 2, "shots": 7, "steps": STEPS, "seeds": 3, "batch": 8, "key": 0, "task": TASK}
     options |= changes
 
-    def cut(step: int, _steps: int, _loss: float) -> None:
+    def cut(_text: str, step: int, _steps: int) -> None:
         if until <= step < STEPS:
             raise CutOffError
 
@@ -224,7 +224,7 @@ def stopped(directory: Path | None = None, resume: bool = False, cut_at: int | N
     """A one-layer run with an early stop, and what it told."""
     told: list[ChunkRecord] = []
 
-    def cut(step: int, _steps: int, _loss: float) -> None:
+    def cut(_text: str, step: int, _steps: int) -> None:
         if step == cut_at:
             raise CutOffError
 

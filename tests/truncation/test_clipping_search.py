@@ -96,7 +96,7 @@ def test_validation_gains_are_optimistic_on_average():
     """The largest of several noisy numbers is too large: on ten prompts by a good part of a standard error."""
     task, model = LinearClassification(3), random_weights(3, layers=1, token_dim=4)
     optimism = [
-        search_clipping_rate(model, task, shots=5, top=1, prompts=10, key=key, loss="zero-one").chosen.optimism.value
+        search_clipping_rate(model, task, shots=5, top=1, prompts=10, key=key, loss="zero_one").chosen.optimism.value
         for key in range(100)
     ]
     assert np.mean(optimism) > 3 * np.std(optimism, ddof=1) / np.sqrt(len(optimism))
@@ -132,7 +132,7 @@ def test_the_whitened_metric_escapes_the_truncation_trap():
 def test_classification_counts_errors():
     task = LinearClassification(3)
     model = gradient_descent_weights(3, step_size=1.0)
-    found = search_clipping_rate(model, task, shots=30, top=1, prompts=200, loss="zero-one")
+    found = search_clipping_rate(model, task, shots=30, top=1, prompts=200, loss="zero_one")
     assert found.test_loss.unit == "error rate"
     assert 0 < found.test_loss.value < 0.5
     assert (found.test_loss.value * 200) % 1 == pytest.approx(0, abs=1e-9)
@@ -182,5 +182,5 @@ def test_of_ranks_that_gain_the_same_the_largest_is_chosen():
 def test_a_prediction_of_zero_is_an_error():
     """A model of zeros predicts 0 for every label ±1."""
     zero = Model.create(*(np.zeros((1, 4, 4)) for _ in range(3)))
-    found = search_clipping_rate(zero, LinearClassification(3), shots=4, prompts=10, top=1, loss="zero-one")
+    found = search_clipping_rate(zero, LinearClassification(3), shots=4, prompts=10, top=1, loss="zero_one")
     assert found.test_loss.value == 1.0

@@ -59,7 +59,7 @@ def test_nothing_truncated_changes_nothing(whole):
 
 def test_common_draws_pay_for_the_risk():
     """Two layers: the risk is sampled, before and after on the same prompts."""
-    cut, full = rank_sweep(random_weights(5, layers=2, token_dim=3, scale=0.3), TASK, **SWEEP, layers=[0])[1:]
+    cut, full = rank_sweep(random_weights(5, layers=2, token_dim=3, scale=0.3), TASK, **SWEEP, layer_indices=[0])[1:]
     apart = math.hypot(cut["population_risk"]["stderr"], full["population_risk"]["stderr"])
     assert 0 < cut["change"]["population_risk"]["stderr"] < 0.5 * apart
 
@@ -80,10 +80,12 @@ def test_errors_of_paired_ends_match_repetitions():
 def test_ends_are_compared_at_equal_numbers_of_pairs(model):
     """A truncated second layer affords 256 pairs; its change is to the untouched model at 256 pairs as well."""
     options = {**SWEEP, "samples": 300}
-    cut = rank_sweep(model, TASK, **options, layers=[1], ranks=[1])[0]
+    cut = rank_sweep(model, TASK, **options, layer_indices=[1], ranks=[1])[0]
     change = cut["change"]["path_information"]["value"]
     upper = {
-        pairs: rank_sweep(model, TASK, **options, layers=[1], ranks=[3], pairs=pairs)[0]["sandwich"]["upper"]["value"]
+        pairs: rank_sweep(model, TASK, **options, layer_indices=[1], ranks=[3], pairs=pairs)[0]["sandwich"]["upper"][
+            "value"
+        ]
         for pairs in (256, None)
     }
     assert change == pytest.approx(cut["sandwich"]["upper"]["value"] - upper[256], abs=1e-9)
@@ -97,7 +99,7 @@ def test_large_sample_value_is_the_sum_over_layers(whole):
 
 
 def test_rates_are_ranks(model, whole):
-    by_rate = rank_sweep(model, TASK, **SWEEP, layers=[0], rates=(0.0, 0.1, 0.5, 0.6))
+    by_rate = rank_sweep(model, TASK, **SWEEP, layer_indices=[0], rates=(0.0, 0.1, 0.5, 0.6))
     assert [(r["rank"], r["rate"]) for r in by_rate] == [(3, 0.0), (2, pytest.approx(1 / 3)), (1, pytest.approx(2 / 3))]
     assert by_rate[0] == whole[2]
     assert "rate: got 0.9 for a 3 x 3 matrix" in refusal(lambda: rank_sweep(model, TASK, **SWEEP, rates=[0.9]))
@@ -180,7 +182,7 @@ def test_table_of_values(whole):
 def test_heads_and_a_linear_mlp_in_the_run(tmp_path: Path):
     """The MLP is a module of its own; the weights come back from the directory as they were."""
     options = {"dim": 2, "heads": 2, "hidden": 2, "seeds": 2, "steps": 20, "samples": 32, "ranks": (1,)}
-    config = SweepConfig(module=("mlp", "all"), **options)
+    config = SweepConfig(modules=("mlp", "all"), **options)
     whole = run(config, out=prepare(config, tmp_path, overwrite=False, resume=False))["sweep"]
     assert [record["module"] for record in whole] == ["mlp", "all"] * 2
     (tmp_path / "entries.jsonl").write_text((tmp_path / "entries.jsonl").read_text().splitlines()[0] + "\n")
@@ -188,7 +190,7 @@ def test_heads_and_a_linear_mlp_in_the_run(tmp_path: Path):
 
 
 def test_modules_and_models_that_do_not_go_together():
-    assert "pass --hidden" in refusal(validate, SweepConfig(module=("mlp",)))
+    assert "pass --hidden" in refusal(validate, SweepConfig(modules=("mlp",)))
     assert "random model with heads 2" in refusal(validate, SweepConfig(model="random", heads=2))
-    assert "from 0 to 3" in refusal(validate, SweepConfig(module=("value", "mlp"), hidden=3, ranks=(5,)))
-    validate(SweepConfig(module=("value",), hidden=3, ranks=(5,)))
+    assert "from 0 to 3" in refusal(validate, SweepConfig(modules=("value", "mlp"), hidden=3, ranks=(5,)))
+    validate(SweepConfig(modules=("value",), hidden=3, ranks=(5,)))

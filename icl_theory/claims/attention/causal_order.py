@@ -1,8 +1,10 @@
 """Remark 1, order: with a causal mask among the demonstrations their order matters, from the second layer on."""
 
+from typing import Any
+
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.submodels import first_layers
 from icl_theory.claims.quantities.token_loop import loop
@@ -34,11 +36,11 @@ def _labels_reversed(case: Case) -> np.ndarray:
     return _output(case, tokens)
 
 
-def _cases(workshop: Workshop) -> list[Case]:
-    return [*workshop.one_layer, *(first_layers(case, 2) for case in workshop.three_layers)]
+def _cases(factory: CaseFactory) -> list[Case]:
+    return [*factory.one_layer, *(first_layers(case, 2) for case in factory.three_layers)]
 
 
-def certificate() -> dict:
+def counterexample() -> dict[str, Any]:
     """Two layers of a 1 x 1 model with every weight 1, tokens 1 and 2 in the sum convention: 149 against 137.
 
     The first layer turns (1, 2) into (2, 12) and (2, 1) into (10, 6), and adds 1 + 4 of a query 1 either way; the
@@ -66,41 +68,40 @@ def recheck(found: dict) -> bool:
     return bool((_exact_output(found, found["tokens"]) != _exact_output(found, found["tokens"][::-1])).any())
 
 
-_LOOP = {"measure": predict, "cases": lambda workshop: [*workshop.random(1), *workshop.random(3)]}
+_LOOP: dict[str, Any] = {"measure": predict, "cases": lambda factory: [*factory.random(1), *factory.random(3)]}
 
 CLAIM = Claim(
-    label="causal_order",
     source="Y Remark 1 (order), arXiv:2406.03768v2, under a causal mask among the demonstrations",
     statement="With a causal mask among the demonstrations their order does not matter either.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="Demonstrations are reversed. At one layer the query still sees them all unchanged (a control that "
     "holds); with two layers what it sees depends on who came first.",
     controls=(
-        Control("one layer", {"cases": lambda workshop: workshop.one_layer}, Verdict.HOLDS),
+        Control("one layer", cases=lambda factory: factory.one_layer, expected=Verdict.HOLDS),
         Control(
             "no mask among demonstrations",
-            {
-                "measure": lambda case: measure(case, "demonstrations"),
-                "predict": lambda c: predict(c, "demonstrations"),
-            },
-            Verdict.HOLDS,
+            measure=lambda case: measure(case, "demonstrations"),
+            predict=lambda c: predict(c, "demonstrations"),
+            expected=Verdict.HOLDS,
         ),
         Control(
             "the forward pass against a loop in which nobody sees later demonstrations",
-            _LOOP | {"predict": lambda case: loop(case, _query(case), mask="causal")},
-            Verdict.HOLDS,
+            **_LOOP,
+            predict=lambda case: loop(case, _query(case), mask="causal"),
+            expected=Verdict.HOLDS,
         ),
         Control(
             "the forward pass against a loop in which nobody sees earlier demonstrations",
-            _LOOP | {"predict": lambda case: loop(case, _query(case), mask="reversed")},
+            **_LOOP,
+            predict=lambda case: loop(case, _query(case), mask="reversed"),
         ),
-        Control("one layer, labels reversed", {"measure": _labels_reversed, "cases": lambda w: w.one_layer}),
-        Control("one layer, off by 1 %", {"predict": lambda c: 1.01 * predict(c), "cases": lambda w: w.one_layer}),
+        Control("one layer, labels reversed", measure=_labels_reversed, cases=lambda w: w.one_layer),
+        Control("one layer, off by 1 %", predict=lambda c: 1.01 * predict(c), cases=lambda w: w.one_layer),
     ),
     cases=_cases,
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

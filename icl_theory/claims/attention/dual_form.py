@@ -69,11 +69,10 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="dual_form",
     source="Y App. A.1, Eq. 5 to 7 (after Irie et al. 2022), arXiv:2406.03768v2",
     statement="After gradient descent Ŵ x = W x + Σ_i e_i (x_iᵀ x): linear attention with values e_i = -η ∂L/∂y'_i, "
     "keys x_i and query x.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -82,9 +81,9 @@ CLAIM = Claim(
     "such update is attention, not that every attention layer descends a loss.",
     proof=proof,
     controls=(
-        Control("gradient ascent", {"predict": lambda case: predict(case, sign=1.0)}),
-        Control("one step fewer", {"predict": lambda case: predict(case, steps=_STEPS - 1)}),
-        Control("off by 1 %", {"predict": lambda case: predict(case, size=1.01)}),
+        Control("gradient ascent", predict=lambda case: predict(case, sign=1.0)),
+        Control("one step fewer", predict=lambda case: predict(case, steps=_STEPS - 1)),
+        Control("off by 1 %", predict=lambda case: predict(case, size=1.01)),
     ),
-    cases=lambda workshop: workshop.one_layer,
+    cases=lambda factory: factory.one_layer,
 )

@@ -49,10 +49,9 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="lemma_1",
     source="Y Lemma 1, App. A.1, arXiv:2406.03768v2",
     statement="One linear-attention layer maps the query to (I + ΔW) h_q with ΔW = W_V S W_Kᵀ W_Q.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -60,8 +59,8 @@ CLAIM = Claim(
     "over the demonstrations and, as in the paper, a sum. It could fail through the normalisation or a transpose.",
     proof=proof,
     controls=(
-        Control("transpose of W_K dropped", {"predict": lambda case: predict(case, transposed=False)}),
-        Control("ΔW off by 1 %", {"predict": lambda case: predict(case, factor=1.01)}),
-        Control("W_V and W_K exchanged", {"predict": lambda case: predict(case, exchanged=True)}),
+        Control("transpose of W_K dropped", predict=lambda case: predict(case, transposed=False)),
+        Control("ΔW off by 1 %", predict=lambda case: predict(case, factor=1.01)),
+        Control("W_V and W_K exchanged", predict=lambda case: predict(case, exchanged=True)),
     ),
 )

@@ -51,11 +51,10 @@ def proof(dimension: int = 2, count: int = 3) -> bool:
 
 
 CLAIM = Claim(
-    label="mask_matrix",
     source="Y Eq. 1 to 3 without softmax, App. A.1 (8) and B.1, arXiv:2406.03768v2",
     statement="With M = diag(I, 0): H M = [H_s, 0] and W_V H M (W_K H)ᵀ = W_V H_s (W_K H_s)ᵀ, so that in every layer "
     "all tokens, the query too, see the demonstrations and nothing else.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=by_matrices,
     predict=predict,
@@ -63,11 +62,9 @@ CLAIM = Claim(
     "query's label slot is not zero. Under softmax M hides the query's value only: see mask_softmax.",
     proof=proof,
     controls=(
-        Control("no mask: the query sees itself", {"measure": lambda case: by_matrices(case, prompt(case).shape[1])}),
-        Control(
-            "last demonstration masked too", {"measure": lambda case: by_matrices(case, prompt(case).shape[1] - 2)}
-        ),
-        Control("off by 1 %", {"predict": lambda case: predict(case, 1.01)}),
+        Control("no mask: the query sees itself", measure=lambda case: by_matrices(case, prompt(case).shape[1])),
+        Control("last demonstration masked too", measure=lambda case: by_matrices(case, prompt(case).shape[1] - 2)),
+        Control("off by 1 %", predict=lambda case: predict(case, 1.01)),
     ),
     tolerance=1e-9,
 )

@@ -1,6 +1,7 @@
 """App. B.1 under softmax: the mask hides the query's value from the demonstrations, not its key."""
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -60,10 +61,10 @@ def by_token(case: Case, mask: str = "demonstrations") -> np.ndarray:
     return loop(case, prompt(case)[:, -1], kind="softmax", mask=mask)
 
 
-_LOOP = {"tolerance": 1e-9, "cases": lambda workshop: [*workshop.random(1), *workshop.random(3)]}
+_LOOP: dict[str, Any] = {"tolerance": 1e-9, "cases": lambda factory: [*factory.random(1), *factory.random(3)]}
 
 
-def certificate() -> dict:
+def counterexample() -> dict[str, Any]:
     """D = N = 1, h_1 = 1, W_V = 1 and W_K = W_Q such that exp(kᵀq) = 2^{h h'}: 1 + 2/(2 + 1) against 1 + 2/(2 + 4)."""
     return {"tokens": [1], "queries": [0, 2], "base": 2, "value": 1}
 
@@ -80,10 +81,9 @@ def recheck(found: dict) -> bool:
 
 
 CLAIM = Claim(
-    label="mask_softmax",
     source="Y App. B.1 (no demonstration attends to the query) read for Eq. 1 with its softmax, arXiv:2406.03768v2",
     statement="With the mask M of Eq. 1 the demonstrations do not depend on the query under softmax either.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=demonstrations_after,
     predict=predict,
@@ -93,46 +93,46 @@ CLAIM = Claim(
     controls=(
         Control(
             "without softmax",
-            {
-                "measure": lambda case: demonstrations_after(case, softmax=False),
-                "predict": lambda case: predict(case, softmax=False),
-            },
-            Verdict.HOLDS,
+            measure=lambda case: demonstrations_after(case, softmax=False),
+            predict=lambda case: predict(case, softmax=False),
+            expected=Verdict.HOLDS,
         ),
         Control(
             "the query hidden from the normaliser too",
-            {
-                "measure": lambda case: demonstrations_after(case, hidden=True),
-                "predict": lambda case: predict(case, hidden=True),
-            },
-            Verdict.HOLDS,
+            measure=lambda case: demonstrations_after(case, hidden=True),
+            predict=lambda case: predict(case, hidden=True),
+            expected=Verdict.HOLDS,
         ),
         Control(
             "softmax forward pass against a loop over tokens",
-            _LOOP | {"measure": forward_pass, "predict": by_token},
-            Verdict.HOLDS,
+            **_LOOP,
+            measure=forward_pass,
+            predict=by_token,
+            expected=Verdict.HOLDS,
         ),
         Control(
             "the same with a causal mask among the demonstrations",
-            _LOOP | {"measure": lambda c: forward_pass(c, "causal"), "predict": lambda c: by_token(c, "causal")},
-            Verdict.HOLDS,
+            **_LOOP,
+            measure=lambda c: forward_pass(c, "causal"),
+            predict=lambda c: by_token(c, "causal"),
+            expected=Verdict.HOLDS,
         ),
         Control(
             "the same with a mask that hides earlier demonstrations in the loop",
-            _LOOP | {"measure": lambda c: forward_pass(c, "causal"), "predict": lambda c: by_token(c, "reversed")},
+            **_LOOP,
+            measure=lambda c: forward_pass(c, "causal"),
+            predict=lambda c: by_token(c, "reversed"),
         ),
         Control(
             "hidden from the normaliser in one of the two only",
-            {"measure": lambda case: demonstrations_after(case, hidden=True)},
+            measure=lambda case: demonstrations_after(case, hidden=True),
         ),
         Control(
             "without softmax and without the mask",
-            {
-                "measure": lambda case: demonstrations_after(case, softmax=False, masked=False),
-                "predict": lambda case: predict(case, softmax=False, masked=False),
-            },
+            measure=lambda case: demonstrations_after(case, softmax=False, masked=False),
+            predict=lambda case: predict(case, softmax=False, masked=False),
         ),
     ),
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

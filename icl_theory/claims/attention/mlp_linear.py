@@ -28,17 +28,16 @@ def relu_error(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="mlp_linear",
     source="Y App. A.3, arXiv:2406.03768v2",
     statement="With the activation dropped, ΔW'' = W_out W_in ΔW in every layer.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="Forward pass through attention and a linear MLP against the folded weights. With ReLU "
     "it is an approximation: see mlp_relu.",
     controls=(
-        Control("ReLU kept", {"measure": lambda case: measure(case, "relu")}),
-        Control("MLP left out", {"predict": without_mlp}),
+        Control("ReLU kept", measure=lambda case: measure(case, "relu")),
+        Control("MLP left out", predict=without_mlp),
     ),
 )

@@ -16,7 +16,7 @@ def _error_without_mlp(case: Case) -> float:
     return float(abs(measure(case) - without_mlp(case)).max())
 
 
-def certificate() -> dict:
+def counterexample() -> dict:
     """An MLP of one hidden unit and an attention output of -1: ReLU makes nothing of it."""
     return {"inner": [[1]], "outer": [[1]], "update": [-1]}
 
@@ -30,20 +30,19 @@ def recheck(found: dict) -> bool:
 
 
 CLAIM = Claim(
-    label="mlp_relu",
     source="Y App. A.3 with its activation, arXiv:2406.03768v2",
     statement="Dropping the ReLU of an MLP changes the query's update by at most 1 %.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=relu_error,
     predict=lambda case: 0.01,
     explanation="Relative error of the query's update when the ReLU of a random MLP is dropped, as the paper does; the "
     "record holds the error of every case.",
     controls=(
-        Control("no activation", {"measure": _linear_error}, Verdict.HOLDS),
-        Control("error below 1e-6", {"predict": lambda case: 1e-6}),
-        Control("no activation, MLP left out", {"measure": _error_without_mlp}),
+        Control("no activation", measure=_linear_error, expected=Verdict.HOLDS),
+        Control("error below 1e-6", predict=lambda case: 1e-6),
+        Control("no activation, MLP left out", measure=_error_without_mlp),
     ),
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

@@ -1,8 +1,10 @@
 """Order of the demonstrations: without a causal mask among them it does not matter."""
 
+from typing import Any
+
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.models.attention import forward
 
@@ -26,11 +28,14 @@ def _labels_reversed(case: Case) -> np.ndarray:
     return forward(case.model, tokens, _query(case))
 
 
-def _one_layer(workshop: Workshop) -> list[Case]:
-    return workshop.one_layer
+def _one_layer(factory: CaseFactory) -> list[Case]:
+    return factory.one_layer
 
 
-_CAUSAL = {"measure": lambda case: _reversed(case, "causal"), "predict": lambda case: predict(case, "causal")}
+_CAUSAL: dict[str, Any] = {
+    "measure": lambda case: _reversed(case, "causal"),
+    "predict": lambda case: predict(case, "causal"),
+}
 
 
 def measure(case: Case) -> np.ndarray:
@@ -39,18 +44,17 @@ def measure(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="order_invariance",
     source="new; Y Remark 1 (arXiv:2406.03768v2) suggests an order sensitivity",
     statement="What linear attention makes of a query does not depend on the order of the demonstrations.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="Demonstrations are reversed. With a causal mask order does matter from the second layer on, "
     "at one layer still not: both are controls.",
     controls=(
-        Control("causal mask, one and three layers", _CAUSAL),
-        Control("causal mask, one layer", _CAUSAL | {"cases": _one_layer}, Verdict.HOLDS),
-        Control("labels reversed, inputs not", {"measure": _labels_reversed}),
+        Control("causal mask, one and three layers", **_CAUSAL),
+        Control("causal mask, one layer", **_CAUSAL, cases=_one_layer, expected=Verdict.HOLDS),
+        Control("labels reversed, inputs not", measure=_labels_reversed),
     ),
 )

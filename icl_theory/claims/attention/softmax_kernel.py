@@ -70,10 +70,9 @@ def proof(order: int = 5) -> bool:
 
 
 CLAIM = Claim(
-    label="softmax_kernel",
     source="Y App. A.2, Eq. 9 to 12, arXiv:2406.03768v2",
     statement="Softmax attention is ĥ_q = h_q + (1/D') [Σ W_V h_i ⊗ φ(W_K h_i)] φ(W_Q h_q), φ(k)ᵀφ(q) = exp(kᵀq).",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -83,9 +82,9 @@ CLAIM = Claim(
     "features are derived symbolically.",
     proof=proof,
     controls=(
-        Control("normaliser without the query", {"predict": lambda case: predict(case, with_query=False)}),
-        Control("query's value not masked", {"predict": lambda case: predict(case, masked=False)}),
-        Control("normaliser of another query", {"predict": _other_normaliser}),
-        Control("features of degree one at most", {"predict": lambda case: predict(case, order=2)}),
+        Control("normaliser without the query", predict=lambda case: predict(case, with_query=False)),
+        Control("query's value not masked", predict=lambda case: predict(case, masked=False)),
+        Control("normaliser of another query", predict=_other_normaliser),
+        Control("features of degree one at most", predict=lambda case: predict(case, order=2)),
     ),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.core.estimate import Estimate
 
@@ -33,23 +33,22 @@ def slope(case: Case, *, large: int = _LARGE) -> Estimate:
     return Estimate(float(value), float(0.5 * np.hypot(*relative) / spread[0]), _REPEATS, "unbiased", "exponent")
 
 
-def _cases(workshop: Workshop) -> list[Case]:
+def _cases(factory: CaseFactory) -> list[Case]:
     """Random and trained one-layer models, whose keys and queries give the directions."""
-    return [*workshop.random(1), *workshop.trained_cases(1)]
+    return [*factory.random(1), *factory.trained(1)]
 
 
 CLAIM = Claim(
-    label="softmax_random_features",
     source="Choromanski et al. 2021, arXiv:2009.14794v4; used in Y App. A.2, arXiv:2406.03768v2",
     statement="With m positive random features the error of exp(kᵀq) falls like m^{-1/2}.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=slope,
     predict=lambda case: -0.5,
     explanation="Root mean square error over 400 draws at m = 64 and m = 1024, as an exponent with its standard error.",
     controls=(
-        Control("rate 1/m", {"predict": lambda case: -1.0}),
-        Control("no more features after all", {"measure": lambda case: slope(case, large=_SMALL)}),
+        Control("rate 1/m", predict=lambda case: -1.0),
+        Control("no more features after all", measure=lambda case: slope(case, large=_SMALL)),
     ),
     cases=_cases,
 )

@@ -31,10 +31,9 @@ def predict(case: Case, spare: float = 0.0) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="softmax_rank",
     source="Y App. A.2, arXiv:2406.03768v2",
     statement="The softmax update ΔW' = (1/D') Σ_i W_V h_i ⊗ φ(W_K h_i) has rank ΔW' ≤ rank H_s ≤ N.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
@@ -43,10 +42,11 @@ CLAIM = Claim(
     "queries: their moves span at most three of D = 6 dimensions for N = 3 demonstrations, and two for N = 4 that span "
     "two.",
     controls=(
-        Control("bound rank H_s - 1", {"predict": lambda case: predict(case, 1.0)}),
+        Control("bound rank H_s - 1", predict=lambda case: predict(case, 1.0)),
         Control(
             "all demonstrations, bound 3",
-            {"measure": lambda case: moved_rank(case, case.demonstrations), "predict": lambda case: 3.0},
+            measure=lambda case: moved_rank(case, case.demonstrations),
+            predict=lambda case: 3.0,
         ),
     ),
 )

@@ -40,10 +40,9 @@ def predict(case: Case, spare: float = 0.0) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="update_rank",
     source="Y Remark 1, arXiv:2406.03768v2",
     statement="rank ΔW_t ≤ rank H_s ≤ N.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
@@ -51,13 +50,11 @@ CLAIM = Claim(
     explanation="Numerical ranks of every layer's update at D = 6, with N = 3 demonstrations and with N = 4 that span "
     "two dimensions.",
     controls=(
-        Control("bound rank H_s - 1", {"predict": lambda case: predict(case, 1.0)}),
+        Control("bound rank H_s - 1", predict=lambda case: predict(case, 1.0)),
         Control(
             "all demonstrations, bound 3",
-            {
-                "measure": lambda c: float(numerical_rank(implicit_trajectory(c.model, c.demonstrations).delta[0])),
-                "predict": lambda case: float(_FEW),
-            },
+            measure=lambda c: float(numerical_rank(implicit_trajectory(c.model, c.demonstrations).delta[0])),
+            predict=lambda case: float(_FEW),
         ),
     ),
 )

@@ -37,17 +37,16 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="example_split",
     source="Y Examples 1 to 4, App. A.6, arXiv:2406.03768v2",
     statement="||W h||² = ||W_r h||² + ||(W - W_r) h||² for the best rank-r approximation W_r.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="W_V, W_K and W_Q of the first layer at every rank, on every demonstration.",
     proof=proof,
     controls=(
-        Control("columns cut instead of singular values", {"measure": lambda case: measure(case, cut_columns=True)}),
-        Control("norm off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
+        Control("columns cut instead of singular values", measure=lambda case: measure(case, cut_columns=True)),
+        Control("norm off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
 )

@@ -44,17 +44,16 @@ def proof(size: int = 3) -> bool:
 
 
 CLAIM = Claim(
-    label="footnote_6",
     source="Y footnote 6, arXiv:2406.03768v2",
     statement="||a ⊗ b||_F = σ_max(a bᵀ).",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="A matrix of rank one has one singular value. Values and keys of every demonstration, first layer.",
     proof=proof,
     controls=(
-        Control("a sum of two outer products", {"measure": _two_terms, "predict": _two_terms_spectral}),
-        Control("nuclear norm off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
+        Control("a sum of two outer products", measure=_two_terms, predict=_two_terms_spectral),
+        Control("nuclear norm off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
 )

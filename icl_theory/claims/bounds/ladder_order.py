@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 
 _ORDER = ("gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
@@ -18,8 +18,8 @@ def rungs(case: Case, names: tuple[str, ...]) -> np.ndarray:
     return np.array([ladder.information[name].value for name in names])
 
 
-def _one_layer(workshop: Workshop) -> list[Case]:
-    return [*workshop.one_layer, *(case for case in workshop.truncated if case.layers == 1)]
+def _one_layer(factory: CaseFactory) -> list[Case]:
+    return [*factory.one_layer, *(case for case in factory.truncated if case.layers == 1)]
 
 
 def measure(case: Case) -> np.ndarray:
@@ -33,26 +33,25 @@ def predict(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="ladder_order",
     source="new; the rungs are Y Lemma 6 and Theorem 2 repaired, arXiv:2406.03768v2",
     statement="At L = 1: gaussian ≤ isotropic ≤ isotropic_zero ≤ theorem_2_repaired.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     predict=predict,
     explanation="Arithmetic against geometric mean of the spectrum, a reference that is not the mean, then a product "
     "of norms. Tight at d_S = 1, where the first two coincide.",
     controls=(
-        Control(
-            "order reversed", {"measure": lambda c: rungs(c, _ORDER[1:]), "predict": lambda c: rungs(c, _ORDER[:-1])}
-        ),
+        Control("order reversed", measure=lambda c: rungs(c, _ORDER[1:]), predict=lambda c: rungs(c, _ORDER[:-1])),
         Control(
             "isotropic without reference below the one with it",
-            {"measure": lambda c: rungs(c, ("isotropic_zero",)), "predict": lambda c: rungs(c, ("isotropic",))},
+            measure=lambda c: rungs(c, ("isotropic_zero",)),
+            predict=lambda c: rungs(c, ("isotropic",)),
         ),
         Control(
             "Gaussian rung 1 % larger than the isotropic one at most",
-            {"measure": lambda c: rungs(c, ("isotropic",)), "predict": lambda c: 1.01 * rungs(c, ("gaussian",))},
+            measure=lambda c: rungs(c, ("isotropic",)),
+            predict=lambda c: 1.01 * rungs(c, ("gaussian",)),
         ),
     ),
     cases=_one_layer,

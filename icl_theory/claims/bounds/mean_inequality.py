@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
 from icl_theory.claims.quantities.support_maps import images, spread
 from icl_theory.information.covariance_roots import covariance_root
@@ -44,8 +44,8 @@ RESOLVED = Assumption(
 )
 
 
-def _one_layer(workshop: Workshop) -> list[Case]:
-    return [*workshop.one_layer, *(case for case in workshop.truncated if case.layers == 1)]
+def _one_layer(factory: CaseFactory) -> list[Case]:
+    return [*factory.one_layer, *(case for case in factory.truncated if case.layers == 1)]
 
 
 def _median(case: Case) -> float:
@@ -54,10 +54,9 @@ def _median(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="mean_inequality",
     source="new; links Y Lemma 6 with Y Section 3.4, arXiv:2406.03768v2",
     statement="At L = 1 the isotropic rung is the Gaussian rung plus ½ d_S log(AM/GM) of the spectrum of E C + Cov G.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=excess,
     predict=predict,
@@ -65,9 +64,9 @@ CLAIM = Claim(
     explanation="The ladder works in d_S coordinates of the support; here the spectrum is taken in D² coordinates from "
     "the fourth moments of the tokens. It is 0 for a flat spectrum, and κ(W_V), κ(W_KᵀW_Q) bound how far from flat.",
     controls=(
-        Control("median for the arithmetic mean", {"predict": _median}),
-        Control("one direction too few", {"predict": lambda case: predict(case) * (1 - 1 / len(spectrum(case)))}),
-        Control("1 % larger", {"predict": lambda case: 1.01 * predict(case)}),
+        Control("median for the arithmetic mean", predict=_median),
+        Control("one direction too few", predict=lambda case: predict(case) * (1 - 1 / len(spectrum(case)))),
+        Control("1 % larger", predict=lambda case: 1.01 * predict(case)),
     ),
     cases=_one_layer,
     tolerance=1e-8,

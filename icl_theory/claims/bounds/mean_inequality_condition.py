@@ -1,7 +1,7 @@
 """Condition numbers bound what the isotropic prior costs: Theorem 2 beside the heuristic of Y Section 3.4."""
 
 from icl_theory.claims.bounds.mean_inequality import RESOLVED, by_condition, excess
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
 
 FULL_RANK = Assumption(
@@ -10,23 +10,22 @@ FULL_RANK = Assumption(
 )
 
 
-def _cases(workshop: Workshop) -> list[Case]:
-    return [*workshop.random(1), *workshop.trained_cases(1)]
+def _cases(factory: CaseFactory) -> list[Case]:
+    return [*factory.random(1), *factory.trained(1)]
 
 
 CLAIM = Claim(
-    label="mean_inequality_condition",
     source="new; Y Section 3.4 and Lemma 6, arXiv:2406.03768v2",
     statement="At L = 1 the isotropic rung exceeds the Gaussian one by at most ½ d_S log(κ(W_V)² κ(W_KᵀW_Q)² κ(Σ)²).",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=excess,
     predict=by_condition,
     assumptions=(FULL_RANK, RESOLVED),
     explanation="AM/GM of a spectrum is at most its condition number, and that of X → A X B at most κ(A) κ(B).",
     controls=(
-        Control("a tenth of the logarithm", {"predict": lambda case: by_condition(case, 0.1)}),
-        Control("the other way round", {"measure": by_condition, "predict": excess}),
+        Control("a tenth of the logarithm", predict=lambda case: by_condition(case, 0.1)),
+        Control("the other way round", measure=by_condition, predict=excess),
     ),
     cases=_cases,
 )

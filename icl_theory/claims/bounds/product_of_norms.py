@@ -34,10 +34,9 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="product_of_norms",
     source="Y Eq. 19 and the last step of Theorem 2, App. A.5 and A.6, arXiv:2406.03768v2",
     statement="||G_t||_F² = ||ΔW_t (I + W_{t-1})||_F² ≤ ||ΔW_t||_F² ||I + W_{t-1}||_F².",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
@@ -46,7 +45,7 @@ CLAIM = Claim(
     "of I + W_{t-1} would do in place of its Frobenius norm.",
     proof=proof,
     controls=(
-        Control("bound divided by D, 1 % less", {"predict": lambda case: 0.99 / case.model.token_dim}),
-        Control("largest singular values on both sides", {"measure": _spectral}),
+        Control("bound divided by D, 1 % less", predict=lambda case: 0.99 / case.model.token_dim),
+        Control("largest singular values on both sides", measure=_spectral),
     ),
 )

@@ -1,5 +1,7 @@
 """Remark 4 repaired: with a noise floor of its own scale a smaller gradient does lower the bound."""
 
+from typing import Any
+
 from icl_theory.claims.bounds.remark_4_printed import after, clearly_below
 from icl_theory.claims.bounds.scale_invariance import floor_of
 from icl_theory.claims.bounds.theorem_2_repaired import by_definition
@@ -22,13 +24,12 @@ def _with_floor(case: Case) -> Estimate:
     return case.ladder(floor=floor_of(case)).information["theorem_2_repaired"]
 
 
-_DEFINITION = {"measure": _with_floor, "relation": "equal", "cases": lambda workshop: workshop.random(1)}
+_DEFINITION: dict[str, Any] = {"measure": _with_floor, "relation": "equal", "cases": lambda factory: factory.random(1)}
 
 CLAIM = Claim(
-    label="remark_4_floor",
     source="Y Remark 4 repaired, arXiv:2406.03768v2",
     statement="With noise C_t + ε² on the support, ε² fixed, a smaller implicit gradient gives a smaller bound.",
-    printed="repaired",
+    origin="repaired",
     relation="at most",
     measure=measure,
     predict=predict,
@@ -36,12 +37,13 @@ CLAIM = Claim(
     controls=(
         Control(
             "the bound's information against the definition, run by run",
-            _DEFINITION | {"predict": lambda case: by_definition(case, floor_of(case))},
-            Verdict.HOLDS,
+            **_DEFINITION,
+            predict=lambda case: by_definition(case, floor_of(case)),
+            expected=Verdict.HOLDS,
         ),
-        Control("the same without the floor in the definition", _DEFINITION | {"predict": by_definition}),
-        Control("no floor", {"measure": after, "predict": clearly_below}),
-        Control("gradient enlarged tenfold", {"measure": lambda case: after(case, floor_of(case), 10.0)}),
+        Control("the same without the floor in the definition", **_DEFINITION, predict=by_definition),
+        Control("no floor", measure=after, predict=clearly_below),
+        Control("gradient enlarged tenfold", measure=lambda case: after(case, floor_of(case), 10.0)),
     ),
-    cases=lambda workshop: workshop.one_layer,
+    cases=lambda factory: factory.one_layer,
 )

@@ -23,7 +23,7 @@ def clearly_below(case: Case, floor: float = 0.0) -> float:
     return 0.999 * case.ladder(floor=floor).information[_NAME].value
 
 
-def certificate() -> dict:
+def counterexample() -> dict:
     """A 1 x 1 model with every weight 1 and two equally likely demonstration sets, b = 1; W_V divided by ten."""
     return {"value": 1, "key": 1, "query": 1, "sets": [[1, 2, 3], [1, 1, 4]], "shots": 1, "shrink": 10}
 
@@ -49,10 +49,9 @@ def recheck(found: dict) -> bool:
 
 
 CLAIM = Claim(
-    label="remark_4_printed",
     source="Y Remark 4, arXiv:2406.03768v2",
     statement="A smaller norm of the implicit gradients gives a smaller bound (noise as defined in Assumption 1).",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=after,
     predict=clearly_below,
@@ -61,19 +60,22 @@ CLAIM = Claim(
     controls=(
         Control(
             "with a noise floor",
-            {"measure": lambda c: after(c, floor_of(c)), "predict": lambda c: clearly_below(c, floor_of(c))},
-            Verdict.HOLDS,
+            measure=lambda c: after(c, floor_of(c)),
+            predict=lambda c: clearly_below(c, floor_of(c)),
+            expected=Verdict.HOLDS,
         ),
         Control(
             "with a noise floor, gradient enlarged",
-            {"measure": lambda c: after(c, floor_of(c), 10.0), "predict": lambda c: clearly_below(c, floor_of(c))},
+            measure=lambda c: after(c, floor_of(c), 10.0),
+            predict=lambda c: clearly_below(c, floor_of(c)),
         ),
         Control(
             "with a noise floor, gradient as it was",
-            {"measure": lambda c: after(c, floor_of(c), 1.0), "predict": lambda c: clearly_below(c, floor_of(c))},
+            measure=lambda c: after(c, floor_of(c), 1.0),
+            predict=lambda c: clearly_below(c, floor_of(c)),
         ),
     ),
-    cases=lambda workshop: workshop.one_layer,
-    certificate=certificate,
-    recheck=recheck,
+    cases=lambda factory: factory.one_layer,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

@@ -43,10 +43,9 @@ def predict(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="scale_invariance",
     source="new; contradicts Y Remark 4, arXiv:2406.03768v2",
     statement="At L = 1 multiplying the layer's weights by any c ≠ 0 leaves the information and every rung unchanged.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -56,12 +55,10 @@ CLAIM = Claim(
     controls=(
         Control(
             "with a noise floor of its own scale",
-            {
-                "measure": lambda case: _numbers(case.ladder(floor=floor_of(case), scale=SHRINK)),
-                "predict": lambda case: _numbers(case.ladder(floor=floor_of(case))),
-            },
+            measure=lambda case: _numbers(case.ladder(floor=floor_of(case), scale=SHRINK)),
+            predict=lambda case: _numbers(case.ladder(floor=floor_of(case))),
         ),
-        Control("rungs off by 1 %", {"predict": lambda case: 1.01 * _numbers(case.ladder())}),
+        Control("rungs off by 1 %", predict=lambda case: 1.01 * _numbers(case.ladder())),
     ),
-    cases=lambda workshop: workshop.one_layer,
+    cases=lambda factory: factory.one_layer,
 )

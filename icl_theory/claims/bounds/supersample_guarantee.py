@@ -4,9 +4,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import CLIP, Case, Workshop
+from icl_theory.claims.engine.cases import CLIP, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.submodels import with_mlp
+from icl_theory.information.ladder.losses import BoundedLoss
 from icl_theory.information.supersample.supersample_bounds import SupersampleBounds, supersample_bounds
 from icl_theory.models.model import Model
 
@@ -22,20 +23,20 @@ def _two_heads(first: Case, second: Case) -> Case:
 
 
 @lru_cache(maxsize=4)
-def _family(workshop: Workshop) -> list[Case]:
+def _family(factory: CaseFactory) -> list[Case]:
     """A softmax, which makes a kernel smoother of a gradient step; a causal mask; ReLU; two heads."""
-    single, step = workshop.random(1)[0], workshop.constructed(1)[0]
+    single, step = factory.random(1)[0], factory.constructed(1)[0]
     with_relu = with_mlp(single)
     return [
         step.with_model(step.model.replace(kind="softmax"), "softmax"),
-        *(case.with_model(case.model.replace(mask="causal"), "causal mask") for case in workshop.trained_cases(3)[:1]),
+        *(case.with_model(case.model.replace(mask="causal"), "causal mask") for case in factory.trained(3)[:1]),
         with_relu.with_model(with_relu.model.replace(activation="relu"), "ReLU"),
         _two_heads(single, step),
     ]
 
 
 @lru_cache(maxsize=512)
-def bounds(case: Case, loss: str) -> SupersampleBounds:
+def bounds(case: Case, loss: BoundedLoss) -> SupersampleBounds:
     """All 2⁶ selections of 16 supersamples of the case's task, by the forward pass of its model."""
     return supersample_bounds(
         case.model,
@@ -50,11 +51,11 @@ def bounds(case: Case, loss: str) -> SupersampleBounds:
 
 
 def _both(case: Case) -> list[SupersampleBounds]:
-    return [bounds(case, loss) for loss in ("zero_one", "clipped")]
+    return [bounds(case, "zero_one"), bounds(case, "clipped_squared")]
 
 
-def _not_linear(workshop: Workshop) -> list[Case]:
-    return _family(workshop)[:-1]
+def _not_linear(factory: CaseFactory) -> list[Case]:
+    return _family(factory)[:-1]
 
 
 def _of_linear_attention(case: Case) -> np.ndarray:
@@ -79,8 +80,9 @@ def predict(case: Case) -> np.ndarray:
 
 
 def _marginal(case: Case) -> np.ndarray:
+    """sqrt(2 I(Δ_J; U_J)), the same for all supersamples and pairs of a loss."""
     nats = [b.information["loss_difference_mi"].value for b in _both(case)]
-    return np.sqrt(2 * np.array(nats))[:, None, None]
+    return np.broadcast_to(np.sqrt(2 * np.array(nats))[:, None, None], information(case).shape)
 
 
 def _bounds(case: Case) -> np.ndarray:
@@ -93,11 +95,10 @@ def _means(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="supersample_guarantee",
     source="Wang and Mao 2023, arXiv:2302.02432v3, after Steinke and Zakynthinou 2020, arXiv:2001.09122; rounding: new",
     statement="With all N demonstrations shown (b = N, I(W; H_s) = ∞), |E[(-1)^{U_i} Δ_i | z̃]| ≤ "
     "c sqrt(2 I(Δ_i; U_i | Z̃ = z̃)) for every supersample and pair; the mean over them bounds the gap.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     predict=predict,
@@ -109,27 +110,24 @@ CLAIM = Claim(
     controls=(
         Control(
             "the bounds are means of these roots, in units of the loss",
-            {"measure": _bounds, "predict": _means, "relation": "equal", "trivial": None},
-            Verdict.HOLDS,
+            measure=_bounds,
+            predict=_means,
+            relation="equal",
+            trivial=None,
+            expected=Verdict.HOLDS,
         ),
-        Control("R = c/2, the constant of a single loss", {"predict": lambda case: predict(case) / 2}),
+        Control("R = c/2, the constant of a single loss", predict=lambda case: predict(case) / 2),
+        Control("the information about the next pair's bit", predict=lambda case: np.roll(predict(case), 1, axis=-1)),
         Control(
-            "the information about the next pair's bit",
-            {"predict": lambda case: np.roll(predict(case), 1, axis=-1)},
+            "one bit's information shared by all pairs", predict=lambda case: predict(case) / np.sqrt(_DEMONSTRATIONS)
         ),
+        Control("conditioning on the supersample forgotten", predict=_marginal),
         Control(
-            "one bit's information shared by all pairs",
-            {"predict": lambda case: predict(case) / np.sqrt(_DEMONSTRATIONS)},
-        ),
-        Control("conditioning on the supersample forgotten", {"predict": _marginal}),
-        Control(
-            "R = c/2 under softmax, causal mask and ReLU",
-            {"predict": lambda case: predict(case) / 2, "cases": _not_linear},
+            "R = c/2 under softmax, causal mask and ReLU", predict=lambda case: predict(case) / 2, cases=_not_linear
         ),
         Control(
-            "the information of linear attention with the same weights",
-            {"predict": _of_linear_attention, "cases": _not_linear},
+            "the information of linear attention with the same weights", predict=_of_linear_attention, cases=_not_linear
         ),
     ),
-    cases=lambda workshop: [*workshop.standard(), *_family(workshop)],
+    cases=lambda factory: [*factory.standard(), *_family(factory)],
 )

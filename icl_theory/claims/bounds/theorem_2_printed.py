@@ -22,11 +22,10 @@ def _spoilt(case: Case) -> Estimate:
 
 
 CLAIM = Claim(
-    label="theorem_2_printed",
     source="Y Theorem 2, arXiv:2406.03768v2",
     statement="If C_t ≻ 0 (D ≥ 2): gap ≤ sqrt((R²/N) Σ_t E[D² log((||ΔW_t||² ||I + W_{t-1}||² + tr C_t)/D²) "
     "- log det C_t]).",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=gap,
     predict=lambda case: case.ladder().rungs["theorem_2_printed"],
@@ -37,16 +36,16 @@ CLAIM = Claim(
     controls=(
         Control(
             "repaired right side, hypothesis dropped",
-            {"predict": lambda c: c.ladder().rungs["theorem_2_repaired"], "assumptions": ()},
-            Verdict.HOLDS,
+            predict=lambda c: c.ladder().rungs["theorem_2_repaired"],
+            assumptions=(),
+            expected=Verdict.HOLDS,
         ),
-        Control(
-            "repaired right side / 200, hypothesis dropped",
-            {"predict": lambda case: _spoilt(case), "assumptions": ()},
-        ),
+        Control("repaired right side / 200, hypothesis dropped", predict=lambda case: _spoilt(case), assumptions=()),
         Control(
             "gap and repaired right side exchanged, hypothesis dropped",
-            {"measure": lambda c: c.ladder().rungs["theorem_2_repaired"], "predict": gap, "assumptions": ()},
+            measure=lambda c: c.ladder().rungs["theorem_2_repaired"],
+            predict=gap,
+            assumptions=(),
         ),
     ),
 )

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.models.model import Model
@@ -49,7 +49,7 @@ def simulate(seed: int, samples: int, scale: float = SCALE) -> tuple[Estimate, E
     )
 
 
-def cases(workshop: Workshop) -> list[Case]:
+def cases(factory: CaseFactory) -> list[Case]:
     """The same one-dimensional model under several seeds."""
     one = np.ones((1, 1, 1))
     model, task = Model(one, one, one), LinearRegression(1)
@@ -58,13 +58,13 @@ def cases(workshop: Workshop) -> list[Case]:
         Case(
             f"D = 1, seed {i}",
             "constructed",
-            1000 * workshop.seed + i,
+            1000 * factory.seed + i,
             model,
             task,
             empty,
             np.ones((N, 1)),
             1,
-            workshop.profile.scalar_samples,
+            factory.profile.scalar_samples,
         )
         for i in range(2)
     ]
@@ -85,10 +85,9 @@ def _raised(case: Case) -> Estimate:
 
 
 CLAIM = Claim(
-    label="theorem_2_scalar",
     source="Y Theorem 2 at D = 1, arXiv:2406.03768v2",
     statement="gap ≤ sqrt((R²/N) E[log(||ΔW||² + C) - log C]) at D = 1, where C > 0 can hold.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=_gap,
     predict=_bound,
@@ -99,24 +98,20 @@ CLAIM = Claim(
     controls=(
         Control(
             "tame data, log h² of scale 0.1",
-            {
-                "measure": lambda c: simulate(c.seed, c.samples, 0.1)[0],
-                "predict": lambda c: simulate(c.seed, c.samples, 0.1)[1],
-            },
-            Verdict.HOLDS,
+            measure=lambda c: simulate(c.seed, c.samples, 0.1)[0],
+            predict=lambda c: simulate(c.seed, c.samples, 0.1)[1],
+            expected=Verdict.HOLDS,
         ),
         Control(
             "expectation inside the logarithm (+inf)",
-            {"predict": lambda c: Estimate(float("inf"), note="E h⁴ = +inf")},
-            Verdict.VACUOUS,
+            predict=lambda c: Estimate(float("inf"), note="E h⁴ = +inf"),
+            expected=Verdict.VACUOUS,
         ),
-        Control("printed bound raised by half", {"predict": lambda case: _raised(case)}),
+        Control("printed bound raised by half", predict=lambda case: _raised(case)),
         Control(
             "tame data, gap and bound exchanged",
-            {
-                "measure": lambda c: simulate(c.seed, c.samples, 0.1)[1],
-                "predict": lambda c: simulate(c.seed, c.samples, 0.1)[0],
-            },
+            measure=lambda c: simulate(c.seed, c.samples, 0.1)[1],
+            predict=lambda c: simulate(c.seed, c.samples, 0.1)[0],
         ),
     ),
     cases=cases,

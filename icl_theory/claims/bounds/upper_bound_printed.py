@@ -20,7 +20,7 @@ def _mixed(case: Case) -> float:
     return count * upper_bound(case) / count**2
 
 
-def certificate() -> dict:
+def counterexample() -> dict:
     """Two equal tokens e_1 and W_V = W_K = W_Q the projection on e_1: ΔW = 2 e_1 e_1ᵀ, so 4 against 2."""
     projection = [[1, 0], [0, 0]]
     return {"value": projection, "key": projection, "query": projection, "tokens": [[1, 0], [1, 0]]}
@@ -35,20 +35,19 @@ def recheck(found: dict) -> bool:
 
 
 CLAIM = Claim(
-    label="upper_bound_printed",
     source="Y Example 1 and App. A.6, arXiv:2406.03768v2",
     statement="||ΔW||_F² ≤ UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F² (sum convention).",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=upper_bound,
     explanation="N equal tokens give a sum whose squared norm is N² that of one term, while UB adds N terms.",
     controls=(
-        Control("with a factor N", {"predict": lambda c: len(c.demonstrations) * upper_bound(c)}, Verdict.HOLDS),
-        Control("with a factor N / 100", {"predict": lambda c: len(c.demonstrations) / 100 * upper_bound(c)}),
-        Control("with a factor N, UB alone in the mean convention", {"predict": _mixed}),
+        Control("with a factor N", predict=lambda c: len(c.demonstrations) * upper_bound(c), expected=Verdict.HOLDS),
+        Control("with a factor N / 100", predict=lambda c: len(c.demonstrations) / 100 * upper_bound(c)),
+        Control("with a factor N, UB alone in the mean convention", predict=_mixed),
     ),
     cases=with_equal_tokens,
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

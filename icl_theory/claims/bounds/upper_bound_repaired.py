@@ -25,20 +25,18 @@ def proof(count: int = 3) -> bool:
 
 
 CLAIM = Claim(
-    label="upper_bound_repaired",
     source="Y Example 1 repaired, App. A.6, arXiv:2406.03768v2",
     statement="||ΔW||_F² ≤ N Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F² (sum convention).",
-    printed="repaired",
+    origin="repaired",
     relation="at most",
     measure=measure,
     predict=predict,
     explanation="Cauchy-Schwarz over the N terms, then submultiplicativity.",
     proof=proof,
     controls=(
-        Control("factor N left out", {"predict": upper_bound}),
+        Control("factor N left out", predict=upper_bound),
         Control(
-            "||W_Q||_F² divided by D²",
-            {"predict": lambda c: len(c.demonstrations) * upper_bound(c) / c.model.token_dim**2},
+            "||W_Q||_F² divided by D²", predict=lambda c: len(c.demonstrations) * upper_bound(c) / c.model.token_dim**2
         ),
     ),
     cases=with_equal_tokens,

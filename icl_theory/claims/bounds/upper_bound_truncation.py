@@ -42,11 +42,10 @@ def predict(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="upper_bound_truncation",
     source="Y Example 1 (*) to (**), footnote 6 (last sentence), Example 3, arXiv:2406.03768v2",
     statement="No term of UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F² grows when W_V is cut to a rank r, then W_K to "
     "another, then W_Q to a third, or one of them alone.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
@@ -55,10 +54,9 @@ CLAIM = Claim(
     "(upper_bound_printed).",
     controls=(
         Control(
-            "the norm of ΔW itself, W_K truncated",
-            {"measure": lambda case: growth(case, "key"), "predict": lambda case: 1.0},
+            "the norm of ΔW itself, W_K truncated", measure=lambda case: growth(case, "key"), predict=lambda case: 1.0
         ),
-        Control("terms lowered by 1 %", {"predict": lambda case: 0.99 * predict(case)}),
-        Control("steps taken back", {"measure": predict, "predict": measure}),
+        Control("terms lowered by 1 %", predict=lambda case: 0.99 * predict(case)),
+        Control("steps taken back", measure=predict, predict=measure),
     ),
 )

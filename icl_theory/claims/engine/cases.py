@@ -3,21 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from icl_theory.claims.engine.profiles import Profile
-from icl_theory.claims.engine.trained_ensembles import Ensembles, Kind
+from icl_theory.claims.engine.profiles import PROFILES, Profile
+from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
 from icl_theory.core import checks
+from icl_theory.core.progress import Progress
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, simulate
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.models.files import from_dict, to_dict
 from icl_theory.models.model import Model, Readout, checked
-from icl_theory.tasks.base import Task
 from icl_theory.tasks.linear_regression import LinearRegression
-from icl_theory.tasks.written import task_from_dict
+from icl_theory.tasks.written import task_from_dict, task_or_reason
 from icl_theory.training.train import TrainResult
 from icl_theory.truncation.svd import truncate_weights
 
@@ -80,7 +80,7 @@ class Case:
             "seed": self.seed,
             "shots": self.shots,
             "samples": self.samples,
-            "task": _written(self.task),
+            "task": task_or_reason(self.task),
             "task_vector": self.task_vector.tolist(),
             "model": to_dict(self.model),
             "demonstrations": self.demonstrations.tolist(),
@@ -95,7 +95,7 @@ class Case:
                 kind=str(description["kind"]),
                 seed=int(description["seed"]),
                 model=from_dict(description["model"]),
-                task=_rebuilt(description["task"]),
+                task=cast(Any, task_from_dict(description["task"])),
                 task_vector=np.array(description["task_vector"], dtype=np.float64),
                 demonstrations=np.array(description["demonstrations"], dtype=np.float64),
                 shots=int(description["shots"]),
@@ -105,22 +105,6 @@ class Case:
             raise checks.refuse(
                 "case", f"a description with a defect at {error}", "what a counterexample file holds", "write it again"
             ) from None
-
-
-def _written(task: Task) -> dict[str, Any]:
-    """The task written down; where it cannot be, the reason: the run goes on, and the file cannot be rechecked."""
-    try:
-        return task.to_dict()
-    except checks.InvalidInputError as error:
-        return {"unwritten": str(error)}
-
-
-def _rebuilt(description: Any) -> Any:
-    """The task that `_written` wrote down. Raises: ValueError for anything else, or where it says why it cannot be."""
-    if isinstance(description, dict) and "unwritten" in description:
-        got, cure = f"no task, since {description['unwritten']!s}", "check the claim on the task itself"
-        raise checks.refuse("case", got.rstrip("."), "a task that could be written down", cure)
-    return task_from_dict(description)
 
 
 @lru_cache(maxsize=24)
@@ -141,17 +125,24 @@ def noisy_outputs(case: Case) -> np.ndarray:
     return np.concatenate([simulate(setting, draws).accumulated for draws in _batches(case, 0.0)])
 
 
-class Workshop:
+class CaseFactory:
     """Makes the cases of one run; trains its ensembles once, on the spot, when a claim first asks for them."""
 
-    def __init__(self, profile: Profile, seed: int, progress: Callable[[str, int, int], None] | None = None) -> None:
-        self.profile, self.seed = profile, seed
+    def __init__(
+        self,
+        profile: Profile | str = "quick",
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        if isinstance(profile, str):
+            profile = PROFILES[checks.choice("profile", profile, tuple(PROFILES))]
+        self.profile, self.seed = profile, checks.integer("seed", seed, 0, 2**31 - 1, "pass a whole number")
         self.task = LinearRegression(DIM, noise_std=0.5)
-        self.ensembles = Ensembles(
+        self.ensembles = TrainedEnsembles(
             self.task,
             seed,
             shots=TRAINING_SHOTS,
-            seeds=max(profile.seeds, profile.population),
+            seeds=max(profile.seeds, profile.trained_seeds),
             # Models with an MLP are trained for as many steps as those of one layer.
             steps=lambda kind: profile.steps[1 if kind.hidden else kind.layers],
             progress=progress,
@@ -211,11 +202,11 @@ class Workshop:
             cases.append(self._data("one-layer optimum", "constructed", 2000, optimum))
         return cases
 
-    def trained_cases(self, layers: int) -> list[Case]:
+    def trained(self, layers: int) -> list[Case]:
         """Models trained in this run, one case per seed: the first `seeds` of the population."""
-        return self.population(layers)[: self.profile.seeds]
+        return self.trained_seeds(layers)[: self.profile.seeds]
 
-    def population(self, layers: int, hidden: int = 0) -> list[Case]:
+    def trained_seeds(self, layers: int, hidden: int = 0) -> list[Case]:
         """All models trained in this run with so many layers, one case per seed; see `ensemble`."""
         return self._once("trained", layers, self._trained, hidden)
 
@@ -230,12 +221,12 @@ class Workshop:
     @cached_property
     def one_layer(self) -> list[Case]:
         """Random, constructed and trained weights with one layer."""
-        return [*self.random(1), *self.constructed(1), *self.trained_cases(1)]
+        return [*self.random(1), *self.constructed(1), *self.trained(1)]
 
     @cached_property
     def three_layers(self) -> list[Case]:
         """Random, constructed and trained weights with three layers."""
-        return [*self.random(3), *self.constructed(3), *self.trained_cases(3)]
+        return [*self.random(3), *self.constructed(3), *self.trained(3)]
 
     @cached_property
     def truncated(self) -> list[Case]:

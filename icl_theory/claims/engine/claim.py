@@ -1,30 +1,32 @@
-"""What a claim is, and how evidence for or against it is computed.
+"""What a claim is: a statement, what it rests on, how both of its sides are computed, and how the check is controlled.
 
 A claim compares something measured with something predicted, case by case. Nothing here knows which statements are
 true: the verdict follows from the numbers, their standard errors, the relation, and the assumptions.
 """
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum, StrEnum
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.validation import require_callable, require_instances, require_option, require_text
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 
 Relation = Literal["equal", "at most", "at least", "never", "exists"]
-Origin = Literal["printed", "repaired", "new"]
-Measurement = Estimate | np.ndarray | float | bool
+"""How the measured side relates to the predicted one; "never" and "exists" look at the measured side alone."""
+Origin = Literal["paper", "repaired", "new"]
+"""As the paper prints it, as we repaired it, or ours."""
+Measurement = Estimate | Sequence[Estimate] | np.ndarray | float | bool
+Side = Callable[[Case], Measurement]
 
 EXACT_TOLERANCE = 1e-11  # relative, for identities in float64
-SMALL_ENTRY = 0.01
-"""Entries below this share of an array's largest one are compared with that share: 450 units of rounding by default."""
-BROKEN = "assumption broken: "
-UNATTAINABLE = "no data of this shape can meet: "
-"""How the note of a case begins that an assumption has kept from being measured; the assumption's sentence follows."""
+INEQUALITIES = ("at most", "at least")
+_LABEL = re.compile("[a-z_][a-z0-9_]*")  # it becomes the name of a file and of a place in the report
 
 
 class Verdict(StrEnum):
@@ -44,187 +46,190 @@ class Verdict(StrEnum):
     """The check itself raised an exception: nothing is known of the statement, and the run is not sound."""
 
 
+class Unchanged(Enum):
+    """Type of the mark for fields of a claim that a control leaves as they are; None can be a change."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
+
+
 @dataclass(frozen=True)
 class Assumption:
-    """A hypothesis with its own check; outside it the answer is a refusal, not a number."""
+    """A hypothesis with its own check; outside it the verdict is OUTSIDE, and nothing is measured."""
 
     sentence: str
+    """The hypothesis in words."""
     holds: Callable[[Case], bool]
+    """Whether a case meets it."""
     attainable: Callable[[Case], bool] | None = None
     """Whether *any* weights and data of this case's shape could meet it; where none can, a claim is vacuous."""
+
+    def __post_init__(self) -> None:
+        what = f"assumption {self.sentence!r}"
+        require_text("sentence of an assumption", self.sentence)
+        require_callable(f"holds of {what}", self.holds)
+        if self.attainable is not None:
+            require_callable(f"attainable of {what}", self.attainable)
 
 
 @dataclass(frozen=True)
 class Control:
-    """A spoilt version of a claim that the same check must catch (or, with another `expected`, a sound one).
+    """The claim with some fields replaced, for which the check must return `expected`.
 
-    A claim that fails needs the second kind too: a check that can only say FAILS shows nothing.
+    Negative controls (FAILS, the default) show that the check can fail: a factor off by 1 %, a sign, a dropped
+    transpose. A claim expected to fail also needs a positive control (HOLDS).
+
+    Example:
+        >>> from icl_theory.claims import Control
+        >>> control = Control("off by 1 %", predict=lambda case: 1.01 * case.shots)
     """
 
     name: str
-    changes: dict[str, Any]
-    """Fields of the claim to replace: `measure`, `predict`, `relation`, `cases`, ..."""
-    expected: Verdict = Verdict.FAILS
+    """What was changed, in words."""
+    measure: Side | Unchanged = field(default=UNCHANGED, kw_only=True)
+    """Another measured side."""
+    predict: Side | Unchanged = field(default=UNCHANGED, kw_only=True)
+    """Another predicted side."""
+    relation: Relation | Unchanged = field(default=UNCHANGED, kw_only=True)
+    """Another relation."""
+    cases: "Callable[[CaseFactory], Sequence[Case]] | Unchanged" = field(default=UNCHANGED, kw_only=True)
+    """Other cases."""
+    assumptions: tuple[Assumption, ...] | Unchanged = field(default=UNCHANGED, kw_only=True)
+    """Other assumptions."""
+    trivial: Callable[[Case], float] | Unchanged | None = field(default=UNCHANGED, kw_only=True)
+    """Another trivial value; None for none."""
+    tolerance: float | Unchanged = field(default=UNCHANGED, kw_only=True)
+    """Another relative tolerance."""
+    over_seeds: bool | Unchanged = field(default=UNCHANGED, kw_only=True)
+    """Whether it is judged over seeds."""
+    expected: Verdict = field(default=Verdict.FAILS, kw_only=True)
+    """What the check must say."""
+
+    def __post_init__(self) -> None:
+        require_text("name of a control", self.name)
+        require_option(f"expected verdict of control {self.name!r}", self.expected, tuple(Verdict))
+        if not self.changes:
+            got = f"control {self.name!r} that changes nothing"
+            raise checks.refuse("control", got, "a field of the claim to replace", "pass predict=..., say")
+        _require_fields(f"control {self.name!r}", self.changes)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The fields of the claim that are replaced, by name."""
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "expected")}
+        return {name: value for name, value in named.items() if value is not UNCHANGED}
+
+    def applied(self, claim: "Claim") -> "Claim":
+        """The claim that the check is run on."""
+        return replace(claim, **self.changes, controls=())
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement together with everything needed to test it."""
+    """A statement together with everything needed to test it; validated when it is made.
 
-    label: str
-    """Name on the command line."""
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory.claims import CaseFactory, Claim, Control, examine
+        >>> def trace(case):
+        ...     return float(np.trace(case.model.value[0] @ case.model.key[0]))
+        >>> def entrywise(case):
+        ...     return float((case.model.key[0] * case.model.value[0].T).sum())
+        >>> claim = Claim(
+        ...     label="trace_of_a_product",
+        ...     source="linear algebra",
+        ...     statement="tr(A B) = Σ_ij A_ij B_ji",
+        ...     origin="new",
+        ...     relation="equal",
+        ...     measure=trace,
+        ...     predict=entrywise,
+        ...     controls=(
+        ...         Control("off by 1 %", predict=lambda case: 1.01 * entrywise(case)),
+        ...         Control("with a sign", predict=lambda case: -entrywise(case)),
+        ...     ),
+        ...     cases=lambda factory: factory.random(layers=1),
+        ... )
+        >>> outcome = examine(claim, CaseFactory("quick", seed=0))
+        >>> outcome.verdict.value, [control.verdict.value for control in outcome.controls]
+        ('HOLDS', ['FAILS', 'FAILS'])
+    """
+
     source: str
     """Item and arXiv version."""
     statement: str
     """The statement in our words."""
-    printed: Origin
-    """"printed" as in the paper, "repaired", or "new"."""
+    origin: Origin
+    """"paper" as printed there, "repaired", or "new"."""
     relation: Relation
     """How `measure` should relate to `predict`; "never" and "exists" look at `measure` alone (true or false)."""
-    measure: Callable[[Case], Measurement]
-    predict: Callable[[Case], Measurement] = lambda _: 0.0
+    measure: Side
+    """The left side of a case: a number, an array, or an `Estimate` or several with their standard errors."""
+    predict: Side = lambda _: 0.0
+    """The right side of a case, computed by another method that shares as little code as possible."""
     explanation: str = ""
     """What is checked, and why the statement may fail."""
     assumptions: tuple[Assumption, ...] = ()
+    """Hypotheses of the statement, looked at in this order."""
     trivial: Callable[[Case], float] | None = None
     """The value every case satisfies anyway: an upper bound beyond it is not informative."""
     controls: tuple[Control, ...] = ()
-    cases: Callable[[Workshop], Sequence[Case]] = lambda workshop: workshop.standard()
-    population: bool = False
+    """What shows that the check can fail, and where the claim fails, that it can hold."""
+    cases: Callable[[CaseFactory], Sequence[Case]] = lambda factory: factory.standard()
+    """Which weights and data; random, constructed, trained and truncated ones if left out."""
+    over_seeds: bool = False
     """Whether the cases are a sample of trained seeds and the statement, an inequality, is about their mean: then the
     verdict comes from one interval over seeds, see `icl_theory.claims.engine.seed_interval`."""
     tolerance: float = EXACT_TOLERANCE
     """Relative tolerance for numbers without a standard error, entry by entry; see `check`."""
-    certificate: Callable[[], dict[str, Any]] | None = None
-    """A small exact counterexample in whole numbers, where one is known how to find."""
-    recheck: Callable[[dict[str, Any]], bool] | None = None
+    exact_counterexample: Callable[[], dict[str, Any]] | None = None
+    """A small exact counterexample in whole numbers, where a way to find one is known."""
+    verify_exact: Callable[[dict[str, Any]], bool] | None = None
     """Whether such a counterexample, read back from a file, does break the statement; in exact arithmetic."""
     proof: Callable[[], bool] | None = None
     """A symbolic derivation, run by the check; True if it simplifies to the statement."""
+    label: str = ""
+    """Name on the command line; for a claim in a file of its own it is the name of the file."""
+
+    def __post_init__(self) -> None:
+        name = f"claim {self.label!r}" if self.label else "a claim"
+        if not isinstance(self.label, str) or (self.label and not _LABEL.fullmatch(self.label)):
+            cure = "use lower-case letters, digits and underscores"
+            raise checks.refuse("label of a claim", repr(self.label), "a name such as lemma_1", cure)
+        for text in ("source", "statement"):
+            require_text(f"{text} of {name}", getattr(self, text))
+        if not isinstance(self.explanation, str):
+            raise checks.refuse(f"explanation of {name}", repr(self.explanation), "text", "write what is checked")
+        require_option(f"origin of {name}", self.origin, get_args(Origin))
+        _require_fields(name, {f.name: getattr(self, f.name) for f in fields(self)})
+        require_instances(f"controls of {name}", self.controls, Control)
+        twice = {c.name for c in self.controls if sum(other.name == c.name for other in self.controls) > 1}
+        if twice:
+            raise checks.refuse(
+                f"controls of {name}", f"{sorted(twice)[0]!r} twice", "names of their own", "rename one"
+            )
+        if self.over_seeds and self.relation not in INEQUALITIES:
+            raise checks.refuse(f"relation of {name}", repr(self.relation), "an inequality over seeds", 'use "at most"')
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """The outcome of one claim on one case."""
-
-    verdict: Verdict
-    case: str
-    """Name of the case."""
-    seed: int
-    measured: float
-    """The measured number; for arrays the entry that decides."""
-    predicted: float
-    """The predicted number at that entry."""
-    slack: float
-    """Signed margin in favour of the statement, relative for exact numbers, in standard errors otherwise."""
-    stderr: float = 0.0
-    informative: bool | None = None
-    """Whether the bound beats the trivial one; None where there is no trivial bound."""
-    note: str = ""
-    """Assumption violated, or why a value is not finite."""
+_SIDES = ("measure", "predict", "cases")
+_OPTIONAL = ("trivial", "exact_counterexample", "verify_exact", "proof")
 
 
-def _as_estimate(value: Measurement) -> tuple[np.ndarray, np.ndarray, str]:
-    """Values, standard errors and note of a measurement, as arrays."""
-    if isinstance(value, Estimate):
-        return np.array([value.value]), np.array([value.stderr]), value.note
-    array = np.atleast_1d(np.asarray(value, dtype=np.float64))
-    return array, np.zeros(1), ""
-
-
-def margin(relation: Relation, measured: Any, predicted: Any) -> Any:
-    """How far each entry is on the right side of the relation (negative: on the wrong side)."""
-    if relation == "equal":
-        return -np.abs(measured - predicted)
-    return predicted - measured if relation == "at most" else measured - predicted
-
-
-def _compare(claim: Claim, measured: Measurement, predicted: Measurement, z: float) -> tuple:
-    """(verdict, measured, predicted, slack, stderr, note) at the entry that decides."""
-    m, m_error, m_note = _as_estimate(measured)
-    p, p_error, p_note = _as_estimate(predicted)
-    if claim.relation in ("never", "exists"):
-        seen = bool(m.any())
-        good = seen if claim.relation == "exists" else not seen
-        return Verdict.HOLDS if good else Verdict.FAILS, float(seen), float("nan"), 0.0, 0.0, m_note
-    _require_fitting(claim.label, m.shape, p.shape)
-    m, p, m_error, p_error = (a.ravel() for a in np.broadcast_arrays(m, p, m_error, p_error))
-    note = m_note or p_note
-    if not np.isfinite(m).all() or np.isnan(p).any():
-        bad = int(np.argmax(~np.isfinite(m) | np.isnan(p)))
-        return Verdict.NONFINITE, float(m[bad]), float(p[bad]), float("nan"), 0.0, note
-    error = np.hypot(m_error, p_error)
-    slack = margin(claim.relation, m, p) / np.where(error > 0, error, _sizes(m, p))
-    verdicts = [
-        _statistical_verdict(claim, s, z) if e > 0 else Verdict.HOLDS if s >= -claim.tolerance else Verdict.FAILS
-        for s, e in zip(slack, error, strict=True)
-    ]
-    # The entry furthest on the wrong side of its own limit: exact entries are measured in tolerances, others in z.
-    worst = int(np.argmin(slack / np.where(error > 0, z, max(claim.tolerance, 1e-300))))
-    verdict = next(v for v in (Verdict.FAILS, Verdict.INCONCLUSIVE, Verdict.HOLDS) if v in verdicts)
-    return verdict, float(m[worst]), float(p[worst]), float(slack[worst]), float(error[worst]), note
-
-
-def _require_fitting(label: str, measured: tuple[int, ...], predicted: tuple[int, ...]) -> None:
-    """Raises: ValueError for no entries, or for shapes of which neither can be repeated to give the other.
-
-    (3,) and (3, 1) would silently be compared as 3 x 3 numbers, every entry with every other.
-    """
-    if 0 in measured + predicted:
-        raise checks.refuse(f"measurement of {label!r}", "no entries", "at least one number", "leave the case out")
-    try:
-        fits = np.broadcast_shapes(measured, predicted) in (measured, predicted)
-    except ValueError:
-        fits = False
-    if not fits:
-        cure = "return arrays of one shape, or one number for all entries"
-        raise checks.refuse(f"prediction of {label!r}", f"shape {predicted}", f"shape {measured} as measured", cure)
-
-
-def _sizes(m: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """What a deviation of exact entries is relative to: the entry's own size, but not below a share of the array's.
-
-    An entry can be a small difference of large numbers, and then carries their rounding. How large they are is read
-    off what was measured, never off the prediction: a generous bound on one entry excuses nothing in another.
-    """
-    own = np.maximum(np.abs(m), np.where(np.isfinite(p), np.abs(p), 0.0))
-    return np.maximum(own, max(SMALL_ENTRY * float(np.abs(m).max()), 1e-300))
-
-
-def _statistical_verdict(claim: Claim, slack: float, z: float) -> Verdict:
-    """An inequality must clear z standard errors either way; an equality must stay within them."""
-    if claim.relation == "equal":
-        return Verdict.HOLDS if slack >= -z else Verdict.FAILS
-    if abs(slack) < z:
-        return Verdict.INCONCLUSIVE
-    return Verdict.HOLDS if slack > 0 else Verdict.FAILS
-
-
-def check(claim: Claim, case: Case, *, z: float = 6.0) -> Evidence:
-    """The evidence for or against `claim` on one case.
-
-    Assumptions first: one that no data of this shape could meet gives VACUOUS, one that is broken here gives
-    OUTSIDE. Then `measure` and `predict` are compared under `relation`: exact numbers entry by entry to the claim's
-    tolerance relative to the entry (or to a hundredth of the largest one, see `SMALL_ENTRY`), estimates with z combined
-    standard errors, sqrt(se² + se²) (an inequality inside them is INCONCLUSIVE). A bound that holds but is not below
-    the trivial value is VACUOUS.
-
-    Args: claim, case: what to check and on what. z: standard errors, 6 by default.
-    Returns: `Evidence`. Raises: ValueError for z ≤ 0, or arrays whose shapes do not fit.
-    """
-    z = checks.number("z", z, low=0.0, strict=True, cure="use a positive number of standard errors")
-    nan = float("nan")
-    for assumption in claim.assumptions:
-        if assumption.attainable is not None and not assumption.attainable(case):
-            note = UNATTAINABLE + assumption.sentence
-            return Evidence(Verdict.VACUOUS, case.name, case.seed, nan, nan, nan, informative=False, note=note)
-        if not assumption.holds(case):
-            note = BROKEN + assumption.sentence
-            return Evidence(Verdict.OUTSIDE, case.name, case.seed, nan, nan, nan, note=note)
-    verdict, m, p, slack, error, note = _compare(claim, claim.measure(case), claim.predict(case), z)
-    informative = None
-    if claim.trivial is not None and verdict == Verdict.HOLDS:
-        beyond = p >= claim.trivial(case) if claim.relation == "at most" else p <= claim.trivial(case)
-        informative = not beyond
-        verdict = Verdict.VACUOUS if beyond else verdict
-    return Evidence(verdict, case.name, case.seed, m, p, slack, error, informative, note)
+def _require_fields(name: str, values: dict[str, Any]) -> None:
+    """Raises: ValueError unless the fields that claims and controls share are of their kind."""
+    for side in _SIDES:
+        if side in values:
+            require_callable(f"{side} of {name}", values[side])
+    for optional in _OPTIONAL:
+        if values.get(optional) is not None:
+            require_callable(f"{optional} of {name}", values[optional])
+    if "relation" in values:
+        require_option(f"relation of {name}", values["relation"], get_args(Relation))
+    if "assumptions" in values:
+        require_instances(f"assumptions of {name}", values["assumptions"], Assumption)
+    if "tolerance" in values:
+        checks.number(f"tolerance of {name}", values["tolerance"], low=0.0, cure="pass a relative tolerance")
+    if not isinstance(values.get("over_seeds", False), bool):
+        raise checks.refuse(f"over_seeds of {name}", repr(values["over_seeds"]), "True or False", "leave it out")

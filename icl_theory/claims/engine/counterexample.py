@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from icl_theory.claims.engine.cases import Case
-from icl_theory.claims.engine.claim import Claim, Evidence
+from icl_theory.claims.engine.check import Evidence
+from icl_theory.claims.engine.claim import Claim
 
 FORMAT = 2
 """2: the task by its type and all its fields, see `icl_theory.tasks.written`."""
 
 
-def certificate(claim: Claim, case: Case, evidence: Evidence, others: Sequence[Case] = ()) -> dict[str, Any]:
+def counterexample(claim: Claim, case: Case, evidence: Evidence, others: Sequence[Case] = ()) -> dict[str, Any]:
     """The document of one counterexample: the numbers seen, the case in full, and a small exact one if there is any.
 
     Against a statement about a population no single case is one: `others` are the rest of its seeds.
@@ -23,7 +24,7 @@ def certificate(claim: Claim, case: Case, evidence: Evidence, others: Sequence[C
         "measured": evidence.measured,
         "predicted": evidence.predicted,
         "stderr": evidence.stderr,
-        "exact": None if claim.certificate is None else claim.certificate(),
+        "exact": None if claim.exact_counterexample is None else claim.exact_counterexample(),
         "case": case.describe(),
         "others": [other.describe() for other in others],
     }

@@ -2,31 +2,32 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from icl_theory.claims.engine.cases import Case, Workshop
-from icl_theory.claims.engine.claim import Claim, Evidence, Verdict, check, margin
-from icl_theory.claims.engine.counterexample import certificate
+from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.check import Evidence, check, margin
+from icl_theory.claims.engine.claim import Claim, Verdict
+from icl_theory.claims.engine.counterexample import counterexample
 from icl_theory.claims.engine.exceptions import describe_error_with_line
 from icl_theory.claims.engine.expected_verdicts import Flip, expected_verdict, flip
-from icl_theory.claims.engine.seed_interval import Population, judge, population_of
-from icl_theory.claims.engine.trained_ensembles import Abandoned, Unfinished
+from icl_theory.claims.engine.seed_interval import SeedInterval, interval_over_seeds, verdict_over_seeds
+from icl_theory.claims.engine.trained_ensembles import Cancelled, NotReady
 
 NO_CASE = "making the cases"
 """Name of the case in the evidence that there are no cases because making them raised an exception."""
 
 
-def conclude(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
+def overall_verdict(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
     """One verdict from all cases: a universal statement fails with one counterexample, `exists` holds with one.
 
-    A statement about a population is judged by one interval over its seeds instead.
+    A statement over seeds is judged by one interval over its seeds instead.
     """
     seen = {item.verdict for item in evidence}
     if Verdict.ERROR in seen:
         return Verdict.ERROR
-    if claim.population:
-        return judge(claim, evidence)
+    if claim.over_seeds:
+        return verdict_over_seeds(claim, evidence)
     if claim.relation == "exists" and Verdict.HOLDS in seen:
         return Verdict.HOLDS
     order = (Verdict.NONFINITE, Verdict.FAILS, Verdict.INCONCLUSIVE, Verdict.HOLDS, Verdict.VACUOUS)
@@ -61,9 +62,9 @@ class Outcome:
     """Result of the symbolic derivation, None where there is none."""
     proof_note: str = ""
     """The exception that ended the derivation, if one did."""
-    certificates: list[dict[str, Any]] = field(default_factory=list)
-    population: Population | None = None
-    """The interval over seeds behind the verdict of a population claim."""
+    counterexamples: list[dict[str, Any]] = field(default_factory=list)
+    over_seeds: SeedInterval | None = None
+    """The interval over seeds behind the verdict of a statement over seeds."""
     seconds: float = math.nan
 
     @property
@@ -80,7 +81,7 @@ class Outcome:
     @property
     def flip(self) -> Flip | None:
         """What it means that the verdict is not the expected one; None where it is."""
-        return flip(self.claim.label, self.claim.printed, self.verdict)
+        return flip(self.claim.label, self.claim.origin, self.verdict)
 
     @property
     def sound(self) -> bool:
@@ -99,7 +100,7 @@ class Derivation(NamedTuple):
     """The exception that ended it: it has then derived nothing, and `proved` is False."""
 
 
-def derive(claim: Claim) -> Derivation:
+def run_proof(claim: Claim) -> Derivation:
     """Run the symbolic derivation of a claim. It needs no case."""
     if claim.proof is None:
         return Derivation(None)
@@ -107,35 +108,35 @@ def derive(claim: Claim) -> Derivation:
     return Derivation(bool(found), note)
 
 
-def examine(claim: Claim, workshop: Workshop, *, z: float = 6.0, derivation: Derivation | None = None) -> Outcome:
+def examine(claim: Claim, factory: CaseFactory, *, z: float = 6.0, derivation: Derivation | None = None) -> Outcome:
     """Check a claim and its controls on all their cases, and keep a certificate if the claim fails.
 
     An exception while cases are made or checked gives the verdict ERROR with its words and place; it is not passed on.
-    `derivation` is what `derive` has said; if None, it is asked here.
+    `derivation` is what `run_proof` has said; if None, it is asked here.
     """
-    cases, evidence = _evidence(claim, workshop, z)
+    cases, evidence = _evidence(claim, factory, z)
     controls = []
     for control in claim.controls:
-        spoilt = replace(claim, **control.changes)
-        found = _evidence(spoilt, workshop, z)[1]
+        controlled = control.applied(claim)
+        found = _evidence(controlled, factory, z)[1]
         note = next((item.note for item in found if item.verdict == Verdict.ERROR), "")
-        controls.append(ControlOutcome(control.name, conclude(spoilt, found), control.expected, note))
-    proved, note = derive(claim) if derivation is None else derivation
-    verdict, certificates, population = conclude(claim, evidence), [], None
+        controls.append(ControlOutcome(control.name, overall_verdict(controlled, found), control.expected, note))
+    proved, note = run_proof(claim) if derivation is None else derivation
+    verdict, counterexamples, over_seeds = overall_verdict(claim, evidence), [], None
     if verdict != Verdict.ERROR:
-        certificates, population = _certificates(claim, cases, evidence), population_of(claim, evidence)
-    return Outcome(claim, verdict, evidence, controls, proved, note, certificates, population)
+        counterexamples, over_seeds = _counterexamples(claim, cases, evidence), interval_over_seeds(claim, evidence)
+    return Outcome(claim, verdict, evidence, controls, proved, note, counterexamples, over_seeds)
 
 
-def _evidence(claim: Claim, workshop: Workshop, z: float) -> tuple[Sequence[Case], list[Evidence]]:
+def _evidence(claim: Claim, factory: CaseFactory, z: float) -> tuple[Sequence[Case], list[Evidence]]:
     """The cases of a claim and the evidence of each; what raises an exception is evidence too, of an ERROR."""
 
     def error(name: str, seed: int, note: str) -> Evidence:
         return Evidence(Verdict.ERROR, name, seed, math.nan, math.nan, math.nan, note=note)
 
-    cases, note = _attempt(lambda: claim.cases(workshop))
-    if cases is None:
-        return [], [error(NO_CASE, workshop.seed, note)]
+    cases, note = _attempt(lambda: claim.cases(factory))
+    if cases is None or not cases:
+        return [], [error(NO_CASE, factory.seed, note or "the claim has no cases: nothing was examined")]
     tried = [(case, *_attempt(lambda case=case: check(claim, case, z=z))) for case in cases]
     return cases, [error(case.name, case.seed, note) if found is None else found for case, found, note in tried]
 
@@ -144,26 +145,32 @@ def _attempt(work: Callable[[], Any]) -> tuple[Any, str]:
     """What `work` returns and an empty note; or None, and the exception it raised in words."""
     try:
         return work(), ""
-    except (Unfinished, Abandoned):
+    except (NotReady, Cancelled):
         raise  # no error: models that are waited for, or a run that was broken off
     except Exception as error:  # a claim may raise anything; that is a verdict on it, and no reason to lose the others
         return None, describe_error_with_line(error)
 
 
-def _certificates(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
-    """The case that speaks most against a claim that fails; of a population all seeds."""
-    if claim.population:
-        return _population_certificate(claim, cases, evidence) if judge(claim, evidence) == Verdict.FAILS else []
+def _counterexamples(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
+    """The case that speaks most against a claim that fails; of a statement over seeds all of them."""
+    if claim.over_seeds:
+        return (
+            _counterexample_over_seeds(claim, cases, evidence)
+            if verdict_over_seeds(claim, evidence) == Verdict.FAILS
+            else []
+        )
     failed = [(c, e) for c, e in zip(cases, evidence, strict=True) if e.verdict == Verdict.FAILS]
     if not failed:
         return []
     case, worst = min(failed, key=lambda pair: pair[1].slack)
-    return [certificate(claim, case, worst)]
+    return [counterexample(claim, case, worst)]
 
 
-def _population_certificate(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
+def _counterexample_over_seeds(
+    claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]
+) -> list[dict[str, Any]]:
     """All seeds, the one with the smallest margin first."""
     margins = {i: margin(claim.relation, e.measured, e.predicted) for i, e in enumerate(evidence)}
     worst = min((i for i in margins if not math.isnan(margins[i])), key=lambda i: margins[i])
     others = [other for i, other in enumerate(cases) if i != worst]
-    return [certificate(claim, cases[worst], evidence[worst], others)]
+    return [counterexample(claim, cases[worst], evidence[worst], others)]

@@ -35,4 +35,4 @@ def flip(label: str, origin: str, verdict: str) -> Flip | None:
     known = expected_verdict(label)
     if known is None or verdict == known:
         return None
-    return "changed" if origin == "printed" else "regression"
+    return "changed" if origin == "paper" else "regression"

@@ -15,11 +15,11 @@ class Profile:
     """Training steps by number of layers."""
     scalar_samples: int
     """Runs of the one-dimensional counterexample."""
-    population: int = 12
-    """Trained seeds behind a claim about a population; the first `seeds` of them serve all other claims."""
+    trained_seeds: int = 12
+    """Trained seeds behind a statement about their mean; the first `seeds` of them serve all other claims."""
 
 
 PROFILES = {
-    "quick": Profile(seeds=4, samples=1024, steps={1: 1000, 3: 2000}, scalar_samples=400_000, population=12),
-    "full": Profile(seeds=16, samples=2048, steps={1: 2000, 3: 6000}, scalar_samples=4_000_000, population=32),
+    "quick": Profile(seeds=4, samples=1024, steps={1: 1000, 3: 2000}, scalar_samples=400_000, trained_seeds=12),
+    "full": Profile(seeds=16, samples=2048, steps={1: 2000, 3: 6000}, scalar_samples=4_000_000, trained_seeds=32),
 }

@@ -19,20 +19,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from icl_theory.claims.engine.claim import Claim, Evidence, Verdict, margin
+from icl_theory.claims.engine.check import Evidence, margin
+from icl_theory.claims.engine.claim import Claim, Verdict
 from icl_theory.core import checks
 
-CHANCE = 1e-3
+ALPHA = 1e-3
 """α: how often the interval misses the true mean on one side by chance, for normal margins. Fixed beforehand: a fifth
 of the one false alarm in 200 runs that a statistical claim may have."""
 
 
-ALIKE = 1e-12
+EQUAL_TOLERANCE = 1e-12
 """Spread, relative to the mean, up to which margins count as equal: rounding."""
 
 
 @dataclass(frozen=True)
-class Population:
+class SeedInterval:
     """What the seeds say together; margins in the units of what the claim measures, above 0 in its favour."""
 
     seeds: int
@@ -51,7 +52,7 @@ class Population:
     """Seeds with m_i > 0."""
     seeds_against: int
     """Seeds with m_i < 0."""
-    chance: float = CHANCE
+    chance: float = ALPHA
     """α."""
 
     @property
@@ -61,7 +62,7 @@ class Population:
         Equal margins have an interval without width, whatever their number; that they agree in sign has the chance
         2^{-n}, and decides only if that is at most α.
         """
-        alike = self.stderr <= ALIKE * abs(self.mean)
+        alike = self.stderr <= EQUAL_TOLERANCE * abs(self.mean)
         if alike and 0.5**self.seeds > self.chance:
             return Verdict.INCONCLUSIVE
         if self.low > 0:
@@ -69,37 +70,37 @@ class Population:
         return Verdict.FAILS if self.high < 0 else Verdict.INCONCLUSIVE
 
 
-def summarise(margins: Sequence[float]) -> Population | None:
+def seed_interval(margins: Sequence[float]) -> SeedInterval | None:
     """The summary of at least two finite margins, one per seed; None otherwise."""
     values, count = np.asarray(margins, dtype=np.float64), len(margins)
     if count < 2 or not np.isfinite(values).all():
         return None
     mean, stderr = float(values.mean()), float(values.std(ddof=1) / math.sqrt(count))
-    quantile = -float(stdtrit(count - 1, CHANCE))
+    quantile = -float(stdtrit(count - 1, ALPHA))
     low, high = mean - quantile * stderr, mean + quantile * stderr
-    return Population(count, mean, stderr, quantile, low, high, int((values > 0).sum()), int((values < 0).sum()))
+    return SeedInterval(count, mean, stderr, quantile, low, high, int((values > 0).sum()), int((values < 0).sum()))
 
 
-def population_of(claim: Claim, evidence: Sequence[Evidence]) -> Population | None:
+def interval_over_seeds(claim: Claim, evidence: Sequence[Evidence]) -> SeedInterval | None:
     """The summary over a population claim's cases; those outside its assumptions have no number and are left out.
 
-    Returns: `Population`; None for a claim of another kind, fewer than two seeds, or a number that is not finite.
+    Returns: `SeedInterval`; None for a claim of another kind, fewer than two seeds, or a number that is not finite.
     Raises: ValueError for a relation that is no inequality.
     """
-    if not claim.population:
+    if not claim.over_seeds:
         return None
     checks.choice("relation of a population", claim.relation, ("at most", "at least"))
-    return summarise([float(margin(claim.relation, e.measured, e.predicted)) for e in _inside(evidence)])
+    return seed_interval([float(margin(claim.relation, e.measured, e.predicted)) for e in _inside(evidence)])
 
 
-def judge(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
+def verdict_over_seeds(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
     """The verdict of a population claim: that of the interval, INCONCLUSIVE where one seed cannot give any."""
     inside = _inside(evidence)
     if not inside:
         return Verdict.OUTSIDE
     if any(item.verdict == Verdict.NONFINITE for item in inside):
         return Verdict.NONFINITE
-    found = population_of(claim, evidence)
+    found = interval_over_seeds(claim, evidence)
     return Verdict.INCONCLUSIVE if found is None else found.verdict
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
+from icl_theory.core.progress import Progress
 from icl_theory.models.model import Readout
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.train import TrainResult, train
@@ -26,15 +27,15 @@ class Kind(NamedTuple):
         return words + " read with a plus" * (self.readout == "plus")
 
 
-class Unfinished(Exception):
-    """Raised instead of waiting for a training that is not done, see `Ensembles.patient`."""
+class NotReady(Exception):
+    """Raised instead of waiting for a training that is not done, see `TrainedEnsembles.wait`."""
 
 
-class Abandoned(Exception):
+class Cancelled(Exception):
     """Raised within a training, or other work in a thread, that nobody waits for any more."""
 
 
-class Ensembles:
+class TrainedEnsembles:
     """Trains ensembles of independent seeds; XLA leaves the interpreter free, so what is begun early costs no time.
 
     The result does not depend on which thread trains, or on what else is at work.
@@ -48,7 +49,7 @@ class Ensembles:
         shots: int,
         seeds: int,
         steps: Callable[[Kind], int],
-        progress: Callable[[str, int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._task, self._seed, self._shots, self._seeds, self._steps = task, seed, shots, seeds, steps
         self._progress, self._closed = progress, threading.Event()
@@ -56,8 +57,8 @@ class Ensembles:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="training")
         self._begun: dict[Kind, Future[TrainResult]] = {}
         self._seen: dict[Kind, tuple[str, int, int]] = {}
-        self.patient = True
-        """Whether `get` waits; if not, it begins the training and raises `Unfinished` until that is done."""
+        self.wait = True
+        """Whether `get` waits; if not, it begins the training and raises `NotReady` until that is done."""
 
     @property
     def begun(self) -> tuple[Kind, ...]:
@@ -79,11 +80,11 @@ class Ensembles:
     def get(self, kind: Kind) -> TrainResult:
         """The ensemble, trained now if need be; progress is told here, and so by one thread only.
 
-        Raises: Unfinished where it would have to wait and is not `patient`.
+        Raises: Unfinished where it would have to wait and is not `wait`.
         """
         future = self.future(kind)
-        if not (self.patient or future.done()):
-            raise Unfinished(str(kind))
+        if not (self.wait or future.done()):
+            raise NotReady(str(kind))
         while not wait([future], timeout=REPORT_SECONDS).done:
             if self._progress is not None:
                 self._progress(*self._seen[kind])
@@ -97,12 +98,12 @@ class Ensembles:
     def stop_if_closed(self) -> None:
         """For work in other threads to call now and then. Raises: Abandoned when nobody waits for it any more."""
         if self._closed.is_set():
-            raise Abandoned
+            raise Cancelled
 
     def _train(self, kind: Kind) -> TrainResult:
-        def note(step: int, total: int, loss: float) -> None:
+        def note(text: str, step: int, total: int) -> None:
             self.stop_if_closed()
-            self._seen[kind] = f"training {kind}, loss {loss:.3f}", step, total
+            self._seen[kind] = text.replace("training", f"training {kind}", 1), step, total
 
         return train(
             self._task,

@@ -70,11 +70,10 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="gaussian_divergence",
     source="Y App. A.5, Eq. 16 and 17, arXiv:2406.03768v2",
     statement="KL(N(-G, C) || N(-g̃, σ² I)) = ½ [(||G - g̃||² + tr C)/σ² + d log σ² - d - tr log C], and Eq. 16 says "
     "the same.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -82,9 +81,9 @@ CLAIM = Claim(
     "variances; the divergence by a cubature that is exact for quadratics, against both displays.",
     proof=proof,
     controls=(
-        Control("½ d dropped", {"predict": lambda case: predict(case, dimension=0.0)}),
-        Control("tr C dropped", {"predict": lambda case: predict(case, trace=0.0)}),
-        Control("factor ½ of Eq. 17 dropped", {"predict": lambda case: predict(case, half=1.0)}),
+        Control("½ d dropped", predict=lambda case: predict(case, dimension=0.0)),
+        Control("tr C dropped", predict=lambda case: predict(case, trace=0.0)),
+        Control("factor ½ of Eq. 17 dropped", predict=lambda case: predict(case, half=1.0)),
     ),
     tolerance=1e-9,
 )

@@ -57,17 +57,16 @@ def predict(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="individual_sample",
     source="Bu, Zou, Veeravalli 2020, arXiv:1901.04609v2, against Xu and Raginsky 2017, arXiv:1705.07809v2",
     statement="(1/N) Σ_i sqrt(2 R² I(W; h_i)) ≤ sqrt(2 R² I(W; H_s) / N) for independent demonstrations.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
     explanation="Exact on three channels made of the case's weights: a Gaussian one; a number of ΔW in four bins, over "
     "32 sets of demonstrations; and the parity of the choices, where the left side is zero and the right is not.",
     controls=(
-        Control("sides exchanged", {"measure": predict, "predict": measure}),
-        Control("sum instead of mean", {"measure": lambda c: measure(c) * [len(c.demonstrations), _BITS, _BITS]}),
+        Control("sides exchanged", measure=predict, predict=measure),
+        Control("sum instead of mean", measure=lambda c: measure(c) * [len(c.demonstrations), _BITS, _BITS]),
     ),
 )

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from icl_theory.claims.bounds.mean_inequality import RESOLVED
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.support_maps import images, spread
 from icl_theory.core.estimate import Estimate
@@ -42,16 +42,15 @@ def _wishart(case: Case) -> float:
     return d * (d + 1) / (4 * _N)
 
 
-def _cases(workshop: Workshop) -> list[Case]:
-    some = (workshop.profile.seeds + 1) // 2
-    return [*workshop.random(1)[:some], *workshop.trained_cases(1)[:some]]
+def _cases(factory: CaseFactory) -> list[Case]:
+    some = (factory.profile.seeds + 1) // 2
+    return [*factory.random(1)[:some], *factory.trained(1)[:some]]
 
 
 CLAIM = Claim(
-    label="large_sample",
     source="new",
     statement="With one invertible layer the Gaussian rung is ½ d_S log(N/(N-b)) + (E|z|⁴ - d_S)/(4N) + O(1/N²).",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -59,9 +58,9 @@ CLAIM = Claim(
     explanation="N = 480, where 1/N² is far below the error bar. z is svec(h hᵀ) standardised; for Gaussian tokens "
     "E|z|⁴ is a polynomial of their dimension. At D = 6 and N = 80 the correction is the larger of the two terms.",
     controls=(
-        Control("correction dropped", {"predict": lambda case: predict(case, 0.0)}),
-        Control("correction of Gaussian features", {"predict": lambda case: predict(case, _wishart(case))}),
-        Control("d_S = D²", {"predict": lambda case: predict(case, dimension=case.model.token_dim**2)}),
+        Control("correction dropped", predict=lambda case: predict(case, 0.0)),
+        Control("correction of Gaussian features", predict=lambda case: predict(case, _wishart(case))),
+        Control("d_S = D²", predict=lambda case: predict(case, dimension=case.model.token_dim**2)),
     ),
     cases=_cases,
 )

@@ -61,11 +61,10 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="learning_rate",
     source="Y Eq. 4 and App. A.5 (the step after Eq. 15), arXiv:2406.03768v2",
     statement="I(η(-G_t + C_t^{1/2} n); H_s | W_{t-1}) = I(G_t + C_t^{1/2} n; H_s | W_{t-1}) for every η ≠ 0, of "
     "either sign.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -75,13 +74,12 @@ CLAIM = Claim(
     "wants to control.",
     proof=proof,
     controls=(
-        Control("noise of its own scale, not multiplied by η", {"measure": lambda case: measure(case, noise=0.0)}),
-        Control(
-            "noise multiplied by η^{1/2}, as in the SDE's step", {"measure": lambda case: measure(case, noise=0.5)}
-        ),
+        Control("noise of its own scale, not multiplied by η", measure=lambda case: measure(case, noise=0.0)),
+        Control("noise multiplied by η^{1/2}, as in the SDE's step", measure=lambda case: measure(case, noise=0.5)),
         Control(
             "differential entropy instead",
-            {"measure": lambda case: _entropies(case, RATES), "predict": lambda case: _entropies(case, (1.0,))},
+            measure=lambda case: _entropies(case, RATES),
+            predict=lambda case: float(_entropies(case, (1.0,))[0]),
         ),
     ),
     tolerance=1e-9,

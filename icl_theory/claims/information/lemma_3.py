@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.models.model import Model
 from icl_theory.noise.covariance import sampling_factor
@@ -90,12 +90,12 @@ def _output(
     return np.einsum("sa,swa->wa", density[kept], transition) * cell, new
 
 
-def cases(workshop: Workshop) -> list[Case]:
+def cases(factory: CaseFactory) -> list[Case]:
     """Three one-dimensional layers and eight sets of demonstrations, per seed."""
     one, task = np.ones((3, 1, 1)), LinearRegression(1)
     model, found = Model(WEIGHT * one, one, one), []
     for seed in range(4):
-        rng = np.random.default_rng([workshop.seed, 7, seed])
+        rng = np.random.default_rng([factory.seed, 7, seed])
         drawn = rng.standard_normal((40 * ATOMS, N, 1))
         # Sets of similar noise, which coarse grids resolve; the lemma holds for demonstrations of any law.
         even = np.abs(np.log(_atoms(drawn)[1] / 0.7)) < 0.35
@@ -120,19 +120,18 @@ def _right(case: Case, first: int = 0) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="lemma_3",
     source="Y Lemma 3, arXiv:2406.03768v2 (from Wang and Mao)",
     statement="I(W_L; H_s) ≤ I(W_{1:L}; H_s) ≤ Σ_t I(W_t; H_s | W_{t-1}).",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=_left,
     predict=_right,
     explanation="By quadrature at D = 1 for L = 2 and 3, demonstrations taking eight values. At L = 2 path and sum are "
     "equal, since W_1 is all there was before W_2; at L = 3 the sum is larger, because W_2 forgets what W_1 knew.",
     controls=(
-        Control("sum without its first term", {"predict": lambda case: _right(case, 1)}),
-        Control("path at most the last output", {"measure": _right, "predict": _left}),
-        Control("sum 1 % smaller", {"predict": lambda case: _right(case) * np.r_[1, 1, 0.99, 0.99]}),
+        Control("sum without its first term", predict=lambda case: _right(case, 1)),
+        Control("path at most the last output", measure=_right, predict=_left),
+        Control("sum 1 % smaller", predict=lambda case: _right(case) * np.r_[1, 1, 0.99, 0.99]),
     ),
     cases=cases,
     tolerance=1e-6,

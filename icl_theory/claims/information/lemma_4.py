@@ -44,10 +44,9 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="lemma_4",
     source="Y Lemma 4 (variational form of mutual information), arXiv:2406.03768v2",
     statement="I(W; H) ≤ E_H KL(P_{W|H} || Q) for every distribution Q that does not look at H.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
@@ -55,9 +54,9 @@ CLAIM = Claim(
     "token, and W_V h with Gaussian noise; twelve priors each, the marginal among them, where equality is attained.",
     proof=proof,
     controls=(
-        Control("priors of total mass 1.01", {"predict": lambda case: predict(case, 1.01)}),
-        Control("a prior that looks at H half the time", {"predict": _looking_prior}),
-        Control("divergence off by 1 %", {"predict": lambda case: 0.99 * predict(case)}),
+        Control("priors of total mass 1.01", predict=lambda case: predict(case, 1.01)),
+        Control("a prior that looks at H half the time", predict=_looking_prior),
+        Control("divergence off by 1 %", predict=lambda case: 0.99 * predict(case)),
     ),
     tolerance=1e-10,
 )

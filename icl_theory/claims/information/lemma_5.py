@@ -49,10 +49,9 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="lemma_5",
     source="Y Lemma 5 (optimum at the marginal), arXiv:2406.03768v2",
     statement="E_H KL(P_{W|H} || Q) = I(W; H) + KL(P_W || Q), so Q = P_W is the best prior and attains I.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=divergences,
     predict=predict,
@@ -60,9 +59,9 @@ CLAIM = Claim(
     "the marginal.",
     proof=proof,
     controls=(
-        Control("divergence of the priors left out", {"predict": lambda case: predict(case, 0.0)}),
-        Control("divergence of the priors off by 1 %", {"predict": lambda case: predict(case, 1.01)}),
-        Control("inputs weighted equally", {"predict": _uniform_weights}),
+        Control("divergence of the priors left out", predict=lambda case: predict(case, 0.0)),
+        Control("divergence of the priors off by 1 %", predict=lambda case: predict(case, 1.01)),
+        Control("inputs weighted equally", predict=_uniform_weights),
     ),
     tolerance=1e-10,
 )

@@ -92,11 +92,10 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="lemma_6",
     source="Y App. A.5, Eq. 17, and Lemma 6, first line, arXiv:2406.03768v2",
     statement="I(G_t + C_t^{1/2} n; H_s | W_{t-1}) ≤ ½ E[(||G_t - g̃||² + tr C_t)/σ² + d log σ² - log det C_t - d] "
     "for all g̃, σ²; at the best σ² the first term becomes d log(E(||G_t - g̃||² + tr C_t)/d).",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
@@ -106,9 +105,9 @@ CLAIM = Claim(
     "second line of the lemma takes it out: see lemma_6_second_line.",
     proof=proof,
     controls=(
-        Control("tr C left out", {"predict": _without_variance}),
-        Control("a prior whose mean looks at H_s", {"predict": _looking_prior}),
-        Control("half of the bound", {"predict": lambda case: 0.5 * predict(case)}),
+        Control("tr C left out", predict=_without_variance),
+        Control("a prior whose mean looks at H_s", predict=_looking_prior),
+        Control("half of the bound", predict=lambda case: 0.5 * predict(case)),
     ),
     tolerance=1e-9,
 )

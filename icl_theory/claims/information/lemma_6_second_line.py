@@ -41,7 +41,7 @@ def predict(case: Case) -> float:
     return second_line(*channel(case), 0.0)
 
 
-def certificate() -> dict:
+def counterexample() -> dict:
     """A 1 x 1 model with every weight 1 and two equally likely demonstration sets, b = 1: G² + C is 98/3 and 86."""
     return {"value": 1, "key": 1, "query": 1, "sets": [[1, 2, 3], [1, 1, 4]], "shots": 1}
 
@@ -63,10 +63,9 @@ def recheck(found: dict) -> bool:
 
 
 CLAIM = Claim(
-    label="lemma_6_second_line",
     source="Y Lemma 6, its second line (and so Theorem 2), arXiv:2406.03768v2",
     statement="d log(E(||G_t - g̃||² + tr C_t)/d) - E log det C_t = E[d log((||G_t - g̃||² + tr C_t)/d) - log det C_t].",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -75,23 +74,22 @@ CLAIM = Claim(
     "demonstration set in 64 unlike the others it falls below it. Theorem 2 is made from that line; theorem_2_scalar "
     "shows what comes of it.",
     controls=(
-        Control("at most", {"relation": "at most"}, Verdict.HOLDS),
+        Control("at most", relation="at most", expected=Verdict.HOLDS),
         Control(
             "demonstration sets all alike",
-            {"measure": lambda c: printed_line(*_alike(c)), "predict": lambda c: second_line(*_alike(c), 0.0)},
-            Verdict.HOLDS,
+            measure=lambda c: printed_line(*_alike(c)),
+            predict=lambda c: second_line(*_alike(c), 0.0),
+            expected=Verdict.HOLDS,
         ),
         Control(
             "a bound on the information, one set in 64 unlike the others",
-            {
-                "relation": "at most",
-                "measure": lambda case: information(*_one_apart(case)),
-                "predict": lambda case: printed_line(*_one_apart(case)),
-            },
+            relation="at most",
+            measure=lambda case: information(*_one_apart(case)),
+            predict=lambda case: printed_line(*_one_apart(case)),
         ),
-        Control("at most, lowered by 30 %", {"relation": "at most", "predict": lambda case: 0.7 * predict(case)}),
+        Control("at most, lowered by 30 %", relation="at most", predict=lambda case: 0.7 * predict(case)),
     ),
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
     tolerance=1e-9,
 )

@@ -45,10 +45,9 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="optimal_variance",
     source="Y App. A.5 (the optimum below Eq. 17), arXiv:2406.03768v2; d = d_S on the support",
     statement="The best isotropic prior N(0, s I) has s = (||G||² + tr C)/d and divergence ½ [d log s - log det C].",
-    printed="repaired",
+    origin="repaired",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -57,23 +56,20 @@ CLAIM = Claim(
     controls=(
         Control(
             "tr C left out",
-            {
-                "predict": lambda case: (
-                    0.5
-                    * (
-                        _pieces(case)[2]
-                        * np.log(
-                            (_pieces(case)[0] - gradient_noise(case.model, case.demonstrations, shots=case.shots).trace)
-                            / _pieces(case)[2]
-                        )
-                        - _pieces(case)[1]
+            predict=lambda case: (
+                0.5
+                * (
+                    _pieces(case)[2]
+                    * np.log(
+                        (_pieces(case)[0] - gradient_noise(case.model, case.demonstrations, shots=case.shots).trace)
+                        / _pieces(case)[2]
                     )
+                    - _pieces(case)[1]
                 )
-            },
+            ),
         ),
         Control(
-            "d = D² instead of d_S",
-            {"predict": lambda case: 0.5 * (36 * np.log(_pieces(case)[0] / 36) - _pieces(case)[1])},
+            "d = D² instead of d_S", predict=lambda case: 0.5 * (36 * np.log(_pieces(case)[0] / 36) - _pieces(case)[1])
         ),
     ),
     proof=proof,

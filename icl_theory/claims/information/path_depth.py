@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.large_sample_limit import look_information
@@ -30,9 +30,9 @@ def predict(case: Case, looks: int | None = None, shots: int = LADDER_SHOTS) -> 
     return looks * one - look_information(width, LADDER_DEMONSTRATIONS, shots, looks)
 
 
-def _three_layers(workshop: Workshop) -> list[Case]:
-    some = (workshop.profile.seeds + 1) // 2
-    cases = [*workshop.random(3)[:some], *workshop.trained_cases(3)[:some]]
+def _three_layers(factory: CaseFactory) -> list[Case]:
+    some = (factory.profile.seeds + 1) // 2
+    cases = [*factory.random(3)[:some], *factory.trained(3)[:some]]
     for case in list(cases):
         w = case.model
         two = w.replace(value=np.array(w.value[:2]), key=np.array(w.key[:2]), query=np.array(w.query[:2]))
@@ -47,20 +47,19 @@ def _invertible(case: Case) -> bool:
 
 
 CLAIM = Claim(
-    label="path_depth",
     source="new",
     statement="With invertible weights a Gaussian prior on the path saves ½ d_S [L log(N/(N-b)) - log(1 + L b/(N-b))] "
     "nats on the sum over layers: what depends on S grows like log L.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=saved,
     predict=predict,
     explanation="The prior learns S from the layers before it, by a Kalman filter through the true maps. What a prior "
     "of one covariance pays for the unknown C_X, O(1/N) per layer, remains and grows linearly.",
     controls=(
-        Control("one look less", {"predict": lambda case: predict(case, case.layers - 1) if case.layers > 1 else 0.0}),
-        Control("two shots more", {"predict": lambda case: predict(case, shots=LADDER_SHOTS + 2)}),
-        Control("nothing saved", {"predict": lambda case: 0.0}),
+        Control("one look less", predict=lambda case: predict(case, case.layers - 1) if case.layers > 1 else 0.0),
+        Control("two shots more", predict=lambda case: predict(case, shots=LADDER_SHOTS + 2)),
+        Control("nothing saved", predict=lambda case: 0.0),
     ),
     cases=_three_layers,
 )

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.information.estimators.sandwich import mutual_information
 
@@ -52,16 +52,15 @@ def predict(case: Case) -> np.ndarray:
     return np.array([information(case), mean_end(case, 1, -6.0)])
 
 
-def _one_matrix(workshop: Workshop) -> list[Case]:
-    some = (workshop.profile.seeds + 1) // 2
-    return [*workshop.random(1)[:some], *workshop.constructed(1), *workshop.trained_cases(1)[:some]]
+def _one_matrix(factory: CaseFactory) -> list[Case]:
+    some = (factory.profile.seeds + 1) // 2
+    return [*factory.random(1)[:some], *factory.constructed(1), *factory.trained(1)[:some]]
 
 
 CLAIM = Claim(
-    label="sandwich_ends",
     source="Poole et al. 2019, arXiv:1905.06922v1, Section 2 (leave-one-out upper bound, InfoNCE with a known density)",
     statement="E lower ≤ I ≤ E upper for the two ends from K pairs of a channel with a known density.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
@@ -69,14 +68,11 @@ CLAIM = Claim(
     "where the ends are far apart, 300 times. Means are moved six standard errors against the statement, so that "
     "holding is not luck. Every bound of this ledger takes the upper end.",
     controls=(
+        Control("own pair left in the upper mixture", predict=lambda case: np.array([np.inf, mean_end(case, 0, 6.0)])),
         Control(
-            "own pair left in the upper mixture", {"predict": lambda case: np.array([np.inf, mean_end(case, 0, 6.0)])}
+            "own pair left out of the lower mixture", measure=lambda case: np.array([mean_end(case, 1, -6.0), 0.0])
         ),
-        Control(
-            "own pair left out of the lower mixture",
-            {"measure": lambda case: np.array([mean_end(case, 1, -6.0), 0.0])},
-        ),
-        Control("information tripled", {"measure": lambda case: np.array([0.0, 3 * information(case)])}),
+        Control("information tripled", measure=lambda case: np.array([0.0, 3 * information(case)])),
     ),
     cases=_one_matrix,
 )

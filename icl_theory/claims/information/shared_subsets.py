@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
 from icl_theory.claims.quantities.support_maps import images
 from icl_theory.core.symmetric import symmetric_coordinates
@@ -72,8 +72,8 @@ RESOLVED = Assumption(
 )
 
 
-def _cases(workshop: Workshop) -> list[Case]:
-    return [*workshop.random(3), *workshop.trained_cases(3), *workshop.random(1)[:1]]
+def _cases(factory: CaseFactory) -> list[Case]:
+    return [*factory.random(3), *factory.trained(3), *factory.random(1)[:1]]
 
 
 def predict(case: Case) -> np.ndarray:
@@ -82,11 +82,10 @@ def predict(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="shared_subsets",
     source="new; on the fresh noise of Y Assumption 1, arXiv:2406.03768v2",
     statement="When all layers see the same b demonstrations, every increment pulls back to the one look S_b: L layers "
     "carry one layer's information, I(W_{1:L}; H_s) = I(S_b; H_s).",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=same,
     predict=predict,
@@ -94,11 +93,9 @@ CLAIM = Claim(
     explanation="Unit vectors are sent through the model token by token, and A_t X_t B_t = W_t - W_{t-1} is solved for "
     "X_t. A bound for the forward pass therefore needs no factor L. With a look of its own in every layer it does.",
     controls=(
-        Control("other demonstrations in every layer", {"measure": fresh, "cases": lambda w: w.random(3)}),
-        Control(
-            "all N demonstrations", {"predict": lambda case: np.tile(moment(case.demonstrations), (case.layers, 1))}
-        ),
-        Control("one demonstration exchanged", {"predict": lambda c: np.tile(moment(_shown(c, 1)), (c.layers, 1))}),
+        Control("other demonstrations in every layer", measure=fresh, cases=lambda w: w.random(3)),
+        Control("all N demonstrations", predict=lambda case: np.tile(moment(case.demonstrations), (case.layers, 1))),
+        Control("one demonstration exchanged", predict=lambda c: np.tile(moment(_shown(c, 1)), (c.layers, 1))),
     ),
     cases=_cases,
     tolerance=1e-7,

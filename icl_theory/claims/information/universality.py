@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
 from icl_theory.claims.quantities.support_maps import images, spread
 from icl_theory.core.symmetric import outer_coordinates
@@ -61,9 +61,9 @@ def _cut(case: Case) -> np.ndarray:
     return dense(case.with_model(model, "value at rank 5"), 20)[0]
 
 
-def _some(workshop: Workshop, layers: int) -> list[Case]:
-    some = (workshop.profile.seeds + 1) // 2
-    return [*workshop.random(layers)[:some], *workshop.trained_cases(layers)[:some]]
+def _some(factory: CaseFactory, layers: int) -> list[Case]:
+    some = (factory.profile.seeds + 1) // 2
+    return [*factory.random(layers)[:some], *factory.trained(layers)[:some]]
 
 
 RESOLVED = Assumption(
@@ -83,10 +83,9 @@ def predict(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="universality",
     source="new",
     statement="With invertible weights the Gaussian rung is L times a number that depends on N, b and the data only.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -95,10 +94,10 @@ CLAIM = Claim(
     "covariance. Run by run, full D² x N gradients of random and trained models along their noisy trajectories are "
     "compared with a number into which no weight enters.",
     controls=(
-        Control("W_V at rank 5", {"measure": _cut, "cases": lambda w: _some(w, 1)}),
-        Control("one shot more", {"predict": lambda c: free(c, layers=c.layers, shots=LADDER_SHOTS + 1)}),
-        Control("one layer too many", {"predict": lambda c: free(c, layers=c.layers + 1)}),
+        Control("W_V at rank 5", measure=_cut, cases=lambda w: _some(w, 1)),
+        Control("one shot more", predict=lambda c: free(c, layers=c.layers, shots=LADDER_SHOTS + 1)),
+        Control("one layer too many", predict=lambda c: free(c, layers=c.layers + 1)),
     ),
-    cases=lambda workshop: [*_some(workshop, 1), *_some(workshop, 3)],
+    cases=lambda factory: [*_some(factory, 1), *_some(factory, 3)],
     tolerance=1e-9,
 )

@@ -43,11 +43,10 @@ def predict(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="few_demonstrations",
     source="new; on the hypothesis of Y Theorem 2, arXiv:2406.03768v2, as repaired",
     statement="With N - 1 < d_S demonstrations C_t is singular on its support V_t, rank C_t = N - 1, and its null "
     "space there depends on the sample.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -55,8 +54,8 @@ CLAIM = Claim(
     "from such noise, so every rung with a density on V_t is +∞ unless a noise floor is added; the ladder says so "
     "instead of returning a number.",
     controls=(
-        Control("two demonstrations more", {"measure": lambda case: measure(case, 2)}),
-        Control("rank d_S", {"predict": lambda case: np.full(2, float(shown(case)[1]))}),
-        Control("one null space for both", {"predict": lambda case: np.full(2, float(shown(case)[0] - 1))}),
+        Control("two demonstrations more", measure=lambda case: measure(case, 2)),
+        Control("rank d_S", predict=lambda case: np.full(2, float(shown(case)[1]))),
+        Control("one null space for both", predict=lambda case: np.full(2, float(shown(case)[0] - 1))),
     ),
 )

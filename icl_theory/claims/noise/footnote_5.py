@@ -49,11 +49,10 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="footnote_5",
     source="Y footnote 5 and Eq. 4, arXiv:2406.03768v2",
     statement="Eq. 4 is one step of length η of the equation with drift -∇L and diffusion (η C)^{1/2}: where ∇L = "
     "λ (W - w), its mean is off by at most (λ²/2) η² |W - w| and its variance by at most λ η³ C.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
@@ -62,9 +61,9 @@ CLAIM = Claim(
     "trajectory of Theorem 1 has η = 1, where these errors are of the size of the step.",
     proof=proof,
     controls=(
-        Control("diffusion C^{1/2}, without η", {"measure": lambda case: measure(case, noise=0.0)}),
-        Control("half of the errors allowed", {"predict": lambda case: predict(case, 0.5)}),
+        Control("diffusion C^{1/2}, without η", measure=lambda case: measure(case, noise=0.0)),
+        Control("half of the errors allowed", predict=lambda case: predict(case, 0.5)),
     ),
-    cases=lambda workshop: workshop.one_layer,
+    cases=lambda factory: factory.one_layer,
     tolerance=1e-7,
 )

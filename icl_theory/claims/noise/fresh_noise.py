@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.noisy_trajectory import Draws, Setting, draw
@@ -23,9 +23,9 @@ def _correlation(case: Case, version: str, layer: int = 1) -> Estimate:
     return correlation_with_first(layer_noise(setting, draws)[0])[layer]
 
 
-def _cases(workshop: Workshop) -> list[Case]:
-    some = (workshop.profile.seeds + 1) // 2
-    return [*workshop.constructed(3), *workshop.trained_cases(3)[:some]]
+def _cases(factory: CaseFactory) -> list[Case]:
+    some = (factory.profile.seeds + 1) // 2
+    return [*factory.constructed(3), *factory.trained(3)[:some]]
 
 
 def _half(case: Case) -> Estimate:
@@ -34,19 +34,18 @@ def _half(case: Case) -> Estimate:
 
 
 CLAIM = Claim(
-    label="fresh_noise",
     source="Y Assumption 1 read as a statement on the forward pass, arXiv:2406.03768v2",
     statement="The noise of the second layer is uncorrelated with that of the first when b demonstrations are shown.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=lambda case: _correlation(case, "subset"),
     predict=lambda case: 0.0,
     explanation="One subset of 20 of 80 demonstrations goes through all layers, as in a forward pass. Noise is what an "
     "increment has beyond its mean given the layers before; the assumption makes it independent from layer to layer.",
     controls=(
-        Control("noise drawn anew in every layer", {"measure": lambda c: _correlation(c, "fresh")}, Verdict.HOLDS),
-        Control("one Gaussian look for all layers", {"measure": lambda case: _correlation(case, "look")}),
-        Control("noise drawn anew, half correlated", {"measure": _half}),
+        Control("noise drawn anew in every layer", measure=lambda c: _correlation(c, "fresh"), expected=Verdict.HOLDS),
+        Control("one Gaussian look for all layers", measure=lambda case: _correlation(case, "look")),
+        Control("noise drawn anew, half correlated", measure=_half),
     ),
     cases=_cases,
 )

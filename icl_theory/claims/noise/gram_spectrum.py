@@ -44,11 +44,10 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="gram_spectrum",
     source="new; on the covariance of Y Assumption 1 and App. C.4, arXiv:2406.03768v2",
     statement="The eigenvalues of (N-b)/(b(N-1)N) J [(a_i·a_j)(b_i·b_j)] J, J = I - 1 1ᵀ/N, are the nonzero ones of "
     "C_t, with g_i = a_i b_iᵀ.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -56,9 +55,9 @@ CLAIM = Claim(
     "builds a matrix of D² rows. So traces, log-determinants and samples of the noise cost O(N² D + N³).",
     proof=proof,
     controls=(
-        Control("not centred", {"predict": lambda case: predict(case, centred=False)}),
-        Control("a_i·a_j alone", {"predict": lambda case: predict(case, inner_products(case)[0])}),
-        Control("one shot fewer", {"predict": lambda case: predict(case) * _fewer(case)}),
+        Control("not centred", predict=lambda case: predict(case, centred=False)),
+        Control("a_i·a_j alone", predict=lambda case: predict(case, inner_products(case)[0])),
+        Control("one shot fewer", predict=lambda case: predict(case) * _fewer(case)),
     ),
 )
 

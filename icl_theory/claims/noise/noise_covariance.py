@@ -1,6 +1,7 @@
 """The noise covariance, against exhaustive enumeration of all subsets of the demonstrations."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -53,14 +54,16 @@ def _last(case: Case, shots: int = _SHOTS) -> np.ndarray:
     return gradient_noise(case.model, tokens, shots=shots, layer=case.layers - 1).dense()
 
 
-_LAST = {"measure": lambda case: measure(case, case.layers - 1), "cases": lambda workshop: workshop.random(3)}
+_LAST: dict[str, Any] = {
+    "measure": lambda case: measure(case, case.layers - 1),
+    "cases": lambda factory: factory.random(3),
+}
 _CORRECTION = (_TOKENS - _SHOTS) / (_TOKENS - 1)
 
 CLAIM = Claim(
-    label="noise_covariance",
     source="Y Assumption 1 and App. C.4, arXiv:2406.03768v2",
     statement="Showing b of N demonstrations has covariance (N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec Gᵀ].",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -68,13 +71,13 @@ CLAIM = Claim(
     "is the covariance at a fixed state W_{t-1}: whether all layers may be given noise of their own is fresh_noise.",
     proof=proof,
     controls=(
-        Control("in the last of three layers", _LAST | {"predict": _last, "tolerance": 1e-9}, Verdict.HOLDS),
-        Control("in the last of three layers, one shot more", _LAST | {"predict": lambda c: _last(c, _SHOTS + 1)}),
-        Control("with replacement (factor 1/b)", {"predict": lambda case: predict(case) / _CORRECTION}),
-        Control("factor (N-b)/(bN)", {"predict": lambda case: predict(case) * (_TOKENS - 1) / _TOKENS}),
+        Control("in the last of three layers", **_LAST, predict=_last, tolerance=1e-9, expected=Verdict.HOLDS),
+        Control("in the last of three layers, one shot more", **_LAST, predict=lambda c: _last(c, _SHOTS + 1)),
+        Control("with replacement (factor 1/b)", predict=lambda case: predict(case) / _CORRECTION),
+        Control("factor (N-b)/(bN)", predict=lambda case: predict(case) * (_TOKENS - 1) / _TOKENS),
         Control(
             "one shot more",
-            {"predict": lambda c: gradient_noise(c.model, c.demonstrations[:_TOKENS], shots=_SHOTS + 1).dense()},
+            predict=lambda c: gradient_noise(c.model, c.demonstrations[:_TOKENS], shots=_SHOTS + 1).dense(),
         ),
     ),
 )

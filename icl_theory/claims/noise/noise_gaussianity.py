@@ -4,11 +4,10 @@ from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.noise.noise_kurtosis import gaussian, measure, predict, with_replacement
 
 CLAIM = Claim(
-    label="noise_gaussianity",
     source="Y Assumption 1, arXiv:2406.03768v2",
     statement="Showing b of the N demonstrations adds Gaussian noise to the implicit gradient, whose kurtosis "
     "E(zᵀ C⁻¹ z)² would then be d(d+2).",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=gaussian,
@@ -17,9 +16,9 @@ CLAIM = Claim(
     "noise_kurtosis, and `normality_audit` tests samples of it against b. Information and bounds are those of "
     "the Gaussian model.",
     controls=(
-        Control("the exact law of subsets", {"predict": predict}, Verdict.HOLDS),
-        Control("independent draws: Gaussian up to an excess of 1/b", {"predict": with_replacement}),
-        Control("the exact law with one shot more", {"predict": lambda case: predict(case, 1)}),
+        Control("the exact law of subsets", predict=predict, expected=Verdict.HOLDS),
+        Control("independent draws: Gaussian up to an excess of 1/b", predict=with_replacement),
+        Control("the exact law with one shot more", predict=lambda case: predict(case, 1)),
     ),
     tolerance=1e-9,
 )

@@ -55,12 +55,11 @@ def with_replacement(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="noise_kurtosis",
     source="new; finite-population fourth moments, for Y Assumption 1, arXiv:2406.03768v2",
     statement="Mardia's kurtosis of the mean of b of N gradients is "
     "[p_1 Q + p_2 (g - 7Q) + p_3 (12Q - 2g) + p_4 (g - 6Q)] / (b⁴ φ²): "
     "its excess over d(d+2) falls like 1/b for b far below N, and is the same for b and N-b.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -68,9 +67,9 @@ CLAIM = Claim(
     "enumerated. Q = Σ |x_i|⁴ of the whitened gradients, g = N²d(d+2), p_k the probability that k given "
     "demonstrations are shown, φ = (N-b)/(b(N-1)). Near b = N the noise is as far from Gaussian as near b = 1.",
     controls=(
-        Control("Gaussian noise: d(d+2)", {"predict": gaussian}),
-        Control("independent draws: excess exactly like 1/b", {"predict": with_replacement}),
-        Control("one shot more", {"predict": lambda case: predict(case, 1)}),
+        Control("Gaussian noise: d(d+2)", predict=gaussian),
+        Control("independent draws: excess exactly like 1/b", predict=with_replacement),
+        Control("one shot more", predict=lambda case: predict(case, 1)),
     ),
     tolerance=1e-9,
 )

@@ -32,10 +32,9 @@ def predict(case: Case, power: float = 1.0) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="noise_shots",
     source="Y App. C.4 (noise and shots) and Section 3.3 (C_t), arXiv:2406.03768v2",
     statement="tr C_t(b) ≤ tr C_t(1) / b: the noise falls with the number of demonstrations shown.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
@@ -44,9 +43,7 @@ CLAIM = Claim(
     "models is asked. All subsets of 6 demonstrations of every size are enumerated, through the weights of the last "
     "layer; at b = N nothing is left.",
     controls=(
-        Control("like 1/b²", {"predict": lambda case: predict(case, 2.0)}),
-        Control(
-            "one shot free", {"measure": lambda case: measure(case)[:-1], "predict": lambda case: predict(case)[1:]}
-        ),
+        Control("like 1/b²", predict=lambda case: predict(case, 2.0)),
+        Control("one shot free", measure=lambda case: measure(case)[:-1], predict=lambda case: predict(case)[1:]),
     ),
 )

@@ -25,10 +25,9 @@ def proof(count: int = 3) -> bool:
 
 
 CLAIM = Claim(
-    label="noise_trace_bound",
     source="Y Remark 4 (trace of the noise) repaired, with UB of Example 1, arXiv:2406.03768v2",
     statement="tr C_t ≤ ((N-b)/(b(N-1))) UB/N, UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F².",
-    printed="repaired",
+    origin="repaired",
     relation="at most",
     measure=trace,
     predict=bound,
@@ -37,7 +36,7 @@ CLAIM = Claim(
     "(upper_bound_truncation): what the trace itself need not do, its bound does.",
     proof=proof,
     controls=(
-        Control("bound divided by N", {"predict": lambda case: bound(case) / len(case.demonstrations)}),
-        Control("bound divided by D²", {"predict": lambda case: bound(case) / case.model.token_dim**2}),
+        Control("bound divided by N", predict=lambda case: bound(case) / len(case.demonstrations)),
+        Control("bound divided by D²", predict=lambda case: bound(case) / case.model.token_dim**2),
     ),
 )

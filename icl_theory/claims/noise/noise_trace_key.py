@@ -15,7 +15,7 @@ def growth(case: Case, module: str) -> np.ndarray:
     return parts(case, module)[0] / trace(case)
 
 
-def certificate() -> dict[str, Any]:
+def counterexample() -> dict[str, Any]:
     """Tokens e_1, e_2, W_K = diag(2, 1): gradients 2 and 1, of variance 1/4; with W_K cut to diag(2, 0) 2 and 0, 1."""
     return {
         "value": [[1, 1], [0, 0]],
@@ -54,23 +54,22 @@ def measure(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="noise_trace_key",
     source="Y Remark 4 (trace of the noise) read for truncation of W_K, arXiv:2406.03768v2",
     statement="Truncating W_K never raises tr C_t.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
     explanation="Every rank of the first layer's W_K. It stands between the demonstrations and W_Q: a part of it that "
     "makes gradients more alike may be cut. As for the norm (truncation_norm_key).",
     controls=(
-        Control("W_V truncated instead", {"measure": lambda case: growth(case, "value")}, Verdict.HOLDS),
-        Control("W_Q truncated instead", {"measure": lambda case: growth(case, "query")}, Verdict.HOLDS),
+        Control("W_V truncated instead", measure=lambda case: growth(case, "value"), expected=Verdict.HOLDS),
+        Control("W_Q truncated instead", measure=lambda case: growth(case, "query"), expected=Verdict.HOLDS),
         *(
-            Control(f"{short} truncated, bound lowered by 1 %", {"measure": m, "predict": lambda case: 0.99})
+            Control(f"{short} truncated, bound lowered by 1 %", measure=m, predict=lambda case: 0.99)
             for short, m in (("W_V", lambda case: growth(case, "value")), ("W_Q", lambda case: growth(case, "query")))
         ),
     ),
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

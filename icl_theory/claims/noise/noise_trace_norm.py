@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.noise.noise_trace_key import exact_trace
 from icl_theory.claims.noise.noise_trace_truncation import trace
@@ -40,11 +40,11 @@ def _first_layer(case: Case, value: np.ndarray, query: np.ndarray, suffix: str) 
     return case.with_model(w.replace(value=matrices[0], key=matrices[1], query=matrices[2]), suffix, "constructed")
 
 
-def _aligned(workshop: Workshop) -> list[Case]:
-    return [aligned(case) for case in workshop.one_layer]
+def _aligned(factory: CaseFactory) -> list[Case]:
+    return [aligned(case) for case in factory.one_layer]
 
 
-def certificate() -> dict[str, Any]:
+def counterexample() -> dict[str, Any]:
     """Tokens e_1, e_2 whose gradients are e_1 e_1ᵀ and -e_1 e_1ᵀ: G = 0 and tr C = 1."""
     identity = [[1, 0], [0, 1]]
     return {"value": [[1, 1], [0, 0]], "key": identity, "query": [[1, 0], [-1, 0]], "tokens": identity, "shots": 1}
@@ -59,11 +59,10 @@ def recheck(found: dict[str, Any]) -> bool:
 
 
 CLAIM = Claim(
-    label="noise_trace_norm",
     source="Y Remark 4 (trace of the noise) read as an inequality, arXiv:2406.03768v2",
     statement="The norm of the implicit gradient controls its noise as it does at D = 1: tr C_t ≤ ((N-b)/b) "
     "||G_t||_F².",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=trace,
     predict=bound,
@@ -71,14 +70,13 @@ CLAIM = Claim(
     "noise is what it was. Where all gradients have inner products of one sign the inequality holds (a control). "
     "Multiplying the weights by c multiplies ||G_t||² and tr C_t by c², but that is no bound of one by the other.",
     controls=(
-        Control("W_Kᵀ W_Q = W_Vᵀ: gradients that agree", {"cases": _aligned}, Verdict.HOLDS),
+        Control("W_Kᵀ W_Q = W_Vᵀ: gradients that agree", cases=_aligned, expected=Verdict.HOLDS),
         Control(
-            "gradients that agree, a thousandth of the bound",
-            {"cases": _aligned, "predict": lambda case: 0.001 * bound(case)},
+            "gradients that agree, a thousandth of the bound", cases=_aligned, predict=lambda case: 0.001 * bound(case)
         ),
-        Control("gradients that agree, sides exchanged", {"cases": _aligned, "measure": bound, "predict": trace}),
+        Control("gradients that agree, sides exchanged", cases=_aligned, measure=bound, predict=trace),
     ),
-    cases=lambda workshop: [*workshop.one_layer, *(cancelling(case) for case in workshop.random(1))],
-    certificate=certificate,
-    recheck=recheck,
+    cases=lambda factory: [*factory.one_layer, *(cancelling(case) for case in factory.random(1))],
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

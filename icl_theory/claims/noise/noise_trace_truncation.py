@@ -58,10 +58,9 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="noise_trace_truncation",
     source="Y Remark 4 (trace of the noise), arXiv:2406.03768v2, for truncation; as an identity new",
     statement="tr C_t = tr C_t(W_r) + tr C_t(W - W_r) when W is W_V or W_Q: truncating them never raises the noise.",
-    printed="repaired",
+    origin="repaired",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -70,8 +69,8 @@ CLAIM = Claim(
     "noise_trace_key.",
     proof=proof,
     controls=(
-        Control("W_K truncated instead", {"measure": lambda case: np.add(*parts(case, "key"))}),
-        Control("columns cut instead of singular values", {"measure": _columns_cut}),
-        Control("trace off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
+        Control("W_K truncated instead", measure=lambda case: np.add(*parts(case, "key"))),
+        Control("columns cut instead of singular values", measure=_columns_cut),
+        Control("trace off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
 )

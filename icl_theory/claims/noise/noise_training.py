@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.model import Model
@@ -12,11 +12,11 @@ from icl_theory.training.ensemble import initial_weights
 _SHOTS = 10
 
 
-def cases(workshop: Workshop, layers: int = 3) -> list[Case]:
+def cases(factory: CaseFactory, layers: int = 3) -> list[Case]:
     """Trained models, preceded by fresh initial weights of the same kind: L layers before training, then L after."""
     result = []
-    for case in workshop.population(layers):
-        config = workshop.ensemble(case.layers).config
+    for case in factory.trained_seeds(layers):
+        config = factory.ensemble(case.layers).config
         first = initial_weights(np.random.default_rng(case.seed), config, case.model.token_dim).member(0)
         pairs = [(getattr(first, name), getattr(case.model, name)) for name in ("value", "key", "query")]
         both = Model.create(*(np.concatenate(pair).astype(np.float64) for pair in pairs))
@@ -42,10 +42,9 @@ def log_rise(case: Case, relative: bool = True) -> float:
 
 
 CLAIM = Claim(
-    label="noise_training",
     source="Y App. C.4 (noise and training), arXiv:2406.03768v2, on small models",
     statement="Training lowers the noise of the implicit gradient, tr C_t / ||G_t||².",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=log_rise,
     explanation="The paper concludes from falling errors that the noise stems from too little training, and measures "
@@ -53,10 +52,10 @@ CLAIM = Claim(
     "and trained weights on the same demonstrations, b = 10 of N = 20. The trace tr C_t itself grows a hundredfold "
     "and more, along with the gradients (a control that fails, and its reverse holds).",
     controls=(
-        Control("to a tenth", {"predict": lambda case: -np.log(10.0)}),
-        Control("tr C_t", {"measure": lambda case: log_rise(case, False)}),
-        Control("tr C_t, time reversed", {"measure": lambda case: -log_rise(case, False)}, Verdict.HOLDS),
+        Control("to a tenth", predict=lambda case: -np.log(10.0)),
+        Control("tr C_t", measure=lambda case: log_rise(case, False)),
+        Control("tr C_t, time reversed", measure=lambda case: -log_rise(case, False), expected=Verdict.HOLDS),
     ),
     cases=cases,
-    population=True,
+    over_seeds=True,
 )

@@ -36,16 +36,15 @@ def _unrelated_factors(case: Case) -> bool:
 
 
 CLAIM = Claim(
-    label="positive_definiteness",
     source="new, on the hypothesis of Y Theorem 2, arXiv:2406.03768v2",
     statement="For D ≥ 2 the noise covariance C_t is never positive definite.",
-    printed="new",
+    origin="new",
     relation="never",
     measure=is_definite,
     explanation="With 100 demonstrations and D² = 36 a lack of data is not the reason: gradients A h hᵀ B share a "
     "support of dimension at most D(D+1)/2.",
     controls=(
-        Control("a noise floor added", {"measure": _with_floor}),
-        Control("gradients of unrelated factors", {"measure": _unrelated_factors}),
+        Control("a noise floor added", measure=_with_floor),
+        Control("gradients of unrelated factors", measure=_unrelated_factors),
     ),
 )

@@ -50,10 +50,9 @@ def _noisy_against_two(case: Case) -> Estimate:
 
 
 CLAIM = Claim(
-    label="remark_3",
     source="Y Remark 3 as far as it can be tested, arXiv:2406.03768v2",
     statement=f"Test risks of the noisy and of the subset trajectory of trained models differ by at most {MARGIN:.0%}.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=difference,
     predict=allowed,
@@ -64,12 +63,12 @@ CLAIM = Claim(
     "three-layer models undo in later layers what the same demonstrations did in earlier ones; fresh noise is not "
     "undone.",
     controls=(
-        Control("one layer", {"cases": lambda workshop: workshop.population(1)}, Verdict.HOLDS),
+        Control("one layer", cases=lambda factory: factory.trained_seeds(1), expected=Verdict.HOLDS),
         *(
-            Control(f"one layer, {words} demonstrations shown", {"measure": m, "cases": lambda w: w.population(1)})
+            Control(f"one layer, {words} demonstrations shown", measure=m, cases=lambda w: w.trained_seeds(1))
             for words, m in (("five", _noisy_against_five), ("two", _noisy_against_two))
         ),
     ),
-    cases=lambda workshop: workshop.population(3),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(3),
+    over_seeds=True,
 )

@@ -6,7 +6,7 @@ import numpy as np
 from sympy import QQ
 from sympy.polys.matrices import DomainMatrix
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.noise.covariance import layer_factors
 from icl_theory.noise.support import factor_ranks, support_dimension
@@ -38,16 +38,16 @@ def predict(case: Case) -> float:
     return float(support_dimension(*_factors(case)))
 
 
-def cases(workshop: Workshop) -> list[Case]:
+def cases(factory: CaseFactory) -> list[Case]:
     """One-layer cases and truncations of every module."""
-    sources = [workshop.one_layer[0], workshop.one_layer[-1]]
+    sources = [factory.one_layer[0], factory.one_layer[-1]]
     cut = [
         s.with_model(truncate_weights(s.model, layer=0, module=m, rank=r), f"{m} at rank {r}", "truncated")
         for s in sources
         for m, r in _PLANS
     ]
     graded = [_graded(source, smallest) for source in sources for smallest in (1e-3, 1e-9)]
-    return [*workshop.one_layer, *cut, *graded]
+    return [*factory.one_layer, *cut, *graded]
 
 
 def _graded(case: Case, smallest: float) -> Case:
@@ -100,10 +100,9 @@ def proof(largest: int = 6) -> bool:
 
 
 CLAIM = Claim(
-    label="support_dimension",
     source="new",
     statement="dim {A X B : X symmetric} = rank(A) rank(B) - k(k-1)/2, k = dim(row space A ∩ column space B).",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -111,10 +110,10 @@ CLAIM = Claim(
     "full and truncated W_V, W_K, W_Q, and for W_V with singular values down to 1e-9, which are small and not zero.",
     proof=proof,
     controls=(
-        Control("k(k+1)/2 instead of k(k-1)/2", {"predict": _with_plus}),
-        Control("singular values below 1e-2 taken for zero", {"predict": _with_tolerance}),
-        Control("overlap ignored", {"predict": lambda c: float(np.prod(factor_ranks(*_factors(c))[:2]))}),
-        Control("D(D+1)/2 always", {"predict": lambda c: c.model.token_dim * (c.model.token_dim + 1) / 2.0}),
+        Control("k(k+1)/2 instead of k(k-1)/2", predict=_with_plus),
+        Control("singular values below 1e-2 taken for zero", predict=_with_tolerance),
+        Control("overlap ignored", predict=lambda c: float(np.prod(factor_ranks(*_factors(c))[:2]))),
+        Control("D(D+1)/2 always", predict=lambda c: c.model.token_dim * (c.model.token_dim + 1) / 2.0),
     ),
     cases=cases,
 )

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.models.constructions import one_layer_optimum
@@ -34,14 +34,14 @@ def gain(case: Case, module: str = "attention", prompts: int = _PROMPTS) -> Esti
     return Estimate(share, float(error), prompts, "unbiased", "share of the loss", note)
 
 
-def spoilt(workshop: Workshop) -> list[Case]:
+def controlled(factory: CaseFactory) -> list[Case]:
     """The one-layer optimum with a second, smaller singular direction in W_V that reads x where y is wanted.
 
     W_V = √2 s u₁ e_yᵀ + s u₂ e_1ᵀ with u₁, u₂ = (e_1 ± e_y)/√2: its label row is s e_y - (s/√2) e_1, and cutting the
     smaller singular value gives back the optimum's row s e_y.
     """
     result = []
-    for case in workshop.constructed(1)[1:]:
+    for case in factory.constructed(1)[1:]:
         model, _ = one_layer_optimum(case.task, shots=TRAINING_SHOTS)
         size, value = model.value[0, -1, -1], np.zeros((1, DIM + 1, DIM + 1))
         value[0, 0, -1] = value[0, -1, -1] = size
@@ -60,10 +60,9 @@ def _lost(gained: Estimate) -> Estimate:
 
 
 CLAIM = Claim(
-    label="algorithm_1",
     source="Y Section 3.4, Algorithm 1 (App. C.2) and Tables 2 to 8 (App. C.5), arXiv:2406.03768v2, on small models",
     statement=f"Algorithm 1 lowers the test risk of trained models by at least {_GAIN:.0%}.",
-    printed="printed",
+    origin="paper",
     relation="at least",
     measure=gain,
     predict=lambda case: _GAIN,
@@ -76,24 +75,26 @@ CLAIM = Claim(
     controls=(
         Control(
             "a singular direction of the optimum spoilt",
-            {"cases": spoilt, "measure": gain_spoilt, "population": False},
-            Verdict.HOLDS,
+            cases=controlled,
+            measure=gain_spoilt,
+            over_seeds=False,
+            expected=Verdict.HOLDS,
         ),
-        Control("at most 5 % lost", {"predict": lambda case: -0.05}, Verdict.HOLDS),
+        Control("at most 5 % lost", predict=lambda case: -0.05, expected=Verdict.HOLDS),
         Control(
             "a loss for a gain, direction spoilt",
-            {"cases": spoilt, "measure": lambda case: _lost(gain_spoilt(case)), "population": False},
+            cases=controlled,
+            measure=lambda case: _lost(gain_spoilt(case)),
+            over_seeds=False,
         ),
         Control(
             "half of the risk gained, direction spoilt",
-            {
-                "cases": spoilt,
-                "measure": gain_spoilt,
-                "predict": lambda case: 0.5,
-                "population": False,
-            },
+            cases=controlled,
+            measure=gain_spoilt,
+            predict=lambda case: 0.5,
+            over_seeds=False,
         ),
     ),
-    cases=lambda workshop: workshop.population(3),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(3),
+    over_seeds=True,
 )

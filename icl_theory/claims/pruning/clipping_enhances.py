@@ -22,11 +22,10 @@ def _heavy_where_trained(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="clipping_enhances",
     source="Y Section 2.1 (finding P1), arXiv:2406.03768v2, on small models",
     statement="Clipping weights by SVD can lower the test risk, the module and the rate ξ ≥ 0.1 being chosen on "
     "validation prompts.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=rise,
     explanation="The paper chooses the rate where it reports it, on pre-trained language models. Here one-layer "
@@ -35,9 +34,9 @@ CLAIM = Claim(
     "much, and clipping W_K or W_Q makes them trust less. Where models are used as they were trained no such gain is "
     "found: see clipping_harmless and algorithm_1. The setting was found on the seeds of one exploratory run.",
     controls=(
-        Control("half of the risk gone", {"predict": lambda case: -0.5}),
-        Control("all of W_V, W_K, W_Q at rank 1 on the task of training", {"measure": _heavy_where_trained}),
+        Control("half of the risk gone", predict=lambda case: -0.5),
+        Control("all of W_V, W_K, W_Q at rank 1 on the task of training", measure=_heavy_where_trained),
     ),
-    cases=lambda workshop: workshop.population(1),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(1),
+    over_seeds=True,
 )

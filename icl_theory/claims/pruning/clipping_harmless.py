@@ -35,10 +35,9 @@ def _first_layer_at_rank_1(case: Case) -> Estimate:
 
 
 CLAIM = Claim(
-    label="clipping_harmless",
     source="Y Section 2.1 (finding P1), arXiv:2406.03768v2, weakened, on small models",
     statement=f"Some layer, module and rate ξ ≥ 0.1 raises the test error of trained models by at most {_MARGIN:.0%}.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=log_rise,
     predict=lambda case: _MARGIN,
@@ -48,10 +47,10 @@ CLAIM = Claim(
     "performance: see clipping_enhances. One-layer models tolerate it as well (a control that holds). The margin was "
     "fixed after looking at the seeds of one exploratory run.",
     controls=(
-        Control("one layer", {"cases": lambda workshop: workshop.population(1)}, Verdict.HOLDS),
-        Control("a gain of 2 %", {"predict": lambda case: -0.02}),
-        Control("first layer's attention at rank 1 whatever the validation says", {"measure": _first_layer_at_rank_1}),
+        Control("one layer", cases=lambda factory: factory.trained_seeds(1), expected=Verdict.HOLDS),
+        Control("a gain of 2 %", predict=lambda case: -0.02),
+        Control("first layer's attention at rank 1 whatever the validation says", measure=_first_layer_at_rank_1),
     ),
-    cases=lambda workshop: workshop.population(3),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(3),
+    over_seeds=True,
 )

@@ -35,19 +35,18 @@ def measure(case: Case, deep: int = -1, shallow: int = 0) -> Estimate:
 
 
 CLAIM = Claim(
-    label="deep_layers_tolerate",
     source="Y Section 2.1 (finding P2), arXiv:2406.03768v2, on small models",
     statement="Clipping W_V, W_K, W_Q or all three at ξ = 0.5 or 0.75 harms less in the last layer than in the first.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     explanation="Geometric mean of the squared error over 2048 common prompts, for each trained three-layer model; "
     "the record shows the module and rate that speak most against it. The paper's models have 28 and 32 layers, of "
     "which it compares the first two with the last two.",
     controls=(
-        Control("layers exchanged", {"measure": lambda case: measure(case, 0, case.layers - 1)}),
-        Control("a hundred thousand times less", {"predict": lambda case: -np.log(1e5)}),
+        Control("layers exchanged", measure=lambda case: measure(case, 0, case.layers - 1)),
+        Control("a hundred thousand times less", predict=lambda case: -np.log(1e5)),
     ),
-    cases=lambda workshop: workshop.population(3),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(3),
+    over_seeds=True,
 )

@@ -29,19 +29,18 @@ def change(case: Case, shots: tuple[int, ...] = SHOTS) -> Estimate:
 
 
 CLAIM = Claim(
-    label="more_shots_help",
     source="Y Section 2.2 (first statement), arXiv:2406.03768v2, on small models",
     statement="Without pruning the error falls as the demonstrations shown grow from {} to {} to {}.".format(*SHOTS),
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=change,
     explanation="The paper's numbers of shots; geometric mean of the squared error over 2048 prompts, three-layer "
     "models trained at 20 demonstrations. The arithmetic mean at 4 shots is ruled by prompts for which these models "
     "explode, and with a single demonstration the typical error is far above that of none (a control that fails).",
     controls=(
-        Control("from no demonstration to one", {"measure": lambda case: change(case, (0, 1))}),
-        Control("shots in reverse", {"measure": lambda case: change(case, SHOTS[::-1])}),
+        Control("from no demonstration to one", measure=lambda case: change(case, (0, 1))),
+        Control("shots in reverse", measure=lambda case: change(case, SHOTS[::-1])),
     ),
-    cases=lambda workshop: workshop.population(3),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(3),
+    over_seeds=True,
 )

@@ -26,11 +26,10 @@ def advantage(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="optimal_rate_varies",
     source="Y App. B.4, arXiv:2406.03768v2, on small models",
     statement=f"The clipping rate of W_K that is best with {SHOTS[0]} demonstrations is not the one that is best with "
     f"{SHOTS[1]}, and the reverse.",
-    printed="printed",
+    origin="paper",
     relation="at least",
     measure=advantage,
     explanation="One-layer models, label noise 2; of the rates 0, 0.1, 0.5, 0.75 each number of shots chooses one on "
@@ -38,9 +37,9 @@ CLAIM = Claim(
     "gives as the reason that the noise of the implicit gradient varies with the shots and the task; that reason is "
     "not tested here. The setting was found on the seeds of one exploratory run.",
     controls=(
-        Control("rates exchanged", {"measure": lambda case: -max(_advantages(case))}),
-        Control("the risk doubles with either rate elsewhere", {"predict": lambda case: 1.0}),
+        Control("rates exchanged", measure=lambda case: -max(_advantages(case))),
+        Control("the risk doubles with either rate elsewhere", predict=lambda case: 1.0),
     ),
-    cases=lambda workshop: workshop.population(1),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(1),
+    over_seeds=True,
 )

@@ -34,10 +34,9 @@ def both(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="rate_transfer",
     source="Y App. B.5, arXiv:2406.03768v2, on small models",
     statement="A clipping rate chosen on one task lowers the risk of some other task and raises that of another.",
-    printed="printed",
+    origin="paper",
     relation="at least",
     measure=both,
     explanation="One-layer models shown five demonstrations; the rate ξ ≥ 0.1 of W_K is chosen with label noise 2 "
@@ -45,9 +44,9 @@ CLAIM = Claim(
     "prompts say which of them gains and which loses most, the exact risk decides. The tasks were found on the seeds "
     "of one exploratory run.",
     controls=(
-        Control("it never raises the risk", {"measure": lambda case: -extremes(case)[1]}),
-        Control("it never lowers the risk", {"measure": lambda case: extremes(case)[0]}),
+        Control("it never raises the risk", measure=lambda case: -extremes(case)[1]),
+        Control("it never lowers the risk", measure=lambda case: extremes(case)[0]),
     ),
-    cases=lambda workshop: workshop.population(1),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(1),
+    over_seeds=True,
 )

@@ -18,11 +18,10 @@ def collapse(case: Case, shots: int) -> Estimate:
 
 
 CLAIM = Claim(
-    label="shots_and_collapse",
     source="Y Section 2.2 and Remark 6 (ii) (finding P3), arXiv:2406.03768v2, on small models",
     statement=f"Clipping the first layer's W_V, W_K, W_Q at ξ = {RATE} multiplies the error by more at {MANY} shots "
     f"than at {FEW}.",
-    printed="printed",
+    origin="paper",
     relation="at least",
     measure=lambda case: collapse(case, MANY),
     predict=lambda case: collapse(case, FEW),
@@ -31,23 +30,19 @@ CLAIM = Claim(
     "errors of the clipped model fall with more shots, and faster than those of the untouched one. One-layer models, "
     "whose clipped error has a floor, do collapse further (a control that holds).",
     controls=(
-        Control("one layer", {"cases": lambda workshop: workshop.population(1)}, Verdict.HOLDS),
+        Control("one layer", cases=lambda factory: factory.trained_seeds(1), expected=Verdict.HOLDS),
         Control(
             "one layer, a hundred times as much",
-            {
-                "predict": lambda case: collapse(case, FEW).value + np.log(100),
-                "cases": lambda workshop: workshop.population(1),
-            },
+            predict=lambda case: collapse(case, FEW).value + np.log(100),
+            cases=lambda factory: factory.trained_seeds(1),
         ),
         Control(
             "one layer, shots exchanged",
-            {
-                "measure": lambda case: collapse(case, FEW),
-                "predict": lambda case: collapse(case, MANY),
-                "cases": lambda workshop: workshop.population(1),
-            },
+            measure=lambda case: collapse(case, FEW),
+            predict=lambda case: collapse(case, MANY),
+            cases=lambda factory: factory.trained_seeds(1),
         ),
     ),
-    cases=lambda workshop: workshop.population(3),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(3),
+    over_seeds=True,
 )

@@ -24,11 +24,10 @@ def log_rise(case: Case, module: str = "key") -> Estimate:
 
 
 CLAIM = Claim(
-    label="single_module",
     source="Y App. B.3, arXiv:2406.03768v2, on small models",
     statement="Clipping W_K alone, in the first layer and at the best rate ξ ≥ 0.1, raises the test error by at most "
     f"{_MARGIN:.0%}.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=log_rise,
     predict=lambda case: _MARGIN,
@@ -38,9 +37,9 @@ CLAIM = Claim(
     "notes say for which seeds the error falls. W_V alone, in the same layer, does not bear it (a control that "
     "fails).",
     controls=(
-        Control("W_V", {"measure": lambda case: log_rise(case, "value")}),
-        Control("a gain of 5 %", {"predict": lambda case: -0.05}),
+        Control("W_V", measure=lambda case: log_rise(case, "value")),
+        Control("a gain of 5 %", predict=lambda case: -0.05),
     ),
-    cases=lambda workshop: workshop.population(3),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(3),
+    over_seeds=True,
 )

@@ -28,19 +28,18 @@ def difference(case: Case, deep: int = -1, shallow: int = 0) -> float:
 
 
 CLAIM = Claim(
-    label="single_module_depth",
     source="Y App. B.3 and Remark 5 (second half), arXiv:2406.03768v2, on small models",
     statement=f"Clipping W_V, W_K or W_Q alone at ξ = {_RATE} changes the error less evenly over prompts in the first "
     "layer than in the last.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=difference,
     explanation="The paper calls the impact on shallow layers less steady and gives no measure of it; ours is the "
     "standard deviation over 2048 common prompts of log(error clipped / untouched). Trained three-layer models.",
     controls=(
-        Control("layers exchanged", {"measure": lambda case: difference(case, 0, -1)}),
-        Control("a thousand times less evenly", {"predict": lambda case: -np.log(1e3)}),
+        Control("layers exchanged", measure=lambda case: difference(case, 0, -1)),
+        Control("a thousand times less evenly", predict=lambda case: -np.log(1e3)),
     ),
-    cases=lambda workshop: workshop.population(3),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(3),
+    over_seeds=True,
 )

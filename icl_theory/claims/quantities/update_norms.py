@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.models.attention import layer_update, second_moment
 from icl_theory.truncation.svd import truncate
 
@@ -52,12 +52,12 @@ def upper_bound(case: Case) -> float:
     return float(((values**2).sum(1) * (keys**2).sum(1)).sum() * (w.query[0] ** 2).sum())
 
 
-def with_equal_tokens(workshop: Workshop) -> list[Case]:
+def with_equal_tokens(factory: CaseFactory) -> list[Case]:
     """All standard cases, and random ones whose demonstrations are all the same."""
     equal = [
         replace(
             c, demonstrations=np.tile(c.demonstrations[:1], (len(c.demonstrations), 1)), name=f"{c.name}, equal tokens"
         )
-        for c in workshop.random(1)
+        for c in factory.random(1)
     ]
-    return [*workshop.standard(), *equal]
+    return [*factory.standard(), *equal]

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.core.estimate import Estimate
@@ -30,25 +30,24 @@ def predict(case: Case, shots: int = TRAINING_SHOTS, readout: str = "minus") -> 
     return population_risk(case.model.replace(readout=readout), case.task, shots=shots)
 
 
-def _cases(workshop: Workshop) -> list[Case]:
-    return [*workshop.one_layer, *(case for case in workshop.truncated if case.layers == 1)]
+def _cases(factory: CaseFactory) -> list[Case]:
+    return [*factory.one_layer, *(case for case in factory.truncated if case.layers == 1)]
 
 
 CLAIM = Claim(
-    label="exact_risk",
     source="new; from the Wishart moments used for Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2",
     statement="The population risk of a one-layer linear model is E pᵀΛp - 2 E pᵀΛw + tr Λ, a polynomial in its "
     "weights, with E[S A S] = ((N+1)/N) Σ A Σ + (1/N) tr(A Σ) Σ in its first term.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="Random, constructed, trained and truncated one-layer models: 8192 prompts of twenty demonstrations "
     "against the closed form. So truncation curves of one layer need no sampling.",
     controls=(
-        Control("half the demonstrations", {"predict": lambda case: predict(case, TRAINING_SHOTS // 2)}),
-        Control("terms in 1/N left out", {"predict": lambda case: predict(case, _MANY)}),
-        Control("read with a plus", {"predict": lambda case: predict(case, readout="plus")}),
+        Control("half the demonstrations", predict=lambda case: predict(case, TRAINING_SHOTS // 2)),
+        Control("terms in 1/N left out", predict=lambda case: predict(case, _MANY)),
+        Control("read with a plus", predict=lambda case: predict(case, readout="plus")),
     ),
     cases=_cases,
 )

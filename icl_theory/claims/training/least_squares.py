@@ -29,19 +29,18 @@ def excess(case: Case, factor: float = 1.0) -> Estimate:
 
 
 CLAIM = Claim(
-    label="least_squares",
     source="Y Section 3.3 and App. C.4 (Figure 5a), arXiv:2406.03768v2, after Garg et al. 2022, arXiv:2208.01066v3",
     statement="At the training length the risk of trained three-layer models is at most that of least squares.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=excess,
     explanation="The paper says comparable, for any number of examples, of a GPT-2; here it is linear attention, at "
     "one number only. d_x = 5, 20 demonstrations with label noise 0.5, on 4096 common prompts. Least squares is not "
     "the best predictor here: the prior and the noise are known to training, not to it.",
     controls=(
-        Control("one layer", {"cases": lambda workshop: workshop.population(1)}),
-        Control("90 % of least squares", {"measure": lambda case: excess(case, 0.9)}),
+        Control("one layer", cases=lambda factory: factory.trained_seeds(1)),
+        Control("90 % of least squares", measure=lambda case: excess(case, 0.9)),
     ),
-    cases=lambda workshop: workshop.population(3),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(3),
+    over_seeds=True,
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import sympy as sp
 
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.risk.population import population_risk
@@ -22,8 +22,8 @@ def optimum(case: Case) -> float:
     return one_layer_optimum(case.task, shots=TRAINING_SHOTS)[1]
 
 
-def _one_layer(workshop: Workshop) -> list[Case]:
-    return [*workshop.one_layer, *(case for case in workshop.truncated if case.layers == 1)]
+def _one_layer(factory: CaseFactory) -> list[Case]:
+    return [*factory.one_layer, *(case for case in factory.truncated if case.layers == 1)]
 
 
 def proof() -> bool:
@@ -37,10 +37,10 @@ def proof() -> bool:
     return sp.simplify(risk.subs(eta, best) - (1 - 1 / gamma)) == 0
 
 
-def _skew(workshop: Workshop) -> list[Case]:
+def _skew(factory: CaseFactory) -> list[Case]:
     """The constructed optimum where Λ and Ω do not commute, moved a little in a random direction."""
     result = []
-    for case in workshop.random(1):
+    for case in factory.random(1):
         rng = np.random.default_rng(case.seed)
         factors = rng.standard_normal((2, DIM, DIM)) / np.sqrt(DIM)
         inputs, tasks = (f @ f.T + 0.2 * np.eye(DIM) for f in factors)
@@ -74,10 +74,9 @@ def _lowest(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="one_layer_optimum",
     source="Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2; Zhang, Frei, Bartlett 2024",
     statement="No one-layer linear-attention model has a population risk below tr Λ - tr(Λ² Γ^{-1}).",
-    printed="printed",
+    origin="paper",
     relation="at least",
     measure=risk,
     predict=optimum,
@@ -87,27 +86,29 @@ CLAIM = Claim(
     controls=(
         Control(
             "Λ and Ω that do not commute: the construction attains the closed form",
-            {"measure": _lowest, "predict": _by_hand, "relation": "equal", "cases": _skew},
-            Verdict.HOLDS,
+            measure=_lowest,
+            predict=_by_hand,
+            relation="equal",
+            cases=_skew,
+            expected=Verdict.HOLDS,
         ),
         Control(
             "Λ and Ω that do not commute: nothing near it is better",
-            {"predict": _by_hand, "cases": _skew},
-            Verdict.HOLDS,
+            predict=_by_hand,
+            cases=_skew,
+            expected=Verdict.HOLDS,
         ),
         Control(
             "Ω taken for a multiple of I",
-            {
-                "predict": lambda case: _by_hand(_isotropic_tasks(case)),
-                "relation": "equal",
-                "measure": _lowest,
-                "cases": _skew,
-            },
+            predict=lambda case: _by_hand(_isotropic_tasks(case)),
+            relation="equal",
+            measure=_lowest,
+            cases=_skew,
         ),
-        Control("bound raised by 1 %", {"predict": lambda case: 1.01 * optimum(case)}),
+        Control("bound raised by 1 %", predict=lambda case: 1.01 * optimum(case)),
         Control(
             "optimum of two demonstrations fewer",
-            {"predict": lambda case: one_layer_optimum(case.task, shots=TRAINING_SHOTS - 2)[1]},
+            predict=lambda case: one_layer_optimum(case.task, shots=TRAINING_SHOTS - 2)[1],
         ),
     ),
     cases=_one_layer,

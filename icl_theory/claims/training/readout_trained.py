@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.descent.implied_weights import quadratic_loss
@@ -13,15 +13,15 @@ from icl_theory.models.model import Model
 _PROMPTS, _MOST = 4096, 0.2
 
 
-def pairs(workshop: Workshop) -> list[Case]:
+def pairs(factory: CaseFactory) -> list[Case]:
     """One case per seed with two models in it: the first three layers read with a minus, the last three with a plus.
 
     Both have the same initial weights, but for the sign of the label's entry, and the same prompts.
     """
-    cases = workshop.population(3)
+    cases = factory.trained_seeds(3)
     if not cases:
         return []
-    other = workshop.ensemble(3, readout="plus").models
+    other = factory.ensemble(3, readout="plus").models
     both = []
     for seed, case in enumerate(cases):
         own, plus = case.model, other.member(seed)
@@ -54,10 +54,9 @@ def measure(case: Case, shown: int = TRAINING_SHOTS) -> float:
 
 
 CLAIM = Claim(
-    label="readout_trained",
     source="new; Y Section 3.1 reads plus the label slot, arXiv:2406.03768v2, on small models",
     statement="Three-layer models trained to be read with a minus reach a lower test risk than those read with a plus.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     explanation="Both readouts trained from the same start on the same prompts, 4096 test prompts each. The advantage "
@@ -66,9 +65,9 @@ CLAIM = Claim(
     "14. With a plus the residuals cannot be what the demonstrations carry from layer to layer (readout_sign), but "
     "there are other ways to descend.",
     controls=(
-        Control("the two exchanged", {"measure": lambda case: -measure(case)}),
-        Control("half of the demonstrations for the minus", {"measure": lambda c: measure(c, TRAINING_SHOTS // 2)}),
+        Control("the two exchanged", measure=lambda case: -measure(case)),
+        Control("half of the demonstrations for the minus", measure=lambda c: measure(c, TRAINING_SHOTS // 2)),
     ),
     cases=pairs,
-    population=True,
+    over_seeds=True,
 )

@@ -28,19 +28,18 @@ def _one_input_flipped(case: Case) -> Estimate:
 
 
 CLAIM = Claim(
-    label="trained_descends",
     source="von Oswald et al. 2023, Section 3, arXiv:2212.07677v2; Y Section 3.1",
     statement=f"The sensitivity ∂ŷ/∂x_q of a trained layer has a cosine of at least {COSINE} with one gradient step.",
-    printed="new",
+    origin="new",
     relation="at least",
     measure=cosine,
     predict=lambda case: COSINE,
     explanation="One step from w = 0 on the same demonstrations, the step size fitted on one set of prompts and the "
     "cosine scored on another. Three trained layers are not three plain steps: a control.",
     controls=(
-        Control("random weights", {"measure": _random}),
-        Control("first input flipped", {"measure": _one_input_flipped}),
-        Control("three layers against three plain steps", {"cases": lambda workshop: workshop.trained_cases(3)}),
+        Control("random weights", measure=_random),
+        Control("first input flipped", measure=_one_input_flipped),
+        Control("three layers against three plain steps", cases=lambda factory: factory.trained(3)),
     ),
-    cases=lambda workshop: workshop.trained_cases(1),
+    cases=lambda factory: factory.trained(1),
 )

@@ -29,19 +29,18 @@ def measure(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="trained_gd_plus_plus",
     source="von Oswald et al. 2023, GD++, arXiv:2212.07677v2",
     statement="Trained three-layer models are at least twice as close to three steps of GD++ as to three plain steps.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     predict=lambda case: np.log(0.5),
     explanation="Both schemes are fitted on one set of prompts (η, for GD++ also the input step γ), scored on another "
     "by the root mean square difference of predictions.",
     controls=(
-        Control("the two exchanged", {"measure": lambda case: -measure(case)}),
-        Control("a hundred times as close", {"predict": lambda case: np.log(0.01)}),
+        Control("the two exchanged", measure=lambda case: -measure(case)),
+        Control("a hundred times as close", predict=lambda case: np.log(0.01)),
     ),
-    cases=lambda workshop: workshop.population(3),
-    population=True,
+    cases=lambda factory: factory.trained_seeds(3),
+    over_seeds=True,
 )

@@ -16,22 +16,21 @@ def _untrained(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="trained_to_optimum",
     source="Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2, as a statement about training",
     statement="Every trained one-layer model comes within 2 % of the optimal population risk.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=risk,
     predict=lambda case: 1.02 * optimum(case),
     trivial=lambda case: case.task.zero_risk,
     explanation="Exact population risk of every member of the ensemble that was trained during this run.",
     controls=(
-        Control("untrained weights", {"measure": _untrained}),
-        Control("within -1 %", {"predict": lambda case: 0.99 * optimum(case)}),
+        Control("untrained weights", measure=_untrained),
+        Control("within -1 %", predict=lambda case: 0.99 * optimum(case)),
         Control(
             "tested with half the shots",
-            {"measure": lambda c: population_risk(c.model, c.task, shots=TRAINING_SHOTS // 2).value},
+            measure=lambda c: population_risk(c.model, c.task, shots=TRAINING_SHOTS // 2).value,
         ),
     ),
-    cases=lambda workshop: workshop.trained_cases(1),
+    cases=lambda factory: factory.trained(1),
 )

@@ -54,10 +54,9 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="wishart_moment",
     source="Wishart moments, as used for Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2",
     statement="E[S A S] = ((N+1)/N) Σ A Σ + (1/N) tr(A Σ) Σ for S = (1/N) Σ h hᵀ, h ~ N(0, Σ), and symmetric A.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -65,8 +64,8 @@ CLAIM = Claim(
     "W_K and W_Q and Σ the token covariance of its task.",
     proof=proof,
     controls=(
-        Control("trace term left out", {"predict": lambda case: predict(case, trace=0.0)}),
-        Control("factor 1 instead of (N+1)/N", {"predict": lambda case: predict(case, pairs=0.0)}),
-        Control("off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
+        Control("trace term left out", predict=lambda case: predict(case, trace=0.0)),
+        Control("factor 1 instead of (N+1)/N", predict=lambda case: predict(case, pairs=0.0)),
+        Control("off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import sympy as sp
 
-from icl_theory.claims.engine.cases import DIM, Case, Workshop
+from icl_theory.claims.engine.cases import DIM, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.trajectory.gradient_descent_construction import measure as prediction
 from icl_theory.claims.trajectory.gradient_descent_construction import query_input
@@ -23,10 +23,10 @@ def _steps(case: Case) -> tuple[float, float]:
     return -float(case.model.value[0, -1, -1]), -float(case.model.value[0, 0, 0])
 
 
-def cases(workshop: Workshop) -> list[Case]:
+def cases(factory: CaseFactory) -> list[Case]:
     """Random η and γ, one and three layers."""
     result = []
-    for case in [*workshop.random(1), *workshop.random(3)]:
+    for case in [*factory.random(1), *factory.random(3)]:
         rng = np.random.default_rng(case.seed)
         model = plus_plus_weights(case.layers, rng.uniform(0.1, 0.8), rng.uniform(0.05, 0.4))
         result.append(case.with_model(model, "GD++", "constructed"))
@@ -66,10 +66,9 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="gd_plus_plus_construction",
     source="von Oswald et al. 2023, GD++ (Section 3, App. A.10), arXiv:2212.07677v2",
     statement="W_V = diag(-γ I, -η), W_K = W_Q = diag(I, 0): L layers are exactly L steps of GD++.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=prediction,
     predict=predict,
@@ -77,10 +76,10 @@ CLAIM = Claim(
     "demonstration; the query's input moves too.",
     proof=proof,
     controls=(
-        Control("inputs not moved (plain steps)", {"predict": lambda case: predict(case, input_steps=False)}),
-        Control("query not moved", {"predict": lambda case: predict(case, query_moves=False)}),
-        Control("sign of γ", {"predict": lambda case: predict(case, sign=-1.0)}),
-        Control("plus readout", {"measure": lambda case: prediction(case, readout="plus")}),
+        Control("inputs not moved (plain steps)", predict=lambda case: predict(case, input_steps=False)),
+        Control("query not moved", predict=lambda case: predict(case, query_moves=False)),
+        Control("sign of γ", predict=lambda case: predict(case, sign=-1.0)),
+        Control("plus readout", measure=lambda case: prediction(case, readout="plus")),
     ),
     cases=cases,
 )

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from icl_theory.claims.engine.cases import DIM, Case, Workshop
+from icl_theory.claims.engine.cases import DIM, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.descent.gradient_descent import gradient_descent
 from icl_theory.models.attention import predict as predict_labels
@@ -13,10 +13,10 @@ from icl_theory.models.constructions import gradient_descent_weights
 from icl_theory.tasks.linear_regression import Prompt
 
 
-def cases(workshop: Workshop) -> list[Case]:
+def cases(factory: CaseFactory) -> list[Case]:
     """Random step sizes and preconditioners, one and three layers."""
     result = []
-    for case in [*workshop.random(1), *workshop.random(3)]:
+    for case in [*factory.random(1), *factory.random(3)]:
         rng = np.random.default_rng(case.seed)
         step, matrix = rng.uniform(0.1, 0.8), np.eye(DIM) + 0.2 * rng.standard_normal((DIM, DIM))
         model = gradient_descent_weights(DIM, layers=case.layers, step_size=step, preconditioner=matrix)
@@ -60,21 +60,20 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="gradient_descent_construction",
     source="von Oswald et al. 2023, Prop. 1, arXiv:2212.07677v2; readout sign: new",
     statement="W_K = diag(I, 0), W_Q = diag(P, 0), W_V = diag(0, -η), minus readout: L layers are L steps of gradient "
     "descent preconditioned by P.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="The forward pass of the constructed weights against explicit gradient descent on the demonstrations.",
     proof=proof,
     controls=(
-        Control("plus readout", {"measure": lambda case: measure(case, readout="plus")}),
-        Control("step size off by 1 %", {"predict": lambda case: predict(case, factor=1.01)}),
-        Control("one step fewer", {"predict": lambda case: predict(case, fewer=1)}),
-        Control("sum instead of mean", {"measure": lambda case: measure(case, normalization="sum")}),
+        Control("plus readout", measure=lambda case: measure(case, readout="plus")),
+        Control("step size off by 1 %", predict=lambda case: predict(case, factor=1.01)),
+        Control("one step fewer", predict=lambda case: predict(case, fewer=1)),
+        Control("sum instead of mean", measure=lambda case: measure(case, normalization="sum")),
     ),
     cases=cases,
 )

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.descent.agreement import gradient_descent_agreement
 from icl_theory.models.constructions import gradient_descent_weights
@@ -16,10 +16,10 @@ def distance(case: Case, readout: str) -> float:
     return agreement.final.prediction_difference.value
 
 
-def _cases(workshop: Workshop) -> list[Case]:
+def _cases(factory: CaseFactory) -> list[Case]:
     """Residual-updating weights of two and three layers, step sizes of both signs."""
     return [
-        workshop.constructed(3)[0].with_model(
+        factory.constructed(3)[0].with_model(
             gradient_descent_weights(DIM, layers=layers, step_size=step),
             f"{layers} layers, step {step:g}",
             "constructed",
@@ -29,9 +29,9 @@ def _cases(workshop: Workshop) -> list[Case]:
     ]
 
 
-def _one_layer(workshop: Workshop) -> list[Case]:
+def _one_layer(factory: CaseFactory) -> list[Case]:
     plain = gradient_descent_weights(DIM, step_size=-0.5)
-    return [workshop.constructed(1)[0].with_model(plain, "1 layer, step -0.5", "constructed")]
+    return [factory.constructed(1)[0].with_model(plain, "1 layer, step -0.5", "constructed")]
 
 
 def _longer(case: Case, factor: float = 1.01) -> Case:
@@ -41,7 +41,7 @@ def _longer(case: Case, factor: float = 1.01) -> Case:
     return case.with_model(case.model.replace(value=value), f"last step times {factor:g}")
 
 
-def certificate() -> dict:
+def counterexample() -> dict:
     """d_x = 1, two layers of step 1 and two prompts with S_xx = 1 and 2, labels y = x."""
     return {"step": 1, "second": [1, 2]}
 
@@ -65,10 +65,9 @@ def measure(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="readout_sign",
     source="new; Y Section 3.1 reads plus the label slot, arXiv:2406.03768v2",
     statement="Residual-updating weights of several layers, read with a plus, are within 1e-6 of gradient descent.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     predict=lambda case: 1e-6,
@@ -76,12 +75,12 @@ CLAIM = Claim(
     "first step goes the right way only if the residuals grow, and no step size fits. At one layer the two are "
     "equivalent (a control).",
     controls=(
-        Control("minus readout", {"measure": lambda case: distance(case, "minus")}, Verdict.HOLDS),
-        Control("one layer", {"cases": _one_layer}, Verdict.HOLDS),
-        Control("minus readout, last step 1 % longer", {"measure": lambda case: distance(_longer(case), "minus")}),
-        Control("minus readout, last step backwards", {"measure": lambda case: distance(_longer(case, -1.0), "minus")}),
+        Control("minus readout", measure=lambda case: distance(case, "minus"), expected=Verdict.HOLDS),
+        Control("one layer", cases=_one_layer, expected=Verdict.HOLDS),
+        Control("minus readout, last step 1 % longer", measure=lambda case: distance(_longer(case), "minus")),
+        Control("minus readout, last step backwards", measure=lambda case: distance(_longer(case, -1.0), "minus")),
     ),
     cases=_cases,
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

@@ -48,20 +48,19 @@ def _other_demonstrations(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="remark_2",
     source="Y Remark 2, arXiv:2406.03768v2",
     statement="G_t depends on the earlier layers through W_{t-1} only.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="Two layers before the last are exchanged for a single one that reaches the same W_{L-1} by other "
     "weights; the last implicit gradient must not notice.",
     controls=(
-        Control("W_{t-2} instead", {"predict": lambda case: predict(case, before=2)}),
-        Control("layer t's W_Q off by 1 %", {"predict": lambda case: predict(case, query_scale=1.01)}),
-        Control("one demonstration fewer in layer t", {"predict": _other_demonstrations}),
+        Control("W_{t-2} instead", predict=lambda case: predict(case, before=2)),
+        Control("layer t's W_Q off by 1 %", predict=lambda case: predict(case, query_scale=1.01)),
+        Control("one demonstration fewer in layer t", predict=_other_demonstrations),
     ),
-    cases=lambda workshop: [*workshop.three_layers, *(c for c in workshop.truncated if c.layers == 3)],
+    cases=lambda factory: [*factory.three_layers, *(c for c in factory.truncated if c.layers == 3)],
     tolerance=1e-9,
 )

@@ -24,16 +24,15 @@ def predict(case: Case, first: int = _FEWER) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="remark_6_shots",
     source="Y Remark 6 (shots), arXiv:2406.03768v2",
     statement="In the sum convention ΔW(N) - ΔW(N') = Σ_{i > N'} (W_V h_i)(W_K h_i)ᵀ W_Q.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="The first layer with 20 and 12 demonstrations. In the mean convention every term changes.",
     controls=(
-        Control("mean convention", {"measure": lambda case: measure(case, "mean")}),
-        Control("one demonstration fewer in the sum", {"predict": lambda case: predict(case, _FEWER + 1)}),
+        Control("mean convention", measure=lambda case: measure(case, "mean")),
+        Control("one demonstration fewer in the sum", predict=lambda case: predict(case, _FEWER + 1)),
     ),
 )

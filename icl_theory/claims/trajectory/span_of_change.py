@@ -29,19 +29,18 @@ def predict(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="span_of_change",
     source="Y Remark 5 (first half), arXiv:2406.03768v2",
     statement="Changing the weights of layer k changes G_t for t ≥ k only: L - k + 1 of them.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="W_V of the second of three layers is scaled by 1.1; the gradients that change at all are counted, "
     "those before it must be equal to the last bit.",
     controls=(
-        Control("first layer changed instead", {"measure": lambda case: _changed(case, 0)}),
-        Control("last layer changed instead", {"measure": lambda case: _changed(case, 2)}),
-        Control("one gradient fewer", {"predict": lambda case: case.layers - _LAYER - 1.0}),
+        Control("first layer changed instead", measure=lambda case: _changed(case, 0)),
+        Control("last layer changed instead", measure=lambda case: _changed(case, 2)),
+        Control("one gradient fewer", predict=lambda case: case.layers - _LAYER - 1.0),
     ),
-    cases=lambda workshop: workshop.three_layers,
+    cases=lambda factory: factory.three_layers,
 )

@@ -36,18 +36,17 @@ def _first_moment_too(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="sufficiency",
     source="new; follows from Y Eq. 3, arXiv:2406.03768v2",
     statement="All G_t depend on the N demonstrations only through S = (1/N) Σ h hᵀ.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="The trajectory of the real tokens, moved layer by layer, is compared with that of D other tokens that "
     "have the same S (the rows of its Cholesky factor).",
     controls=(
-        Control("one demonstration left out", {"predict": _one_demonstration_less}),
-        Control("covariance instead of second moment", {"predict": _first_moment_too}),
-        Control("sum instead of mean", {"predict": lambda case: predict(case) * len(case.demonstrations)}),
+        Control("one demonstration left out", predict=_one_demonstration_less),
+        Control("covariance instead of second moment", predict=_first_moment_too),
+        Control("sum instead of mean", predict=lambda case: predict(case) * len(case.demonstrations)),
     ),
 )

@@ -53,10 +53,9 @@ def proof(layers: int = 6) -> bool:
 
 
 CLAIM = Claim(
-    label="theorem_1",
     source="Y Theorem 1 with the index corrected, App. A.4, arXiv:2406.03768v2",
     statement="h_q^L = (I + W_L) h_q with W_t = Σ_{j≤t} G_j, G_j = ΔW_j (I + W_{j-1}); and I + W_t = Π_s (I + ΔW_s).",
-    printed="repaired",
+    origin="repaired",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -64,8 +63,8 @@ CLAIM = Claim(
     "both computed from S alone.",
     proof=proof,
     controls=(
-        Control("factor I + W_{t-1} dropped", {"predict": _without_earlier_map}),
-        Control("product in the wrong order", {"predict": _reversed_product}),
-        Control("result off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
+        Control("factor I + W_{t-1} dropped", predict=_without_earlier_map),
+        Control("product in the wrong order", predict=_reversed_product),
+        Control("result off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
 )

@@ -28,7 +28,7 @@ def _last(case: Case) -> np.ndarray:
     return implicit_trajectory(case.model, case.demonstrations).gradient
 
 
-def certificate() -> dict:
+def counterexample() -> dict:
     """Two layers of a 1 x 1 model with every weight and token 1: W_2 = 9 against 2 G_2 = 16."""
     return {"value": [1, 1], "key": [1, 1], "query": [1, 1], "tokens": [1]}
 
@@ -46,20 +46,19 @@ def recheck(found: dict) -> bool:
 
 
 CLAIM = Claim(
-    label="theorem_1_printed",
     source="Y Theorem 1, second display, App. A.4, arXiv:2406.03768v2",
     statement="W_t is the sum over j = 1..t of G_t (the index printed under the sum is j, the summand carries t).",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="Read literally the sum is t copies of G_t. That is right at L = 1 and wrong from the second layer on.",
     controls=(
-        Control("summand corrected to G_j", {"predict": _summed}, Verdict.HOLDS),
-        Control("one layer only", {"cases": lambda workshop: workshop.one_layer}, Verdict.HOLDS),
-        Control("corrected sum off by 1 %", {"predict": lambda case: 1.01 * _summed(case)}),
-        Control("the last increment alone", {"predict": _last}),
+        Control("summand corrected to G_j", predict=_summed, expected=Verdict.HOLDS),
+        Control("one layer only", cases=lambda factory: factory.one_layer, expected=Verdict.HOLDS),
+        Control("corrected sum off by 1 %", predict=lambda case: 1.01 * _summed(case)),
+        Control("the last increment alone", predict=_last),
     ),
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

@@ -62,11 +62,10 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="case_1",
     source="Y Section 3.4, Case 1, arXiv:2406.03768v2",
     statement="With W x_i = λ_i x_i and b = Σ_i l_i x_i, the solution of W x = b is x = Σ_i (l_i/λ_i) x_i: raising l_i "
     "by 1 moves it by x_i/λ_i.",
-    printed="printed",
+    origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -76,8 +75,8 @@ CLAIM = Claim(
     "guide unless W is normal: see case_1_eigenvalues.",
     proof=proof,
     controls=(
-        Control("eigenvalues exchanged", {"predict": lambda case: predict(case, exchanged=True)}),
-        Control("singular values in their place", {"predict": lambda case: predict(case, singular=True)}),
+        Control("eigenvalues exchanged", predict=lambda case: predict(case, exchanged=True)),
+        Control("singular values in their place", predict=lambda case: predict(case, singular=True)),
     ),
     tolerance=1e-8,
 )

@@ -22,7 +22,7 @@ def _symmetric(case: Case) -> np.ndarray:
     return (u * values) @ u.T
 
 
-def certificate() -> dict:
+def counterexample() -> dict:
     """W = [[1, 8], [0, 2]] of eigenvalues 1 and 2, b = (8, 2), δb = (1, 0): x = (0, 1), δx = (1, 0), a factor √68."""
     return {"matrix": [[1, 8], [0, 2]], "b": [8, 2], "change": [1, 0]}
 
@@ -48,10 +48,9 @@ def measure(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="case_1_eigenvalues",
     source="Y Section 3.4, Case 1 (its eigenvalues as the measure), arXiv:2406.03768v2",
     statement="In W x = b a relative change of b changes x by at most |λ|_max/|λ|_min times as much.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
@@ -62,30 +61,26 @@ CLAIM = Claim(
     controls=(
         Control(
             "a symmetric matrix of the same singular values",
-            {"measure": lambda case: amplification(case, _symmetric(case)) / spread(_symmetric(case))},
-            Verdict.HOLDS,
+            measure=lambda case: amplification(case, _symmetric(case)) / spread(_symmetric(case)),
+            expected=Verdict.HOLDS,
         ),
         Control(
             "singular values",
-            {"measure": lambda case: amplification(case) / condition_number(case.model.value[0])},
-            Verdict.HOLDS,
+            measure=lambda case: amplification(case) / condition_number(case.model.value[0]),
+            expected=Verdict.HOLDS,
         ),
         Control(
             "a symmetric matrix, 1 % less",
-            {
-                "measure": lambda case: amplification(case, _symmetric(case)) / spread(_symmetric(case)),
-                "predict": lambda case: 0.99,
-            },
+            measure=lambda case: amplification(case, _symmetric(case)) / spread(_symmetric(case)),
+            predict=lambda case: 0.99,
         ),
         Control(
             "singular values, 1 % less",
-            {
-                "measure": lambda case: amplification(case) / condition_number(case.model.value[0]),
-                "predict": lambda case: 0.99,
-            },
+            measure=lambda case: amplification(case) / condition_number(case.model.value[0]),
+            predict=lambda case: 0.99,
         ),
     ),
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
     tolerance=1e-6,
 )

@@ -61,10 +61,9 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="condition_number",
     source="Y Section 3.4 (condition number) and footnote 7, arXiv:2406.03768v2",
     statement="In W x = b a relative change of b, or of W, changes x by at most κ₂ = σ_max/σ_min times as much.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
@@ -73,17 +72,15 @@ CLAIM = Claim(
     "bound is attained, and with random directions; for a change of W, of which one of rank one attains it, the change "
     "of x is relative to the new x.",
     controls=(
-        Control("κ lowered by 1 %", {"predict": lambda case: 0.99}),
+        Control("κ lowered by 1 %", predict=lambda case: 0.99),
         Control(
             "Frobenius condition number / D²",
-            {
-                "predict": lambda case: (
-                    np.linalg.norm(_matrix(case))
-                    * np.linalg.norm(np.linalg.inv(_matrix(case)))
-                    / condition_number(_matrix(case))
-                    / len(_matrix(case)) ** 2
-                )
-            },
+            predict=lambda case: float(
+                np.linalg.norm(_matrix(case))
+                * np.linalg.norm(np.linalg.inv(_matrix(case)))
+                / condition_number(_matrix(case))
+                / len(_matrix(case)) ** 2
+            ),
         ),
     ),
     proof=proof,

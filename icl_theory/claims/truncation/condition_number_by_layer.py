@@ -4,16 +4,16 @@ from itertools import combinations
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import MLP_WIDTH, Case, Workshop
+from icl_theory.claims.engine.cases import MLP_WIDTH, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.truncation.svd import condition_number
 
 MATRICES = ("value", "key", "query", "mlp_in", "mlp_out")
 
 
-def population(workshop: Workshop) -> list[Case]:
+def population(factory: CaseFactory) -> list[Case]:
     """Three-layer models with a linear MLP whose matrices are square: condition numbers of one order are compared."""
-    return workshop.population(3, MLP_WIDTH)
+    return factory.trained_seeds(3, MLP_WIDTH)
 
 
 def tendency(case: Case, name: str) -> float:
@@ -28,11 +28,10 @@ def smallest(case: Case, names: tuple[str, ...] = MATRICES) -> float:
 
 
 CLAIM = Claim(
-    label="condition_number_by_layer",
     source="Y Section 3.4 and Figure 3 (depth), arXiv:2406.03768v2, on small models",
     statement="The condition numbers of W_V, W_K, W_Q and of the MLP tend to grow with depth: each has a rank "
     "correlation above 0.",
-    printed="printed",
+    origin="paper",
     relation="at least",
     measure=smallest,
     explanation="The paper sees the tendency in two language models; these are three-layer models with a linear MLP. "
@@ -43,10 +42,10 @@ CLAIM = Claim(
     "compared. Models and reading were chosen after a first one, the mean growth of log κ₂ without an MLP, had come "
     "out undecided after 6000 steps.",
     controls=(
-        Control("W_V alone", {"measure": lambda case: smallest(case, ("value",))}, Verdict.HOLDS),
-        Control("W_Q alone", {"measure": lambda case: smallest(case, ("query",))}),
-        Control("W_V, layers exchanged", {"measure": lambda case: -smallest(case, ("value",))}),
+        Control("W_V alone", measure=lambda case: smallest(case, ("value",)), expected=Verdict.HOLDS),
+        Control("W_Q alone", measure=lambda case: smallest(case, ("query",))),
+        Control("W_V, layers exchanged", measure=lambda case: -smallest(case, ("value",))),
     ),
     cases=population,
-    population=True,
+    over_seeds=True,
 )

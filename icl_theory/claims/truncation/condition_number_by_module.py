@@ -28,19 +28,18 @@ def _exchanged(case: Case) -> float:
 
 
 CLAIM = Claim(
-    label="condition_number_by_module",
     source="Y Section 3.4 and Figure 3 (modules), arXiv:2406.03768v2, on small models",
     statement="In every layer the condition number of the MLP is lower than that of the attention.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=log_ratio,
     explanation="Three-layer models with a linear MLP of square matrices, so that matrices of one order are "
     "compared; of each module the worst of its matrices. W_K, W_Q and the MLP all begin orthogonal (κ₂ = 1), so it "
     "is training that sets them apart.",
     controls=(
-        Control("modules exchanged", {"measure": _exchanged}),
-        Control("ten thousand times lower", {"predict": lambda case: -np.log(1e4)}),
+        Control("modules exchanged", measure=_exchanged),
+        Control("ten thousand times lower", predict=lambda case: -np.log(1e4)),
     ),
     cases=population,
-    population=True,
+    over_seeds=True,
 )

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
@@ -47,10 +47,10 @@ def balanced(case: Case) -> Case:
     return case.with_model(model, "balanced by its first layer", "constructed")
 
 
-def _cases(workshop: Workshop) -> list[Case]:
-    some = (workshop.profile.seeds + 1) // 2
-    models = [*workshop.random(3)[:some], *workshop.trained_cases(3)[:some]]
-    return [*models, *(balanced(case) for case in workshop.random(1)[:some])]
+def _cases(factory: CaseFactory) -> list[Case]:
+    some = (factory.profile.seeds + 1) // 2
+    models = [*factory.random(3)[:some], *factory.trained(3)[:some]]
+    return [*models, *(balanced(case) for case in factory.random(1)[:some])]
 
 
 def measure(case: Case) -> Estimate:
@@ -59,10 +59,9 @@ def measure(case: Case) -> Estimate:
 
 
 CLAIM = Claim(
-    label="dropped_first_layer",
     source="Y App. B.6, arXiv:2406.03768v2, read for the bounds when an earlier layer is dropped",
     statement="Dropping the first layer lowers the isotropic rung too.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     explanation="Random and trained three-layer models, and models of two layers whose first one makes the gradients "
@@ -70,11 +69,12 @@ CLAIM = Claim(
     "for unequal directions may be more without the layer. The Gaussian rung, which is free of invertible "
     "weights, does fall (a control that holds).",
     controls=(
-        Control("Gaussian rung", {"measure": lambda case: change(case, "gaussian")}, Verdict.HOLDS),
-        Control("Gaussian rung, layer added", {"measure": lambda case: change(case, "gaussian", -1.0)}),
+        Control("Gaussian rung", measure=lambda case: change(case, "gaussian"), expected=Verdict.HOLDS),
+        Control("Gaussian rung, layer added", measure=lambda case: change(case, "gaussian", -1.0)),
         Control(
             "Gaussian rung, ten nats lower at least",
-            {"measure": lambda case: change(case, "gaussian"), "predict": lambda case: -10.0},
+            measure=lambda case: change(case, "gaussian"),
+            predict=lambda case: -10.0,
         ),
     ),
     cases=_cases,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.submodels import first_layers
 
@@ -15,9 +15,9 @@ def _rungs(case: Case, noise: float = 0.0) -> np.ndarray:
     return np.array([information[name].value + noise * information[name].stderr for name in _NAMES])
 
 
-def _some(workshop: Workshop) -> list[Case]:
-    some = (workshop.profile.seeds + 1) // 2
-    return [*workshop.three_layers[:some], *workshop.three_layers[-some:]]
+def _some(factory: CaseFactory) -> list[Case]:
+    some = (factory.profile.seeds + 1) // 2
+    return [*factory.three_layers[:some], *factory.three_layers[-some:]]
 
 
 def measure(case: Case) -> np.ndarray:
@@ -31,10 +31,9 @@ def predict(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="dropped_layer",
     source="Y App. B.6, arXiv:2406.03768v2, as a statement on the bounds",
     statement="Dropping the last layer lowers every rung of the ladder.",
-    printed="repaired",
+    origin="repaired",
     relation="at most",
     measure=measure,
     predict=predict,
@@ -43,11 +42,13 @@ CLAIM = Claim(
     controls=(
         Control(
             "a layer added instead",
-            {"measure": lambda case: _rungs(case, 6.0), "predict": lambda case: _rungs(first_layers(case, 2), -6.0)},
+            measure=lambda case: _rungs(case, 6.0),
+            predict=lambda case: _rungs(first_layers(case, 2), -6.0),
         ),
         Control(
             "half of the information lost at most",
-            {"measure": lambda c: 0.5 * _rungs(c), "predict": lambda c: _rungs(first_layers(c, 1))},
+            measure=lambda c: 0.5 * _rungs(c),
+            predict=lambda c: _rungs(first_layers(c, 1)),
         ),
     ),
     cases=_some,

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.descent.trajectory import implicit_trajectory
 
@@ -28,7 +28,7 @@ def kept(case: Case, scale: float = 1.0) -> float:
     return main_part(case, case.layers, scale)
 
 
-def certificate() -> dict:
+def counterexample() -> dict:
     """Two layers of a 1 x 1 model, token 1, every weight 1/2: the last layer's ||ΔW||² ||G||² is below 1."""
     return {"value": [[1, 2], [1, 2]], "key": [[1, 2], [1, 2]], "query": [[1, 2], [1, 2]], "tokens": [1]}
 
@@ -45,15 +45,14 @@ def recheck(found: dict) -> bool:
     return 0 < product < 1
 
 
-def _deep(workshop: Workshop) -> list[Case]:
-    return workshop.three_layers
+def _deep(factory: CaseFactory) -> list[Case]:
+    return factory.three_layers
 
 
 CLAIM = Claim(
-    label="dropped_layer_printed",
     source="Y App. B.6 (2), the display with the main part only, arXiv:2406.03768v2",
     statement="Without the last layer the main part Σ_t d log(||ΔW_t||_F² ||G_t||_F²) is smaller.",
-    printed="printed",
+    origin="paper",
     relation="at most",
     measure=dropped,
     predict=kept,
@@ -64,19 +63,22 @@ CLAIM = Claim(
     controls=(
         Control(
             "last W_V a million times larger",
-            {"measure": lambda case: dropped(case, 1e6), "predict": lambda case: kept(case, 1e6)},
-            Verdict.HOLDS,
+            measure=lambda case: dropped(case, 1e6),
+            predict=lambda case: kept(case, 1e6),
+            expected=Verdict.HOLDS,
         ),
         Control(
             "last W_V a million times larger, with and without exchanged",
-            {"measure": lambda case: kept(case, 1e6), "predict": lambda case: dropped(case, 1e6)},
+            measure=lambda case: kept(case, 1e6),
+            predict=lambda case: dropped(case, 1e6),
         ),
         Control(
             "last W_V a million times smaller",
-            {"measure": lambda case: dropped(case, 1e-6), "predict": lambda case: kept(case, 1e-6)},
+            measure=lambda case: dropped(case, 1e-6),
+            predict=lambda case: kept(case, 1e-6),
         ),
     ),
     cases=_deep,
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

@@ -29,7 +29,7 @@ def weight_growth(case: Case) -> np.ndarray:
     return np.array([(prune(m, share) ** 2).sum() / (m**2).sum() for m in matrices for share in (0.1, 0.25, 0.5, 0.75)])
 
 
-def certificate() -> dict:
+def counterexample() -> dict:
     """Tokens e_1, e_2: (2, -1) times W_Q's column (1, 2) is 0, and 2 once the -1 is pruned."""
     return {
         "value": [[2, -1], [0, 0]],
@@ -52,20 +52,19 @@ def recheck(found: dict) -> bool:
 
 
 CLAIM = Claim(
-    label="magnitude_pruning",
     source="Y Remark 6 (pruning), arXiv:2406.03768v2, read as a statement on the implicit update",
     statement="Pruning W_V, W_K or W_Q by magnitude never raises ||ΔW||_F.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=growth,
     predict=lambda case: 1.0,
     explanation="Shares of 10 to 75 % of the entries of one matrix of the first layer. The weight's own norm falls (a "
     "control that holds); entries that cancelled in ΔW may be cut, so ΔW's need not.",
     controls=(
-        Control("norm of the weights", {"measure": weight_growth}, Verdict.HOLDS),
-        Control("norm of the weights, halved at least", {"measure": weight_growth, "predict": lambda case: 0.5}),
-        Control("norm of the weights, lower by 1 % at least", {"measure": weight_growth, "predict": lambda case: 0.99}),
+        Control("norm of the weights", measure=weight_growth, expected=Verdict.HOLDS),
+        Control("norm of the weights, halved at least", measure=weight_growth, predict=lambda case: 0.5),
+        Control("norm of the weights, lower by 1 % at least", measure=weight_growth, predict=lambda case: 0.99),
     ),
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.truncation.truncation_trap import cases as anisotropic
 from icl_theory.risk.population import population_risk
@@ -37,19 +37,18 @@ def disturbed(case: Case) -> Case:
     return case.with_model(case.model.replace(**matrices), "disturbed")
 
 
-def _optima(workshop: Workshop) -> list[Case]:
-    return [*anisotropic(workshop), *workshop.constructed(1)[1:]]
+def _optima(factory: CaseFactory) -> list[Case]:
+    return [*anisotropic(factory), *factory.constructed(1)[1:]]
 
 
-def _disturbed_optima(workshop: Workshop) -> list[Case]:
-    return [disturbed(case) for case in _optima(workshop)]
+def _disturbed_optima(factory: CaseFactory) -> list[Case]:
+    return [disturbed(case) for case in _optima(factory)]
 
 
 CLAIM = Claim(
-    label="optimum_truncation",
     source="new; on Y Section 2, arXiv:2406.03768v2, at the optimum of Ahn et al. 2023 Theorem 1",
     statement="At the exact one-layer optimum no truncation of W_V, W_K, W_Q or all three lowers the population risk.",
-    printed="new",
+    origin="new",
     relation="at least",
     measure=measure,
     predict=risk,
@@ -57,11 +56,8 @@ CLAIM = Claim(
     "were made. Noise on the weights is enough to change it: of a disturbed optimum some truncation lowers the risk (a "
     "control that fails), so gains need finite training, noisy weights or a shift between training and use.",
     controls=(
-        Control(
-            "W_K and W_Q with noise on them",
-            {"cases": _disturbed_optima},
-        ),
-        Control("risk raised by 1 %", {"predict": lambda case: 1.01 * risk(case)}),
+        Control("W_K and W_Q with noise on them", cases=_disturbed_optima),
+        Control("risk raised by 1 %", predict=lambda case: 1.01 * risk(case)),
     ),
     cases=_optima,
 )

@@ -54,11 +54,10 @@ def measure(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="remark_6_sensitivity",
     source="Y Remark 6 (ii), the conclusion from ΔW(N) - ΔW(N'), read for truncation, arXiv:2406.03768v2",
     statement="In the sum convention E ||ΔW(N) - ΔW_r(N)||_F² ≥ (N/N') E ||ΔW(N') - ΔW_r(N')||_F²: more shots, larger "
     "moves under truncation.",
-    printed="new",
+    origin="new",
     relation="at least",
     measure=measure,
     predict=predict,
@@ -69,11 +68,9 @@ CLAIM = Claim(
     controls=(
         Control(
             "mean convention",
-            {
-                "measure": lambda case: moves(case, _MANY, "mean"),
-                "predict": lambda case: 1.01 * moves(case, _FEW, "mean"),
-            },
+            measure=lambda case: moves(case, _MANY, "mean"),
+            predict=lambda case: 1.01 * moves(case, _FEW, "mean"),
         ),
-        Control("like (N/N')²", {"predict": lambda case: predict(case, 2.0)}),
+        Control("like (N/N')²", predict=lambda case: predict(case, 2.0)),
     ),
 )

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rung_samples import divergences
@@ -35,28 +35,28 @@ def measure(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
 
 
 def predict(case: Case) -> np.ndarray:
-    """The same of the untouched model, on the same draws."""
-    return _divergence(case, case.model, LADDER_SHOTS)
+    """The same of the untouched model, on the same draws, once for every truncation."""
+    untouched = _divergence(case, case.model, LADDER_SHOTS)
+    return np.broadcast_to(untouched, (len(_PLANS), len(untouched)))
 
 
-def _one_layer(workshop: Workshop) -> list[Case]:
-    some = (workshop.profile.seeds + 1) // 2
-    return [*workshop.random(1)[:some], *workshop.constructed(1), *workshop.trained_cases(1)[:some]]
+def _one_layer(factory: CaseFactory) -> list[Case]:
+    some = (factory.profile.seeds + 1) // 2
+    return [*factory.random(1)[:some], *factory.constructed(1), *factory.trained(1)[:some]]
 
 
 CLAIM = Claim(
-    label="truncation_information",
     source="new",
     statement="At L = 1 truncating W_V, W_Q or W_K never raises the Gaussian rung: KL(N(G, C) || prior) falls.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     predict=predict,
     explanation="Data processing, checked run by run and therefore without sampling error: five truncations of each "
     "random and trained model against the untouched one on the same draws.",
     controls=(
-        Control("twice the shots for the truncated model", {"measure": lambda case: measure(case, 2 * LADDER_SHOTS)}),
-        Control("untouched model below the truncated one", {"measure": predict, "predict": measure}),
+        Control("twice the shots for the truncated model", measure=lambda case: measure(case, 2 * LADDER_SHOTS)),
+        Control("untouched model below the truncated one", measure=predict, predict=measure),
     ),
     cases=_one_layer,
     tolerance=1e-9,

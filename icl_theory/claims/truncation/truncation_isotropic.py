@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.bound_ladder import Batches, BoundLadder, ladder_of
@@ -75,15 +75,13 @@ def change(case: Case, module: str = "query", rung: str = "isotropic") -> Estima
     return mean_estimate(after.terms[rung] - before.terms[rung], "unbiased", "nats")
 
 
-def cases(workshop: Workshop) -> list[Case]:
+def cases(factory: CaseFactory) -> list[Case]:
     """The integer weights on tokens N(0, I), then random ones, which usually obey."""
     model = Model.create(VALUE, KEY, QUERY)
     task = LinearRegression(1, noise_std=1.0)
-    seed = 1000 * workshop.seed
-    made = Case(
-        "integer weights", "constructed", seed, model, task, np.zeros(1), np.eye(2), 1, workshop.profile.samples
-    )
-    return [made, *workshop.random(1)]
+    seed = 1000 * factory.seed
+    made = Case("integer weights", "constructed", seed, model, task, np.zeros(1), np.eye(2), 1, factory.profile.samples)
+    return [made, *factory.random(1)]
 
 
 def _lowered(case: Case) -> Estimate:
@@ -92,21 +90,22 @@ def _lowered(case: Case) -> Estimate:
 
 
 CLAIM = Claim(
-    label="truncation_isotropic",
     source="new; on Y Lemma 6 and Section 3.4, arXiv:2406.03768v2",
     statement="At L = 1 truncating W_Q never raises the isotropic rung.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=change,
     predict=lambda case: 0.0,
     explanation="Truncation lowers d_S, but the spectrum that is left may be less even: d_S log(AM/GM) rises. True of "
     "most random weights, false of some integer ones by data of any size, shown for large N in exact fractions.",
     controls=(
-        Control("Gaussian rung instead", {"measure": lambda case: change(case, "query", "gaussian")}, Verdict.HOLDS),
-        Control("Gaussian rung falls by ten nats", {"measure": _lowered}),
-        Control("truncation never lowers it", {"relation": "at least"}),
+        Control(
+            "Gaussian rung instead", measure=lambda case: change(case, "query", "gaussian"), expected=Verdict.HOLDS
+        ),
+        Control("Gaussian rung falls by ten nats", measure=_lowered),
+        Control("truncation never lowers it", relation="at least"),
     ),
     cases=cases,
-    certificate=integer_counterexample,
-    recheck=recheck,
+    exact_counterexample=integer_counterexample,
+    verify_exact=recheck,
 )

@@ -54,23 +54,22 @@ def measure(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="truncation_norm_key",
     source="Y Examples 1 and 3 read as a statement on the norm itself, App. A.6, arXiv:2406.03768v2",
     statement="||ΔW||_F never grows when W_K is truncated.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
     explanation="Every rank of the first layer's W_K. Only the paper's bound is shown to shrink; the norm itself need "
     "not, since W_K stands between S and W_Q and parts that cancelled may be cut.",
     controls=(
-        Control("W_V truncated instead", {"measure": lambda case: growth(case, "value")}, Verdict.HOLDS),
-        Control("W_Q truncated instead", {"measure": lambda case: growth(case, "query")}, Verdict.HOLDS),
+        Control("W_V truncated instead", measure=lambda case: growth(case, "value"), expected=Verdict.HOLDS),
+        Control("W_Q truncated instead", measure=lambda case: growth(case, "query"), expected=Verdict.HOLDS),
         *(
-            Control(f"{short} truncated, bound lowered by 1 %", {"measure": m, "predict": lambda case: 0.99})
+            Control(f"{short} truncated, bound lowered by 1 %", measure=m, predict=lambda case: 0.99)
             for short, m in (("W_V", lambda case: growth(case, "value")), ("W_Q", lambda case: growth(case, "query")))
         ),
     ),
-    certificate=integer_counterexample,
-    recheck=recheck,
+    exact_counterexample=integer_counterexample,
+    verify_exact=recheck,
 )

@@ -27,7 +27,7 @@ def _norms(case: Case) -> np.ndarray:
     return (implicit_trajectory(case.model, case.demonstrations).gradient ** 2).sum(axis=(1, 2))
 
 
-def certificate() -> dict[str, Any]:
+def counterexample() -> dict[str, Any]:
     """Tokens e_1, e_2, W_V = diag(2, 1), W_Q = diag(0, -1): M_1 = diag(1, 0), and the identity once the 1 is cut."""
     identity = [[1, 0], [0, 1]]
     return {
@@ -71,10 +71,9 @@ def _first(case: Case, module: str = "value") -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="truncation_norm_later",
     source="Y Examples 1 to 4, App. A.6, arXiv:2406.03768v2, read for the layers after the truncated one",
     statement="Truncating W_V of the first layer never raises ||G_t||_F of a later layer.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
@@ -82,13 +81,11 @@ CLAIM = Claim(
     "holds, as truncation_norm_value says). Later layers act on tokens moved by M = I + W_1, and what made M small may "
     "be cut: the examples speak of one layer.",
     controls=(
-        Control("the truncated layer itself", {"measure": _first}, Verdict.HOLDS),
-        Control("the truncated layer itself, W_K truncated", {"measure": lambda case: _first(case, "key")}),
-        Control(
-            "the truncated layer itself, a tenth of the norm at most", {"measure": _first, "predict": lambda case: 0.1}
-        ),
+        Control("the truncated layer itself", measure=_first, expected=Verdict.HOLDS),
+        Control("the truncated layer itself, W_K truncated", measure=lambda case: _first(case, "key")),
+        Control("the truncated layer itself, a tenth of the norm at most", measure=_first, predict=lambda case: 0.1),
     ),
-    cases=lambda workshop: workshop.three_layers,
-    certificate=certificate,
-    recheck=recheck,
+    cases=lambda factory: factory.three_layers,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

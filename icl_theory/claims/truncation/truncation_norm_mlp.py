@@ -58,10 +58,9 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    label="truncation_norm_mlp",
     source="Y Example 4, App. A.6, arXiv:2406.03768v2; as an identity new",
     statement="||ΔW''||_F² = ||ΔW''_r||_F² + ||ΔW'' - ΔW''_r||_F² when W_out W_in, or W_out alone, is truncated.",
-    printed="repaired",
+    origin="repaired",
     relation="equal",
     measure=measure,
     predict=predict,
@@ -69,8 +68,8 @@ CLAIM = Claim(
     "W_in alone does not, and neither does W_V once an MLP stands to its left (controls).",
     proof=proof,
     controls=(
-        Control("W_in alone truncated", {"measure": _inner_alone}),
-        Control("W_V below an MLP truncated", {"measure": _value_below}),
-        Control("norm off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
+        Control("W_in alone truncated", measure=_inner_alone),
+        Control("W_V below an MLP truncated", measure=_value_below),
+        Control("norm off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
 )

@@ -22,10 +22,9 @@ def measure(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="truncation_norm_query",
     source="Y Example 2, App. A.6, arXiv:2406.03768v2; as an identity new",
     statement="||ΔW||_F² = ||ΔW_r||_F² + ||ΔW - ΔW_r||_F² when W_Q is truncated: the norm never grows.",
-    printed="repaired",
+    origin="repaired",
     relation="equal",
     measure=measure,
     predict=whole,
@@ -35,8 +34,8 @@ CLAIM = Claim(
     "right side ||ΔW_r|| + ||ΔW - ΔW_r|| is at least ||ΔW|| at every rank; the same words would prove it for W_K, "
     "where it is false (truncation_norm_key).",
     controls=(
-        Control("W_K truncated instead", {"measure": lambda case: np.add(*parts(case, "key"))}),
-        Control("rows cut instead of singular values", {"measure": lambda case: rows_zeroed(case, "query")}),
-        Control("norm off by 1 %", {"predict": lambda case: 1.01 * whole(case)}),
+        Control("W_K truncated instead", measure=lambda case: np.add(*parts(case, "key"))),
+        Control("rows cut instead of singular values", measure=lambda case: rows_zeroed(case, "query")),
+        Control("norm off by 1 %", predict=lambda case: 1.01 * whole(case)),
     ),
 )

@@ -22,10 +22,9 @@ def measure(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="truncation_norm_value",
     source="Y Examples 1 and 3, App. A.6, arXiv:2406.03768v2; as an identity new",
     statement="||ΔW||_F² = ||ΔW_r||_F² + ||ΔW - ΔW_r||_F² when W_V is truncated: the norm never grows.",
-    printed="repaired",
+    origin="repaired",
     relation="equal",
     measure=measure,
     predict=whole,
@@ -33,8 +32,8 @@ CLAIM = Claim(
     explanation="Every rank of the first layer's W_V. The left singular spaces of the kept and dropped part are "
     "orthogonal, and W_V multiplies ΔW from the left; stronger than the paper's triangle inequality.",
     controls=(
-        Control("W_K truncated instead", {"measure": lambda case: np.add(*parts(case, "key"))}),
-        Control("columns cut instead of singular values", {"measure": lambda case: rows_zeroed(case, "value")}),
-        Control("norm off by 1 %", {"predict": lambda case: 1.01 * whole(case)}),
+        Control("W_K truncated instead", measure=lambda case: np.add(*parts(case, "key"))),
+        Control("columns cut instead of singular values", measure=lambda case: rows_zeroed(case, "value")),
+        Control("norm off by 1 %", predict=lambda case: 1.01 * whole(case)),
     ),
 )

@@ -5,17 +5,17 @@ from fractions import Fraction
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.truncation.svd import truncation_curves
 
 
-def cases(workshop: Workshop) -> list[Case]:
+def cases(factory: CaseFactory) -> list[Case]:
     """The exact optimum under anisotropic inputs: eigenvalues from 1 down to about 1/30 in random directions."""
     result = []
-    for case in workshop.random(1):
+    for case in factory.random(1):
         rng = np.random.default_rng(case.seed)
         directions = np.linalg.qr(rng.standard_normal((DIM, DIM)))[0]
         spectrum = 2.0 ** -(np.arange(DIM) + rng.uniform(0, 0.5, DIM))
@@ -30,11 +30,11 @@ def _curve(case: Case, name: str) -> np.ndarray:
     return np.asarray(getattr(truncation_curves(case.task, shots=TRAINING_SHOTS), name))[1:DIM]
 
 
-def _isotropic(workshop: Workshop) -> list[Case]:
-    return workshop.constructed(1)[1:]
+def _isotropic(factory: CaseFactory) -> list[Case]:
+    return factory.constructed(1)[1:]
 
 
-def certificate() -> dict:
+def counterexample() -> dict:
     """Two inputs of variance 4 and 1, twenty noise-free demonstrations, rank 1."""
     return {"variances": [4, 1], "noise": 0, "shots": 20}
 
@@ -63,28 +63,31 @@ def predict(case: Case) -> np.ndarray:
 
 
 CLAIM = Claim(
-    label="truncation_trap",
     source="new; on Y Section 2 and Algorithm 1, arXiv:2406.03768v2, applied to the exact optimum",
     statement="Cutting the smallest singular values of the one-layer optimum gives its best rank-m version in risk.",
-    printed="new",
+    origin="new",
     relation="at most",
     measure=measure,
     predict=predict,
     explanation="Exact risks at every rank. Γ^{-1} is largest where inputs vary least, so plain truncation keeps the "
     "wrong directions; truncation in the whitened metric keeps the right ones (a control that holds).",
     controls=(
-        Control("truncation in the whitened metric", {"measure": lambda case: _curve(case, "whitened")}, Verdict.HOLDS),
-        Control("isotropic inputs", {"cases": _isotropic}, Verdict.HOLDS),
+        Control(
+            "truncation in the whitened metric", measure=lambda case: _curve(case, "whitened"), expected=Verdict.HOLDS
+        ),
+        Control("isotropic inputs", cases=_isotropic, expected=Verdict.HOLDS),
         Control(
             "whitened, 1 % better than the best",
-            {"measure": lambda c: _curve(c, "whitened"), "predict": lambda c: 0.99 * _curve(c, "best")},
+            measure=lambda c: _curve(c, "whitened"),
+            predict=lambda c: 0.99 * _curve(c, "best"),
         ),
         Control(
             "isotropic inputs, 1 % better than the best",
-            {"cases": _isotropic, "predict": lambda case: 0.99 * _curve(case, "best")},
+            cases=_isotropic,
+            predict=lambda case: 0.99 * _curve(case, "best"),
         ),
     ),
     cases=cases,
-    certificate=certificate,
-    recheck=recheck,
+    exact_counterexample=counterexample,
+    verify_exact=recheck,
 )

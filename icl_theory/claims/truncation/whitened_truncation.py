@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, Workshop
+from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.truncation.truncation_trap import cases as anisotropic
 from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
@@ -31,25 +31,24 @@ def predict(case: Case) -> np.ndarray:
     return trace - np.append(0.0, np.cumsum(spectrum**2 / gamma))
 
 
-def _cases(workshop: Workshop) -> list[Case]:
-    return [*anisotropic(workshop), *workshop.constructed(1)[1:]]
+def _cases(factory: CaseFactory) -> list[Case]:
+    return [*anisotropic(factory), *factory.constructed(1)[1:]]
 
 
 CLAIM = Claim(
-    label="whitened_truncation",
     source="new; the best rank-m version of Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2",
     statement="Cut by the SVD of Λ^{1/2} P Λ^{1/2}, the one-layer optimum P has the smallest risk of rank m, "
     "tr Λ - Σ_{i≤m} λ_i²/γ_i.",
-    printed="new",
+    origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="Anisotropic inputs in random directions and isotropic ones, every rank from 0 to d_x; the closed form "
     "keeps the directions in which inputs vary most. Plain truncation of the same optimum: truncation_trap.",
     controls=(
-        Control("plain truncation", {"measure": lambda case: risks(case, 0.0)}),
-        Control("metric Λ^{-1}", {"measure": lambda case: risks(case, -1.0)}),
-        Control("risk off by 1 %", {"predict": lambda case: 1.01 * predict(case)}),
+        Control("plain truncation", measure=lambda case: risks(case, 0.0)),
+        Control("metric Λ^{-1}", measure=lambda case: risks(case, -1.0)),
+        Control("risk off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
     cases=_cases,
 )

@@ -1,7 +1,7 @@
 """How far the sandwich and the nearest-neighbour estimate are from a mutual information that is known."""
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ from scipy.stats import binomtest
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.numerics import generator
+from icl_theory.core.numerics import Key, generator
+from icl_theory.core.progress import Progress
 from icl_theory.information.estimators.known_channels import KnownChannel
 from icl_theory.information.estimators.ksg import LARGEST_DIMENSION, ksg_mutual_information
 from icl_theory.information.estimators.sandwich import SATURATION_MARGIN, sandwich
@@ -98,7 +99,7 @@ def _ratio(claimed: np.ndarray, values: np.ndarray) -> float | None:
 
 
 def calibrate(
-    channel: KnownChannel, *, pairs: int, repetitions: int, key: Any, z: float = 1.96, neighbours: int = 3
+    channel: KnownChannel, *, pairs: int, repetitions: int, key: Key, z: float = 1.96, neighbours: int = 3
 ) -> CalibrationRecord:
     """The sandwich (and KSG up to dimension 3) on `repetitions` independent sets of K pairs of one known channel.
 
@@ -147,9 +148,9 @@ def calibration_table(
     *,
     pairs: int = 128,
     repetitions: int = 200,
-    key: Any = 0,
+    key: Key = 0,
     z: float = 1.96,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[CalibrationRecord]:
     """`calibrate` for every channel: bias, error bars, coverage and flag of the sandwich where I is known.
 

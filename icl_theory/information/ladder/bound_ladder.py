@@ -8,11 +8,11 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
-from icl_theory.core.numerics import generator
+from icl_theory.core.numerics import Key, generator
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.estimators.sandwich import Sandwich
 from icl_theory.information.ladder.chain_prior import chain_divergence
-from icl_theory.information.ladder.losses import empirical_loss, loss_range, population_loss
+from icl_theory.information.ladder.losses import BoundedLoss, empirical_loss, loss_range, population_loss
 from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, Setting, simulate
 from icl_theory.information.ladder.path_prior import path_divergences
 from icl_theory.information.ladder.path_sandwich import ends
@@ -41,7 +41,7 @@ class BoundLadder:
     """Nats: the first rung of Σ_i I(W; h_i), the second of I(W_L; H_s), the others of I(W_{1:L}; H_s)."""
     gap: Estimate
     """Measured gap of the loss."""
-    population: Estimate
+    population_loss: Estimate
     """E L_μ(W), in units of the loss."""
     sandwich: Sandwich
     """Both ends of I(W; H_s) at L = 1, of the path information I(W_{1:L}; H_s) at L > 1.
@@ -88,17 +88,17 @@ def bound_ladder(
     shots: int,
     clip: float,
     samples: int,
-    key: Any,
+    key: Key = 0,
     task_vector: Any = None,
     floor: float = 0.0,
     pairs: int | None = None,
-    loss: str = "squared",
+    loss: BoundedLoss = "clipped_squared",
 ) -> BoundLadder:
     """Upper bounds sqrt(2 R² I / N) on the gap E[L_μ(W) - L_{H_s}(W)], R = c/2, and the gap, for one fixed task.
 
     H_s are N tokens of the task w; W = W_L of the trajectory W_t = W_{t-1} + G_t + (C_t + ε² Π_t)^{1/2} n_t with fresh
     noise in every layer, Π_t the projection on the support V_t. The loss is min((ŷ - y)², c) of the query readout, or
-    with loss="sign" the 0-1 loss of its sign, for which R = 1/2.
+    with loss="zero_one" the 0-1 loss of its sign, for which R = 1/2.
     The rungs with d_t = dim V_t, the first an upper bound on Σ_i I(W; h_i), the others on I(W_{1:L}; H_s):
 
     * `individual_sample`: (1/N) Σ_i sqrt(2 R² I(W; h_i)), by nested Monte Carlo where the pairs resolve it, otherwise
@@ -120,7 +120,7 @@ def bound_ladder(
         samples: Monte Carlo runs, at least 16. key: a jax.random.key or a whole number; the same key gives common
             random numbers.
         floor: ε² ≥ 0. pairs: runs used in the sandwich (all up to 4096; 256 where maps depend on the path).
-        loss: "squared" (clipped at `clip`) or "sign" (`clip` is then without effect).
+        loss: "clipped_squared" (clipped at `clip`) or "zero_one" (`clip` is then without effect).
 
     Returns: `BoundLadder`; information in nats, bounds and gap in units of the loss.
     Raises: ValueError for anything out of range, or tokens that are not Gaussian.
@@ -156,7 +156,7 @@ def fixed_task(
     demonstrations: int,
     shots: int,
     samples: int,
-    key: Any,
+    key: Key,
     task_vector: Any,
     floor: float = 0.0,
 ) -> tuple[Setting, int]:
@@ -176,7 +176,7 @@ def fixed_task(
 
 
 def ladder_of(
-    setting: Setting, batches: Iterable[Draws], clip: float, pairs: int | None, loss: str = "squared"
+    setting: Setting, batches: Iterable[Draws], clip: float, pairs: int | None, loss: BoundedLoss = "clipped_squared"
 ) -> BoundLadder:
     """`bound_ladder` on draws that may be shared between weights."""
     try:

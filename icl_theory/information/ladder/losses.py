@@ -4,19 +4,21 @@ A loss in [0, c] is c/2-sub-Gaussian whatever the data (Hoeffding 1963, Lemma 1)
 data is not sub-Gaussian for any R: its tail is exponential, and E exp(λ r²) = +inf from λ = 1/(2v) on.
 """
 
+from typing import Literal, get_args
+
 import numpy as np
 from scipy.special import erfc, gammainc
 
 from icl_theory.core import checks
 from icl_theory.tasks.linear_regression import LinearRegression
 
-LOSSES = ("squared", "sign")
+BoundedLoss = Literal["clipped_squared", "zero_one"]
 """min((p·x - y)², c), and the 0-1 loss of the sign: 1 where p·x and y have different signs, ½ where p·x = 0."""
 
 
-def loss_range(loss: str, clip: float) -> float:
+def loss_range(loss: BoundedLoss, clip: float) -> float:
     """c with 0 ≤ ℓ ≤ c, so that R = c/2: the clip of the squared error, 1 for the sign. Raises: ValueError."""
-    return clip if checks.choice("loss", loss, LOSSES) == "squared" else 1.0
+    return clip if checks.choice("loss", loss, get_args(BoundedLoss)) == "clipped_squared" else 1.0
 
 
 def clipped_second_moment(variance: np.ndarray, clip: float) -> np.ndarray:
@@ -31,14 +33,14 @@ def clipped_second_moment(variance: np.ndarray, clip: float) -> np.ndarray:
 
 
 def population_loss(
-    p: np.ndarray, task: LinearRegression, task_vector: np.ndarray, clip: float, loss: str = "squared"
+    p: np.ndarray, task: LinearRegression, task_vector: np.ndarray, clip: float, loss: BoundedLoss = "clipped_squared"
 ) -> np.ndarray:
     """E ℓ for implied weights p (K, d_x) on a fresh token of the task; shape (K,).
 
     y carries the label noise, as the demonstrations do. Squared: y - p·x ~ N(0, (w-p)ᵀ Λ (w-p) + σ²). Sign: p·x and y
     are jointly normal with correlation ρ, and differ in sign with probability arccos(ρ)/π (Sheppard 1899).
     """
-    if loss == "squared":
+    if loss == "clipped_squared":
         error = task_vector - p
         return clipped_second_moment(np.einsum("kd,de,ke->k", error, task.covariance, error) + task.noise_std**2, clip)
     cross, own = p @ task.covariance @ task_vector, np.einsum("kd,de,ke->k", p, task.covariance, p)
@@ -49,9 +51,9 @@ def population_loss(
     return np.where((own > 0) & ((unexplained > 0) | (cross != 0)), angle / np.pi, 0.5)
 
 
-def empirical_loss(p: np.ndarray, tokens: np.ndarray, clip: float, loss: str = "squared") -> np.ndarray:
+def empirical_loss(p: np.ndarray, tokens: np.ndarray, clip: float, loss: BoundedLoss = "clipped_squared") -> np.ndarray:
     """(1/N) Σ_i ℓ(p·x_i, y_i) for implied weights p (K, d_x) and tokens (K, N, D); shape (K,)."""
     readout, labels = np.einsum("knd,kd->kn", tokens[..., :-1], p), tokens[..., -1]
-    if loss == "squared":
+    if loss == "clipped_squared":
         return np.minimum((readout - labels) ** 2, clip).mean(axis=1)
     return (0.5 - 0.5 * np.sign(readout) * np.sign(labels)).mean(axis=1)

@@ -13,6 +13,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
+from icl_theory.core.numerics import Key
 from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.ladder.bound_ladder import FEWEST_RUNS, fixed_task, ladder_of
@@ -121,7 +122,7 @@ def shared_subsets(
     shots: int,
     clip: float,
     samples: int,
-    key: Any,
+    key: Key = 0,
     task_vector: Any = None,
 ) -> SharedSubsets:
     """How far one subset of b demonstrations for all layers departs from fresh noise in each, and its bound.

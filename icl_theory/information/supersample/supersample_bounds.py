@@ -6,19 +6,19 @@ A supersample has N pairs of tokens; a fair bit U_i per pair selects the demonst
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
-from icl_theory.core.numerics import generator
+from icl_theory.core.numerics import Key, generator
+from icl_theory.information.ladder.losses import BoundedLoss
 from icl_theory.information.supersample.predictions import equal_blocks, selection_predictions
 from icl_theory.information.supersample.selection_information import information_and_influence, observed, selections
 from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Task
 
-LOSSES = ("zero_one", "clipped")
 RUNGS = ("loss_difference_mi", "loss_difference_cmi", "evaluated_cmi", "f_cmi")
 LARGEST_ENUMERATION = 12  # N up to which all 2^N selections are run
 _DRAWS = 512  # selections per supersample beyond that
@@ -36,7 +36,7 @@ class SupersampleBounds:
     """Information about one bit U_i, mean over the pairs, in nats: at most log 2."""
     gap: Estimate
     """Unseen minus seen loss, in units of the loss."""
-    population: Estimate
+    population_loss: Estimate
     """Loss on unseen tokens."""
     training: Estimate
     """Loss on the demonstrations shown."""
@@ -110,8 +110,8 @@ def supersample_bounds(
     *,
     demonstrations: int,
     supersamples: int,
-    key: Any,
-    loss: str = "zero_one",
+    key: Key = 0,
+    loss: BoundedLoss = "zero_one",
     clip: float = 4.0,
     levels: int | None = 2,
     draws: int | None = None,
@@ -149,8 +149,8 @@ def supersample_bounds(
         task: any that draws its tokens independently, with label noise.
         task_vector: its parameters, drawn from `key` if None.
         demonstrations: N ≥ 1. supersamples: at least 2. key: a jax.random.key or a whole number.
-        loss: "zero_one", 1[sign ŷ ≠ sign y] or, for one-hot labels, 1[argmax ŷ ≠ argmax y], with c = 1; or "clipped",
-            min(|ŷ - y|², c) with c = `clip` > 0.
+        loss: "zero_one", 1[sign ŷ ≠ sign y] or, for one-hot labels, 1[argmax ŷ ≠ argmax y], with c = 1; or
+            "clipped_squared", min(|ŷ - y|², c) with c = `clip` > 0.
         levels: 2 to 64 values that the clipped loss is rounded to, None for none; the 0-1 loss has two anyway.
         draws: even number of selections per supersample; all 2^N up to N = 12, else 512, if None.
 
@@ -177,13 +177,13 @@ def supersample_bounds(
     return _summary(collected, len(bits), clip, draws is None)
 
 
-def _loss(task: Task, loss: str, clip: float, levels: int | None) -> tuple[float, int | None]:
+def _loss(task: Task, loss: BoundedLoss, clip: float, levels: int | None) -> tuple[float, int | None]:
     """The range c and the number of levels of a loss that makes sense for the task, or a refusal."""
     clip = checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
-    if checks.choice("loss", loss, LOSSES) == "zero_one":
+    if checks.choice("loss", loss, get_args(BoundedLoss)) == "zero_one":
         if task.outputs > 1 and not task.classifies:
             got, expected = f"'zero_one' for a {type(task).__name__}", "classes or labels that are numbers"
-            raise checks.refuse("loss", got, expected, "use loss='clipped'")
+            raise checks.refuse("loss", got, expected, "use loss='clipped_squared'")
         return 1.0, 2
     if levels is not None:
         levels = checks.integer("levels", levels, 2, _MOST_LEVELS, "round to a few values, or pass None")

@@ -16,6 +16,8 @@ from icl_theory.report.page.formula_tokens import RELATIONS, Token, segments, to
 
 WIDE = 24
 """A formula of more signs than this cannot be broken on a phone and gets a line, and a scroll bar, of its own."""
+_BLANKS = re.compile("[ \t\n\f\r]+")
+"""What a browser shows as one blank."""
 _WIDE_END = "</math></span>"
 _THIN = Markup('<mspace width="0.17em"></mspace>')
 _ACCENTS = str.maketrans("\u0302\u0303\u0304", "ˆ˜¯")  # combining marks have no width to be centred by
@@ -49,7 +51,7 @@ def sentence(text: str, *, display: bool = False) -> Markup:
     With `display`, fractions are set one above the other; within running text they keep their slash.
     """
     parts: list[Markup] = []
-    for formula, run in segments(text):
+    for formula, run in segments(_BLANKS.sub(" ", text)):
         if formula:
             joint = bool(parts) and parts[-1][-1:].isalnum()  # no line may be broken where the source has no space
             parts += [Markup("\N{WORD JOINER}")] * joint + _formula(run, display)
@@ -57,9 +59,9 @@ def sentence(text: str, *, display: bool = False) -> Markup:
         words = joined(*map(_text, run, [*run[1:], None]))
         if parts and parts[-1].endswith(_WIDE_END) and words[:1] in {",", ".", ";", ":"}:
             # Punctuation goes with the formula before it, which may be a line of its own.
-            parts[-1], words = Markup(parts[-1].removesuffix("</span>") + words[0] + "</span>"), Markup(words[1:])
+            parts[-1], words = Markup(f"{parts[-1].removesuffix('</span>')}{words[0]}</span>"), words[1:]
         elif parts and parts[-1].endswith("</math>") and words[:1] in {",", ".", ";", ":", ")"}:
-            parts[-1], words = tag("span", parts[-1], Markup(words[0]), class_="kept"), Markup(words[1:])
+            parts[-1], words = tag("span", parts[-1], words[0], class_="kept"), words[1:]
         parts.append(words)
     return joined(*parts)
 
@@ -91,7 +93,7 @@ def _formula(run: Sequence[Token], display: bool) -> list[Markup]:
 
 def _after_words(made: Markup) -> Markup:
     """A formula that begins with a sign has the space of the sentence before it, and needs no other."""
-    return Markup(re.sub('^((?:<span[^>]*>)?<math><mo form="infix")>', r'\1 lspace="0">', made))
+    return Markup(re.sub('^((?:<span[^>]*>)?<math><mo form="infix")>', r'\1 lspace="0">', str(made)))
 
 
 def _chunk(nodes: Sequence[_Node], display: bool) -> Markup:
@@ -187,7 +189,7 @@ def _node(nodes: Sequence[_Node], i: int, fractions: bool) -> Markup:
     inner = _row(node.inner, fractions)
     attached = i > 0 and not node.spaced and not nodes[i - 1].operator
     if fractions and not attached and _plain_bracket(node) and _holds_fraction(node):
-        return Markup(inner.replace("<mfrac>", '<mfrac class="bracketed">', 1))
+        return Markup(str(inner).replace("<mfrac>", '<mfrac class="bracketed">', 1))
     stretchy = "true" if "<mfrac" in inner or "<msqrt>" in inner else "false"
     first = tag("mo", node.token.text, form="prefix", stretchy=stretchy)
     last = tag("mo", node.close.text, form="postfix", stretchy=stretchy)
@@ -259,4 +261,4 @@ def _script(content: str) -> Markup:
         return tag("mi", content, mathvariant="normal")
     row = _row(_tree(tokens(content)), fractions=False)
     # Operators in scripts are set closer, which browsers do not do by themselves.
-    return tag("mrow", Markup(row.replace('form="infix">', 'form="infix" lspace="0.08em" rspace="0.08em">')))
+    return tag("mrow", Markup(str(row).replace('form="infix">', 'form="infix" lspace="0.08em" rspace="0.08em">')))

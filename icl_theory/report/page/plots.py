@@ -69,14 +69,14 @@ def evidence_figures(claim: dict[str, Any], z: float) -> list[tuple[Markup, str]
     return panels
 
 
-def key(verdicts: Sequence[str]) -> Markup:
-    """What the marks stand for, for the verdicts given."""
-    items = []
-    for verdict in (name for name in _MARKS if name in verdicts):
-        shape = tag("path", d=_MARKS[verdict], class_=f"mark {verdict.lower()}")
-        mark = tag("svg", shape, viewBox="-6 -6 12 12", aria_hidden="true")
-        items.append(tag("span", mark, f" {verdict.lower()}"))
-    return tag("p", "Marks in the plots: ", joined(*items), class_="key")
+def key(verdicts: Sequence[str]) -> list[tuple[Markup, str]]:
+    """(mark, words) of the verdicts given: what the marks stand for."""
+    return [(_key_mark(verdict), verdict.lower()) for verdict in _MARKS if verdict in verdicts]
+
+
+def _key_mark(verdict: str) -> Markup:
+    shape = tag("path", d=_MARKS[verdict], class_=f"mark {verdict.lower()}")
+    return tag("svg", shape, viewBox="-6 -6 12 12", aria_hidden="true")
 
 
 def _x(points: Sequence[_Point], index: int) -> float:

@@ -24,10 +24,10 @@ def explain_record(claim: "Claim") -> dict[str, Any]:
     return {
         "label": claim.label,
         "statement": claim.statement,
-        "printed": claim.printed,
+        "printed": {"paper": "printed"}.get(claim.origin, claim.origin),
         "source": claim.source,
         "relation": claim.relation,
-        "population": claim.population,
+        "population": claim.over_seeds,
         "assumptions": [assumption.sentence for assumption in claim.assumptions],
         "explanation": claim.explanation,
         "controls": [{"name": control.name, "expected": control.expected.value} for control in claim.controls],
@@ -38,10 +38,10 @@ def explain_record(claim: "Claim") -> dict[str, Any]:
 def explain_text(claim: "Claim", width: int = 80) -> str:
     """Statement, origin, source, assumptions, what is checked and why it may fail, and the controls of a claim."""
     relation = RELATION_IN_WORDS[claim.relation]
-    population = POPULATION_IN_WORDS if claim.population else ""
+    population = POPULATION_IN_WORDS if claim.over_seeds else ""
     parts = [
         ("statement", [claim.statement]),
-        ("origin", [{"printed": "as printed in the source"}.get(claim.printed, claim.printed)]),
+        ("origin", [{"paper": "as printed in the source"}.get(claim.origin, claim.origin)]),
         ("source", [claim.source]),
         ("assumptions", [a.sentence for a in claim.assumptions] or ["none beyond the shapes"]),
         (

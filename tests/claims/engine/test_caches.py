@@ -11,9 +11,9 @@ import pytest
 from icl_theory import LinearRegression, random_weights
 from icl_theory.claims.engine import cases as making
 from icl_theory.claims.engine import trained_ensembles
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.profiles import PROFILES
-from icl_theory.claims.engine.trained_ensembles import Ensembles, Kind
+from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.claims.truncation import truncation_information
 from icl_theory.information.estimators.known_channels import scalar_law
@@ -156,7 +156,7 @@ def test_prompts_are_kept_under_everything_that_makes_them(function: Callable[..
 def test_ensembles_are_kept_under_the_whole_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[dict[str, Any]] = []
     monkeypatch.setattr(trained_ensembles, "train", lambda task, seed, **options: told.append(options) or object())
-    found = Ensembles(TASK, 3, shots=8, seeds=2, steps=lambda kind: 100 * kind.layers + kind.hidden)
+    found = TrainedEnsembles(TASK, 3, shots=8, seeds=2, steps=lambda kind: 100 * kind.layers + kind.hidden)
     kinds = [Kind(1), Kind(2), Kind(1, 4), Kind(1, 5), Kind(1, readout="plus"), Kind(1, 4, "plus")]
     models = [found.get(kind) for kind in kinds]
     assert len({id(model) for model in models}) == len(kinds)
@@ -174,17 +174,17 @@ def test_cases_of_a_workshop_are_kept_under_kind_layers_and_width(monkeypatch: p
         value = np.stack([model.value for model in models])
         return SimpleNamespace(models=SimpleNamespace(value=value, member=lambda seed: models[seed]))
 
-    monkeypatch.setattr(Workshop, "ensemble", trained)
-    shop = Workshop(PROFILES["quick"], 0)
+    monkeypatch.setattr(CaseFactory, "ensemble", trained)
+    shop = CaseFactory(PROFILES["quick"], 0)
     makers: list[Callable[[], list[Case]]] = [
         lambda: shop.random(1),
         lambda: shop.random(3),
         lambda: shop.constructed(1),
         lambda: shop.constructed(3),
-        lambda: shop.population(1),
-        lambda: shop.population(3),
-        lambda: shop.population(3, 6),
-        lambda: shop.population(3, 4),
+        lambda: shop.trained_seeds(1),
+        lambda: shop.trained_seeds(3),
+        lambda: shop.trained_seeds(3, 6),
+        lambda: shop.trained_seeds(3, 4),
     ]
     found = [make() for make in makers]
     assert [make() for make in makers] == found  # a case equals itself alone

@@ -74,7 +74,7 @@ def test_every_counterexample_has_a_file_of_its_own(tmp_path):
     assert names[0] == "counterexamples/lemma_1.json"
     assert len(set(names)) == 3
     documents = [{"format": 1, "exact": None, "which": which} for which in (1, 2)]
-    outcome = Outcome(replace(CLAIMS[1], recheck=None), "FAILS", [], [], certificates=documents)  # pyright: ignore
+    outcome = Outcome(replace(CLAIMS[1], verify_exact=None), "FAILS", [], [], counterexamples=documents)  # pyright: ignore
     claim = record(outcome)
     assert [found["file"] for found in claim["counterexamples"]] == [counterexample_file("fails", n) for n in (0, 1)]
     facts = {"profile": "quick", "seed": 0, "standard_errors": 6.0, "seconds": 1.0, "claims": [], "sweep": sweep()}

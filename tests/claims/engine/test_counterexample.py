@@ -19,8 +19,9 @@ from icl_theory import Estimate, LinearRegression
 from icl_theory.claims import recheck as verifying
 from icl_theory.claims.engine import counterexample
 from icl_theory.claims.engine.cases import Case
-from icl_theory.claims.engine.claim import Assumption, Claim, Verdict, check
-from icl_theory.claims.engine.examine import _certificates
+from icl_theory.claims.engine.check import check
+from icl_theory.claims.engine.claim import Assumption, Claim, Verdict
+from icl_theory.claims.engine.examine import _counterexamples
 from icl_theory.claims.recheck import recheck
 
 Known = Callable[[Claim], None]
@@ -41,7 +42,7 @@ CLAIM = replace(
     proof=None,
 )
 ESTIMATED = replace(CLAIM, measure=lambda c: Estimate(value(c), 0.1, 100, "unbiased"))
-POPULATION = replace(CLAIM, population=True)
+POPULATION = replace(CLAIM, over_seeds=True)
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Known:
 
 def written(claim: Claim, *cases: Case) -> dict[str, Any]:
     """The document of a counterexample, as it comes back from a file."""
-    made = counterexample.certificate(claim, cases[0], check(claim, cases[0]), cases[1:])
+    made = counterexample.counterexample(claim, cases[0], check(claim, cases[0]), cases[1:])
     return json.loads(json.dumps(made, allow_nan=False))
 
 
@@ -93,7 +94,7 @@ def test_only_what_fails_is_confirmed(
     known(claim)
     document = written(replace(CLAIM, assumptions=()), case(number))
     found = recheck(document)
-    assert (found.confirmed, found.evidence.verdict, found.population) == (status == 0, verdict, None)
+    assert (found.confirmed, found.evidence.verdict, found.over_seeds) == (status == 0, verdict, None)
     code, words = told(tmp_path, document)
     assert code == status
     assert ("NOT confirmed" in words) == (status == 1)
@@ -126,7 +127,7 @@ def test_the_exact_counterexample_has_to_break_it_too(
     known: Known, tmp_path: Path, exact: Any, says: bool, confirmed: bool, number: float
 ) -> None:
     seen: list[Any] = []
-    known(replace(CLAIM, recheck=lambda found: seen.append(found) or says))
+    known(replace(CLAIM, verify_exact=lambda found: seen.append(found) or says))
     document = written(CLAIM, case(number)) | {"exact": exact}
     found = recheck(document)
     assert (found.exact, found.confirmed) == (None if exact is None else says, confirmed)
@@ -160,37 +161,37 @@ def test_the_interval_over_the_seeds_decides(
     code, words = told(tmp_path, document)
     assert code == (0 if verdict == Verdict.FAILS else 1)
     if verdict is None:
-        assert found.population is None
+        assert found.over_seeds is None
         return
-    assert found.population is not None
-    assert (found.population.verdict, found.population.seeds) == (verdict, len(values))
-    assert (found.population.seeds_for, found.population.seeds_against) == (len(values) - against, against)
-    assert found.population.mean == pytest.approx(1 - np.mean(values), rel=1e-12)
+    assert found.over_seeds is not None
+    assert (found.over_seeds.verdict, found.over_seeds.seeds) == (verdict, len(values))
+    assert (found.over_seeds.seeds_for, found.over_seeds.seeds_against) == (len(values) - against, against)
+    assert found.over_seeds.mean == pytest.approx(1 - np.mean(values), rel=1e-12)
     assert f"{len(values)} seeds rebuilt: {len(values) - against} for, {against} against" in words
 
 
 def test_a_counterexample_is_the_case_that_speaks_most_against_the_statement() -> None:
     """Of a population it is the first, and all other seeds come behind it."""
     cases = [case(number, seed) for seed, number in enumerate((1.2, 0.7, 1.9, 1.5, 1.6))]
-    [found] = _certificates(ESTIMATED, cases, [check(ESTIMATED, one) for one in cases])
+    [found] = _counterexamples(ESTIMATED, cases, [check(ESTIMATED, one) for one in cases])
     assert (found["case"], found["others"]) == (cases[2].describe(), [])
     assert (found["measured"], found["predicted"], found["stderr"]) == (1.9, 1.0, 0.1)
     assert (found["claim"], found["statement"], found["relation"]) == ("small", CLAIM.statement, "at most")
     cases = [case(number, seed) for seed, number in enumerate((1.4, 1.6, 1.5, 1.45, 1.55))]
-    [found] = _certificates(POPULATION, cases, [check(POPULATION, one) for one in cases])
+    [found] = _counterexamples(POPULATION, cases, [check(POPULATION, one) for one in cases])
     assert found["case"]["seed"] == 1
     assert [other["seed"] for other in found["others"]] == [0, 2, 3, 4]
-    assert _certificates(CLAIM, [case(0.5)], [check(CLAIM, case(0.5))]) == []
+    assert _counterexamples(CLAIM, [case(0.5)], [check(CLAIM, case(0.5))]) == []
 
 
 def test_a_false_statement_about_a_task_that_cannot_be_written_down(known: Known, tmp_path: Path) -> None:
     """The run goes on; the file keeps the numbers, and a recheck says in one sentence what it cannot do."""
     known(CLAIM)
     own = replace(case(1.5), task=LinearRegression(1, inputs=Silent()))
-    [found] = _certificates(CLAIM, [own], [check(CLAIM, own)])
+    [found] = _counterexamples(CLAIM, [own], [check(CLAIM, own)])
     document = json.loads(json.dumps(found, allow_nan=False))
     assert (document["measured"], document["case"]["task"].keys()) == (1.5, {"unwritten"})
-    assert "case: got no task, since LinearRegression to be written down" in refusal(recheck, document)
+    assert "task: got no task, since LinearRegression to be written down" in refusal(recheck, document)
     file = tmp_path / "file.json"
     file.write_text(json.dumps(document), encoding="utf-8")
     assert "Silent" in refused(here("recheck", str(file)))
@@ -271,7 +272,7 @@ def test_an_exact_part_with_a_defect_is_bad_input(known: Known, error: Exception
     def broken(_: dict[str, Any]) -> bool:
         raise error
 
-    known(replace(CLAIM, recheck=broken))
+    known(replace(CLAIM, verify_exact=broken))
     assert "exact: got a defect at" in refusal(recheck, written(CLAIM, case(1.5)) | {"exact": {}})
 
 

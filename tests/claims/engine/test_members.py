@@ -11,7 +11,7 @@ from draws import assert_rows_differ, assert_uncorrelated, record
 from helpers import random_matrices
 
 import icl_theory as it
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.order import LABELS
 from icl_theory.claims.registry import load
@@ -26,7 +26,7 @@ from icl_theory.truncation.clipping_search import _Trial
 TASK = it.LinearRegression(3, noise_std=0.2)
 UNIFORM = it.LinearRegression(3, noise_std=0.2, inputs=Uniform())
 SETTING: dict[str, Any] = {"layers": 2, "shots": 5, "steps": 24, "seeds": 3, "batch": 16}
-PROFILE = Profile(seeds=3, samples=16, steps={1: 1, 3: 1}, scalar_samples=16, population=4)
+PROFILE = Profile(seeds=3, samples=16, steps={1: 1, 3: 1}, scalar_samples=16, trained_seeds=4)
 
 
 def drawn_by(task: it.Task, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, list[dict]]:
@@ -133,12 +133,12 @@ def test_validation_and_test_prompts_share_nothing(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture(scope="module")
-def workshop() -> Workshop:
+def factory() -> CaseFactory:
     """A run whose ensembles are not trained: they stand at their initial weights."""
-    found = Workshop(PROFILE, 3)
+    found = CaseFactory(PROFILE, 3)
 
     def untrained(layers: int, hidden: int = 0, readout: Any = "minus") -> Any:
-        config = TrainConfig(layers, 20, 1, PROFILE.population, 1, 0.1, 0.5, 1.0, readout, hidden=hidden)
+        config = TrainConfig(layers, 20, 1, PROFILE.trained_seeds, 1, 0.1, 0.5, 1.0, readout, hidden=hidden)
         return SimpleNamespace(
             config=config, models=initial_weights(np.random.default_rng([layers, hidden]), config, 6)
         )
@@ -151,10 +151,10 @@ def numbers(case: Case) -> tuple[bytes, ...]:
     return tuple(np.asarray(a).tobytes() for a in (case.task_vector, case.demonstrations))
 
 
-def test_cases_of_a_run_differ_pairwise(workshop: Workshop) -> None:
+def test_cases_of_a_run_differ_pairwise(factory: CaseFactory) -> None:
     """Weights, task vectors, demonstrations and seeds of all cases; a truncated one shares the data of its source."""
-    populations = [workshop.population(layers, hidden) for layers, hidden in ((1, 0), (3, 0), (3, 6))]
-    cases = [*workshop.one_layer, *workshop.three_layers, *itertools.chain(*populations)]
+    populations = [factory.trained_seeds(layers, hidden) for layers, hidden in ((1, 0), (3, 0), (3, 6))]
+    cases = [*factory.one_layer, *factory.three_layers, *itertools.chain(*populations)]
     cases = list({id(case): case for case in cases}.values())
     assert len(cases) == 3 + 2 + 3 + 1 + 3 * 4
     assert_rows_differ([case.task_vector for case in cases])
@@ -169,19 +169,19 @@ def test_cases_of_a_run_differ_pairwise(workshop: Workshop) -> None:
         assert_rows_differ([case.model.key for case in population])
         assert_rows_differ([case.model.value[:, :-1] for case in population])
     sources = {numbers(case) for case in cases}
-    assert {numbers(case) for case in workshop.truncated} <= sources
-    assert len({numbers(case) for case in workshop.truncated}) == len(workshop.truncated) == 6
-    matrices = [np.concatenate([c.model.value, c.model.key, c.model.query]) for c in workshop.standard()]
+    assert {numbers(case) for case in factory.truncated} <= sources
+    assert len({numbers(case) for case in factory.truncated}) == len(factory.truncated) == 6
+    matrices = [np.concatenate([c.model.value, c.model.key, c.model.query]) for c in factory.standard()]
     assert len({m.tobytes() for m in matrices}) == len(matrices)
 
 
-def test_another_run_has_other_cases(workshop: Workshop) -> None:
-    other = Workshop(PROFILE, 4)
+def test_another_run_has_other_cases(factory: CaseFactory) -> None:
+    other = CaseFactory(PROFILE, 4)
     for layers in (1, 3):
         for make in ("random", "constructed"):
-            first, second = getattr(workshop, make)(layers), getattr(other, make)(layers)
+            first, second = getattr(factory, make)(layers), getattr(other, make)(layers)
             assert_rows_differ([case.demonstrations for case in (*first, *second)])
-        assert_rows_differ([case.model.value for case in (*workshop.random(layers), *other.random(layers))])
+        assert_rows_differ([case.model.value for case in (*factory.random(layers), *other.random(layers))])
 
 
 # Runs drawn from the seed alone; a forward pass that is chosen by the name.
@@ -189,10 +189,10 @@ MORE_TO_A_CASE = {"theorem_2_scalar": ("seed",), "supersample_guarantee": ("name
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_no_claim_looks_at_one_case_twice(label: str, workshop: Workshop) -> None:
+def test_no_claim_looks_at_one_case_twice(label: str, factory: CaseFactory) -> None:
     """Two cases of a claim differ in weights, task or demonstrations."""
     described = []
-    for case in load(label).cases(workshop):
+    for case in load(label).cases(factory):
         besides = {"name", "kind", "seed"} - set(MORE_TO_A_CASE.get(label, ()))
         described.append(
             json.dumps({name: part for name, part in case.describe().items() if name not in besides}, sort_keys=True)

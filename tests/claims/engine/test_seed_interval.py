@@ -18,11 +18,11 @@ from schema import problems
 
 from icl_theory import Estimate, LinearRegression, Model, check
 from icl_theory.claims import recheck as verifying
-from icl_theory.claims.engine.cases import Case, Workshop
+from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
-from icl_theory.claims.engine.examine import conclude, examine
+from icl_theory.claims.engine.examine import examine, overall_verdict
 from icl_theory.claims.engine.profiles import PROFILES
-from icl_theory.claims.engine.seed_interval import CHANCE, judge, population_of, summarise
+from icl_theory.claims.engine.seed_interval import ALPHA, interval_over_seeds, seed_interval, verdict_over_seeds
 from icl_theory.claims.recheck import recheck
 from icl_theory.claims.record import record
 from icl_theory.records.claims_csv import table
@@ -47,33 +47,33 @@ def seeds(count: int = 4) -> list[Case]:
 def a_claim(margins: list[float], **changes) -> Claim:
     """ "At most 10" with the margins given, one per seed."""
     claim = Claim(
-        "lemma_1",
-        "source",
-        "statement",
-        "new",
-        "at most",
-        lambda case: 10.0 - margins[case.seed],
-        lambda case: 10.0,
-        controls=(Control("turned round", {"relation": "at least"}),),
-        cases=lambda workshop: seeds(len(margins)),
-        population=True,
+        label="lemma_1",
+        source="source",
+        statement="statement",
+        origin="new",
+        relation="at most",
+        measure=lambda case: 10.0 - margins[case.seed],
+        predict=lambda case: 10.0,
+        controls=(Control("turned round", relation="at least"),),
+        cases=lambda factory: seeds(len(margins)),
+        over_seeds=True,
     )
     return replace(claim, **changes)
 
 
 def outcome(margins: list[float], **changes):
-    return examine(a_claim(margins, **changes), Workshop(PROFILES["quick"], 0))
+    return examine(a_claim(margins, **changes), CaseFactory(PROFILES["quick"], 0))
 
 
 def test_the_quantile_against_students_distribution_in_closed_form():
     """F(t) = 1/2 + (x/(1 + x²) + arctan x)/π with x = t/√3, for three degrees of freedom."""
     x = STUDENT_3 / math.sqrt(3)
-    assert 0.5 + (x / (1 + x * x) + math.atan(x)) / math.pi == pytest.approx(1 - CHANCE, abs=1e-12)
+    assert 0.5 + (x / (1 + x * x) + math.atan(x)) / math.pi == pytest.approx(1 - ALPHA, abs=1e-12)
 
 
 def test_four_seeds_by_hand():
     """0.9, 1.0, 1.0, 1.1: s² = 0.02/3 and s/√4 = √(0.02/12)."""
-    found = summarise([0.9, 1.0, 1.0, 1.1])
+    found = seed_interval([0.9, 1.0, 1.0, 1.1])
     assert found is not None
     half = STUDENT_3 * math.sqrt(0.02 / 12)
     assert (found.mean, found.stderr) == (pytest.approx(1.0), pytest.approx(math.sqrt(0.02 / 12)))
@@ -94,7 +94,7 @@ def test_four_seeds_by_hand():
         ([2.0] * 10, Verdict.HOLDS, (10, 0)),
         ([-0.1] * 10, Verdict.FAILS, (0, 10)),
         ([5.0], Verdict.INCONCLUSIVE, None),
-        ([], Verdict.OUTSIDE, None),
+        ([], Verdict.ERROR, None),
         ([1.0, math.nan, 1.0], Verdict.NONFINITE, None),
     ],
 )
@@ -103,7 +103,7 @@ def test_verdicts_of_a_population(margins, verdict, for_and_against):
     assert found.verdict == verdict
     turned = {Verdict.HOLDS: Verdict.FAILS, Verdict.FAILS: Verdict.HOLDS}
     assert [c.verdict for c in found.controls] == [turned.get(verdict, verdict)]
-    population = found.population
+    population = found.over_seeds
     assert (population is None) == (for_and_against is None)
     if population is not None:
         assert (population.seeds_for, population.seeds_against) == for_and_against
@@ -112,7 +112,7 @@ def test_verdicts_of_a_population(margins, verdict, for_and_against):
 def test_one_seed_against_does_not_break_a_statement_on_the_mean():
     margins = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0, 1.1, 0.9, 1.0, 1.0, -0.01]
     assert outcome(margins).verdict == Verdict.HOLDS
-    assert outcome(margins, population=False).verdict == Verdict.FAILS
+    assert outcome(margins, over_seeds=False).verdict == Verdict.FAILS
 
 
 def test_error_bars_within_seeds_do_not_enter_twice():
@@ -120,29 +120,29 @@ def test_error_bars_within_seeds_do_not_enter_twice():
     margins = [0.9, 1.0, 1.0, 1.1]
     noisy = outcome(margins, measure=lambda case: Estimate(10 - margins[case.seed], 5.0, 9, "unbiased"))
     assert {item.verdict for item in noisy.evidence} == {Verdict.INCONCLUSIVE}
-    assert noisy.population == outcome(margins).population
+    assert noisy.over_seeds == outcome(margins).over_seeds
 
 
 def test_seeds_outside_the_assumptions_are_no_members():
     young = Assumption("an even seed", lambda case: case.seed % 2 == 0)
     found = outcome([0.9, -7.0, 1.0, -7.0, 1.0, -7.0, 1.1], assumptions=(young,))
-    expected = summarise([0.9, 1.0, 1.0, 1.1])
-    assert found.population is not None
+    expected = seed_interval([0.9, 1.0, 1.0, 1.1])
+    assert found.over_seeds is not None
     assert expected is not None
-    assert dataclasses.astuple(found.population) == pytest.approx(dataclasses.astuple(expected))
+    assert dataclasses.astuple(found.over_seeds) == pytest.approx(dataclasses.astuple(expected))
 
 
-def test_a_population_needs_an_inequality():
-    claim = a_claim([1.0, 2.0], relation="equal")
+def test_a_statement_over_seeds_is_an_inequality():
+    assert "expected an inequality over seeds" in refusal(a_claim, [1.0, 2.0], relation="equal")
+    claim = a_claim([1.0, 2.0])
     evidence = [check(claim, case) for case in seeds(2)]
-    assert "expected one of at most, at least" in refusal(population_of, claim, evidence)
-    assert population_of(replace(claim, population=False), evidence) is None
+    assert interval_over_seeds(replace(claim, over_seeds=False), evidence) is None
 
 
 def test_all_random_signs_of_twelve_equal_margins():
     """±1 with k minus signs has t = (12 - 2k) √11/√(144 - (12 - 2k)²): above 4.02 for k = 0 and 1, 13 of 4096."""
     holds = sum(
-        (found := summarise(signs)) is not None and found.verdict == Verdict.HOLDS
+        (found := seed_interval(signs)) is not None and found.verdict == Verdict.HOLDS
         for signs in itertools.product((1.0, -1.0), repeat=12)
     )
     assert holds == 1 + 12
@@ -162,10 +162,10 @@ def test_false_alarms_are_as_rare_as_promised(rng):
     runs = 6000
     wrong = 0
     for margins in rng.standard_normal((runs, 8)):
-        found = summarise(margins)
+        found = seed_interval(margins)
         assert found is not None
         wrong += found.verdict != Verdict.INCONCLUSIVE
-    expected = 2 * CHANCE * runs
+    expected = 2 * ALPHA * runs
     assert abs(wrong - expected) < 6 * math.sqrt(expected)
 
 
@@ -173,15 +173,15 @@ def test_a_failing_population_is_rechecked_from_all_its_seeds(monkeypatch):
     margins = [-0.9, -1.0, 0.2, -1.2, -1.0, -1.0, -0.9, -1.1]
     # Against a prediction of 0 every slack is -1, relative to the number itself; the margin tells the seeds apart.
     claim = a_claim(margins, measure=lambda case: -margins[case.seed], predict=lambda case: 0.0)
-    [document] = examine(claim, Workshop(PROFILES["quick"], 0)).certificates
+    [document] = examine(claim, CaseFactory(PROFILES["quick"], 0)).counterexamples
     document = json.loads(json.dumps(plain(document)))
     assert document["case"]["seed"] == 3
     assert [other["seed"] for other in document["others"]] == [0, 1, 2, 4, 5, 6, 7]
     monkeypatch.setattr(verifying, "load", lambda label: claim)
     found = recheck(document)
     assert found.confirmed
-    assert found.population is not None
-    assert found.population.mean == pytest.approx(np.mean(margins))
+    assert found.over_seeds is not None
+    assert found.over_seeds.mean == pytest.approx(np.mean(margins))
     assert "8 seeds rebuilt: 1 for, 7 against" in str(found)
     # One seed alone says nothing about the mean, whatever it shows itself.
     alone = recheck(document | {"others": []})
@@ -192,7 +192,7 @@ def test_a_failing_population_is_rechecked_from_all_its_seeds(monkeypatch):
 
 
 def test_nothing_is_kept_of_a_population_that_does_not_fail():
-    assert outcome([0.9, 1.0, 1.0, 1.1, -0.1, 1.0, 1.0, 1.0]).certificates == []
+    assert outcome([0.9, 1.0, 1.0, 1.1, -0.1, 1.0, 1.0, 1.0]).counterexamples == []
 
 
 SCHEMA = json.loads(files("icl_theory.report").joinpath("assets", "records.schema.json").read_text(encoding="utf-8"))
@@ -215,7 +215,7 @@ def test_the_interval_reaches_every_report():
 
 
 def test_a_claim_of_another_kind_has_no_interval():
-    kept = plain(record(replace(outcome([1.0, 2.0], population=False), seconds=1.0)))
+    kept = plain(record(replace(outcome([1.0, 2.0], over_seeds=False), seconds=1.0)))
     assert kept["population"] is None
     [row] = csv.DictReader(io.StringIO(table({"claims": [kept]}), newline=""))
     assert row["population_mean"] == row["seeds_for"] == ""
@@ -238,4 +238,8 @@ def test_the_campaign_judges_a_population_as_a_whole():
 def test_all_conclusions_use_the_same_road():
     claim = a_claim([0.9, 1.0, 1.0, 1.1])
     evidence = [check(claim, case) for case in seeds()]
-    assert conclude(claim, evidence) == judge(claim, evidence) == examine(claim, Workshop(PROFILES["quick"], 0)).verdict
+    assert (
+        overall_verdict(claim, evidence)
+        == verdict_over_seeds(claim, evidence)
+        == examine(claim, CaseFactory(PROFILES["quick"], 0)).verdict
+    )

@@ -16,7 +16,7 @@ from icl_theory.claims.attention import softmax_random_features
 from icl_theory.claims.bounds import theorem_2_scalar
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Verdict
-from icl_theory.claims.engine.seed_interval import CHANCE, population_of, summarise
+from icl_theory.claims.engine.seed_interval import ALPHA, interval_over_seeds, seed_interval
 from icl_theory.claims.information import sandwich_ends
 from icl_theory.claims.noise import remark_3
 from icl_theory.claims.pruning import algorithm_1
@@ -28,7 +28,15 @@ CASE = Case("a case", "random", 3, ONE, LinearRegression(1), np.ones(1), np.ones
 
 
 def claim(measured: Any, predicted: Any, relation: Any = "at most") -> Claim:
-    return Claim("c", "s", "s", "new", relation, lambda case: measured, lambda case: predicted)
+    return Claim(
+        label="c",
+        source="s",
+        statement="s",
+        origin="new",
+        relation=relation,
+        measure=lambda case: measured,
+        predict=lambda case: predicted,
+    )
 
 
 @pytest.mark.parametrize(("relation", "slack"), [("at most", 0.5 / 0.05), ("at least", -10.0), ("equal", -10.0)])
@@ -71,16 +79,16 @@ def test_interval_over_seeds_is_student_s(relation):
     rng = np.random.default_rng(5)
     measured = rng.exponential(size=7)
     evidence = [check(claim(float(m), 2.0, relation), CASE) for m in measured]
-    found = population_of(replace(claim(0.0, 2.0, relation), population=True), evidence)
+    found = interval_over_seeds(replace(claim(0.0, 2.0, relation), over_seeds=True), evidence)
     margins = 2.0 - measured if relation == "at most" else measured - 2.0
     reference: Any = ttest_1samp(margins, 0.0)
-    interval = reference.confidence_interval(1 - 2 * CHANCE)
+    interval = reference.confidence_interval(1 - 2 * ALPHA)
     assert found is not None
     assert found.mean == pytest.approx(margins.mean(), rel=1e-12)
     assert found.stderr == pytest.approx(error_of_mean(margins), rel=1e-12)
     assert found.mean / found.stderr == pytest.approx(reference.statistic, rel=1e-11)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-9)
-    assert found.quantile == pytest.approx(t.ppf(1 - CHANCE, 6), rel=1e-11)
+    assert found.quantile == pytest.approx(t.ppf(1 - ALPHA, 6), rel=1e-11)
     assert (found.seeds, found.seeds_for, found.seeds_against) == (7, (margins > 0).sum(), (margins < 0).sum())
 
 
@@ -88,9 +96,9 @@ def test_interval_over_seeds_is_student_s(relation):
 def test_both_ends_of_the_interval_err_as_often_as_promised(rng):
     """40 000 populations of five seeds of known mean: α on either side, where a normal quantile errs ten times more."""
     runs = 40_000
-    found = [summarise(row) for row in 1.0 + rng.standard_normal((runs, 5))]
+    found = [seed_interval(row) for row in 1.0 + rng.standard_normal((runs, 5))]
     for wrong in (sum(f is not None and f.low > 1 for f in found), sum(f is not None and f.high < 1 for f in found)):
-        assert abs(wrong - CHANCE * runs) < 4 * math.sqrt(CHANCE * runs)
+        assert abs(wrong - ALPHA * runs) < 4 * math.sqrt(ALPHA * runs)
 
 
 def test_mean_over_prompts_and_the_worst_of_several(rng):

@@ -9,13 +9,13 @@ import pytest
 
 from icl_theory import LinearRegression, train
 from icl_theory.claims.engine import trained_ensembles
-from icl_theory.claims.engine.trained_ensembles import Ensembles, Kind, Unfinished
+from icl_theory.claims.engine.trained_ensembles import Kind, NotReady, TrainedEnsembles
 
 TASK, SEED = LinearRegression(2, noise_std=0.5), 3
 
 
-def few(progress=None, steps=20) -> Ensembles:
-    return Ensembles(TASK, SEED, shots=8, seeds=2, steps=lambda kind: steps * kind.layers, progress=progress)
+def few(progress=None, steps=20) -> TrainedEnsembles:
+    return TrainedEnsembles(TASK, SEED, shots=8, seeds=2, steps=lambda kind: steps * kind.layers, progress=progress)
 
 
 def test_threads_train_what_a_call_trains():
@@ -65,15 +65,15 @@ def test_who_is_not_patient_is_told_to_come_again(monkeypatch):
     go_on = threading.Event()
     monkeypatch.setattr(trained_ensembles, "train", lambda *_, layers, **__: go_on.wait(20) and layers)
     found = few()
-    found.patient = False
+    found.wait = False
     for _ in range(2):
-        with pytest.raises(Unfinished, match="1 layer"):
+        with pytest.raises(NotReady, match="1 layer"):
             found.get(Kind(1))
     assert found.begun == (Kind(1),)
     go_on.set()
-    found.patient = True
+    found.wait = True
     assert found.get(Kind(1)) == 1
-    found.patient = False
+    found.wait = False
     assert found.get(Kind(1)) == 1
 
 

@@ -138,16 +138,16 @@ def test_sign_loss_against_counting_and_where_it_is_known():
     rng = np.random.default_rng(0)
     p = np.array([[0.2, -0.5], [-0.7, 1.1], [0.7, -1.1], [1.1, 0.7]])
     tokens = TASK.sample_tokens(rng, np.broadcast_to(W, (4, 2)), 200_000)
-    exact = population_loss(p, TASK, W, 4.0, "sign")
+    exact = population_loss(p, TASK, W, 4.0, "zero_one")
     counted = [np.mean(np.sign(t[:, :2] @ q) != np.sign(t[:, 2])) for q, t in zip(p, tokens, strict=True)]
-    np.testing.assert_allclose(empirical_loss(p, tokens, 4.0, "sign"), counted, rtol=1e-12)
+    np.testing.assert_allclose(empirical_loss(p, tokens, 4.0, "zero_one"), counted, rtol=1e-12)
     np.testing.assert_allclose(exact, counted, atol=6 * 0.5 / math.sqrt(200_000))
     assert exact[1] + exact[2] == pytest.approx(1.0, abs=1e-14)  # the opposite of a weight errs where it is right
     assert exact[3] == pytest.approx(0.5, abs=1e-14)  # orthogonal: no better than chance
-    assert population_loss(np.zeros((1, 2)), TASK, W, 4.0, "sign")[0] == 0.5
-    assert empirical_loss(np.zeros((1, 2)), tokens[:1], 4.0, "sign")[0] == 0.5
+    assert population_loss(np.zeros((1, 2)), TASK, W, 4.0, "zero_one")[0] == 0.5
+    assert empirical_loss(np.zeros((1, 2)), tokens[:1], 4.0, "zero_one")[0] == 0.5
     clean = LinearRegression(2)
-    assert population_loss(W[None] * 3, clean, W, 4.0, "sign")[0] == pytest.approx(0.0, abs=1e-7)
+    assert population_loss(W[None] * 3, clean, W, 4.0, "zero_one")[0] == pytest.approx(0.0, abs=1e-7)
 
 
 def test_a_loss_of_range_c_is_half_c_sub_gaussian():
@@ -164,14 +164,14 @@ def test_a_loss_of_range_c_is_half_c_sub_gaussian():
 
 def test_the_ladder_under_the_sign_loss():
     model = random_weights(2, layers=1, token_dim=3, scale=2.0)
-    signs, squares = (bound_ladder(model, TASK, **LADDER, loss=name) for name in ("sign", "squared"))
+    signs, squares = (bound_ladder(model, TASK, **LADDER, loss=name) for name in ("zero_one", "clipped_squared"))
     assert signs.trivial == 1.0
     assert signs.information == squares.information
     for name in ("gaussian", "isotropic"):
         assert signs.rungs[name].value == pytest.approx(squares.rungs[name].value / 4)
     assert abs(signs.gap.value) < 1
     with pytest.raises(ValueError, match="loss: got 'hinge'"):
-        bound_ladder(model, TASK, **LADDER, loss="hinge")
+        bound_ladder(model, TASK, **LADDER, loss="hinge")  # pyright: ignore[reportArgumentType]
 
 
 def test_moment_covariance_against_samples():

@@ -137,7 +137,7 @@ SWEEP = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 64, "key":
 def test_sweep_truncates_compares_and_reports():
     model, seen = random_weights(5, layers=1, token_dim=3, scale=1.5), []
     records = rank_sweep(
-        model, TASK, modules=("value", "query"), progress=lambda done, total: seen.append((done, total)), **SWEEP
+        model, TASK, modules=("value", "query"), progress=lambda _text, done, total: seen.append((done, total)), **SWEEP
     )
     assert seen == [(i, 6) for i in range(1, 7)]
     assert [(r["module"], r["rank"], r["support"]) for r in records] == [

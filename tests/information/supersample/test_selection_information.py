@@ -70,14 +70,14 @@ def test_selections_are_balanced_and_all_there():
 def test_losses_in_units_of_their_range():
     hats, labels = np.array([[0.0], [0.0], [-1.0], [2.0]]), np.array([[1.0], [-1.0], [-0.1], [0.0]])
     assert shares(hats, labels, "zero_one", 1.0).tolist() == [0, 1, 0, 0]
-    np.testing.assert_allclose(shares(hats, labels, "clipped", 2.0), [0.5, 0.5, 0.405, 1.0])
+    np.testing.assert_allclose(shares(hats, labels, "clipped_squared", 2.0), [0.5, 0.5, 0.405, 1.0])
 
 
 def test_losses_of_labels_that_are_vectors():
     """The largest entry is the class, whatever its sign, and the first of equal ones; squares are summed, then cut."""
     hats, labels = np.array([[-3.0, -2.0, -2.5], [0.5, 0.5, 0.0], [1.0, 0.0, 2.0]]), np.eye(3)
     assert shares(hats, labels, "zero_one", 1.0).tolist() == [1, 1, 0]
-    np.testing.assert_allclose(shares(hats, labels, "clipped", 4.0), [1.0, 0.125, 0.5])
+    np.testing.assert_allclose(shares(hats, labels, "clipped_squared", 4.0), [1.0, 0.125, 0.5])
 
 
 def test_atoms_are_whole_rows():

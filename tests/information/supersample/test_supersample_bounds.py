@@ -46,7 +46,7 @@ def options_with(changes: dict[str, Any]) -> dict[str, Any]:
 
 def loss_of(hat, label, loss, clip):
     """The loss over c, and what is decided: a sign, or the place of the largest entry."""
-    if loss == "clipped":
+    if loss == "clipped_squared":
         return min(sum((h - y) ** 2 for h, y in zip(hat, label, strict=True)), clip) / clip, tuple(np.round(hat, 9))
     decide = (lambda v: max(range(len(v)), key=lambda k: v[k])) if len(hat) > 1 else (lambda v: v[0] >= 0)
     return float(decide(hat) != decide(label)), decide(hat)
@@ -100,18 +100,18 @@ def drawn(dimension, layers, *, heads=None, mlp=False, seed=0):
     ("loss", "levels", "model", "task", "options"),
     [
         ("zero_one", 2, drawn(4, 1), CLASSES, {}),
-        ("clipped", 2, drawn(4, 1), REGRESSION, {}),
-        ("clipped", 4, drawn(4, 2), REGRESSION, {}),
+        ("clipped_squared", 2, drawn(4, 1), REGRESSION, {}),
+        ("clipped_squared", 4, drawn(4, 2), REGRESSION, {}),
         ("zero_one", 2, drawn(4, 2), CLASSES, {}),
-        ("clipped", 3, drawn(4, 2, heads=2), REGRESSION, {}),
+        ("clipped_squared", 3, drawn(4, 2, heads=2), REGRESSION, {}),
         ("zero_one", 2, drawn(4, 2), CLASSES, KERNEL),
-        ("clipped", 3, drawn(4, 2, heads=2), REGRESSION, KERNEL | CAUSAL),
+        ("clipped_squared", 3, drawn(4, 2, heads=2), REGRESSION, KERNEL | CAUSAL),
         ("zero_one", 2, drawn(4, 2), CLASSES, CAUSAL),
-        ("clipped", 2, drawn(4, 2, mlp=True), REGRESSION, RELU),
-        ("clipped", 2, drawn(4, 1, mlp=True).repeated(2), REGRESSION, RELU | CAUSAL),
+        ("clipped_squared", 2, drawn(4, 2, mlp=True), REGRESSION, RELU),
+        ("clipped_squared", 2, drawn(4, 1, mlp=True).repeated(2), REGRESSION, RELU | CAUSAL),
         ("zero_one", 2, drawn(5, 1), HOTS, {}),
         ("zero_one", 2, drawn(5, 2), HOTS, KERNEL),
-        ("clipped", 3, drawn(5, 2), OUTPUTS, {"normalization": "sum"}),
+        ("clipped_squared", 3, drawn(5, 2), OUTPUTS, {"normalization": "sum"}),
     ],
 )
 def test_every_selection_against_a_slow_twin(loss, levels, model, task, options):
@@ -136,21 +136,25 @@ CASES = [
     (gradient_descent_weights(3, layers=3, step_size=0.4), LinearClassification(3), {"demonstrations": 8}),
     (random_weights(1, layers=1, token_dim=4, scale=2.0), CLASSES, {}),
     (random_weights(2, layers=3, token_dim=4, scale=0.7), REGRESSION, {}),
-    (one_layer_optimum(REGRESSION, shots=6)[0], REGRESSION, {"loss": "clipped"}),
-    (one_layer_optimum(REGRESSION, shots=6)[0], REGRESSION, {"loss": "clipped", "levels": 7, "clip": 0.3}),
-    (one_layer_optimum(REGRESSION, shots=6)[0], REGRESSION, {"loss": "clipped", "levels": None}),
-    (random_weights(4, layers=2, token_dim=4, scale=1.0).replace(readout="plus"), REGRESSION, {"loss": "clipped"}),
-    (gradient_descent_weights(3, layers=2, step_size=0.5), ReLUTeacher(3, 4), {"loss": "clipped"}),
-    (gradient_descent_weights(3, step_size=1.0), LinearRegression(3, inputs=Uniform()), {"loss": "clipped"}),
+    (one_layer_optimum(REGRESSION, shots=6)[0], REGRESSION, {"loss": "clipped_squared"}),
+    (one_layer_optimum(REGRESSION, shots=6)[0], REGRESSION, {"loss": "clipped_squared", "levels": 7, "clip": 0.3}),
+    (one_layer_optimum(REGRESSION, shots=6)[0], REGRESSION, {"loss": "clipped_squared", "levels": None}),
+    (
+        random_weights(4, layers=2, token_dim=4, scale=1.0).replace(readout="plus"),
+        REGRESSION,
+        {"loss": "clipped_squared"},
+    ),
+    (gradient_descent_weights(3, layers=2, step_size=0.5), ReLUTeacher(3, 4), {"loss": "clipped_squared"}),
+    (gradient_descent_weights(3, step_size=1.0), LinearRegression(3, inputs=Uniform()), {"loss": "clipped_squared"}),
     (gradient_descent_weights(3, step_size=1.0), CLASSES, {"demonstrations": 1}),
     (gradient_descent_weights(3, layers=2, step_size=0.5).replace(**KERNEL), CLASSES, {}),
     (gradient_descent_weights(3, layers=2, step_size=0.5).replace(**CAUSAL), CLASSES, {}),
-    (drawn(4, 2, seed=1).replace(**KERNEL, **CAUSAL), REGRESSION, {"loss": "clipped"}),
+    (drawn(4, 2, seed=1).replace(**KERNEL, **CAUSAL), REGRESSION, {"loss": "clipped_squared"}),
     (drawn(4, 2, mlp=True).replace(**RELU), CLASSES, {}),
     (drawn(4, 2, heads=2), CLASSES, {}),
-    (drawn(4, 1, heads=2).repeated(2).replace(**CAUSAL, readout="plus"), REGRESSION, {"loss": "clipped"}),
+    (drawn(4, 1, heads=2).repeated(2).replace(**CAUSAL, readout="plus"), REGRESSION, {"loss": "clipped_squared"}),
     (gradient_descent_weights(2, label_projection=HOTS.label_projection), HOTS, {}),
-    (gradient_descent_weights(2, label_projection=np.eye(3)), OUTPUTS, {"loss": "clipped", "levels": None}),
+    (gradient_descent_weights(2, label_projection=np.eye(3)), OUTPUTS, {"loss": "clipped_squared", "levels": None}),
 ]
 
 
@@ -201,7 +205,7 @@ def test_one_demonstration_in_closed_form():
 def test_everything_scales_with_the_loss():
     """y → t y, c → t² c and one gradient step: predictions scale by t, so bounds and gap by t², nats not at all."""
     w, scale = np.array([0.3, -1.0, 0.5]), 3.0
-    options = options_with({"loss": "clipped"})
+    options = options_with({"loss": "clipped_squared"})
     small = supersample_bounds(DESCENT, REGRESSION, **options, clip=2.0, task_vector=w)
     scaled = LinearRegression(3, noise_std=0.5 * scale)
     large = supersample_bounds(DESCENT, scaled, **options, clip=2.0 * scale**2, task_vector=scale * w)
@@ -214,13 +218,13 @@ def test_everything_scales_with_the_loss():
 def test_the_gap_is_that_of_fresh_demonstrations():
     """Another road: fresh prompts, population loss in closed form; no supersample anywhere."""
     w, count = np.array([0.3, -1.0, 0.5]), 3000
-    options = options_with({"loss": "clipped", "supersamples": 400})
+    options = options_with({"loss": "clipped_squared", "supersamples": 400})
     result = supersample_bounds(DESCENT, REGRESSION, **options, clip=2.0, task_vector=w)
     tokens = REGRESSION.sample_tokens(np.random.default_rng(0), np.repeat(w[None], count, axis=0), 6)
     p = np.stack([implied_weights(implicit_trajectory(DESCENT, t).accumulated[-1], "minus") for t in tokens[:600]])
     population, empirical = population_loss(p, REGRESSION, w, 2.0), empirical_loss(p, tokens[:600], 2.0)
     assert_same_mean(result.pointwise["gap"].mean(axis=1), population - empirical)
-    for estimate, values in ((result.population, population), (result.training, empirical)):
+    for estimate, values in ((result.population_loss, population), (result.training, empirical)):
         error = math.hypot(estimate.stderr, values.std() / math.sqrt(len(values)))
         assert abs(estimate.value - values.mean()) < 6 * error
 
@@ -232,7 +236,7 @@ def test_the_bound_covers_the_gap_of_fresh_demonstrations(options):
     w, count, shots = np.array([0.3, -1.0, 0.5]), 4000, 5
     result = supersample_bounds(
         deep, REGRESSION, **options_with({"demonstrations": shots, "supersamples": 300}),
-        loss="clipped", clip=2.0, task_vector=w,
+        loss="clipped_squared", clip=2.0, task_vector=w,
     )  # fmt: skip
     tokens = REGRESSION.sample_tokens(np.random.default_rng(0), np.repeat(w[None], count, axis=0), shots + 1)
     x, y = tokens[:, :shots, :-1], tokens[:, :shots, -1]
@@ -243,7 +247,7 @@ def test_the_bound_covers_the_gap_of_fresh_demonstrations(options):
 
     unseen, seen = loss(tokens[:, shots]), np.mean([loss(tokens[:, i]) for i in range(shots)], axis=0)
     assert_same_mean(result.pointwise["gap"].mean(axis=1), unseen - seen)
-    for estimate, values in ((result.population, unseen), (result.training, seen)):
+    for estimate, values in ((result.population_loss, unseen), (result.training, seen)):
         error = math.hypot(estimate.stderr, values.std() / math.sqrt(count))
         assert abs(estimate.value - values.mean()) < 6 * error
     error = (unseen - seen).std() / math.sqrt(count)
@@ -274,7 +278,7 @@ def test_more_demonstrations_than_can_be_enumerated():
 
 def test_continuous_losses_tell_the_selection():
     """Honest emptiness: log 2 per bit and a bound of 1.18 c; rounded at random the same gap has a bound below c."""
-    options = options_with({"loss": "clipped", "clip": 50.0})
+    options = options_with({"loss": "clipped_squared", "clip": 50.0})
     plain = supersample_bounds(DESCENT, REGRESSION, **options, levels=None)
     for name in RUNGS:
         assert plain.information[name].value == pytest.approx(LN2, rel=1e-12)
@@ -289,7 +293,7 @@ def test_continuous_losses_tell_the_selection():
 
 def test_a_model_that_ignores_its_demonstrations_tells_nothing():
     model = random_weights(0, layers=1, token_dim=4, scale=0.0)
-    for loss in ("zero_one", "clipped"):
+    for loss in ("zero_one", "clipped_squared"):
         result = supersample_bounds(model, REGRESSION, **OPTIONS, loss=loss)
         assert all(rung.value == 0.0 for rung in result.rungs.values())
         assert abs(result.gap.value) < 1e-15
@@ -300,12 +304,12 @@ def test_a_linear_mlp_multiplies_the_values():
     plain = random_weights(0, layers=1, token_dim=4)
     with_mlp = plain.replace(mlp_in=mlp[0], mlp_out=mlp[1])
     folded = plain.replace(value=mlp[1] @ mlp[0] @ plain.value)
-    results = [supersample_bounds(m, REGRESSION, **OPTIONS, loss="clipped") for m in (with_mlp, folded, plain)]
+    results = [supersample_bounds(m, REGRESSION, **OPTIONS, loss="clipped_squared") for m in (with_mlp, folded, plain)]
     np.testing.assert_allclose(results[0].pointwise["gap"], results[1].pointwise["gap"], atol=1e-12)
     assert results[0].gap != results[2].gap
     # Without an activation named it is the linear one, as everywhere else; the other must be asked for.
     named, relu = (
-        supersample_bounds(with_mlp.replace(activation=a), REGRESSION, **OPTIONS, loss="clipped") for a in MLPS
+        supersample_bounds(with_mlp.replace(activation=a), REGRESSION, **OPTIONS, loss="clipped_squared") for a in MLPS
     )
     assert named.gap == results[0].gap
     assert abs(relu.gap.value - named.gap.value) > 1e-3
@@ -337,8 +341,8 @@ def test_blocks_and_keys(monkeypatch):
         ({"demonstrations": 0}, "demonstrations: got 0"),
         ({"supersamples": 1}, "supersamples: got 1"),
         ({"loss": "hinge"}, "loss: got 'hinge'"),
-        ({"loss": "clipped", "clip": -1.0}, "clip: got -1.0"),
-        ({"loss": "clipped", "levels": 1}, "levels: got 1"),
+        ({"loss": "clipped_squared", "clip": -1.0}, "clip: got -1.0"),
+        ({"loss": "clipped_squared", "levels": 1}, "levels: got 1"),
         ({"draws": 7}, "draws: got 7, expected an even number"),
         ({"task_vector": np.ones(2)}, "task_vector: got shape"),
     ],
@@ -360,7 +364,7 @@ def test_vectors_that_are_no_classes_have_no_0_1_loss():
     model = gradient_descent_weights(2, label_projection=np.eye(3))
     message = refusal(supersample_bounds, model, OUTPUTS, **OPTIONS)
     assert message.startswith("loss: got 'zero_one' for a VectorRegression")
-    assert "use loss='clipped'" in message
+    assert "use loss='clipped_squared'" in message
 
 
 @pytest.mark.parametrize("options", [KERNEL, CAUSAL, RELU, {}], ids=str)

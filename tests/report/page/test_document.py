@@ -6,6 +6,7 @@ import html
 import html.parser
 import itertools
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from ledger import CLAIMS, HOSTILE, SHELVES, VERDICTS, document
 from page_reader import Reader
 
 from icl_theory.records.compare import compare
-from icl_theory.report.page.claim import ORIGINS, VERDICT_SIGNS, title
 from icl_theory.report.page.document import page
+from icl_theory.report.page.words import ORIGINS, VERDICT_SIGNS, title
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +164,23 @@ def test_the_head_counts_what_there_is(read: Reader) -> None:
     widths = [float(str(found["width"])) for found, _ in read.all("rect", height="10")]
     assert sum(widths) == pytest.approx(1000)
     assert widths[0] == pytest.approx(1000 * 3 / 8)
+    starts = [float(str(found["x"])) for found, _ in read.all("rect", height="10")]
+    assert starts == pytest.approx([0, *itertools.accumulate(widths[:-1])], abs=0.02)
+
+
+def test_every_value_that_occurs_has_a_button_with_its_count(read: Reader) -> None:
+    claims = document()["claims"]
+    for kind, field in (("verdict", "verdict"), ("origin", "printed"), ("shelf", "shelf")):
+        buttons = {found["data-value"]: text for found, text in read.all("button", data_kind=kind)}
+        counts = Counter(claim[field] for claim in claims)
+        assert {value: int(text.split()[-1]) for value, text in buttons.items()} == counts
+
+
+def test_a_counterexample_breaks_the_statement_and_its_matrices_stand_in_rows(text: str, read: Reader) -> None:
+    words = article(read, "fails").split("Counterexample")[1]
+    assert re.search(r"measured 100000 > 500\.000 predicted\.", words)
+    rows = re.findall("<mtr>(.*?)</mtr>", text)
+    assert [re.findall("<mn>(.*?)</mn>", row) for row in rows] == [["1", "−2"], ["0", "3"], ["5", "6"]]
 
 
 def test_every_number_of_the_evidence_is_in_the_table(read: Reader) -> None:

@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 
 from icl_theory.claims.order import LABELS
 from icl_theory.claims.registry import load
-from icl_theory.report.page.elements import Markup, escaped, tag
+from icl_theory.report.page import formulas
+from icl_theory.report.page.elements import Markup, escaped, joined, tag
 from icl_theory.report.page.formula_tokens import segments
-from icl_theory.report.page.formulas import sentence
+
+
+def sentence(text: str, *, display: bool = False) -> str:
+    """As text that a test may take apart: `Markup` would escape what is put into it."""
+    made = formulas.sentence(text, display=display)
+    assert isinstance(made, Markup)
+    return str(made)
 
 
 def parsed(markup: str) -> ElementTree.Element:
@@ -232,11 +239,18 @@ def test_bars_open_and_close() -> None:
     assert re.findall(r'form="(\w+)" stretchy="false">\|', sentence("(P || Q)")) == ["infix"]
 
 
+def test_blanks_in_a_row_are_one() -> None:
+    """Between two tags a template's layout would swallow them."""
+    assert sentence("`a`  `b`\n`c` \t W") == "<code>a</code> <code>b</code> <code>c</code> <math><mi>W</mi></math>"
+    assert sentence("1\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}2") == "1\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}2"
+
+
 def test_text_is_escaped_and_markup_is_not() -> None:
-    assert escaped("<b a=\"1\" c='2'>&") == "&lt;b a=&quot;1&quot; c=&#x27;2&#x27;&gt;&amp;"
+    assert html.unescape(escaped("<b a=\"1\" c='2'>&")) == "<b a=\"1\" c='2'>&"
+    assert not set("<>\"'") & set(escaped("<b a=\"1\" c='2'>&"))
     assert escaped(Markup("<b>")) == "<b>"
-    assert tag("i", "<", Markup("<br>"), None, title='"', hidden=True, lang=None, class_="x") == (
-        '<i title="&quot;" hidden class="x">&lt;<br></i>'
+    assert tag("i", "<", Markup("<br>"), None, title="<", lang=None, class_="x", aria_label="a b") == (
+        '<i title="&lt;" class="x" aria-label="a b">&lt;<br></i>'
     )
     assert escaped("a\x00\ud800b") == "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}b"
-    assert tag("p", "x", name="<") == '<p name="&lt;">x</p>'
+    assert joined("<", None, Markup("<br>"), 2) == "&lt;<br>2"

@@ -1,37 +1,87 @@
-"""The font within the page: the signs asked for, a MATH table, and a name of its own."""
+"""The font within the page: every sign that a formula can ask for, a MATH table, and a name of its own."""
 
-import base64
+import html
+import inspect
 import io
 import re
+from collections.abc import Iterator
+from typing import Any
 
+import build_math_font
 import pytest
 from fontTools.ttLib import TTFont
+from ledger import document
+from sweep_records import sweep
 
-from icl_theory.report.page import math_font
+from icl_theory.claims.registry import load_all
+from icl_theory.report.page import assets
+from icl_theory.report.page.document import page
+from icl_theory.report.page.formulas import sentence
 
-SIGNS = "ΔW = Σ(x+1)² ≤ √h"
-
-
-def font(text: str = SIGNS) -> TTFont:
-    found = re.search(r"base64,([^)]+)\)", math_font.face(text))
-    assert found is not None
-    return TTFont(io.BytesIO(base64.b64decode(found[1])))
+BLANK = {"\N{WORD JOINER}"}  # what no font needs a glyph for
 
 
-def test_every_sign_is_there_upright_and_italic() -> None:
-    names = font().getBestCmap() or {}
-    assert {ord(sign) for sign in SIGNS if sign != " "} <= names.keys()
-    assert {0x1D44A, 0x1D465, 0x210E} <= names.keys()  # W, x and h in italics
-    assert ord("q") not in names
-    assert len(names) < 40
+def asset() -> TTFont:
+    return TTFont(io.BytesIO(build_math_font.ASSET.read_bytes()))
+
+
+def signs(font: TTFont) -> set[str]:
+    return {chr(code) for code in font.getBestCmap() or {}}
+
+
+def texts() -> Iterator[str]:
+    """Everything that our claims say and the page sets as sentences."""
+    for claim in load_all():
+        yield from (claim.statement, claim.explanation, *(a.sentence for a in claim.assumptions))
+        yield from (control.name for control in claim.controls)
+        yield from (inspect.getdoc(f) or "" for f in (claim.measure, claim.predict, claim.proof) if f is not None)
+
+
+def set_in_math(markup: str) -> set[str]:
+    """The characters of every formula, single letters in italics as the browser sets them."""
+    formulas = re.findall("<math>.*?</math>", markup, re.DOTALL)
+    plain = set(html.unescape(re.sub("<[^>]*>", "", "".join(formulas))))
+    letters = {letter for formula in formulas for letter in re.findall("<mi>([^<])</mi>", formula)}
+    return plain | {build_math_font.ITALIC[letter] for letter in letters if letter in build_math_font.ITALIC}
+
+
+@pytest.fixture(scope="module")
+def needed() -> set[str]:
+    made = "".join(sentence(text, display=display) for text in texts() for display in (True, False))
+    return set_in_math(made + page(document() | {"sweep": sweep()})) - BLANK
+
+
+def test_every_sign_of_every_formula_is_there(needed: set[str]) -> None:
+    assert {"\N{MATHEMATICAL ITALIC CAPITAL W}", "\N{PLANCK CONSTANT}", "Σ", "≤", "ˆ", "−"} <= needed
+    assert len(needed) > 120
+    assert needed - signs(asset()) == set()
+
+
+@pytest.mark.parametrize("sign", ["W", "\N{MATHEMATICAL ITALIC CAPITAL W}", "⊗", "∂"])
+def test_a_sign_that_is_missing_would_be_noticed(needed: set[str], sign: str) -> None:
+    """The control: a font built without one sign of the formulas lacks that one."""
+    poorer = build_math_font.build(build_math_font.signs() - {sign})
+    assert needed - signs(poorer) == {sign}
+
+
+def test_the_asset_is_what_the_script_builds() -> None:
+    built, kept = TTFont(io.BytesIO(build_math_font.woff(build_math_font.build(build_math_font.signs())))), asset()
+    assert signs(kept) == signs(built)
+    for name in ("MATH", "glyf", "hmtx", "name"):
+        assert kept.getTableData(name) == built.getTableData(name), name
+    assert build_math_font.ASSET.stat().st_size < 50_000
+
+
+def test_a_sign_that_stix_does_not_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="signs: got 'ӂ'"):
+        build_math_font.build({"a", "ӂ"})
 
 
 def test_larger_brackets_and_roots() -> None:
-    made = font()
-    table, glyphs, names = made["MATH"].table, made["glyf"], made.getBestCmap() or {}
-    covered = dict(
-        zip(table.MathVariants.VertGlyphCoverage.glyphs, table.MathVariants.VertGlyphConstruction, strict=True)
-    )
+    font: Any = asset()
+    table, glyphs, names = font["MATH"].table, font["glyf"], font.getBestCmap()
+    constructions = table.MathVariants.VertGlyphConstruction
+    covered = dict(zip(table.MathVariants.VertGlyphCoverage.glyphs, constructions, strict=True))
     for sign in "()[]{}√":
         variants = covered[names[ord(sign)]].MathGlyphVariantRecord
         heights = [record.AdvanceMeasurement for record in variants]
@@ -45,19 +95,18 @@ def test_larger_brackets_and_roots() -> None:
     assert constants.SuperscriptShiftUp.Value == 363
 
 
-def test_the_reserved_name_is_not_used_and_the_authors_are() -> None:
-    names = {record.nameID: record.toUnicode() for record in font()["name"].names}
+def test_the_reserved_names_are_not_used_and_the_authors_and_the_licence_are() -> None:
+    names = {record.nameID: record.toUnicode() for record in asset()["name"].names}
     assert "STI Pub Companies" in names[0]
-    assert all("STIX" not in names[number] for number in (1, 2, 3, 4, 6))
+    for number in (1, 2, 3, 4, 6):
+        assert not re.search("STIX|TM Math", names[number])
+    assert names[1] == assets.FAMILY
+    licence = build_math_font.ASSET.with_name("math-LICENSE.txt").read_text(encoding="utf-8")
+    assert "SIL OPEN FONT LICENSE Version 1.1" in licence
+    assert "Reserved\nFont Name STIX Fonts" in licence
 
 
-def test_the_same_signs_give_the_same_bytes() -> None:
-    first = math_font.face(SIGNS)
-    math_font._woff.cache_clear()
-    assert math_font.face("".join(reversed(SIGNS))) == first
-    assert math_font.face(SIGNS + "q") != first
-
-
-def test_without_the_glyphs_there_is_no_rule(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setattr(math_font.matplotlib, "get_data_path", lambda: str(tmp_path))
-    assert math_font.face("no font for these: ⊗") == ""
+def test_the_page_holds_the_font_and_asks_for_it_last() -> None:
+    style = assets.style()
+    assert style.count("@font-face") == 1
+    assert f'"{assets.FAMILY}", math; }}' in style

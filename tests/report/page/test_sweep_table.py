@@ -7,7 +7,8 @@ from page_reader import Reader
 from sweep_records import sweep
 
 from icl_theory.report.page.document import page
-from icl_theory.report.page.sweep import sweep_section
+from icl_theory.report.page.sweep import sweep_view
+from icl_theory.report.page.templates import filled
 
 
 def test_a_row_of_the_sweep_is_of_one_layer_module_and_rank() -> None:
@@ -17,7 +18,7 @@ def test_a_row_of_the_sweep_is_of_one_layer_module_and_rank() -> None:
         record["gap"]["value"] = 100.0 * record["layer"] + 10.0 * (record["module"] == "key") + record["rank"]
     rows = re.findall(
         r"<tr><th[^>]*>(value|key)</th><td>(\d)</td><td>(\d)</td><td>[^<]*</td><td>([^<]*)</td>",
-        str(sweep_section(records)),
+        filled("sweep.html", sweep=sweep_view(records)),
     )
     assert len(rows) == 2 * 2 * 6
     for module, layer, rank, gap in rows:

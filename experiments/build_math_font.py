@@ -1,14 +1,14 @@
-"""A font for formulas that travels within the page, for readers whose system has none.
+"""Builds the font that the report page sets formulas in, icl_theory/report/assets/math.woff.
+
+    python experiments/build_math_font.py
 
 Browsers place scripts, fractions and roots by the MATH table of a font; phones and many servers have no font with one,
 and then superscripts float a line too high. The glyphs are those of the STIX fonts that matplotlib ships (SIL Open Font
-License 1.1, which allows this; the name is ours, as it asks), reduced to what a page needs. The table is written here.
+License 1.1, which allows this; the name is ours, as it asks): what formulas can hold. The table is written here.
 """
 
-import base64
 import io
-from collections.abc import Iterable
-from functools import cache
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,27 @@ from fontTools import subset
 from fontTools.otlLib.builder import buildMathTable
 from fontTools.ttLib import TTFont
 
-FAMILY = "icl theory math"
+from icl_theory.report.page.assets import FAMILY
+
+ASSET = Path(__file__).parents[1] / "icl_theory" / "report" / "assets" / "math.woff"
 _SIZES = ("One", "Two", "Three")
 """Files of larger brackets and roots."""
-_STRETCHED = "()[]{}√"
-_ITALIC = {
+STRETCHED = "()[]{}√"
+"""What the formulas ask for in larger sizes."""
+ITALIC = {
     **{chr(ord("A") + i): chr(0x1D434 + i) for i in range(26)},
     **{chr(ord("a") + i): chr(0x1D44E + i) for i in range(26)},
-    **{chr(0x391 + i): chr(0x1D6E2 + i) for i in range(25)},
+    **{chr(0x391 + i): chr(0x1D6E2 + i) for i in range(25) if i != 17},  # there is no capital final sigma
     **{chr(0x3B1 + i): chr(0x1D6FC + i) for i in range(25)},
     "h": "\u210e",  # the only letter whose italic stands elsewhere
 }
 """What a browser takes for a single letter in `mi`."""
+_MORE = (
+    "\u00a0¬±×÷·°§½¼¾–—‘’“”†‡•…′″‴‖⟨⟩⌈⌉⌊⌋ ¨¯´¸ˆˇ˘˙˚˜ıȷ \u0300\u0301\u0302\u0303\u0304\u0307\u0308\u030c\u20d7"
+    "¹²³ⁿ ϑϕϖϱϵ ℂℕℙℚℝℤ𝔼𝟙 ℋℒℓ ←↑→↓↔↕↦⇐⇒⇔⟵⟶"
+    "∀∂∃∅∆∇∈∉∋∏∐∑−∓∕∖∗∘∙√∝∞∠∣∤∥∧∨∩∪∫∮∴∵∶∼≁≃≅≈≉≔≜≝≟≠≡≢≤≥≦≧≨≩≪≫≮≯≰≱≲≳≺≻≼≽⊀⊁⊂⊃⊄⊆⊇⊈⊊⊎⊕⊖⊗⊘⊙⊞⊠⊢⊤⊥⋀⋁⋂⋃⋄⋅⋆⋮⋯⋱"
+)
+"""Beside what one types, Greek letters and italics. A sign that is not here is set in another font of the reader's."""
 _CONSTANTS = {
     "ScriptPercentScaleDown": 72,
     "ScriptScriptPercentScaleDown": 58,
@@ -75,30 +84,30 @@ _CONSTANTS = {
 """In thousandths of an em."""
 
 
-def face(text: str) -> str:
-    """A CSS rule @font-face with every sign of `text` in it, upright and italic; empty where the glyphs are missing."""
-    data = _woff(frozenset(text))
-    if not data:
-        return ""
-    source = f"url(data:font/woff;base64,{base64.b64encode(data).decode('ascii')})"
-    return f'@font-face {{ font-family: "{FAMILY}"; src: {source} format("woff"); size-adjust: 107%; }}\n'
+def signs() -> set[str]:
+    """Every character of the font."""
+    typed = {chr(code) for code in range(0x20, 0x7F)}
+    greek = {chr(code) for code in range(0x391, 0x3CA) if unicodedata.category(chr(code)) != "Cn"}
+    return typed | greek | set(ITALIC.values()) | set(_MORE)
 
 
-@cache
-def _woff(signs: frozenset[str]) -> bytes:
+def build(wanted: set[str]) -> TTFont:
+    """The font with these signs and larger ones for `STRETCHED`. Raises: ValueError for a sign that STIX lacks."""
     folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
-    if not (folder / "STIXGeneral.ttf").exists():
-        return b""
-    wanted = {*signs, *(_ITALIC[sign] for sign in signs if sign in _ITALIC), *_STRETCHED}
-    font = _reduced(folder / "STIXGeneral.ttf", wanted)
+    font = _reduced(folder / "STIXGeneral.ttf", wanted | set(STRETCHED))
     variants = _stretched(font, folder)
     glyphs: Any = font["glyf"]
     names, widths = _names(font), font["hmtx"].metrics
-    letters = [names[ord(sign)] for sign in _ITALIC.values() if ord(sign) in names]
+    letters = [names[ord(sign)] for sign in ITALIC.values() if ord(sign) in names]
     corrections = {name: max(0, glyphs[name].xMax - widths[name][0]) for name in letters}
     centres = {name: (glyphs[name].xMin + glyphs[name].xMax) / 2 for name in letters}
     buildMathTable(font, _CONSTANTS, corrections, centres, minConnectorOverlap=20, vertGlyphVariants=variants)
     _rename(font)
+    return font
+
+
+def woff(font: TTFont) -> bytes:
+    """The font as a browser reads it; woff2 would be a quarter smaller, but needs one more package to be read here."""
     file = io.BytesIO()
     font.flavor = "woff"
     font.save(file)
@@ -110,11 +119,13 @@ def _names(font: TTFont) -> dict[int, str]:
     return font.getBestCmap() or {}
 
 
-def _reduced(path: Path, signs: Iterable[str]) -> TTFont:
+def _reduced(path: Path, signs: set[str]) -> TTFont:
     """The font with these signs and nothing for other uses."""
     options = subset.Options(layout_features=[], hinting=False, notdef_outline=True, name_IDs=[0, 13])
     options.drop_tables += ["FFTM", "PfEd", "TeX "]
     font = TTFont(path, recalcTimestamp=False)
+    if missing := sorted(signs - {chr(code) for code in _names(font)}):
+        raise ValueError(f"signs: got {''.join(missing)!r}, expected what {path.name} has; leave them out")
     tool = subset.Subsetter(options)
     tool.populate(unicodes=map(ord, signs))
     tool.subset(font)
@@ -125,11 +136,11 @@ def _stretched(font: TTFont, folder: Path) -> dict[str, list[tuple[str, int]]]:
     """Larger brackets and roots, taken into the font: names and heights by the name of the glyph in text size."""
     glyphs: Any = font["glyf"]
     names, order = _names(font), font.getGlyphOrder()
-    variants = {names[ord(sign)]: [(names[ord(sign)], _height(glyphs[names[ord(sign)]]))] for sign in _STRETCHED}
+    variants = {names[ord(sign)]: [(names[ord(sign)], _height(glyphs[names[ord(sign)]]))] for sign in STRETCHED}
     for size in _SIZES:
         other = TTFont(folder / f"STIXSiz{size}SymReg.ttf")
         outlines: Any = other["glyf"]
-        for sign in _STRETCHED:
+        for sign in STRETCHED:
             name, base = _names(other)[ord(sign)], names[ord(sign)]
             new = f"{base}.{size.lower()}"
             order.append(new)
@@ -147,3 +158,8 @@ def _height(glyph: Any) -> int:
 def _rename(font: TTFont) -> None:
     for number, words in ((1, FAMILY), (2, "Regular"), (3, FAMILY), (4, FAMILY), (6, FAMILY.replace(" ", ""))):
         font["name"].setName(words, number, 3, 1, 0x409)
+
+
+if __name__ == "__main__":
+    ASSET.write_bytes(woff(build(signs())))
+    print(f"{ASSET}: {ASSET.stat().st_size} bytes")
