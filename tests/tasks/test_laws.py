@@ -193,7 +193,7 @@ def test_the_names_are_public() -> None:
 @pytest.mark.parametrize("make", [LinearRegression, ReLUTeacher, VectorRegression])
 def test_noise_of_any_law(make: Any, rng: np.random.Generator) -> None:
     """σ ε, whatever the law: of the noise of demonstrations only."""
-    second = () if make is LinearRegression else (3,)
+    second: Any = () if make is LinearRegression else (3,)
     task = make(2, *second, noise_std=0.5, noise=Coin(0.2))
     assert set(np.unique(task.corrupted(rng, np.zeros((1000, 4))))) == set(0.5 * Coin(0.2).values)
     prompt, still = task.sample(0, 3, 4), make(2, *second).sample(0, 3, 4)
