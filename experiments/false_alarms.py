@@ -11,7 +11,6 @@ should hold, the verdict and the controls of one that should not.
 """
 
 import argparse
-import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -30,6 +29,7 @@ from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.registry import load_all
 from icl_theory.records.documents import plain
 from icl_theory.records.files import write_json
+from icl_theory.records.journal import Journal
 from icl_theory.report.terminal.console import LiveProgress
 
 FORMAT = 1
@@ -59,28 +59,6 @@ def line(outcome: Outcome, seed: int) -> dict[str, Any]:
     }
 
 
-def read(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
-    """The whole lines of an earlier campaign; a last line that was broken off is cut away.
-
-    Raises: ValueError if the file is of another campaign, or holds something else.
-    """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(setting) + "\n", encoding="utf-8")
-        return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
-    try:
-        first, *lines = (json.loads(row) for row in whole.splitlines())
-    except ValueError as error:
-        raise ValueError(f"{path}: got {error}, expected JSON lines; choose another --out.") from None
-    if first != setting:
-        raise ValueError(f"{path}: got a campaign of {first}, expected {setting}; choose another --out.")
-    return lines
-
-
 def examined(claims: list[Claim], seed: int, setting: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The lines of one seed; a claim without a case has none."""
     with closing((Untrained if setting["untrained"] else CaseFactory)(PROFILES[setting["profile"]], seed)) as factory:
@@ -101,17 +79,8 @@ def checks(row: dict[str, Any]) -> int:
     return 1 if row["population"] or row["relation"] == "exists" else sum(row["cases"].values())
 
 
-class Register:
+class Register(Journal):
     """All lines of a campaign: kept in a file, and counted."""
-
-    def __init__(self, path: Path, setting: dict[str, Any]) -> None:
-        self._path, self.lines = path, read(path, setting)
-
-    def add(self, row: dict[str, Any]) -> None:
-        """Keep a line."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        self.lines.append(row)
 
     def left(self, claims: list[Claim], seed: int, runs: tuple[int, int] | None) -> list[Claim]:
         """Claims to be examined under that seed: not yet done, and short of checks."""

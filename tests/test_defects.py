@@ -15,6 +15,7 @@ DEFECTS = load()
 
 WITHOUT = (
     "__main__",
+    "core/progress",
     "core/version",
     "figures/",
     "claims/order",

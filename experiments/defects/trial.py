@@ -1,7 +1,6 @@
 """One defect after the other in a copy of the tree: the copy, the tests without any defect, the journal."""
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from defects import Defect, digest, mirrors
+from icl_theory.records.journal import Journal
 
 CACHE = Path(tempfile.gettempdir()) / "icl_theory_mutation_cache"
 """Compiled programs of the tests (see tests/conftest.py), kept between runs: what is mutated has another key."""
@@ -102,7 +102,7 @@ class Refused(Exception):
 class Baseline:
     """Seconds of every test file without any defect, and whether it is green; kept in the journal too."""
 
-    def __init__(self, journal: "Journal", without_red: bool, tell: Callable[[str], None]) -> None:
+    def __init__(self, journal: Journal, without_red: bool, tell: Callable[[str], None]) -> None:
         self._journal, self._without_red, self._tell, self._lock = journal, without_red, tell, threading.Lock()
         self.red: set[str] = set()
 
@@ -122,9 +122,9 @@ class Baseline:
 
     def _measured(self, copy: Copy, name: str) -> dict[str, Any]:
         key = {"baseline": name, "tests": copy.digest(f"tests/{name}"), "package": _package_digest(copy.root)}
-        known = self._journal.find(lambda line: all(line.get(field) == value for field, value in key.items()))
-        if known is not None:
-            return known
+        for line in reversed(self._journal.lines):
+            if all(line.get(field) == value for field, value in key.items()):
+                return line
         self._tell(f"without any defect: {name}")
         ran = copy.tests([name], None)
         line = key | {"green": ran.code in (0, 5), "seconds": round(ran.seconds, 1), "by": _failed(ran)}
@@ -144,28 +144,6 @@ def _failed(ran: Ran) -> str:
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", ran.output, re.MULTILINE)
     last = [line for line in ran.output.splitlines() if line.strip()][-1:]
     return found[1] if found else "".join(last)[:200]
-
-
-class Journal:
-    """Lines of JSON, one per result, appended as soon as there is one."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._lock = path, threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:  # a line that was broken off
-            path.write_text(whole, encoding="utf-8")
-        self.lines: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines()]
-
-    def add(self, line: dict[str, Any]) -> None:
-        with self._lock, self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            self.lines.append(line)
-
-    def find(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
-        """The newest line that fits."""
-        return next((line for line in reversed(self.lines) if fits(line)), None)
 
 
 def known(journal: Journal, defect: Defect, copy: Copy) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from icl_theory.records.documents import plain
 
 
 def record(outcome: Outcome) -> dict[str, Any]:
-    """An entry of `claims` in records.json; `report/assets/records.schema.json` says what each field means."""
+    """An entry of `claims` in records.json; `records/records.schema.json` says what each field means."""
     claim = outcome.claim
     return {
         "label": claim.label,

@@ -6,7 +6,8 @@ Exit status, of every command:
     1    something was inconclusive, not finite or in error, a control slipped through, a derivation failed, training
          diverged, or a counterexample was not confirmed
     2    bad input, a package of claims that cannot be used, or output that cannot be written (a full disk, a closed
-         stream): one line says what was got, what was expected and the cure
+         stream): one line says what was got, what was expected and the cure; an option or a value that cannot be read
+         is told in tyro's words, on standard error like every other error
     70   an error that is neither of these (a missing driver, a fault of ours): one line names the exception and the
          place in this package; with the environment variable ICL_TRACEBACK=1 the whole traceback comes before the line
     130  interrupted
@@ -27,7 +28,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from icl_theory.cli.options import PROGRAM, Bounds, CommandLineError, Explain, Recheck, Train, Verify, parse
+from icl_theory.cli.options import PROGRAM, Bounds, Explain, Recheck, Train, Verify, parse
 from icl_theory.core.version import VERSION
 from icl_theory.report.terminal.plain_text import spell_out
 
@@ -66,8 +67,8 @@ def _run(arguments: list[str]) -> int:
         print(f"{PROGRAM} {VERSION}")
         return 0
     command = parse(arguments)
-    if command is None:
-        return 0
+    if isinstance(command, int):
+        return command
     commands = {Verify: _verify, Train: _train, Bounds: _bounds, Explain: _explain, Recheck: _recheck}
     return commands[type(command)](command)
 
@@ -91,7 +92,7 @@ def _ended_by(error: BaseException) -> int:
 def _bad_input(error: BaseException) -> str | None:
     """What is wrong with the input or with the place for the output, in a line; None if the error is another one."""
     text = " ".join(str(error).split())
-    if isinstance(error, CommandLineError | _refusal()):
+    if isinstance(error, _refusal()):
         return text
     if isinstance(error, MemoryError):
         return (

@@ -3,13 +3,12 @@
 Only what is needed to read the command line is imported here, so that --help answers at once.
 """
 
-import contextlib
-import io
-import re
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import tyro
+import tyro.extras
 
 from icl_theory.runs.bounds_config import SweepConfig
 from icl_theory.runs.train_config import TrainRunConfig
@@ -80,46 +79,24 @@ class Recheck:
     json: Json = False
 
 
-Command = (
-    Annotated[Verify, tyro.conf.subcommand("verify")]
-    | Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Bounds, tyro.conf.subcommand("bounds")]
-    | Annotated[Explain, tyro.conf.subcommand("explain")]
-    | Annotated[Recheck, tyro.conf.subcommand("recheck")]
-)
-
-
-class CommandLineError(ValueError):
-    """What was typed is no command; the message is one line."""
+COMMANDS = {"verify": Verify, "train": Train, "bounds": Bounds, "explain": Explain, "recheck": Recheck}
+"""What can be typed first, and what the rest is read as."""
 
 
 def parse(arguments: list[str]) -> Any:
-    """The command, or None if help was asked for and has been printed. Raises: CommandLineError in tyro's words."""
-    said = io.StringIO()
+    """The command; or the exit status, where tyro has printed the help or what is wrong and nothing is to be done.
+
+    A command's options are read alone, so that tyro points to the help of that command and not to all of them.
+    """
+    name, config = arguments[0] if arguments else "", (tyro.conf.FlagCreatePairsOff,)
     try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(
-                Command,  # pyright: ignore[reportArgumentType]  (a union of annotated types is what tyro wants)
-                prog=PROGRAM,
-                description=DESCRIPTION,
-                args=arguments,
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
+        if name in COMMANDS:
+            return tyro.cli(COMMANDS[name], prog=f"{PROGRAM} {name}", args=arguments[1:], config=config)
+        return tyro.extras.subcommand_cli_from_dict(
+            COMMANDS, prog=PROGRAM, description=DESCRIPTION, args=arguments, config=config
+        )
     except SystemExit as stop:
-        if not stop.code:
-            return None
-        raise CommandLineError(_one_line(said.getvalue())) from None
-
-
-def _one_line(message: str) -> str:
-    """tyro's boxed message as one line: the statement above its first rule, a suggestion, and where help is."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    lines = [line.strip(" │|") for line in plain.splitlines()]
-    inside = [line for line in lines if line and line[0] not in "╭╰+"]
-    rules = [i for i, line in enumerate(inside) if set(line) <= set("─-")]
-    first = " ".join(inside[: rules[0]] if rules else inside)
-    rest = " ".join(inside[rules[0] :] if rules else [])
-    near = re.search(r"Perhaps you meant:\s*(--[\w-]+)", rest)
-    place = re.search(r"(?:see|run) (icl-theory[\w -]*--help)", rest)
-    cure = (f"; did you mean {near[1]}" if near else "") + (f"; see {place[1]}" if place else "")
-    return first.rstrip(".") + cure
+        status = int(stop.code or 0)
+        if status and name == "verify" and not arguments[1].startswith("-"):
+            print(f"To check single claims: {PROGRAM} verify --claims {arguments[1]} ...", file=sys.stderr)
+        return status

@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NoReturn, Self
+
+import numpy as np
 
 from icl_theory.core import checks
 
@@ -27,6 +29,34 @@ class Estimate:
     note: str = ""
     """Why the value is what it is, for instance why a bound is infinite."""
 
+    @classmethod
+    def from_samples(cls, values: Any, direction: Direction = "unbiased", unit: str = "nats", note: str = "") -> Self:
+        """Mean of n independent samples ± their standard deviation / sqrt(n), the deviation with n - 1 below it.
+
+        Args: values: shape (n,). What is not finite among them stays visible in the mean. direction, unit, note: as
+            in the fields.
+        Raises: ValueError for fewer than two samples, another shape, or what are no real numbers.
+        """
+        values = _samples(values)
+        with np.errstate(invalid="ignore"):  # the deviation from an infinite mean is NaN
+            mean, deviation = float(values.mean()), float(values.std(ddof=1))
+        return cls(mean, deviation / math.sqrt(len(values)), len(values), direction, unit, note)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec) if spec else str(self)
+
+    def _unordered(self, _other: object) -> NoReturn:
+        # An order by value alone would pass over the error bar, and a sort by it is a choice of the luckiest.
+        raise TypeError(
+            "an Estimate has an error bar, so <, <=, > and >= are not defined for it; "
+            "compare float(estimate), or the ends of estimate.interval()"
+        )
+
+    __lt__ = __le__ = __gt__ = __ge__ = _unordered
+
     def __str__(self) -> str:
         sign = {"exact": "=", "unbiased": "≈", "lower": "≥", "upper": "≤", "biased": "≈ (biased)"}[self.direction]
         error = f" ± {self.stderr:.2g}" if self.stderr > 0 else ""
@@ -35,6 +65,20 @@ class Estimate:
     def interval(self, z: float = 1.96) -> tuple[float, float]:
         """value ± z standard errors."""
         return self.value - z * self.stderr, self.value + z * self.stderr
+
+
+def _samples(values: Any) -> np.ndarray:
+    """`values` as float64 samples of a mean."""
+    try:
+        numbers = np.asarray(values)
+    except ValueError:  # a ragged list
+        numbers = np.asarray(None)
+    if numbers.dtype.kind not in "biuf":
+        raise checks.refuse("samples", f"{type(values).__name__} of no real numbers", "numbers", "pass one per sample")
+    if numbers.ndim != 1 or len(numbers) < 2:
+        cure = "draw more, or take means until one number is left per independent sample"
+        raise checks.refuse("samples", f"shape {numbers.shape}", "shape (n,) with n of at least 2", cure)
+    return np.asarray(numbers, dtype=np.float64)
 
 
 def generalization_bound(information: Estimate, *, range_constant: float, demonstrations: int) -> Estimate:

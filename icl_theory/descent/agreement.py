@@ -220,5 +220,4 @@ def _summarise(values: np.ndarray) -> LayerAgreement:
 def _estimate(values: np.ndarray, unit: str) -> Estimate:
     """Mean and standard error of independent values."""
     note = "a weight of length zero has no direction" if np.isnan(values).any() else ""
-    stderr = values.std(ddof=1) / math.sqrt(len(values))
-    return Estimate(float(values.mean()), float(stderr), len(values), "unbiased", unit, note)
+    return Estimate.from_samples(values, unit=unit, note=note)

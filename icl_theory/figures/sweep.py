@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from icl_theory.core.estimate import Estimate
 from icl_theory.figures.bound_versus_rank import bound_versus_rank
 from icl_theory.figures.style import Z, save, style
 from icl_theory.records.documents import number
@@ -93,7 +94,7 @@ def _against(axis: Axes, sizes: list[int], groups: list, pick: Any, label: str, 
     for i, own in enumerate(groups):
         values, within = np.array([pick(record) for record in own]).T
         if np.isfinite(values).all():
-            between = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+            between = Estimate.from_samples(values).stderr if len(values) > 1 else 0.0
             mean[i], error[i] = values.mean(), math.hypot(between, within.mean())
     axis.errorbar(sizes, mean, Z * error, label=label, color=colour, marker=marker, linestyle=dashes, capsize=2)
 

@@ -1,11 +1,10 @@
 """records.csv: one row per claim, for spreadsheets and data frames; nothing that is not in records.json."""
 
-import csv
-import io
 import math
 from typing import Any
 
 from icl_theory.records.documents import number
+from icl_theory.records.tables import csv_text
 
 VERDICTS = ("HOLDS", "FAILS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE", "ERROR")
 COLUMNS = (
@@ -48,18 +47,8 @@ interval over seeds of a statement about a population, and the seeds for and aga
 
 
 def table(records: dict[str, Any]) -> str:
-    """The claims of a `verify` document as comma-separated values (RFC 4180), with a line of column names.
-
-    Numbers are written as Python writes them; what is not finite as inf, -inf, nan; true and false in small letters;
-    nothing stands for "does not apply".
-    """
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for claim in records["claims"]:
-        row = _row(claim)
-        writer.writerow([_spelt(row[name]) for name in COLUMNS])
-    return file.getvalue()
+    """The claims of a `verify` document as comma-separated values, spelt as in `csv_text`."""
+    return csv_text(COLUMNS, map(_row, records["claims"]))
 
 
 def worst(claim: dict[str, Any]) -> dict[str, Any] | None:
@@ -84,11 +73,3 @@ def _row(claim: dict[str, Any]) -> dict[str, Any]:
     unit = "standard errors" if number(item["stderr"]) > 0 else "relative"
     values = (item["slack"], unit, item["case"], item["measured"], item["predicted"], item["stderr"])
     return row | dict(zip(names, values, strict=True))
-
-
-def _spelt(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)

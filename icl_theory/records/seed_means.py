@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.core.estimate import Estimate
 from icl_theory.records.documents import number
 
 Series = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -56,7 +57,7 @@ def over_ranks(records: Sequence[dict[str, Any]], pick: Callable[[dict[str, Any]
         values, within = np.array([pick(record) for record in records if record["rank"] == rank]).T
         mean[i] = values.mean()
         if np.isfinite(values).all():
-            between = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+            between = Estimate.from_samples(values).stderr if len(values) > 1 else 0.0
             error[i] = math.hypot(between, within.mean())
     return np.array(ranks), mean, error
 

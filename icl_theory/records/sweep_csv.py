@@ -1,11 +1,10 @@
 """A rank sweep as comma-separated values, one row per (seed, layer, module, rank)."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
 from icl_theory.records.seed_means import require_sweep
+from icl_theory.records.tables import csv_text
 
 _PLACE = ("seed", "layer", "module", "rank", "rate", "demonstrations", "shots", "trivial", "large_sample")
 _ESTIMATES = ("gap", "population_loss", "population_risk")
@@ -15,18 +14,13 @@ def sweep_csv(records: Sequence[dict[str, Any]]) -> str:
     """The records as text: place, d_S of every layer (joined by a space), then value and standard error of everything.
 
     Columns: `bound_NAME` in units of the loss and `information_NAME` in nats for every rung, both ends of the sandwich,
-    and `change_NAME`, the difference to the untouched model on the same draws. Infinities are spelt "inf".
+    and `change_NAME`, the difference to the untouched model on the same draws. Cells are spelt as in `csv_text`.
 
     Raises: ValueError for no records, or records of another kind.
     """
     require_sweep(records)
     rows = [_row(record) for record in records]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    return csv_text(list(dict.fromkeys(name for row in rows for name in row)), rows)
 
 
 def _row(record: dict[str, Any]) -> dict[str, Any]:

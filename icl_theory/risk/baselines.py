@@ -191,8 +191,7 @@ def _sampled(
 
 
 def _mean(values: np.ndarray, note: str = "") -> Estimate:
-    stderr = float(values.std(ddof=1) / math.sqrt(len(values)))
-    return Estimate(float(values.mean()), stderr, len(values), "unbiased", UNIT, note)
+    return Estimate.from_samples(values, unit=UNIT, note=note)
 
 
 def _times(factor: float, risk: Estimate) -> Estimate:

@@ -137,7 +137,7 @@ def accuracy(
     samples = checks.integer("samples", samples, 2, None, "a standard error needs two samples")
     blocks = _predictions(model, task, shots, samples, key)
     right = np.concatenate([task.correct(guess, prompt.y_query) for guess, prompt in blocks])[:samples]
-    return Estimate(float(right.mean()), float(right.std(ddof=1) / math.sqrt(samples)), samples, "unbiased", "accuracy")
+    return Estimate.from_samples(right, unit="accuracy")
 
 
 @jax.jit
@@ -164,4 +164,4 @@ def summary(losses: np.ndarray) -> Estimate:
     bad = int((~np.isfinite(losses)).sum())
     if bad:
         return Estimate(math.inf, 0.0, count, "unbiased", UNIT, f"{bad} of {count} samples overflow")
-    return Estimate(float(losses.mean()), float(losses.std(ddof=1) / math.sqrt(count)), count, "unbiased", UNIT)
+    return Estimate.from_samples(losses, unit=UNIT)

@@ -2,8 +2,7 @@
 
 import argparse
 import contextlib
-import json
-import os
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from icl_theory.core import checks
 from icl_theory.records.documents import plain
 from icl_theory.records.files import prepare_directory, read_json
+from icl_theory.records.journal import Journal, require_same
 from icl_theory.training.checkpoints import require_spellable, saved_steps
 
 FILES = ("weights.npz", "loss.pdf", "loss.png", "metrics.jsonl", "config.json")
@@ -54,11 +54,7 @@ def _require_same(settings: dict[str, Any], path: Path) -> None:
         got = f"{str(path)!r} without checkpoints"
         raise checks.refuse("resume", got, "at least one checkpoint", "start again with --overwrite")
     document = read_json(path / "config.json")
-    then = document.get("configuration") if isinstance(document, dict) else None
-    if not isinstance(then, dict) or then != settings:
-        names = [name for name in settings if not isinstance(then, dict) or then.get(name) != settings[name]]
-        got = "; ".join(f"{name} {settings[name]} (saved: {(then or {}).get(name)})" for name in names)
-        raise checks.refuse("resume", got or "another format", "the settings of the run", "repeat them")
+    require_same(settings, document.get("configuration") if isinstance(document, dict) else None)
 
 
 @contextlib.contextmanager
@@ -71,21 +67,16 @@ def metrics_file(out: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]
     if out is None:
         yield lambda _line: None
         return
-    path = out / "metrics.jsonl"
-    path.touch()
-    with path.open("r+b", buffering=0) as file:
+    journal, count = Journal(out / "metrics.jsonl"), itertools.count()
 
-        def write(line: dict[str, Any]) -> None:
-            content = json.dumps(plain(line), allow_nan=False).encode() + b"\n"
-            place = file.tell()
-            if file.read(len(content)) != content:
-                file.seek(place)
-                file.truncate()
-                file.write(content)
-                os.fsync(file.fileno())
+    def write(line: dict[str, Any]) -> None:
+        place = next(count)
+        if journal.lines[place : place + 1] != [plain(line)]:
+            journal.keep(place)
+            journal.add(line)
 
-        yield write
-        file.truncate()
+    yield write
+    journal.keep(next(count))
 
 
 def from_arguments(description: str | None, default: str) -> Path:

@@ -83,11 +83,10 @@ def write(report: Report, out: Path) -> None:
 
     Args: report: of `run` with a sweep. out: a directory that is ready, see `prepare_directory`. Raises: OSError.
     """
-    records = report.records
-    from icl_theory.figures import (
-        bound_versus_rank as figures,  # matplotlib takes half a second to import, and most runs write nothing
-    )
+    # matplotlib takes half a second to import, and most runs write nothing
+    from icl_theory.figures import bound_versus_rank as figures
 
+    records = report.records
     for outcome in report.outcomes:
         for number, counterexample in enumerate(outcome.counterexamples):
             write_json(out / counterexample_file(outcome.claim.label, number), counterexample)

@@ -86,9 +86,7 @@ class _Trial:
     def estimate(self, values: np.ndarray) -> Estimate:
         """Mean and standard error over prompts."""
         unit = "squared error" if self._loss == "squared" else "error rate"
-        return Estimate(
-            float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))), len(values), "unbiased", unit
-        )
+        return Estimate.from_samples(values, unit=unit)
 
     def search(
         self, layer: int, module: str, ranks: Sequence[int], metric: Any = None

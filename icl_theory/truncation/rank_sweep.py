@@ -59,8 +59,8 @@ def _differences(after: "_Entry", before: "_Entry") -> dict[str, dict[str, Any]]
 
 
 def _paired(after: np.ndarray, before: np.ndarray) -> dict[str, Any]:
-    change = after - before
-    return _difference(float(change.mean()), float(change.std(ddof=1) / np.sqrt(len(change))))
+    change = Estimate.from_samples(after - before)
+    return _difference(change.value, change.stderr)
 
 
 class _Entry(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import pytest
-from command_line import INNER, Bare, here, refused, run_with
+from command_line import INNER, Bare, here, not_understood, refused, run_with
 from ledger import document
 
 from icl_theory.core import checks
@@ -109,12 +109,12 @@ def test_the_traceback_is_shown_only_on_demand(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("name", INNER)
 def test_an_unknown_option_and_a_bad_value(name: str) -> None:
     file = ("file.json",) if name == "recheck" else ()
-    assert "--no-such-option" in refused(here(name, *file, "--no-such-option"))
+    assert "--no-such-option" in not_understood(name, *file, "--no-such-option")
     options = {"verify": "--seed", "train": "--dim", "bounds": "--noise-std"}
     if name in options:
-        assert options[name] in refused(here(name, options[name], "many"))
+        assert options[name] in not_understood(name, options[name], "many")
     else:
-        assert "two" in refused(here(name, "one", "two"))
+        assert "two" in not_understood(name, "one", "two")
 
 
 @pytest.mark.parametrize("words", [("verify", "--compare"), ("recheck",)])
@@ -158,7 +158,10 @@ def test_a_closed_standard_error_leaves_standard_output_clean() -> None:
     out = io.StringIO()
     assert run_with(out, None, "bounds", "--model", "optimum", "--ranks", "1", "--samples", "16", "--json") == 0
     assert json.loads(out.getvalue())["configuration"]["model"] == "optimum"
-    assert run_with(io.StringIO(), None, "verify", "--claims", "none") == 2
+    for words in (("verify", "--claims", "none"), ("verify", "--seed", "x"), ("nonsense",)):
+        out = io.StringIO()
+        assert run_with(out, None, *words) == 2
+        assert out.getvalue() == ""
 
 
 @pytest.mark.parametrize(
@@ -202,7 +205,8 @@ def test_a_full_disk_behind_the_files_does_not_cost_the_table(
 
 
 def test_a_full_disk_behind_standard_error() -> None:
-    for words in (("verify", "--claims", "none"), ("bounds", "--model", "optimum", "--ranks", "1", "--samples", "16")):
+    short = ("bounds", "--model", "optimum", "--ranks", "1", "--samples", "16")
+    for words in (("verify", "--claims", "none"), short, ("verify", "--seed", "x"), ("verify", "lemma_1")):
         with open("/dev/full", "w", encoding="utf-8") as full:
             assert run_with(io.StringIO(), full, *words) == 2
 

@@ -1,4 +1,4 @@
-"""The command: quick help, one line for bad input, one JSON document. `test_exit_status` has every bad ending."""
+"""The command: quick help, bad input, one JSON document. `test_exit_status` has every bad ending."""
 
 import json
 import subprocess
@@ -9,12 +9,11 @@ from pathlib import Path
 
 import jax
 import pytest
-from command_line import environment, fresh, fresh_into, here, refused
+from command_line import environment, fresh, fresh_into, here, not_understood, refused
 from sweep_records import sweep
 
 from icl_theory import __version__
 from icl_theory.claims.order import LABELS
-from icl_theory.cli import options
 from icl_theory.report.terminal import console
 from icl_theory.runs import bounds
 from icl_theory.runs.bounds_config import SweepConfig
@@ -79,25 +78,18 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ("verify", "bounds", "explain")),
-        (("explane",), ("explane",)),
         (("verify", "--claims", "lema_1"), ("'lema_1'", "expected", "'lemma_1'")),
-        (("verify", "--seed", "x"), ("--seed", "'x'")),
         (("verify", "--seed", "-1"), ("-1", "expected")),
-        (("verify", "--profile", "quik"), ("quik", "quick")),
         (("verify", "--compare", "no/such/file"), ("no/such/file", "a JSON file")),
         (("verify", "--compare", "pyproject.toml"), ("pyproject.toml", "a JSON document")),
         (("explain", "zzz"), ("'zzz'", "icl-theory explain")),
-        (("bounds", "--rank", "1"), ("--rank", "--ranks")),
         (("bounds", "--ranks", "1", "7"), ("ranks: got 7", "from 0 to 6")),
         (("bounds", "--ranks", "-1"), ("ranks: got -1",)),
         (("bounds", "--shots", "80"), ("shots: got 80", "from 1 to 79")),
         (("bounds", "--model", "optimum", "--layers", "2"), ("layers: got 2",)),
         (("bounds", "--layer-indices", "1"), ("layer_indices: got 1",)),
         (("bounds", "--clip", "nan"), ("clip: got nan",)),
-        (("bounds", "--modules", "valu"), ("valu", "value")),
         (("train", "--steps", "0"), ("steps: got 0",)),
-        (("train", "--readout", "both"), ("both", "minus")),
         (("train", "--layers", "2", "--stop-excess", "0.1"), ("stop_excess", "2 layers", "known")),
         (("train", "--checkpoint-every", "0"), ("checkpoint_every: got 0",)),
         (("train", "--resume"), ("resume: got no directory", "--out")),
@@ -107,6 +99,42 @@ def test_bad_input_is_one_line_and_status_2(arguments: tuple[str, ...], words: t
     line = refused(here(*arguments))
     for word in words:
         assert word in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ("verify, train, bounds, explain, recheck", "icl-theory --help")),
+        (("explane",), ("explane", "verify, train, bounds, explain, recheck")),
+        (("--json", "verify"), ("--json", "icl-theory verify --help")),
+        (("verify", "--seed", "x"), ("--seed", "'x'", "icl-theory verify --help")),
+        (("verify", "--profile", "quik", "--json"), ("quik", "'quick', 'full'")),
+        (("verify", "lemma_1", "--json"), ("lemma_1", "icl-theory verify --claims lemma_1")),
+        (("bounds", "--rank", "1"), ("--rank, 1", "Perhaps you meant", "--ranks", "icl-theory bounds --help")),
+        (("bounds", "--module", "valu"), ("valu", "'value'")),
+        (("train", "--readout", "both"), ("both", "'minus'")),
+        (("recheck",), ("FILE", "icl-theory recheck --help")),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_tyro_s_words(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    said = not_understood(*arguments)
+    for word in words:
+        assert word in said
+
+
+def test_the_help_named_is_that_of_the_command_alone() -> None:
+    said = not_understood("train", "--stepz", "3")
+    assert "--steps" in said
+    assert "bounds" not in said
+    assert "--claims" not in not_understood("explain", "one", "two")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "shift_jis"])
+def test_what_cannot_be_read_is_told_in_every_encoding(encoding: str) -> None:
+    done = here("verify", "--seed", "x", encoding=encoding, COLUMNS="80")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "--seed: invalid literal" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["verify", "train", "bounds"])
@@ -245,14 +273,6 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(
     console.use_cache()
     assert jax.config.values["jax_compilation_cache_dir"] is None
     assert "going on without a compilation cache" in capsys.readouterr().err
-
-
-def test_only_the_first_paragraph_of_a_parser_s_box_is_kept() -> None:
-    box = (
-        "╭─ Invalid ─╮\n│ bad value │\n│ for x. │\n│ ───── │\n│ For full helptext, run icl-theory verify --help │\n╰──╯"
-    )
-    assert options._one_line(box) == "bad value for x; see icl-theory verify --help"
-    assert options._one_line("something else") == "something else"
 
 
 @pytest.mark.usefixtures("quick_sweep")

@@ -2,7 +2,12 @@
 
 import dataclasses
 import math
+import operator
+from fractions import Fraction
+from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from helpers import refusal
 from hypothesis import given
@@ -29,6 +34,83 @@ def test_an_estimate_shows_its_side() -> None:
 def test_an_estimate_does_not_change() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(Estimate(1.0), "value", 2.0)  # noqa: B010  (a plain assignment is what type checkers refuse)
+
+
+def test_a_mean_of_samples_by_hand() -> None:
+    """2, 4, 4, 6: mean 4, sum of squares 8 over 3, over 4 samples."""
+    found = Estimate.from_samples([2, 4, 4, 6], unit="loss", note="why")
+    assert found == Estimate(4.0, math.sqrt(8 / 3 / 4), 4, "unbiased", "loss", "why")
+    assert type(found.value) is type(found.stderr) is float
+    assert Estimate.from_samples(np.array([1.0, 3.0]), "upper") == Estimate(2.0, 1.0, 2, "upper")
+    assert Estimate.from_samples([True, False]) == Estimate(0.5, 0.5, 2, "unbiased")
+    assert Estimate.from_samples(jnp.array([1.0, 3.0])).stderr == 1.0
+
+
+def test_float32_samples_are_added_up_in_double_precision(rng: np.random.Generator) -> None:
+    samples = (1e4 + rng.standard_normal(1000)).astype(np.float32)
+    exact = [Fraction(float(x)) for x in samples]
+    mean = sum(exact) / 1000
+    variance = float(sum((x - mean) ** 2 for x in exact) / 999)
+    found = Estimate.from_samples(samples)
+    assert found.value == pytest.approx(float(mean), rel=1e-14)
+    assert found.stderr == pytest.approx(math.sqrt(variance / 1000), rel=1e-10)
+
+
+def test_the_standard_error_is_the_spread_of_the_mean(rng: np.random.Generator) -> None:
+    """Of 4000 means of five samples; the mean of squared errors is the variance of the mean, without bias."""
+    found = [Estimate.from_samples(row) for row in rng.standard_normal((4000, 5))]
+    assert np.mean([one.stderr**2 for one in found]) == pytest.approx(1 / 5, rel=0.06)
+    assert np.var([one.value for one in found]) == pytest.approx(1 / 5, rel=0.12)
+
+
+def test_what_is_not_finite_stays_visible() -> None:
+    infinite = Estimate.from_samples([1.0, math.inf])
+    assert infinite.value == math.inf
+    assert math.isnan(infinite.stderr)
+    assert math.isnan(Estimate.from_samples([1.0, math.nan]).value)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([], "shape (0,)"),
+        ([1.0], "shape (1,)"),
+        (3.0, "shape ()"),
+        (np.ones((4, 2)), "shape (4, 2), expected shape (n,) with n of at least 2"),
+        (["1.0", "2.0"], "list of no real numbers"),
+        ("12", "str of no real numbers"),
+        (None, "NoneType"),
+        ([1j, 2.0], "no real numbers"),
+        ([[1.0], [1.0, 2.0]], "list of no real numbers"),
+        ([Estimate(1.0), Estimate(2.0)], "list of no real numbers"),
+    ],
+)
+def test_what_is_no_sample_of_a_mean_is_refused(values: Any, words: str) -> None:
+    message = refusal(Estimate.from_samples, values)
+    assert message.startswith("samples: got ")
+    assert words in message
+
+
+def test_an_estimate_is_a_number_where_one_is_asked_for() -> None:
+    found = Estimate(1.23456, 0.01, 100, "unbiased", "loss")
+    assert float(found) == 1.23456
+    assert math.sqrt(found) == math.sqrt(1.23456)
+    assert float(np.asarray(found, dtype=np.float64)) == 1.23456
+    assert f"{found:.2f}|{found:8.3f}|{found}" == "1.23|   1.235|≈ 1.235 ± 0.01 loss"
+    assert f"{Estimate(math.inf, direction='upper'):.3g}" == "inf"
+
+
+@pytest.mark.parametrize("compare", [operator.lt, operator.le, operator.gt, operator.ge])
+@pytest.mark.parametrize("other", [1.0, 1, Estimate(1.0), np.float64(1.0), None], ids=str)
+def test_an_estimate_has_no_order(compare: Any, other: Any) -> None:
+    """On either side; equality of all fields, and a comparison of the values, are there."""
+    for pair in ((Estimate(2.0, 0.1), other), (other, Estimate(2.0, 0.1))):
+        with pytest.raises(TypeError, match=r"error bar.*compare float\(estimate\)"):
+            compare(*pair)
+    with pytest.raises(TypeError, match="error bar"):
+        sorted([Estimate(2.0), Estimate(1.0)])
+    assert Estimate(2.0, 0.1) == Estimate(2.0, 0.1)
+    assert compare(float(Estimate(2.0)), 1.0) == compare(2.0, 1.0)
 
 
 @given(st.floats(0.0, 1e6), st.floats(0.01, 100.0), st.integers(1, 10_000))

@@ -54,7 +54,7 @@ def losses_of(tokens: np.ndarray, accumulated: np.ndarray, loss: str) -> tuple[f
     """Population and empirical loss of one run with the minus readout."""
     p, error = -accumulated[-1, :-1], W + accumulated[-1, :-1]
     sigma = TASK.token_covariance(W)
-    if loss == "sign":
+    if loss == "zero_one":
         correlation = p @ sigma[:-1, -1] / math.sqrt(p @ sigma[:-1, :-1] @ p * sigma[-1, -1])
         return math.acos(correlation) / math.pi, float(np.mean(np.sign(tokens[:, :-1] @ p) != np.sign(tokens[:, -1])))
     variance = error @ TASK.covariance @ error + TASK.noise_std**2

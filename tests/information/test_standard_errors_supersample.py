@@ -121,7 +121,11 @@ def test_every_estimate_from_the_same_draws(model, task, loss, levels, draws, mo
     options: dict[str, Any] = {"demonstrations": N, "supersamples": SIZE, "key": KEY, "loss": loss, "clip": CLIP}
     found = supersample_bounds(model, task, **options, levels=levels, draws=draws)
     twin = Twin(model, task, loss, levels, draws)
-    for name, values in {"gap": twin.gap, "training": twin.training, "population": twin.gap + twin.training}.items():
+    for name, values in {
+        "gap": twin.gap,
+        "training": twin.training,
+        "population_loss": twin.gap + twin.training,
+    }.items():
         assert_estimate(getattr(found, name), *over_samples(values), "unbiased", "loss")
     for name in CONDITIONAL:
         nats, scale = twin.nats[name], 2 * twin.clip**2

@@ -41,7 +41,15 @@ def test_every_setting_of_a_sweep_reaches_it(monkeypatch: pytest.MonkeyPatch) ->
     assert (task.dim, task.noise_std) == (3, 0.7)
     given = {name: value for name, value in named.items() if name not in ("progress", "finished", "keep")}
     assert given == {
-        **{"demonstrations": 31, "shots": 9, "clip": 2.5, "samples": 17, "key": 11, "layers": (1,), "ranks": None},
+        **{
+            "demonstrations": 31,
+            "shots": 9,
+            "clip": 2.5,
+            "samples": 17,
+            "key": 11,
+            "layer_indices": (1,),
+            "ranks": None,
+        },
         **{"modules": ("key", "all"), "rates": (0.25,), "floor": 0.125, "loss": "zero_one"},
     }
     assert document["configuration"] == {

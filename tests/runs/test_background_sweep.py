@@ -37,7 +37,7 @@ def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
     told, go_on = [], threading.Event()
 
     def slow(*_, progress, **__):
-        progress(1, 3)
+        progress("bound versus rank", 1, 3)
         assert go_on.wait(60)  # until somebody has been told of it
         return ["a record"]
 
@@ -59,7 +59,7 @@ def test_a_closed_run_breaks_the_sweep_off(monkeypatch):
     def slow(*_, progress, **__):
         begun.set()
         assert go_on.wait(20)
-        progress(1, 2)
+        progress("bound versus rank", 1, 2)
         return []
 
     monkeypatch.setattr(background_sweep, "rank_sweep", slow)

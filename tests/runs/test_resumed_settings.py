@@ -45,7 +45,7 @@ def test_a_sweep_goes_on_only_under_the_settings_it_began_with(tmp_path: Path) -
         SweepJournal, tmp_path / "entries.jsonl", settings | {"brand_new": 1}, resume=True
     )
     fewer = {name: value for name, value in settings.items() if name != "loss"}
-    assert "loss None (saved: squared)" in refusal(SweepJournal, tmp_path / "entries.jsonl", fewer, resume=True)
+    assert "loss None (saved: clipped_squared)" in refusal(SweepJournal, tmp_path / "entries.jsonl", fewer, resume=True)
     assert SweepJournal(tmp_path / "entries.jsonl", settings, resume=True).finished == [entry]
     for missing in entry:
         SweepJournal(tmp_path / "other.jsonl", settings, resume=False).add(

@@ -127,7 +127,7 @@ def test_journal_cut_in_its_first_line_starts_anew(tmp_path: Path):
     path = tmp_path / "entries.jsonl"
     path.write_bytes(b'{"format"')
     assert SweepJournal(path, {"seed": 0}, resume=True).finished == []
-    assert json.loads(path.read_text()) == {"format": 2, "settings": {"seed": 0}}
+    assert json.loads(path.read_text()) == {"format": 3, "seed": 0}
 
 
 def test_journal_refuses_what_is_not_its_own(tmp_path: Path):
@@ -139,9 +139,9 @@ def test_journal_refuses_what_is_not_its_own(tmp_path: Path):
     assert "clip" not in message
     path.write_text('{"other": 1}\n')
     assert "another kind" in refusal(SweepJournal, path, {"seed": 0}, resume=True)
-    path.write_text('{"format": 2, "settings": {"seed": 0}}\nnot json\n')
+    path.write_text('{"format": 3, "seed": 0}\nnot json\n')
     assert "no JSON" in refusal(SweepJournal, path, {"seed": 0}, resume=True)
-    assert before.startswith(b'{"format": 2')
+    assert before.startswith(b'{"format": 3')
 
 
 def test_a_run_resumed_in_its_directory_equals_an_uninterrupted_one(tmp_path: Path):
@@ -166,7 +166,9 @@ def test_overwriting_starts_from_nothing(tmp_path: Path):
 
 
 def test_table_of_values(whole):
-    rows = list(csv.DictReader(io.StringIO(sweep_csv(plain(whole)))))
+    text = sweep_csv(plain(whole))
+    assert "\r" not in text
+    rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == len(whole)
     for row, record in zip(rows, whole, strict=True):
         assert (row["module"], int(row["rank"])) == (record["module"], record["rank"])
@@ -176,6 +178,7 @@ def test_table_of_values(whole):
         assert float(row["information_path_gaussian_stderr"]) == record["information"]["path_gaussian"]["stderr"]
         assert float(row["change_gap"]) == record["change"]["gap"]["value"]
         assert row["bound_theorem_2_printed"] == "inf"
+        assert row["saturated"] == str(record["sandwich"]["saturated"]).lower()
     assert "none" in refusal(sweep_csv, [])
 
 

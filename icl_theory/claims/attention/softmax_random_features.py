@@ -1,5 +1,7 @@
 """Choromanski et al. 2021: positive random features approximate the softmax kernel at rate m^{-1/2}."""
 
+import math
+
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case, CaseFactory
@@ -26,11 +28,11 @@ def _errors(case: Case, features: int, salt: int) -> np.ndarray:
 
 def slope(case: Case, *, large: int = _LARGE) -> Estimate:
     """Exponent of the root mean square error in m, between two numbers of features."""
-    few, many = _errors(case, _SMALL, 0), _errors(case, large, 1)
-    spread = [np.log(_LARGE / _SMALL)]
-    value = 0.5 * (np.log(many.mean()) - np.log(few.mean())) / spread[0]
-    relative = [x.std(ddof=1) / np.sqrt(len(x)) / x.mean() for x in (few, many)]
-    return Estimate(float(value), float(0.5 * np.hypot(*relative) / spread[0]), _REPEATS, "unbiased", "exponent")
+    few, many = (Estimate.from_samples(x) for x in (_errors(case, _SMALL, 0), _errors(case, large, 1)))
+    spread = math.log(_LARGE / _SMALL)
+    value = 0.5 * (math.log(many.value) - math.log(few.value)) / spread
+    error = 0.5 * math.hypot(few.stderr / few.value, many.stderr / many.value) / spread
+    return Estimate(value, error, _REPEATS, "unbiased", "exponent")
 
 
 def _cases(factory: CaseFactory) -> list[Case]:

@@ -1,5 +1,6 @@
 """Theorem 2 as printed at D = 1, the one case in which its hypothesis can hold: a measured counterexample."""
 
+import math
 from dataclasses import replace
 from functools import lru_cache
 
@@ -40,13 +41,10 @@ def simulate(seed: int, samples: int, scale: float = SCALE) -> tuple[Estimate, E
     rng = np.random.default_rng(seed)
     parts = [_runs(rng, min(_CHUNK, samples - start), scale) for start in range(0, samples, _CHUNK)]
     gaps, logs = (np.concatenate(column) for column in zip(*parts, strict=True))
-    error = gaps.std(ddof=1) / np.sqrt(samples)
-    bound = float(np.sqrt(0.25 / N * logs.mean()))
-    bound_error = 0.25 / N * logs.std(ddof=1) / np.sqrt(samples) / (2 * bound)
-    return (
-        Estimate(float(gaps.mean()), float(error), samples, "unbiased", "loss"),
-        Estimate(bound, float(bound_error), samples, "unbiased", "loss"),
-    )
+    inside = Estimate.from_samples(logs)
+    bound = math.sqrt(0.25 / N * inside.value)
+    error = 0.25 / N * inside.stderr / (2 * bound)  # delta method
+    return Estimate.from_samples(gaps, unit="loss"), Estimate(bound, error, samples, "unbiased", "loss")
 
 
 def cases(factory: CaseFactory) -> list[Case]:

@@ -12,7 +12,6 @@ that takes the worst of several noisy numbers within a seed leans against its st
 holds, and what fails is to be seen in one of the numbers alone as well (a control of those claims).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from scipy.special import stdtrit
 from icl_theory.claims.engine.check import Evidence, margin
 from icl_theory.claims.engine.claim import Claim, Verdict
 from icl_theory.core import checks
+from icl_theory.core.estimate import Estimate
 
 ALPHA = 1e-3
 """α: how often the interval misses the true mean on one side by chance, for normal margins. Fixed beforehand: a fifth
@@ -75,7 +75,8 @@ def seed_interval(margins: Sequence[float]) -> SeedInterval | None:
     values, count = np.asarray(margins, dtype=np.float64), len(margins)
     if count < 2 or not np.isfinite(values).all():
         return None
-    mean, stderr = float(values.mean()), float(values.std(ddof=1) / math.sqrt(count))
+    found = Estimate.from_samples(values)
+    mean, stderr = found.value, found.stderr
     quantile = -float(stdtrit(count - 1, ALPHA))
     low, high = mean - quantile * stderr, mean + quantile * stderr
     return SeedInterval(count, mean, stderr, quantile, low, high, int((values > 0).sum()), int((values < 0).sum()))

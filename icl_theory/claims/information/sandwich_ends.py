@@ -6,6 +6,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.core.estimate import Estimate
 from icl_theory.information.estimators.sandwich import mutual_information
 
 PAIRS, REPETITIONS = 4, 300
@@ -38,8 +39,8 @@ def ends(case: Case) -> np.ndarray:
 
 def mean_end(case: Case, end: int, errors: float) -> float:
     """Mean over the repetitions, moved by a number of its standard errors."""
-    values = ends(case)[:, end]
-    return float(values.mean() + errors * values.std(ddof=1) / np.sqrt(len(values)))
+    found = Estimate.from_samples(ends(case)[:, end])
+    return found.value + errors * found.stderr
 
 
 def measure(case: Case) -> np.ndarray:

@@ -29,7 +29,7 @@ def gain(case: Case, module: str = "attention", prompts: int = _PROMPTS) -> Esti
     before, after = found.test_losses
     loss, share = before.mean(), found.chosen.test_gain.value / found.test_loss.value
     # Gain and loss are taken on the same prompts: the loss has an error too, and the two go together.
-    error = (before - after - share * before).std(ddof=1) / (loss * np.sqrt(prompts))
+    error = Estimate.from_samples(before - after - share * before).stderr / loss
     note = f"layer {found.chosen.layer + 1}, ξ = {found.chosen.rate:.2g}"
     return Estimate(share, float(error), prompts, "unbiased", "share of the loss", note)
 

@@ -66,8 +66,7 @@ def log_ratio(case: Case, model: Model, shots: int, prompts: int = PROMPTS, salt
 
 def mean(values: np.ndarray, unit: str = "squared error") -> Estimate:
     """Mean and standard error of independent values."""
-    error = float(values.std(ddof=1) / np.sqrt(len(values)))
-    return Estimate(float(values.mean()), error, len(values), "unbiased", unit)
+    return Estimate.from_samples(values, unit=unit)
 
 
 def largest(rows: list[np.ndarray], unit: str) -> Estimate:

@@ -89,8 +89,7 @@ class _Table:
 
 
 def _summary(values: np.ndarray, truth: float) -> Estimate:
-    error = float(values.std(ddof=1) / np.sqrt(len(values)))
-    return Estimate(float(values.mean() - truth), error, len(values), "unbiased")
+    return Estimate.from_samples(values - truth)
 
 
 def _ratio(claimed: np.ndarray, values: np.ndarray) -> float | None:

@@ -57,5 +57,4 @@ def ksg_mutual_information(x: Any, y: Any, *, neighbours: int = 3) -> Estimate:
     count = checks.integer("number of pairs K", len(first), 3, None, "draw a few hundred pairs")
     neighbours = checks.integer("neighbours", neighbours, 1, count - 1, "3 to 10 are usual")
     terms = ksg_terms(first, second, neighbours)
-    error = float(terms.std(ddof=1) / np.sqrt(count))
-    return Estimate(float(terms.mean()), error, count, "biased", note=f"nearest neighbours, k = {neighbours}")
+    return Estimate.from_samples(terms, "biased", note=f"nearest neighbours, k = {neighbours}")

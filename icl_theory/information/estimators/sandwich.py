@@ -78,7 +78,7 @@ def sandwich(channels: Sequence[Channel], *, prior: np.ndarray | None = None, bl
     for end in ("lower", "upper"):
         # The shares of one end sum to 1 on the mean: with them added back the influences have the mean of the end.
         influence[end] = terms[end] - shares[end] + shares[end].mean()
-        error = float(influence[end].std(ddof=1) / np.sqrt(count))
+        error = Estimate.from_samples(influence[end]).stderr
         ends[end] = Estimate(float(terms[end].mean()), error, count, end)
     saturated = bool(ends["lower"].value > np.log(count) - SATURATION_MARGIN)
     return Sandwich(ends["lower"], ends["upper"], saturated, influence)

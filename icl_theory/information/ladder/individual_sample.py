@@ -124,7 +124,7 @@ def nested(channels: list[Channel], exchanged: Channel, *, block_entries: int = 
         shares -= np.exp(table - base[:, None]).sum(axis=0)
         terms[rows] = level - base + np.log((count - 1) / count)
     influence = terms + shares - shares.mean()
-    error = float(influence.std(ddof=1) / math.sqrt(count))
+    error = Estimate.from_samples(influence).stderr
     return Estimate(float(terms.mean()), error, count, "upper"), influence
 
 

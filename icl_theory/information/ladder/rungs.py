@@ -136,8 +136,7 @@ def isotropic_information(terms: list[dict[str, np.ndarray]], dims: list[int], n
 
 
 def mean_estimate(values: np.ndarray, direction: Any, unit: str, note: str = "") -> Estimate:
-    error = float(values.std(ddof=1) / np.sqrt(len(values)))
-    return Estimate(float(values.mean()), error, len(values), direction, unit, note)
+    return Estimate.from_samples(values, direction, unit, note)
 
 
 class Collected:
@@ -192,7 +191,7 @@ def rung_information(collected: Collected) -> tuple[dict, dict]:
             information[name] = mean_estimate(terms[name], "upper", "nats")
         for name in _ISOTROPIC:
             value, terms[name] = isotropic_information(merged, collected.dimensions, name)
-            error = float(terms[name].std(ddof=1) / np.sqrt(samples))
+            error = Estimate.from_samples(terms[name]).stderr
             information[name] = Estimate(value, error, samples, "upper")
     information["theorem_2_printed"] = Estimate(math.inf, direction="upper", note=printed)
     return information, terms

@@ -73,8 +73,8 @@ def layer_noise(setting: Setting, draws: Draws) -> tuple[np.ndarray, np.ndarray]
 def _ratio(above: np.ndarray, below: np.ndarray) -> Estimate:
     """Mean of one sample over the mean of another taken on the same runs, with the delta method's error."""
     value = float(above.mean() / below.mean())
-    error = (above - value * below).std(ddof=1) / (abs(below.mean()) * np.sqrt(len(above)))
-    return Estimate(value, float(error), len(above), "unbiased", "ratio")
+    error = Estimate.from_samples(above - value * below).stderr / abs(float(below.mean()))
+    return Estimate(value, error, len(above), "unbiased", "ratio")
 
 
 def correlation_with_first(noise: np.ndarray) -> list[Estimate]:
@@ -86,7 +86,7 @@ def correlation_with_first(noise: np.ndarray) -> list[Estimate]:
         scale = np.sqrt(own.mean() * size.mean())
         value = float(cross.mean() / scale)
         influence = cross / scale - 0.5 * value * (own / own.mean() + size / size.mean())
-        error = float(influence.std(ddof=1) / np.sqrt(len(cross)))
+        error = Estimate.from_samples(influence).stderr
         result.append(Estimate(value, error, len(cross), "unbiased", "correlation"))
     return result
 
@@ -105,7 +105,7 @@ def _shift(shared: np.ndarray, fresh: np.ndarray) -> Estimate:
     # |mean|² exceeds the squared distance by tr Cov / K on average.
     value = float(mean @ mean - difference.var(axis=0, ddof=1).sum() / count) / spread
     influence = (2 * (difference @ mean) - value * sizes) / spread
-    return Estimate(value, float(influence.std(ddof=1) / np.sqrt(count)), count, "unbiased", "variances")
+    return Estimate(value, Estimate.from_samples(influence).stderr, count, "unbiased", "variances")
 
 
 def _gap(setting: Setting, accumulated: np.ndarray, tokens: np.ndarray, clip: float) -> Estimate:

@@ -64,9 +64,7 @@ def _collect(
 
 def _mean(values: np.ndarray, direction: Any, unit: str, note: str = "") -> Estimate:
     """Mean over supersamples (S,) or (S, N) with the standard error over supersamples."""
-    per_sample = values.reshape(len(values), -1).mean(axis=1)
-    error = float(per_sample.std(ddof=1) / np.sqrt(len(values)))
-    return Estimate(float(per_sample.mean()), error, len(values), direction, unit, note)
+    return Estimate.from_samples(values.reshape(len(values), -1).mean(axis=1), direction, unit, note)
 
 
 def _marginal(collected: dict[str, np.ndarray], conditional: Estimate) -> Estimate:
@@ -74,7 +72,7 @@ def _marginal(collected: dict[str, np.ndarray], conditional: Estimate) -> Estima
     if "laws" not in collected:
         return replace(conditional, note="continuous losses: bounded by the conditional information")
     value, influence = information_and_influence(collected["laws"])
-    error = float(influence.std(ddof=1) / np.sqrt(len(influence)))
+    error = Estimate.from_samples(influence).stderr
     return Estimate(value, error, len(influence), "upper", note="plug-in")
 
 

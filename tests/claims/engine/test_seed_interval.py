@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 from dataclasses import replace
-from importlib.resources import files
 
 import error_rates
 import false_alarms
@@ -195,13 +194,10 @@ def test_nothing_is_kept_of_a_population_that_does_not_fail():
     assert outcome([0.9, 1.0, 1.0, 1.1, -0.1, 1.0, 1.0, 1.0]).counterexamples == []
 
 
-SCHEMA = json.loads(files("icl_theory.report").joinpath("assets", "records.schema.json").read_text(encoding="utf-8"))
-
-
 def test_the_interval_reaches_every_report():
     found = outcome([-0.9, -1.0, -1.0, -1.1])
     kept = plain(record(replace(found, seconds=1.0)))
-    assert list(problems(kept, SCHEMA["$defs"]["claim"], SCHEMA)) == []
+    assert problems(kept, "claim") == []
     assert kept["population"]["seeds_against"] == 4
     assert evidence_text(kept) == "4 seeds: 0 for, 4 against, mean margin -1.00 (-1.42 to -0.583)"
     [row] = csv.DictReader(io.StringIO(table({"claims": [kept]}), newline=""))

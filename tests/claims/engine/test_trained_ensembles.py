@@ -47,7 +47,7 @@ def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
     told, go_on = [], threading.Event()
 
     def slow(*_, progress, layers, **__):
-        progress(10, 40, 1.25)
+        progress("training, loss 1.250", 10, 40)
         assert go_on.wait(20)
         return layers
 
@@ -93,7 +93,7 @@ def test_closing_breaks_off_what_nobody_waits_for(monkeypatch):
         begun.append(layers)
         try:
             while True:
-                progress(1, 2, 0.5)
+                progress("training", 1, 2)
                 time.sleep(0.01)
         finally:
             ended.append(layers)

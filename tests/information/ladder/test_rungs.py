@@ -160,7 +160,7 @@ def test_sweep_refuses_bad_places_before_it_computes():
     model = random_weights(5, layers=1, token_dim=3)
     for change, words in (
         ({"ranks": [4]}, "ranks: got 4"),
-        ({"layers": [1]}, "layers: got 1"),
+        ({"layer_indices": [1]}, "layer_indices: got 1"),
         ({"modules": ["mlp"]}, "mlp"),
     ):
         with pytest.raises(ValueError, match=words):

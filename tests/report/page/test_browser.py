@@ -4,13 +4,15 @@ Without a browser on the path these tests are skipped, and say so; ICL_TEST_BROW
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from browser import REASON, Browser, find_browser
+from browser import REASON, Window, chromium, find_browser
 from ledger import CLAIMS, SHELVES, VERDICTS, document
-from schema import SCHEMA, problems
+from playwright.sync_api import Browser
+from schema import problems
 from sweep_records import sweep
 
 from icl_theory import verify
@@ -31,15 +33,18 @@ STICKING_OUT = """[...document.querySelectorAll('body *')].filter((element) =>
 
 CUT_CELLS = """[...document.querySelectorAll('.ledger td, .ledger th')].filter((element) =>
     element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1).map((element) => element.textContent)"""
+OPEN_DETAILS = "document.querySelectorAll('details').forEach((element) => { element.open = true; })"
+OUTSIDE = '<img src="http://127.0.0.1:9/x.png">'
+INLINE_SCRIPT = """(() => { const s = document.createElement('script'); s.text = 'window.hurt = 1';
+    document.body.append(s); })()"""
+PAPER = (680, 1000)
+"""The width of A4 between its margins, in pixels."""
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find_browser()
-    assert program is not None
-    running = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield running
-    running.close()
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -50,175 +55,189 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def opened(browser: Browser, address: str) -> Browser:
-    browser.resize(1200, 900)
-    browser.media()
-    browser.open(address)
-    return browser
+def window(browser: Browser) -> Iterator[Callable[..., Window]]:
+    """Opens windows, which are closed after the test."""
+    opened: list[Window] = []
+
+    def open_one(*place: Any, **settings: Any) -> Window:
+        opened.append(Window(browser, *place, **settings))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def desktop(window: Callable[..., Window], address: str) -> Window:
+    return window(address)
 
 
 def labels(*verdicts: str) -> list[str]:
     return [claim.label for claim, verdict in zip(CLAIMS, VERDICTS, strict=True) if verdict in verdicts]
 
 
-def assert_quiet(browser: Browser, address: str) -> None:
-    assert browser.complaints() == []
-    # The font of the formulas is part of the page.
-    asked = [url.split("#")[0] for url in browser.requests()]
-    assert [url for url in asked if not url.startswith("data:font/woff;base64,")] == [address]
-    assert browser.evaluate("window.hurt") is None
+def assert_quiet(window: Window, address: str) -> None:
+    assert window.complaints == []
+    assert window.requests == [address]
+    assert window.page.evaluate("window.hurt") is None
 
 
-def test_no_console_message_no_request_and_no_script_of_others(opened: Browser, address: str) -> None:
-    opened.evaluate("document.querySelectorAll('details').forEach((element) => { element.open = true; })")
-    assert_quiet(opened, address)
+def test_no_console_message_no_request_and_no_script_of_others(desktop: Window, address: str) -> None:
+    desktop.page.evaluate(OPEN_DETAILS)
+    assert_quiet(desktop, address)
     # The control: what the page must not do is seen where it is done, and the policy of the page stops it.
-    opened.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=\"http://127.0.0.1:9/x.png\">')")
-    opened.evaluate("new Promise((done) => setTimeout(done, 100))")
-    assert opened.complaints()
-    opened.evaluate("(() => { const s = document.createElement('script'); s.text = 'window.hurt = 1'; "
-                    "document.body.append(s); })()")  # fmt: skip
-    assert opened.evaluate("window.hurt") is None
+    with desktop.page.expect_console_message(lambda message: "http://127.0.0.1:9/x.png" in message.text):
+        desktop.page.evaluate(f"document.body.insertAdjacentHTML('beforeend', '{OUTSIDE}')")
+    assert len(desktop.complaints) == 1
+    with desktop.page.expect_console_message(lambda message: "inline script" in message.text):
+        desktop.page.evaluate(INLINE_SCRIPT)
+    assert desktop.page.evaluate("window.hurt") is None
+
+
+def test_what_the_page_must_not_do_would_be_seen(window: Callable[..., Window], tmp_path: Path) -> None:
+    """The control: a page without a policy that asks for a file, logs, throws, and lets a script of others run."""
+    bad = tmp_path / "bad.html"
+    bad.write_text("<img src='x.png'><script>window.hurt = 1; console.log('a'); throw new Error('b')</script>")
+    seen = window(bad.as_uri())
+    assert seen.requests == [bad.as_uri(), (tmp_path / "x.png").as_uri()]
+    assert {"a", "b"} <= set(seen.complaints)
+    assert seen.page.evaluate("window.hurt") == 1
 
 
 @pytest.mark.parametrize("width", [320, 375, 768, 800, 1000, 1100, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_wider_than_the_window(browser: Browser, address: str, width: int, scheme: str) -> None:
-    browser.resize(width, 800, mobile=width < 500)
-    browser.media(scheme=scheme)
-    browser.open(address)
-    browser.evaluate("document.querySelectorAll('details').forEach((element) => { element.open = true; })")
-    assert browser.evaluate("innerWidth") == width
-    assert max(browser.evaluate(WIDTHS)) <= width
-    assert browser.evaluate(STICKING_OUT) == []
+def test_nothing_is_wider_than_the_window(window: Callable[..., Window], address: str, width: int, scheme: str) -> None:
+    shown = window(address, width, 800, color_scheme=scheme).page
+    shown.evaluate(OPEN_DETAILS)
+    assert shown.evaluate("innerWidth") == width
+    assert shown.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") is (scheme == "dark")
+    assert max(shown.evaluate(WIDTHS)) <= width
+    assert shown.evaluate(STICKING_OUT) == []
     # The control: something too wide is noticed.
-    browser.evaluate("document.body.insertAdjacentHTML('beforeend', '<p id=long>'+'x'.repeat(400)+'</p>')")
-    browser.evaluate("document.getElementById('long').style.whiteSpace = 'nowrap'")
-    assert max(browser.evaluate(WIDTHS)) > width
+    shown.evaluate("document.body.insertAdjacentHTML('beforeend', '<p id=long>'+'x'.repeat(400)+'</p>')")
+    shown.evaluate("document.getElementById('long').style.whiteSpace = 'nowrap'")
+    assert max(shown.evaluate(WIDTHS)) > width
 
 
-def test_filters_show_what_they_say(opened: Browser) -> None:
+def test_filters_show_what_they_say(desktop: Window) -> None:
+    shown = desktop.page
     everything = [claim.label for claim in CLAIMS]
-    assert opened.evaluate(SHOWN) == everything
-    opened.evaluate("document.querySelector('[data-value=FAILS]').click()")
-    assert opened.evaluate(SHOWN) == labels("FAILS")
-    assert opened.evaluate(ROWS) == 1
-    assert opened.evaluate(STATUS) == f"1 of {len(CLAIMS)} statements shown"
-    assert opened.evaluate("location.hash") == "#verdict=FAILS"
-    assert opened.evaluate("document.querySelector('[data-value=FAILS]').ariaPressed") == "true"
-    opened.evaluate("document.querySelector('[data-value=HOLDS]').click()")
-    assert opened.evaluate(SHOWN) == labels("FAILS", "HOLDS")
-    opened.evaluate("document.querySelector('[data-value=repaired]').click()")
-    assert opened.evaluate(SHOWN) == ["never_seen"]
-    assert opened.evaluate("location.hash") == "#verdict=FAILS,HOLDS&origin=repaired"
-    opened.evaluate("document.querySelector('[data-value=repaired]').click()")
-    opened.evaluate("document.querySelector('#show-all').click()")
-    assert opened.evaluate(SHOWN) == everything
-    assert opened.evaluate("location.hash") == ""
-    assert opened.evaluate("document.querySelector('#show-all').disabled") is True
-    opened.evaluate("document.querySelector('[data-value=related]').click()")
-    assert opened.evaluate(SHOWN) == [c.label for c, s in zip(CLAIMS, SHELVES, strict=True) if s == "related"]
-    assert opened.evaluate("[...document.querySelectorAll('tbody.shelf')].map((s) => s.hidden)") == [True, False, True]
-    assert opened.evaluate("location.hash") == "#shelf=related"
-    opened.evaluate("document.querySelector('#show-all').click()")
-    assert opened.evaluate("[...document.querySelectorAll('tbody.shelf')].some((s) => s.hidden)") is False
-    assert opened.complaints() == []
+    assert shown.evaluate(SHOWN) == everything
+    shown.evaluate("document.querySelector('[data-value=FAILS]').click()")
+    assert shown.evaluate(SHOWN) == labels("FAILS")
+    assert shown.evaluate(ROWS) == 1
+    assert shown.evaluate(STATUS) == f"1 of {len(CLAIMS)} statements shown"
+    assert shown.evaluate("location.hash") == "#verdict=FAILS"
+    assert shown.evaluate("document.querySelector('[data-value=FAILS]').ariaPressed") == "true"
+    shown.evaluate("document.querySelector('[data-value=HOLDS]').click()")
+    assert shown.evaluate(SHOWN) == labels("FAILS", "HOLDS")
+    shown.evaluate("document.querySelector('[data-value=repaired]').click()")
+    assert shown.evaluate(SHOWN) == ["never_seen"]
+    assert shown.evaluate("location.hash") == "#verdict=FAILS,HOLDS&origin=repaired"
+    shown.evaluate("document.querySelector('[data-value=repaired]').click()")
+    shown.evaluate("document.querySelector('#show-all').click()")
+    assert shown.evaluate(SHOWN) == everything
+    assert shown.evaluate("location.hash") == ""
+    assert shown.evaluate("document.querySelector('#show-all').disabled") is True
+    shown.evaluate("document.querySelector('[data-value=related]').click()")
+    assert shown.evaluate(SHOWN) == [c.label for c, s in zip(CLAIMS, SHELVES, strict=True) if s == "related"]
+    assert shown.evaluate("[...document.querySelectorAll('tbody.shelf')].map((s) => s.hidden)") == [True, False, True]
+    assert shown.evaluate("location.hash") == "#shelf=related"
+    shown.evaluate("document.querySelector('#show-all').click()")
+    assert shown.evaluate("[...document.querySelectorAll('tbody.shelf')].some((s) => s.hidden)") is False
+    assert desktop.complaints == []
 
 
-def test_filters_work_by_keyboard(opened: Browser) -> None:
-    opened.press("Tab", 9)
-    assert opened.evaluate("document.activeElement.className") == "skip"
+def test_filters_work_by_keyboard(desktop: Window) -> None:
+    shown = desktop.page
+    shown.keyboard.press("Tab")
+    assert shown.evaluate("document.activeElement.className") == "skip"
     for _ in range(20):
-        opened.press("Tab", 9)
-        if opened.evaluate("document.activeElement.dataset.value") == "VACUOUS":
+        shown.keyboard.press("Tab")
+        if shown.evaluate("document.activeElement.dataset.value") == "VACUOUS":
             break
-    assert opened.evaluate("document.activeElement.dataset.value") == "VACUOUS"
-    assert opened.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    opened.press(" ", 32, " ")
-    assert opened.evaluate(SHOWN) == labels("VACUOUS")
-    opened.press("Enter", 13, "\r")
-    assert len(opened.evaluate(SHOWN)) == len(CLAIMS)
+    assert shown.evaluate("document.activeElement.dataset.value") == "VACUOUS"
+    assert shown.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    shown.keyboard.press("Space")
+    assert shown.evaluate(SHOWN) == labels("VACUOUS")
+    shown.keyboard.press("Enter")
+    assert len(shown.evaluate(SHOWN)) == len(CLAIMS)
 
 
-def test_the_address_keeps_the_view(browser: Browser, address: str) -> None:
-    browser.open("about:blank")
-    browser.open(f"{address}#verdict=VACUOUS,OUTSIDE,nonsense&origin=printed")
-    assert browser.evaluate(SHOWN) == labels("VACUOUS", "OUTSIDE")
+def test_the_address_keeps_the_view(window: Callable[..., Window], address: str) -> None:
+    kept = window(f"{address}#verdict=VACUOUS,OUTSIDE,nonsense&origin=printed")
+    assert kept.page.evaluate(SHOWN) == labels("VACUOUS", "OUTSIDE")
     # A link to a hidden claim shows it again.
-    browser.evaluate("location.hash = 'fails'; new Promise((done) => setTimeout(done, 50))")
-    assert browser.evaluate("document.getElementById('fails').hidden") is False
-    browser.open("about:blank")
-    browser.open(f"{address}#verdict=%3Cscript%3E")
-    assert len(browser.evaluate(SHOWN)) == len(CLAIMS)
-    assert browser.complaints() == []
+    kept.page.evaluate("location.hash = 'fails'")
+    kept.page.wait_for_selector("#fails", state="visible")
+    hostile = window(f"{address}#verdict=%3Cscript%3E")
+    assert len(hostile.page.evaluate(SHOWN)) == len(CLAIMS)
+    assert kept.complaints == hostile.complaints == []
 
 
-def test_the_page_can_be_read_without_scripts(browser: Browser, address: str) -> None:
-    browser.javascript(on=False)
-    try:
-        browser.open(address)
-        shown = browser.evaluate(SHOWN)  # the debugger's own scripts still run
-        assert len(shown) == len(CLAIMS)
-        assert browser.evaluate("getComputedStyle(document.querySelector('.filters')).display") == "none"
-    finally:
-        browser.javascript(on=True)
+def test_the_page_can_be_read_without_scripts(window: Callable[..., Window], address: str) -> None:
+    shown = window(address, java_script_enabled=False).page
+    assert len(shown.evaluate(SHOWN)) == len(CLAIMS)  # the driver's own scripts still run
+    assert shown.evaluate("getComputedStyle(document.querySelector('.filters')).display") == "none"
 
 
-def test_on_paper_nothing_is_cut_and_the_buttons_are_gone(opened: Browser) -> None:
-    opened.resize(680, 1000)  # the width of A4 between its margins
-    opened.media(kind="print")
-    assert max(opened.evaluate(WIDTHS)) <= 680
-    assert opened.evaluate(STICKING_OUT) == []
-    assert opened.evaluate(CUT_CELLS) == []
+def test_on_paper_nothing_is_cut_and_the_buttons_are_gone(window: Callable[..., Window], address: str) -> None:
+    shown = window(address, *PAPER).page
+    shown.emulate_media(media="print")
+    assert max(shown.evaluate(WIDTHS)) <= PAPER[0]
+    assert shown.evaluate(STICKING_OUT) == []
+    assert shown.evaluate(CUT_CELLS) == []
     for name, value in (("overflowX", "visible"), ("maskImage", "none")):
-        assert opened.evaluate(f"getComputedStyle(document.querySelector('.wide')).{name}") == value
-    assert opened.evaluate("getComputedStyle(document.querySelector('.filters')).display") == "none"
-    assert opened.evaluate("getComputedStyle(document.querySelector('details')).display") == "none"
+        assert shown.evaluate(f"getComputedStyle(document.querySelector('.wide')).{name}") == value
+    assert shown.evaluate("getComputedStyle(document.querySelector('.filters')).display") == "none"
+    assert shown.evaluate("getComputedStyle(document.querySelector('details')).display") == "none"
 
 
-def test_a_long_formula_scrolls_within_its_line(browser: Browser, address: str) -> None:
-    browser.media()
-    browser.resize(375, 800, mobile=True)
-    browser.open(address)
-    inside, outside = browser.evaluate(
+def test_a_long_formula_scrolls_within_its_line(window: Callable[..., Window], address: str) -> None:
+    inside, outside = window(address, 375, 800).page.evaluate(
         "(({scrollWidth, clientWidth}) => [scrollWidth, clientWidth])(document.querySelector('.statement .wide'))"
     )
     assert inside > outside > 200
 
 
-def test_formulas_are_laid_out_as_formulas(opened: Browser) -> None:
-    heights = opened.evaluate(
+def test_formulas_are_laid_out_as_formulas(desktop: Window) -> None:
+    heights = desktop.page.evaluate(
         "['.statement mfrac', '.statement mi'].map((s) => document.querySelector(s).getBoundingClientRect().height)"
     )
     assert heights[0] > 1.5 * heights[1]
 
 
-def test_superscripts_do_not_float(opened: Browser) -> None:
+def test_superscripts_do_not_float(desktop: Window) -> None:
     """Without a MATH table the script stands on top of its base: this page brings one where the system has none."""
-    rise, size = opened.evaluate(
+    rise, size = desktop.page.evaluate(
         "((s) => [s.firstChild.getBoundingClientRect().top - s.lastChild.getBoundingClientRect().top,"
         " parseFloat(getComputedStyle(s).fontSize)])(document.querySelector('.statement msup'))"
     )
     assert 0 < rise < 0.5 * size
 
 
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    return out, verify(out=out, seed=2).records
+
+
 @pytest.mark.slow
-def test_the_page_of_a_whole_run(browser: Browser, tmp_path: Path) -> None:
-    report = verify(out=tmp_path / "run", seed=2)
-    assert {claim["label"]: claim["verdict"] for claim in report.records["claims"]} == expected_verdicts()
-    assert list(problems(report.records, SCHEMA, SCHEMA)) == []
-    path = tmp_path / "run" / "report.html"
+def test_the_page_of_a_whole_run(whole_run: tuple[Path, dict[str, Any]], window: Callable[..., Window]) -> None:
+    out, records = whole_run
+    assert {claim["label"]: claim["verdict"] for claim in records["claims"]} == expected_verdicts()
+    assert problems(records) == []
+    assert json.loads((out / "records.json").read_text(encoding="utf-8")) == records
+    path = out / "report.html"
     assert path.stat().st_size < 2_000_000
-    browser.media()
     for width in (320, 375, 600, 800, 1000, 1100, 1200):
-        browser.resize(width, 900, mobile=width < 500)
-        browser.open(path.as_uri())
-        assert_quiet(browser, path.as_uri())
-        assert max(browser.evaluate(WIDTHS)) <= width
-        assert browser.evaluate(STICKING_OUT) == []
-        assert browser.evaluate(SHOWN) == [claim["label"] for claim in report.records["claims"]]
-    browser.media(kind="print")
-    browser.resize(680, 1000)
-    assert browser.evaluate(STICKING_OUT) == browser.evaluate(CUT_CELLS) == []
-    assert max(browser.evaluate(WIDTHS)) <= 680
-    assert json.loads((tmp_path / "run" / "records.json").read_text(encoding="utf-8")) == report.records
+        seen = window(path.as_uri(), width)
+        assert_quiet(seen, path.as_uri())
+        assert max(seen.page.evaluate(WIDTHS)) <= width
+        assert seen.page.evaluate(STICKING_OUT) == []
+        assert seen.page.evaluate(SHOWN) == [claim["label"] for claim in records["claims"]]
+    paper = window(path.as_uri(), *PAPER).page
+    paper.emulate_media(media="print")
+    assert paper.evaluate(STICKING_OUT) == paper.evaluate(CUT_CELLS) == []
+    assert max(paper.evaluate(WIDTHS)) <= PAPER[0]
