@@ -25,6 +25,7 @@ class Coin(UnitLaw):
         return np.where(rng.random(shape) < self.p, *self.values)
 
 
+@dataclass(frozen=True)
 class Waiting(UnitLaw):
     """u = t - 1 with t exponential: E u³ = 2, E u⁴ = 9; all moments, no density at -1 and below."""
 

@@ -144,7 +144,7 @@ class Mixture(_Smooth):
 
     Example:
         >>> Mixture((1.0, 3.0), (0.9, 0.1)).fourth_moment
-        8.333333333333334
+        8.333333333333332
     """
 
     scales: tuple[float, ...]
