@@ -208,7 +208,7 @@ def test_supersamples(name: str, step: str) -> None:
         tokens = task.sample_tokens(generator(9), np.repeat(vector[None], COUNT, 0), SHOTS + 1)
         x, y = tokens[..., :DIM], tokens[..., DIM:] if task.outputs > 1 else tokens[..., DIM]
         prompt = it.Prompt(x[:, :-1], y[:, :-1], x[:, -1], y[:, -1])
-        agree(found.population.value, found.population.stderr, np.minimum(squares(model, prompt), clip))
+        agree(found.population_loss.value, found.population_loss.stderr, np.minimum(squares(model, prompt), clip))
 
 
 @over_the_grid

@@ -317,7 +317,7 @@ def test_bad_input_is_refused(change, words):
 
 
 def test_uniform_inputs_and_wrong_weights_are_refused():
-    with pytest.raises(ValueError, match="expected gaussian"):
+    with pytest.raises(ValueError, match="expected Gaussian"):
         bound_ladder(random_weights(2, layers=1, token_dim=3), LinearRegression(2, inputs=Uniform()), **LADDER)
     with pytest.raises(ValueError, match="token dimension"):
         bound_ladder(random_weights(2, layers=1, token_dim=5), TASK, **LADDER)
