@@ -45,10 +45,10 @@ from .noise.normality import normality_audit as normality_audit
 from .noise.support import support_dimension as support_dimension
 from .noise.truncation_noise import TruncationNoise as TruncationNoise
 from .noise.truncation_noise import truncation_noise as truncation_noise
+from .risk.baseline_predictions import least_squares_predict as least_squares_predict
+from .risk.baseline_predictions import ridge_predict as ridge_predict
 from .risk.baselines import bayes_risk as bayes_risk
-from .risk.baselines import least_squares_predict as least_squares_predict
 from .risk.baselines import least_squares_risk as least_squares_risk
-from .risk.baselines import ridge_predict as ridge_predict
 from .risk.baselines import ridge_risk as ridge_risk
 from .risk.population import accuracy as accuracy
 from .risk.population import population_risk as population_risk
@@ -58,6 +58,10 @@ from .tasks.base import Prompt as Prompt
 from .tasks.base import Task as Task
 from .tasks.classification import LinearClassification as LinearClassification
 from .tasks.classification import OneHotClassification as OneHotClassification
+from .tasks.laws import Gaussian as Gaussian
+from .tasks.laws import Mixture as Mixture
+from .tasks.laws import StudentT as StudentT
+from .tasks.laws import Uniform as Uniform
 from .tasks.linear_regression import LinearRegression as LinearRegression
 from .tasks.relu_teacher import ReLUTeacher as ReLUTeacher
 from .tasks.sparse_regression import SparseLinearRegression as SparseLinearRegression

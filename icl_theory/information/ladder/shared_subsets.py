@@ -137,7 +137,7 @@ def shared_subsets(
     Returns: `SharedSubsets`. Raises: ValueError as `bound_ladder`, and for N - 1 < d_S, where I(X; H_s) = +inf.
     Source: new; Y Assumption 1 (arXiv:2406.03768v2) is what it measures.
     """
-    task.require_gaussian_inputs("the comparison of subsets")
+    task.require_gaussian_tokens("the comparison of subsets")
     setting, seed = fixed_task(
         model, task, demonstrations=demonstrations, shots=shots, samples=samples, key=key, task_vector=task_vector
     )
