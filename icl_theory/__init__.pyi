@@ -52,7 +52,7 @@ from .risk.baselines import least_squares_risk as least_squares_risk
 from .risk.baselines import ridge_risk as ridge_risk
 from .risk.population import accuracy as accuracy
 from .risk.population import population_risk as population_risk
-from .runs.verify import Report as Report
+from .runs.verify import VerifyResult as VerifyResult
 from .runs.verify import verify as verify
 from .tasks.base import Prompt as Prompt
 from .tasks.base import Task as Task

@@ -11,6 +11,7 @@ from scipy.optimize import brentq, least_squares, minimize_scalar
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import Key, float64, generator
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.descent.gradient_descent import gradient_steps, plus_plus_steps
 from icl_theory.descent.implied_weights import implied_from_moments, quadratic_loss
 from icl_theory.models.constructions import one_layer_optimum
@@ -24,8 +25,9 @@ WIDENINGS = 40
 """Most doublings of the range of step sizes."""
 
 
-@dataclass(frozen=True)
-class LayerAgreement:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class LayerAgreement(Result):
     """How far the implied weight p of t layers is from the weight w_gd after t steps of gradient descent."""
 
     prediction_difference: Estimate
@@ -38,8 +40,9 @@ class LayerAgreement:
     """E |p - w_gd|, in units of w."""
 
 
-@dataclass(frozen=True)
-class Agreement:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class Agreement(Result):
     """Agreement of a model, or of an ensemble, with gradient descent."""
 
     layers: tuple[LayerAgreement, ...]

@@ -10,12 +10,14 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import Key, generator
+from icl_theory.core.results import fields_in_help
 from icl_theory.tasks.closed_forms import INPUTS, known, rests_on, withdraw
 from icl_theory.tasks.law_facts import checked_law, known_fourth_moment, tail_note
 from icl_theory.tasks.laws import Law
 from icl_theory.tasks.written import Written
 
 
+@fields_in_help
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Prompt:

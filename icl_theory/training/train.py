@@ -10,6 +10,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.numerics import Key, generator
 from icl_theory.core.progress import Progress
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.models.model import Activation, Kind, Mask, Model, Readout
 from icl_theory.risk.one_layer import one_layer_risk, require_exact_risk
@@ -30,8 +31,9 @@ from icl_theory.training.prompt_sources import MomentSource, Pool, Source, Token
 from icl_theory.training.state import State, first_state, restored, saved, setup, versions
 
 
-@dataclass(frozen=True)
-class TrainResult:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class TrainResult(Result):
     """A trained ensemble."""
 
     models: Model
@@ -46,8 +48,9 @@ class TrainResult:
     """Members whose weights, or most losses of the last tenth of the steps, are not finite, shape (seeds,), bool."""
 
 
-@dataclass(frozen=True)
-class ChunkRecord:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class ChunkRecord(Result):
     """What a run knows after one compiled chunk of steps; losses and optimum in squared label units."""
 
     step: int

@@ -10,6 +10,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import Key, generator
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.models.attention import predict
 from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Prompt, Task
@@ -20,8 +21,9 @@ RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
 Loss = Literal["squared", "zero_one"]
 
 
-@dataclass(frozen=True)
-class LayerSearch:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class LayerSearch(Result):
     """The ranks tried on one layer, and the one that the validation prompts prefer. Gain = loss before - after."""
 
     layer: int
@@ -44,8 +46,9 @@ class LayerSearch:
     """The truncated weights."""
 
 
-@dataclass(frozen=True)
-class ClippingSearch:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class ClippingSearch(Result):
     """What Algorithm 1 did, and what two other choices would have brought."""
 
     condition_numbers: np.ndarray

@@ -57,7 +57,7 @@ def test_every_setting_of_a_sweep_reaches_it(monkeypatch: pytest.MonkeyPatch) ->
         for field in fields(SweepConfig)
     }
     bounds.run(SweepConfig(model="optimum", dim=2, ranks=(2, 1)))
-    assert (calls[1][1]["ranks"], calls[1][1]["layers"], calls[1][1]["rates"]) == ((2, 1), None, None)
+    assert (calls[1][1]["ranks"], calls[1][1]["layer_indices"], calls[1][1]["rates"]) == ((2, 1), None, None)
 
 
 def test_models_of_a_sweep_are_those_that_were_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from icl_theory.claims.engine.profiles import PROFILES, Profile
 from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
 from icl_theory.core import checks
 from icl_theory.core.progress import Progress
+from icl_theory.core.results import fields_in_help
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, simulate
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
@@ -27,6 +28,7 @@ LADDER_DEMONSTRATIONS, LADDER_SHOTS, CLIP = 80, 20, 4.0  # N, b and c of every l
 PAIRS = 256  # runs in the sandwich of a case's ladder
 
 
+@fields_in_help
 @dataclass(frozen=True, eq=False)
 class Case:
     """Weights, demonstrations and a task; equal seeds give equal cases."""

@@ -13,6 +13,7 @@ from icl_theory.claims.engine.exceptions import describe_error_with_line
 from icl_theory.claims.engine.expected_verdicts import Flip, expected_verdict, flip
 from icl_theory.claims.engine.seed_interval import SeedInterval, interval_over_seeds, verdict_over_seeds
 from icl_theory.claims.engine.trained_ensembles import Cancelled, NotReady
+from icl_theory.core.results import Result, fields_in_help
 
 NO_CASE = "making the cases"
 """Name of the case in the evidence that there are no cases because making them raised an exception."""
@@ -34,8 +35,9 @@ def overall_verdict(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
     return next((verdict for verdict in order if verdict in seen), Verdict.OUTSIDE)
 
 
-@dataclass(frozen=True)
-class ControlOutcome:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class ControlOutcome(Result):
     """What the check said of a control."""
 
     name: str
@@ -50,8 +52,9 @@ class ControlOutcome:
         return self.verdict == self.expected
 
 
-@dataclass(frozen=True)
-class Outcome:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class Outcome(Result):
     """Everything the run found out about one claim."""
 
     claim: Claim

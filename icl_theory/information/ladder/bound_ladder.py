@@ -9,6 +9,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.numerics import Key, generator
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.estimators.sandwich import Sandwich
 from icl_theory.information.ladder.chain_prior import chain_divergence
@@ -31,8 +32,9 @@ from icl_theory.tasks.linear_regression import LinearRegression
 FEWEST_RUNS = 16
 
 
-@dataclass(frozen=True)
-class BoundLadder:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class BoundLadder(Result):
     """Bounds on the gap E[L_μ(W) - L_{H_s}(W)], the information behind them, and the gap itself."""
 
     rungs: dict[str, Estimate]

@@ -13,6 +13,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.numerics import Key, generator
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.information.ladder.losses import BoundedLoss
 from icl_theory.information.supersample.predictions import equal_blocks, selection_predictions
 from icl_theory.information.supersample.selection_information import information_and_influence, observed, selections
@@ -26,8 +27,9 @@ _BLOCK_ENTRIES = 2**18  # numbers in the largest array of one block of supersamp
 _MOST_LEVELS = 64
 
 
-@dataclass(frozen=True)
-class SupersampleBounds:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class SupersampleBounds(Result):
     """Bounds on the gap E[L_μ(W) - L_{H_s}(W)] of a model that shows all N demonstrations, and the gap itself."""
 
     rungs: dict[str, Estimate]

@@ -16,7 +16,7 @@ from icl_theory.claims.record import counterexample_file, record
 from icl_theory.records.documents import plain
 from icl_theory.records.environment import environment
 from icl_theory.records.files import read_json, write_json
-from icl_theory.runs.verify import Report, write
+from icl_theory.runs.verify import VerifyResult, write
 from icl_theory.tasks.laws import Uniform
 
 RNG = np.random.default_rng(2)
@@ -78,5 +78,5 @@ def test_every_counterexample_has_a_file_of_its_own(tmp_path):
     claim = record(outcome)
     assert [found["file"] for found in claim["counterexamples"]] == [counterexample_file("fails", n) for n in (0, 1)]
     facts = {"profile": "quick", "seed": 0, "standard_errors": 6.0, "seconds": 1.0, "claims": [], "sweep": sweep()}
-    write(Report(plain({"format": 1, "environment": environment(), **facts}), [outcome]), tmp_path)
+    write(VerifyResult(plain({"format": 1, "environment": environment(), **facts}), [outcome]), tmp_path)
     assert [read_json(tmp_path / found["file"]) for found in claim["counterexamples"]] == documents
