@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
+from icl_theory.descent import agreement
 from icl_theory.descent.agreement import Agreement, _fit_plus_plus, _fit_step_size, gradient_descent_agreement
 from icl_theory.descent.gradient_descent import gradient_descent, plus_plus_steps
 from icl_theory.models.attention import predict
@@ -248,3 +249,19 @@ def test_the_fit_of_gd_plus_plus_leaves_a_local_valley(seed, steps, eta, gamma):
 
     alone = least_squares(residuals, (plain, 0.0), jac="3-point", x_scale=(1 / size, 1 / size))
     assert np.abs(alone.x / truth - 1).max() > 0.1
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e5])
+def test_a_narrow_valley_is_searched_on_its_own_scale(size: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a coarse grid the valley lies within a cell; inputs in another unit have their step size in its square."""
+    monkeypatch.setattr(agreement, "GRID", 5)
+    searched: list[Any] = []
+    original = agreement.minimize_scalar
+    monkeypatch.setattr(agreement, "minimize_scalar", lambda *a, **o: searched.append(o) or original(*a, **o))
+    moments = LinearRegression(2, noise_std=0.3).sample_moments(np.random.default_rng(7), 1, 6)[0]
+    p = 40 * np.random.default_rng(1).standard_normal((1, 2))
+    unit = np.array([size, size, 1.0])
+    plain = _fit_step_size(p, moments, np.eye(2), np.eye(2), 20)
+    scaled = _fit_step_size(p / size, moments * np.outer(unit, unit), np.eye(2), size**2 * np.eye(2), 20)
+    assert len(searched) == 2
+    assert scaled * size**2 == pytest.approx(plain, rel=1e-6)

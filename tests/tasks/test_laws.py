@@ -121,6 +121,7 @@ def test_a_law_of_a_user_is_looked_at() -> None:
         return refusal(LinearRegression, 2, inputs=law_of(draw, **facts))
 
     assert "shape (4096,)" in of(lambda rng, shape: rng.standard_normal(shape[-1]))
+    assert "shape (4096, 2)" in of(lambda rng, shape: rng.standard_normal(shape[::-1]))
     assert "NaN" in of(lambda rng, shape: np.full(shape, np.nan))
     assert "array of real numbers" in of(lambda rng, shape: "x")
     assert "fourth_moment" in of(lambda rng, shape: rng.standard_normal(shape), fourth_moment=0.9)
