@@ -4,7 +4,6 @@ The signs which asked for them (`_`, `^`, braces of a script, `sqrt( )`, `/` and
 parts) go; "-" becomes a minus sign and "'" a prime. Everything else stays as it was written, in the same order.
 """
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,8 +65,7 @@ def row(nodes: Sequence[Node], fractions: bool) -> Markup:
     i = 0
     while i < len(nodes):
         node = nodes[i]
-        if i and node.spaced and not (node.operator or nodes[i - 1].operator):
-            parts.append(_THIN)
+        parts += _gap(nodes[i - 1], node) if i and node.spaced else []
         if node.token.raw == "sqrt" and i + 1 < len(nodes) and _is_argument(nodes[i + 1]):
             parts.append(_scripts(tag("msqrt", row(nodes[i + 1].inner or (), fractions)), nodes[i + 1].close))
             i += 2
@@ -78,6 +76,14 @@ def row(nodes: Sequence[Node], fractions: bool) -> Markup:
             parts.append(_node(nodes, i, fractions))
             i += 1
     return joined(*parts)
+
+
+def _gap(before: Node, node: Node) -> list[Markup]:
+    """The blank that stands before a node, where no sign brings its own."""
+    words = "word" in (before.token.kind, node.token.kind)
+    if before.operator and before.token.text in ",;:":
+        return [_THIN] * words
+    return [] if before.operator or node.operator else [_BLANK if words else _THIN]
 
 
 def _is_argument(node: Node) -> bool:
@@ -129,22 +135,28 @@ def _node(nodes: Sequence[Node], i: int, fractions: bool) -> Markup:
 
 
 def _leaf(token: Token, prefix: bool, nodes: Sequence[Node], i: int) -> Markup:
-    """A token without its scripts."""
+    """A token without its scripts; a word is set upright."""
     if token.kind == "number":
         return tag("mn", token.text)
     if token.kind == "letter":
         return _identifier(token.text, nodes, i)
     if token.kind == "operator":
-        sign = token.text.replace("-", "−")
-        if sign in ("/", ".."):
-            gap = "0.22em" if nodes[i].spaced else "0"
-            return tag("mo", sign, form="infix", lspace=gap, rspace=gap)
-        return tag("mo", sign, form="prefix" if prefix and sign in "−+±" else "infix")
+        return _operator(nodes[i], prefix)
     if token.kind == "bar":
         return tag("mo", token.text, form=_bar_form(nodes, i), stretchy="false")
     if token.kind in ("open", "close"):
         return tag("mo", token.text, form="prefix" if token.kind == "open" else "postfix", stretchy="false")
-    return tag("mi", token.text) if token.kind == "function" else tag("mtext", token.text)
+    if token.kind == "factorial":
+        return tag("mo", token.text, form="postfix", lspace="0", rspace="0")
+    return tag("mi" if token.kind in ("function", "dots") else "mtext", token.text.replace("...", "…"))
+
+
+def _operator(node: Node, prefix: bool) -> Markup:
+    sign = node.token.text.replace("-", "−")
+    if sign in ("/", "..", "~"):
+        gap = "0.28em" if sign == "~" else "0.22em" if node.spaced else "0"
+        return tag("mo", sign, form="infix", stretchy="false" if sign == "~" else None, lspace=gap, rspace=gap)
+    return tag("mo", sign, form="prefix" if prefix and sign in "−+±" else "infix")
 
 
 def _identifier(letter: str, nodes: Sequence[Node], i: int) -> Markup:
@@ -188,9 +200,9 @@ def _scripts(base: Markup, token: Token | None) -> Markup:
 
 
 def _script(content: str) -> Markup:
-    """What stands above or below: always a formula, without fractions; a word is set upright."""
+    """What stands above or below: a formula without fractions."""
     if content == "T":
         return tag("mi", content, mathvariant="normal")
-    content_row = row(tree(tokens(content)), fractions=False)
+    made = row(tree(tokens(content)), fractions=False)
     # Operators in scripts are set closer, which browsers do not do by themselves.
-    return tag("mrow", Markup(str(content_row).replace('form="infix">', 'form="infix" lspace="0.08em" rspace="0.08em">')))
+    return tag("mrow", Markup(str(made).replace('form="infix">', 'form="infix" lspace="0.08em" rspace="0.08em">')))
