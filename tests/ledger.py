@@ -102,18 +102,18 @@ VERDICTS = (
     *(Verdict.VACUOUS, Verdict.OUTSIDE, Verdict.HOLDS, Verdict.NONFINITE),
 )
 """What the claims are, in their order."""
-SHELVES = (*["paper"] * 4, *["related"] * 3, "outside")
+SECTIONS = (*["paper"] * 4, *["related"] * 3, "outside")
 
 
 @functools.cache
 def _document() -> dict[str, Any]:
     factory = CaseFactory(PROFILES["quick"], 0)
     claims = [record(replace(examine(claim, factory), seconds=0.5)) for claim in CLAIMS]
-    for claim, shelf in zip(claims, SHELVES, strict=True):
-        claim["shelf"] = shelf
+    for claim, section in zip(claims, SECTIONS, strict=True):
+        claim["section"] = section
     claims[-1]["package"] = f"foreign 1.0 {HOSTILE}"
     facts = {"profile": "quick", "seed": 0, "standard_errors": 6.0, "seconds": 1.25}
-    return plain({"format": 1, "environment": environment(), "claims": claims, "sweep": [], **facts})
+    return plain({"format": 2, "environment": environment(), "claims": claims, "sweep": [], **facts})
 
 
 def document() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from icl_theory.descent.implied_weights import FEW_LAYERS, SMALL, final_implied_
 from icl_theory.models.model import Model
 from icl_theory.risk.one_layer import one_layer_risk
 from icl_theory.risk.population import risk_and_losses
+from icl_theory.tasks.laws import Gaussian, Uniform
 from icl_theory.training.ensemble import LOST, _loss_without_lost_prompts
 
 MIX = np.array([[1.0, 0.3], [0.3, 0.7]])
@@ -124,7 +125,7 @@ def risk_by_quadrature(model: Model, task: Any, shots: int, sign: float) -> floa
     else:
         z, chances = grid(HERMITE, HERMITE)
         vectors = z @ np.linalg.cholesky(task.task_covariance).T
-    law = LEGENDRE if task.inputs == "uniform" else HERMITE
+    law = LEGENDRE if task.inputs == Uniform() else HERMITE
     points, given = grid(law, law, HERMITE)
     explicit, total = model.without_mlp().with_heads(), 0.0
     for w, chance in zip(vectors, chances, strict=True):
@@ -145,7 +146,7 @@ def risk_by_quadrature(model: Model, task: Any, shots: int, sign: float) -> floa
 @pytest.mark.parametrize("law", ["gaussian", "uniform", "sparse", "sparse, uniform", "sparse, both"])
 def test_exact_risk_against_quadrature(law: str, heads: int | None, hidden: int, readout: str) -> None:
     """Correlated inputs and tasks, label noise, several heads: the polynomial is integrated exactly, no sample."""
-    inputs = "uniform" if "uniform" in law else "gaussian"
+    inputs = Uniform() if "uniform" in law else Gaussian()
     dense = it.LinearRegression(2, MIX, MIX @ MIX, noise_std=0.6, inputs=inputs)
     sparse = it.SparseLinearRegression(2, MIX, noise_std=0.6, inputs=inputs, nonzero=2 if "both" in law else 1)
     task, model = sparse if "sparse" in law else dense, drawn(6, 1, 3, heads, hidden, scale=1.5)
@@ -159,7 +160,7 @@ def test_exact_risk_against_quadrature(law: str, heads: int | None, hidden: int,
 @pytest.mark.parametrize(
     ("task", "layers", "named"),
     [
-        (it.LinearRegression(2, MIX, noise_std=0.5, inputs="uniform"), 2, {}),
+        (it.LinearRegression(2, MIX, noise_std=0.5, inputs=Uniform()), 2, {}),
         (it.LinearRegression(2, MIX, noise_std=0.5), 2, {"kind": "softmax", "mask": "causal"}),
         (it.VectorRegression(2, 2, noise_std=0.5), 2, {}),
     ],

@@ -17,10 +17,11 @@ from icl_theory.information.estimators.known_channels import FAMILIES, gaussian,
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, draw
 from icl_theory.noise.normality import _subset_means
 from icl_theory.risk.population import risk_and_losses
+from icl_theory.tasks.laws import Uniform
 
 MIX = np.array([[1.0, 0.3], [0.3, 0.7]])
 TASK = it.LinearRegression(2, MIX, MIX @ MIX, noise_std=0.5)
-UNIFORM = it.LinearRegression(2, MIX, noise_std=0.5, inputs="uniform")
+UNIFORM = it.LinearRegression(2, MIX, noise_std=0.5, inputs=Uniform())
 SPARSE = it.SparseLinearRegression(2, MIX, noise_std=0.5, nonzero=1)
 SIGNS = it.LinearClassification(2, flip_probability=0.1)
 W = np.array([0.7, -1.1])

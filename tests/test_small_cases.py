@@ -14,6 +14,7 @@ import icl_theory as it
 from icl_theory.information.ladder.individual_sample import nested
 from icl_theory.information.ladder.shared_subsets import _shift
 from icl_theory.models.model import Model
+from icl_theory.tasks.laws import Uniform
 from icl_theory.training.ensemble import TrainConfig, batch_loss, initial_weights
 from icl_theory.training.prompt_sources import MomentSource, TokenMomentSource, moments_of
 from icl_theory.truncation.svd import condition_number, module_condition_number, module_rank
@@ -229,12 +230,12 @@ def test_wide_and_narrow_matrices_of_an_mlp(hidden: int) -> None:
 def test_uniform_and_sparse_prompts_for_training_hold_together() -> None:
     """Noise-free S is that of inputs of the promised law with labels w · x, w of the promised law."""
     root, rng = np.linalg.inv(it.LinearRegression(2, MIX).input_root), np.random.default_rng(0)
-    one = TokenMomentSource(it.LinearRegression(2, MIX, inputs="uniform"), 1).draw(rng, (3, 4, 50))
+    one = TokenMomentSource(it.LinearRegression(2, MIX, inputs=Uniform()), 1).draw(rng, (3, 4, 50))
     s, w = one["moments"].reshape(-1, 3, 3).astype(np.float64), one["w"].reshape(-1, 2).astype(np.float64)
     np.testing.assert_allclose(s[:, :2, 2], np.einsum("nij,nj->ni", s[:, :2, :2], w), atol=1e-5)
     squares = np.einsum("ij,njk,kl->nil", root, s[:, :2, :2], root)[:, [0, 1], [0, 1]]  # u_i² of the only token
     assert 2.9 < squares.max() < 3 + 1e-4
-    two = TokenMomentSource(it.LinearRegression(2, MIX, inputs="uniform"), 2).draw(rng, (4000,))["moments"]
+    two = TokenMomentSource(it.LinearRegression(2, MIX, inputs=Uniform()), 2).draw(rng, (4000,))["moments"]
     mean = two[:, :2, :2].astype(np.float64).mean(0)
     assert np.abs(mean - MIX).max() < 6 * two[:, :2, :2].std(0).max() / np.sqrt(4000)
     task = it.SparseLinearRegression(4, nonzero=1)

@@ -122,6 +122,6 @@ RELATED = (
 LABELS = (*PAPER, *RELATED)
 
 
-def shelf_of(label: str) -> str:
+def section_of(label: str) -> str:
     """Where a claim stands: "paper", "related", or "outside" for one of another package."""
     return "paper" if label in PAPER else "related" if label in RELATED else "outside"

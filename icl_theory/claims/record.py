@@ -9,7 +9,7 @@ from typing import Any
 from icl_theory.claims.engine.check import BROKEN, UNATTAINABLE, Evidence
 from icl_theory.claims.engine.claim import Assumption, Claim
 from icl_theory.claims.engine.examine import Outcome
-from icl_theory.claims.order import shelf_of
+from icl_theory.claims.order import section_of
 from icl_theory.claims.registry import package_of
 from icl_theory.records.documents import plain
 
@@ -20,9 +20,9 @@ def record(outcome: Outcome) -> dict[str, Any]:
     return {
         "label": claim.label,
         "package": package_of(claim.label),
-        "shelf": shelf_of(claim.label),
+        "section": section_of(claim.label),
         "statement": claim.statement,
-        "printed": {"paper": "printed"}.get(claim.origin, claim.origin),
+        "origin": claim.origin,
         "source": claim.source,
         "relation": claim.relation,
         "explanation": claim.explanation,
@@ -32,7 +32,7 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "flip": outcome.flip,
         "informative": outcome.informative,
         "sound": outcome.sound,
-        "population": None if outcome.over_seeds is None else dataclasses.asdict(outcome.over_seeds),
+        "over_seeds": None if outcome.over_seeds is None else dataclasses.asdict(outcome.over_seeds),
         "cases": dict(Counter(str(item.verdict) for item in outcome.evidence)),
         "assumptions": _assumptions(claim, outcome.evidence),
         "measures": _words(claim.measure),
@@ -42,7 +42,6 @@ def record(outcome: Outcome) -> dict[str, Any]:
         "proved": outcome.proved,
         "proof": _words(claim.proof),
         "proof_note": outcome.proof_note,
-        "certificates": len(outcome.counterexamples),
         "counterexamples": [_counterexample(outcome, number) for number in range(len(outcome.counterexamples))],
         "seconds": outcome.seconds,
     }

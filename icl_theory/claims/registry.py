@@ -75,7 +75,7 @@ def load(label: str) -> "Claim":
 
 
 def load_all(labels: Iterable[str] | None = None) -> list["Claim"]:
-    """The claims asked for, or all of them: ours shelf by shelf, then those of installed packages."""
+    """The claims asked for, or all of them: ours section by section, then those of installed packages."""
     chosen = all_labels() if labels is None else tuple(labels)
     if not chosen:
         raise checks.refuse("claims", "an empty list", "at least one claim", "leave it out to check all")

@@ -147,7 +147,7 @@ def _verify(command: Verify) -> int:
 
     require_known(command.claims or all_labels())  # before anything heavy is loaded
     checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
-    earlier = None if command.compare is None else read_run(command.compare)
+    baseline = None if command.baseline is None else read_run(command.baseline)
     out = None if command.out is None else prepare_directory(command.out, command.overwrite)
     from icl_theory.report.terminal import console, verify
 
@@ -156,7 +156,7 @@ def _verify(command: Verify) -> int:
 
     claims = command.claims or None
     with console.LiveProgress() as progress:
-        report = run(claims, command.profile, command.seed, sweep=out is not None, progress=progress, earlier=earlier)
+        report = run(claims, command.profile, command.seed, sweep=out is not None, progress=progress, baseline=baseline)
     # Shown before the files are written: a disk that is full must not cost the result of minutes.
     verify.show(report.records, report.changes, as_json=command.json)
     if out is not None:

@@ -34,7 +34,7 @@ class Verify:
     """How many seeds and samples, and how long to train: about a minute, or much longer."""
     seed: int = 0
     """Seed of everything random; the same seed gives the same cases."""
-    compare: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    baseline: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """records.json of an earlier run: say what has changed, on the page too. The exit status does not change."""
     out: Out = None
     overwrite: Overwrite = False

@@ -102,7 +102,8 @@ def generalization_bound(information: Estimate, *, range_constant: float, demons
     scale = 2 * range_constant**2 / demonstrations
     note = information.note
     if information.value < 0:
-        # The estimate of a tiny information can come out below zero; more than its error allows is a mistake.
+        # The estimate of a tiny information can come out below zero; more than its error allows is a mistake. Nats have
+        # no unit to choose, so that a number of them is small or not by itself.
         if information.value < -6 * information.stderr - 1e-12:
             raise checks.refuse("information", f"{information.value:.3g}", "at least 0", "check the estimator")
         note = "the information is zero within its error"

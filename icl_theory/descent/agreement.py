@@ -11,6 +11,7 @@ from scipy.optimize import brentq, least_squares, minimize_scalar
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import Key, float64, generator
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.descent.gradient_descent import gradient_steps, plus_plus_steps
 from icl_theory.descent.implied_weights import implied_from_moments, quadratic_loss
 from icl_theory.models.constructions import one_layer_optimum
@@ -24,8 +25,9 @@ WIDENINGS = 40
 """Most doublings of the range of step sizes."""
 
 
-@dataclass(frozen=True)
-class LayerAgreement:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class LayerAgreement(Result):
     """How far the implied weight p of t layers is from the weight w_gd after t steps of gradient descent."""
 
     prediction_difference: Estimate
@@ -38,8 +40,9 @@ class LayerAgreement:
     """E |p - w_gd|, in units of w."""
 
 
-@dataclass(frozen=True)
-class Agreement:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class Agreement(Result):
     """Agreement of a model, or of an ensemble, with gradient descent."""
 
     layers: tuple[LayerAgreement, ...]
@@ -72,7 +75,7 @@ def gradient_descent_agreement(
 
     Args:
         model: a single model or an ensemble: linear attention over all demonstrations, a linear MLP or none.
-        task: Gaussian inputs. shots: N, at least 1.
+        task: Gaussian inputs and label noise. shots: N, at least 1.
         prompts: prompts to fit on, and as many again to score on; at least 2.
         key: a jax.random.key or a whole number; all members see the same prompts.
         scheme: "gd" (P = I), "preconditioned" (P the best one-layer preconditioner Ω Λ M^{-1}, see
@@ -80,11 +83,11 @@ def gradient_descent_agreement(
 
     Returns: `Agreement`. An ensemble: mean over members, standard error over members (the prompts are shared, so
         it does not contain their noise). A single model: mean and standard error over prompts.
-    Raises: ValueError for uniform inputs, labels that are always zero, NaN weights (drop members that diverged), or
-        a count or option out of range.
+    Raises: ValueError for tokens that are not Gaussian, labels that are always zero, NaN weights (drop members that
+        diverged), or a count or option out of range.
     Source: von Oswald et al. 2023, Section 3 (arXiv:2212.07677v2); two separate sets of prompts: our choice.
     """
-    task.require_gaussian_inputs("the agreement with gradient descent")
+    task.require_gaussian_tokens("the agreement with gradient descent")
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
     members = _members(model, task, shots)
     prompts = checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
@@ -167,24 +170,28 @@ def _fit_step_size(p: np.ndarray, moments: np.ndarray, matrix: np.ndarray, covar
         root: Any = brentq(derivative, low, high, xtol=1e-15 * width)
         return float(root)
     # A valley narrower than a grid cell: no sign change between its neighbours.
-    best: Any = minimize_scalar(objective, bounds=(low, high), method="bounded", options={"xatol": 1e-12})
+    best: Any = minimize_scalar(objective, bounds=(low, high), method="bounded", options={"xatol": 1e-12 * width})
     return float(best.x)
 
 
 def _fit_plus_plus(
     p: np.ndarray, moments: np.ndarray, eta: float, task: LinearRegression, steps: int
 ) -> tuple[float, float]:
-    """argmin over (η, γ) of the mean of (p - w)ᵀ Λ (p - w) for GD++, from several γ beside the plain fit of η."""
+    """argmin over (η, γ) of the mean of (p - w)ᵀ Λ (p - w) for GD++, from several γ beside the plain fit of η.
+
+    In units of the inputs and of p, because the solver's tolerance for a gradient is an absolute one.
+    """
+    size = float(np.linalg.norm(moments[:, :-1, :-1], 2, axis=(1, 2)).mean())
+    unit = float(np.sqrt(((p @ task.input_root) ** 2).mean())) or 1.0
 
     def residuals(parameters: np.ndarray) -> np.ndarray:
-        eta, gamma = parameters
-        return ((plus_plus_steps(moments, eta, gamma, steps)[:, -1] - p) @ task.input_root).ravel()
+        eta, gamma = parameters / size
+        return ((plus_plus_steps(moments, eta, gamma, steps)[:, -1] - p) @ task.input_root).ravel() / unit
 
-    size = float(np.linalg.norm(moments[:, :-1, :-1], 2, axis=(1, 2)).mean())
-    starts = [(eta, gamma / size) for gamma in (-0.3, 0.0, 0.3, 0.6)]
-    options: dict[str, Any] = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "x_scale": (1 / size, 1 / size)}
+    starts = [(eta * size, gamma) for gamma in (-0.3, 0.0, 0.3, 0.6)]
+    options: dict[str, Any] = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
     best = min((least_squares(residuals, start, jac="3-point", **options) for start in starts), key=lambda r: r.cost)
-    return float(best.x[0]), float(best.x[1])
+    return float(best.x[0] / size), float(best.x[1] / size)
 
 
 def _metrics(p: np.ndarray, w: np.ndarray, covariance: np.ndarray) -> np.ndarray:

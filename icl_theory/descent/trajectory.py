@@ -8,13 +8,15 @@ import jax.numpy as jnp
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import float64, transpose
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.models.attention import layer_update, second_moment
 from icl_theory.models.model import Model, checked_linear
 
 
+@fields_in_help
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Trajectory:
+@dataclass(frozen=True, repr=False)
+class Trajectory(Result):
     """ΔW_t, G_t and W_t of every layer; G_t = ΔW_t (I + W_{t-1}), W_t = W_{t-1} + G_t, h_q^t = (I + W_t) h_q."""
 
     delta: Any

@@ -67,22 +67,24 @@ def one_layer_optimum(task: Task, *, shots: int, rank: int | None = None) -> tup
     """The best prediction ŷ = x_q · P S_xy over all P (of rank m if asked), as weights and exact population risk.
 
     P* = Λ^{-1} C M^{-1} with C = E[y_q x_q S_xyᵀ] and M = E[S_xy S_xyᵀ] (`Task.readout_moments`). Linear regression
-    has P* = Ω Λ M^{-1}, and for Gaussian inputs M = ((N+1)/N) Λ Ω Λ + (tr(ΩΛ) + σ²)/N Λ; uniform inputs add a
-    fourth cumulant (`Task.input_quartic`). For Ω = I and Gaussian inputs this is Γ^{-1},
+    has P* = Ω Λ M^{-1}, and for Gaussian inputs M = ((N+1)/N) Λ Ω Λ + (tr(ΩΛ) + σ²)/N Λ; other laws add a fourth
+    cumulant (`Task.input_quartic`), the label noise its variance alone. For Ω = I and Gaussian inputs this is Γ^{-1},
     Γ = ((N+1)/N) Λ + ((tr Λ + σ²)/N) I, with risk tr Λ - tr(Λ² Γ^{-1}). The excess risk of P is
     ||Λ^{1/2} (P - P*) M^{1/2}||_F², so the best rank-m P comes from the SVD of Λ^{1/2} P* M^{1/2}.
 
     With scalar labels and m unrestricted no one-layer linear model at all does better: the part of its readout that is
-    even in the labels is uncorrelated with y_q, whose law is symmetric in every such task here, and the odd part is
-    some P S_xy. Labels that are vectors are read as ŷ = Π S_yx Pᵀ x_q, see `preconditioner_risk`.
+    even in the labels is uncorrelated with y_q and with the odd part, some P S_xy. Both follow from -w having the law
+    of w; skewed inputs or label noise change nothing, for ε stands alone, with E ε = 0, or as ε³ beside E x = 0. Labels
+    that are vectors are read as ŷ = Π S_yx Pᵀ x_q, see `preconditioner_risk`.
 
     Args:
-        task: linear regression (dense or sparse w, several outputs, Gaussian or uniform inputs), a ReLU teacher, or
-            classification with isotropic Gaussian inputs. shots: N. rank: m in 0..d_x, None for no constraint.
+        task: linear regression (dense or sparse w, several outputs, inputs with a finite E u⁴), a ReLU teacher (of
+            symmetric such inputs), or classification with isotropic Gaussian inputs.
+        shots: N. rank: m in 0..d_x, None for no constraint.
 
     Returns: (weights, risk): one layer in the minus readout and mean normalisation; risk E (ŷ - y)².
-    Raises: ValueError for unknown moments, a singular Λ, or a rank out of range.
-    Source: Ahn et al. 2023 Theorem 1 (arXiv:2306.00297v2), Zhang, Frei, Bartlett 2024; rank-m, uniform: new.
+    Raises: ValueError for unknown or infinite moments, a singular Λ, or a rank out of range.
+    Source: Ahn et al. 2023 Theorem 1 (arXiv:2306.00297v2), Zhang, Frei, Bartlett 2024; rank-m, other laws: new.
     """
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
     covariance, dim = task.covariance, task.dim

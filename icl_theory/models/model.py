@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.core.results import fields_in_help
 
 MATRICES = ("value", "key", "query", "mlp_in", "mlp_out")
 Kind = Literal["linear", "softmax"]
@@ -19,6 +20,7 @@ OPTIONS = {"kind": Kind, "mask": Mask, "normalization": Normalization, "activati
 """What, beside its matrices, a model is; every public function reads these fields and none takes them."""
 
 
+@fields_in_help
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Model:

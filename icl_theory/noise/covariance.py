@@ -8,6 +8,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import EPS, Key, generator, transpose
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.model import Model, checked_linear
@@ -24,8 +25,9 @@ def sampling_factor(demonstrations: int, shots: int) -> float:
     return (demonstrations - shots) / (shots * (demonstrations - 1))
 
 
-@dataclass(frozen=True)
-class NoiseCovariance:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class NoiseCovariance(Result):
     """C = (N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec Gᵀ] with gradients g_i = Σ_heads a_i b_iᵀ, unbuilt.
 
     vec stacks rows, as `numpy.ravel` does. Nothing here makes a D² x D² array except `dense`.

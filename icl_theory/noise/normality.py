@@ -13,6 +13,7 @@ from scipy.special import betainc, betaincinv, chdtrc, ndtr
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import Key, generator
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.model import Model, checked_linear
 from icl_theory.noise.covariance import layer_factors, support_points
@@ -21,8 +22,9 @@ _RANK_TOLERANCE = 1e-10
 _BLOCK_ENTRIES = 2**22
 
 
-@dataclass(frozen=True)
-class NormalityTest:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class NormalityTest(Result):
     """A statistic, what a Gaussian sample of the same size gives, and how seldom it is as far out."""
 
     value: float
@@ -33,8 +35,9 @@ class NormalityTest:
     """Probability of a value as extreme from a Gaussian sample, by the approximation named in `normality_tests`."""
 
 
-@dataclass(frozen=True)
-class NormalityRecord:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class NormalityRecord(Result):
     """The audit of subset means of b out of N gradients."""
 
     shots: int

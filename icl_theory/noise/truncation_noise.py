@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.core.symmetric import symmetric_pairs
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.model import Model, checked_linear
@@ -24,8 +25,9 @@ from icl_theory.noise.support import FactorRanks, Support, factor_ranks, span
 Decomposition = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-@dataclass(frozen=True)
-class TruncationNoise:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class TruncationNoise(Result):
     """Rank, trace and log-pseudo-determinant of C_t when one matrix of the layer is kept at rank r."""
 
     ranks: np.ndarray

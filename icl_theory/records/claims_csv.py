@@ -11,8 +11,8 @@ VERDICTS = ("HOLDS", "FAILS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE",
 COLUMNS = (
     "label",
     "package",
-    "shelf",
-    "printed",
+    "section",
+    "origin",
     "relation",
     "verdict",
     "expected",
@@ -27,11 +27,11 @@ COLUMNS = (
     "worst_measured",
     "worst_predicted",
     "worst_stderr",
-    "population_seeds",
-    "population_mean",
-    "population_stderr",
-    "population_low",
-    "population_high",
+    "over_seeds_seeds",
+    "over_seeds_mean",
+    "over_seeds_stderr",
+    "over_seeds_low",
+    "over_seeds_high",
     "seeds_for",
     "seeds_against",
     "controls",
@@ -49,7 +49,7 @@ interval over seeds of a statement about a population, and the seeds for and aga
 
 def table(records: dict[str, Any]) -> str:
     """The claims of a `verify` document as comma-separated values, spelt as in `csv_text`."""
-    return csv_text(COLUMNS, map(_row, records["claims"]))
+    return csv_text(COLUMNS, map(row_of, records["claims"]))
 
 
 def worst(claim: dict[str, Any]) -> dict[str, Any] | None:
@@ -58,20 +58,25 @@ def worst(claim: dict[str, Any]) -> dict[str, Any] | None:
     return min(known, key=lambda item: number(item["slack"]), default=None)
 
 
-def _row(claim: dict[str, Any]) -> dict[str, Any]:
-    names = ("label", "package", "shelf", "printed", "relation", "verdict", "expected", "flip")
+def row_of(claim: dict[str, Any]) -> dict[str, Any]:
+    """The columns of one claim of a `verify` document, in the order of COLUMNS."""
+    names = ("label", "package", "section", "origin", "relation", "verdict", "expected", "flip")
     row = {name: claim[name] for name in (*names, "informative", "sound", "proved", "seconds")}
     row |= {name: unmarked(claim[name]) for name in ("source", "statement")}
     row |= {verdict.lower(): claim["cases"].get(verdict, 0) for verdict in VERDICTS}
     row |= {"cases": len(claim["evidence"]), "counterexamples": len(claim["counterexamples"])}
     row |= {"controls": len(claim["controls"]), "controls_caught": sum(c["caught"] for c in claim["controls"])}
-    found = claim["population"] or {}
-    row |= {f"population_{name}": found.get(name) for name in ("seeds", "mean", "stderr", "low", "high")}
+    found = claim["over_seeds"] or {}
+    row |= {f"over_seeds_{name}": found.get(name) for name in ("seeds", "mean", "stderr", "low", "high")}
     row |= {name: found.get(name) for name in ("seeds_for", "seeds_against")}
     item = worst(claim)
     names = ("worst_slack", "slack_unit", "worst_case", "worst_measured", "worst_predicted", "worst_stderr")
     if item is None:
-        return row | dict.fromkeys(names)
+        return _ordered(row | dict.fromkeys(names))
     unit = "standard errors" if number(item["stderr"]) > 0 else "relative"
     values = (item["slack"], unit, item["case"], item["measured"], item["predicted"], item["stderr"])
-    return row | dict(zip(names, values, strict=True))
+    return _ordered(row | dict(zip(names, values, strict=True)))
+
+
+def _ordered(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in COLUMNS}

@@ -8,7 +8,8 @@ from icl_theory.core import checks
 from icl_theory.core.marks import unmarked
 from icl_theory.records.files import read_json
 
-FORMAT = 1
+FORMAT = 2
+"""Of records.json."""
 
 
 def read_run(path: str | Path) -> dict[str, Any]:

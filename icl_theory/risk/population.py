@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -14,12 +15,13 @@ from icl_theory.core.numerics import Key, float64, generator
 from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
 from icl_theory.models.attention import predict
 from icl_theory.models.model import Model, checked
-from icl_theory.risk.one_layer import exact_risk
+from icl_theory.risk.one_layer import exact_risk, require_exact_risk
 from icl_theory.tasks.base import Prompt, Task
-from icl_theory.tasks.classification import LinearClassification, OneHotClassification
+from icl_theory.tasks.closed_forms import known
 from icl_theory.tasks.linear_regression import LinearRegression
 
 UNIT = "squared error"
+INFINITE = "a fourth moment of the inputs or of the label noise that the layer reads is infinite"
 BLOCK_ENTRIES = 2**21
 """Most entries that the stack of second moments of one Monte Carlo block may have (16 MiB in float64)."""
 
@@ -37,10 +39,12 @@ def population_risk(
     Three roads, the first that applies:
 
     * one linear layer on linear regression, or reading labels as ŷ = Π S_yx Pᵀ x_q on a task that knows its moments:
-      a closed form in W_V, W_K, W_Q, nothing is sampled (see `risk.one_layer.exact_risk`);
-    * deeper linear models on linear regression with Gaussian inputs: the query is integrated out and S is drawn
-      directly, so the cost per sample is O(L D³) whatever N is;
-    * everything else: whole prompts with a query are sampled.
+      a closed form in W_V, W_K, W_Q, nothing is sampled (see `risk.one_layer.exact_risk`); it is +inf where the layer
+      reads a fourth moment that is infinite;
+    * deeper linear models on linear regression with Gaussian inputs and label noise: the query is integrated out and
+      S is drawn directly, so the cost per sample is O(L D³) whatever N is;
+    * everything else, laws whose E u⁴ is not known and tasks with a sampling of their own included: whole prompts with
+      a query are sampled. A note says where the law has too few moments for the standard error to mean anything.
 
     The same key and samples mean the same draws for every model, so that models are compared on common random numbers.
 
@@ -80,12 +84,18 @@ def risk_and_losses(
     if model.linear_in_moments:
         exact = exact_risk(model, task, shots) if model.layers == 1 else None
         if exact is not None:
-            return Estimate(exact, unit=UNIT), None
-        if isinstance(task, LinearRegression) and task.inputs == "gaussian":
-            losses = _sampled_losses(model, task, shots, samples, key)
+            heavy = math.isinf(exact) and known(require_exact_risk, task, "") is None
+            return Estimate(exact, unit=UNIT, note=INFINITE if heavy else ""), None
+        if task.draws_moments:
+            linear: LinearRegression = task.require_gaussian_tokens("the population risk")
+            losses = _sampled_losses(model, linear, shots, samples, key)
             return summary(losses), losses
     losses = token_losses(model, task, shots, samples, key)
-    return summary(losses), losses
+    # ŷ of linear attention is of degree 3^L - 1 in a token, of softmax attention of degree 1; the loss squares it, its
+    # variance once more.
+    note = known(task.tail_note, 4 if model.kind == "softmax" else 4 * (3**model.layers - 1)) or ""
+    result = summary(losses)
+    return replace(result, note="; ".join(filter(None, (result.note, note)))), losses
 
 
 def token_losses(model: Model, task: Task, shots: int, samples: int, key: Key) -> np.ndarray:
@@ -108,7 +118,7 @@ def _predictions(model: Model, task: Task, shots: int, samples: int, key: Key) -
 
 def accuracy(
     model: Model,
-    task: LinearClassification | OneHotClassification,
+    task: Task,
     *,
     shots: int,
     samples: int = 4096,
@@ -116,11 +126,11 @@ def accuracy(
 ) -> Estimate:
     """P(sign ŷ = y_q) for labels ±1, P(argmax ŷ = class) for one-hot labels, over whole prompts.
 
-    Args: as in `population_risk`; the task is a classification.
+    Args: as in `population_risk`; the task is a classification (`Task.classifies`), which says what is `correct`.
     Returns: `Estimate`, "unbiased", unit "accuracy". Raises: ValueError for another task or an option out of range.
     """
     model = checked(model, task.token_dim)
-    if not isinstance(task, LinearClassification | OneHotClassification):
+    if not task.classifies:
         cure = "use population_risk"
         raise checks.refuse("task for the accuracy", f"a {type(task).__name__}", "a classification", cure)
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")

@@ -144,4 +144,4 @@ def _outcome(task: "Task", result: "TrainResult", reference: float | None) -> di
         "last_loss": result.losses[:, -math.ceil(result.losses.shape[1] / 10) :].mean(1, dtype=np.float64),
         "diverged": np.flatnonzero(result.diverged).tolist(),
     }
-    return outcome | ({"accuracy": each(accuracy)} if hasattr(task, "correct") else {})
+    return outcome | ({"accuracy": each(accuracy)} if task.classifies else {})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from icl_theory.tasks.base import Task
+    from icl_theory.tasks.laws import Law
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,10 @@ class TrainRunConfig:
     """Labels: w·x with dense or sparse w, a two-layer ReLU teacher, the sign of w·x, W x, or one of C classes."""
     dim: int = 5
     """Input dimension d; tokens have one entry more, or as many more as there are outputs."""
-    inputs: Literal["gaussian", "uniform"] = "gaussian"
-    """Law of the inputs; both have covariance I."""
+    inputs: Literal["gaussian", "uniform", "student-t"] = "gaussian"
+    """Law of the inputs, all of covariance I."""
+    dof: float | None = None
+    """Degrees of freedom of student-t inputs, above 2; from 4 down their fourth moment is infinite."""
     layers: int = 1
     """Number of layers L."""
     shots: int = 20
@@ -72,6 +75,18 @@ class TrainRunConfig:
     """Seed of everything random."""
 
 
+def input_law(inputs: str, dof: float | None) -> "Law":
+    """The law that a word of the command line names; degrees of freedom belong to student-t alone."""
+    from icl_theory.core import checks
+    from icl_theory.tasks.laws import Gaussian, StudentT, Uniform
+
+    checks.choice("inputs", inputs, ("gaussian", "uniform", "student-t"))
+    if (inputs == "student-t") != (dof is not None):
+        got = f"{'no dof' if dof is None else f'dof {dof:g}'} with {inputs} inputs"
+        raise checks.refuse("dof", got, "a number with student-t inputs, none with others", "pass --dof 5, or drop it")
+    return StudentT(dof) if dof is not None else Uniform() if inputs == "uniform" else Gaussian()
+
+
 def make_task(config: TrainRunConfig) -> "Task":
     """The task that the configuration names, with identity covariances."""
     from icl_theory.core import checks
@@ -81,7 +96,7 @@ def make_task(config: TrainRunConfig) -> "Task":
     from icl_theory.tasks.sparse_regression import SparseLinearRegression
     from icl_theory.tasks.vector_regression import VectorRegression
 
-    dim, inputs, noise = config.dim, config.inputs, config.noise_std
+    dim, inputs, noise = config.dim, input_law(config.inputs, config.dof), config.noise_std
     makers: dict[str, Callable[[], Task]] = {
         "linear": lambda: LinearRegression(dim, noise_std=noise, inputs=inputs),
         "sparse": lambda: SparseLinearRegression(dim, noise_std=noise, inputs=inputs, nonzero=config.nonzero),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -17,26 +18,27 @@ from icl_theory.claims.record import counterexample_file, record
 from icl_theory.claims.registry import all_labels, load_all
 from icl_theory.core import checks
 from icl_theory.core.progress import Progress
-from icl_theory.records.claims_csv import table
-from icl_theory.records.compare import compare
+from icl_theory.core.results import Result, fields_in_help
+from icl_theory.records.claims_csv import row_of, table
+from icl_theory.records.compare import FORMAT, compare
 from icl_theory.records.documents import plain
 from icl_theory.records.environment import environment
 from icl_theory.records.files import prepare_directory, write_bytes, write_json
 from icl_theory.report.page.document import page
 from icl_theory.runs.background_sweep import Sweep
 
-FORMAT = 1  # of records.json
 STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which an equality must stay
 
 
-@dataclass(frozen=True)
-class Report:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class VerifyResult(Result):
     """Everything a run of `verify` found."""
 
     records: dict[str, Any]
     """The JSON document: environment, profile, seed, one entry per claim, and the sweep if one was made."""
     outcomes: list[Outcome]
-    """One per claim, shelf by shelf."""
+    """One per claim, section by section."""
     changes: dict[str, Any] | None = None
     """What differs from the earlier run that was given, from `records.compare.compare`; None without one."""
 
@@ -48,6 +50,15 @@ class Report:
         verdict is not the known one is a regression and does, see `icl_theory.claims.engine.expected_verdicts`.
         """
         return all(outcome.sound for outcome in self.outcomes)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per claim, with the columns of records.csv."""
+        return [row_of(claim) for claim in self.records["claims"]]
+
+    def __repr__(self) -> str:
+        counts = Counter(claim["verdict"] for claim in self.records["claims"])
+        found = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        return f"VerifyResult({len(self.outcomes)} claims: {found}; {'sound' if self.sound else 'not sound'})"
 
 
 def _examine_all(chosen: list, factory: CaseFactory, progress: Progress | None) -> list[Outcome]:
@@ -78,7 +89,7 @@ def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
     return work(claim), time.perf_counter() - started
 
 
-def write(report: Report, out: Path) -> None:
+def write(report: VerifyResult, out: Path) -> None:
     """Counterexamples, figure, page and table first; `records.json`, written last, says that the rest is there.
 
     Args: report: of `run` with a sweep. out: a directory that is ready, see `prepare_directory`. Raises: OSError.
@@ -104,8 +115,8 @@ def verify(
     out: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-    earlier: dict[str, Any] | None = None,
-) -> Report:
+    baseline: dict[str, Any] | None = None,
+) -> VerifyResult:
     """Check claims on random, constructed and freshly trained transformers, each with its negative controls.
 
     Args:
@@ -116,15 +127,15 @@ def verify(
             figure; nothing is written if None, and the sweep behind the figure is not made.
         overwrite: replace the files of an earlier run in `out`.
         progress: called often with (what, done, total).
-        earlier: records of another run (`records.compare.read_run`); what has changed since is then in
-            `Report.changes` and on the page. The verdicts do not depend on it.
+        baseline: records of another run (`records.compare.read_run`); what has changed since is then in
+            `VerifyResult.changes` and on the page. The verdicts do not depend on it.
 
-    Returns: `Report`. A claim whose check raises an exception has the verdict ERROR; the others are examined all the
-        same. Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim of an
+    Returns: `VerifyResult`. A claim whose check raises an exception has the verdict ERROR, and the others are examined.
+    Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim of an
         installed package that cannot be used.
     """
     directory = None if out is None else prepare_directory(out, overwrite)
-    report = run(claims, profile, seed, sweep=directory is not None, progress=progress, earlier=earlier)
+    report = run(claims, profile, seed, sweep=directory is not None, progress=progress, baseline=baseline)
     if directory is not None:
         write(report, directory)
     return report
@@ -137,8 +148,8 @@ def run(
     *,
     sweep: bool,
     progress: Progress | None = None,
-    earlier: dict[str, Any] | None = None,
-) -> Report:
+    baseline: dict[str, Any] | None = None,
+) -> VerifyResult:
     """`verify` without its files; `sweep` says whether to compute bound versus rank for the figure."""
     # All of our own are imported below, while the models train; those of others may have to be refused first.
     named = None if claims is None else load_all(claims)
@@ -164,4 +175,4 @@ def run(
     }
     records["seconds"] = time.perf_counter() - started
     records = plain(records)
-    return Report(records, outcomes, None if earlier is None else compare(earlier, records, labels))
+    return VerifyResult(records, outcomes, None if baseline is None else compare(baseline, records, labels))

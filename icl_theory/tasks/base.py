@@ -10,11 +10,14 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import Key, generator
+from icl_theory.core.results import fields_in_help
+from icl_theory.tasks.closed_forms import INPUTS, known, rests_on, withdraw
+from icl_theory.tasks.law_facts import checked_law, known_fourth_moment, tail_note
+from icl_theory.tasks.laws import Law
+from icl_theory.tasks.written import Written
 
-KURTOSIS = {"gaussian": 3.0, "uniform": 9 / 5}
-"""E u⁴ of the independent coordinates u of x = Λ^{1/2} u, which have unit variance."""
 
-
+@fields_in_help
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Prompt:
@@ -46,31 +49,54 @@ def square_root(covariance: np.ndarray) -> np.ndarray:
     return (vectors * np.sqrt(np.where(values > 0, values, 0.0))) @ vectors.T
 
 
-class Task(ABC):
+class Task(Written, ABC):
     """A distribution over functions: x = Λ^{1/2} u, labels y(x) of a function drawn per prompt, clean at the query.
 
     A subclass says how functions are drawn, what their labels are and which moments are known in closed form; where
     something is not known it refuses, so that no theory function returns a number for a task it does not cover.
+
+    To draw otherwise, override `sample_tasks`, `sample_inputs`, `labels`, `corrupted`, `sample_tokens` or
+    `sample_prompts`. The closed forms that rest on it then refuse until they are restated in the class that overrides
+    (see `tasks.closed_forms`), and what used them samples whole prompts instead, or refuses too.
+
+    Example:
+        >>> class Shifted(LinearRegression):
+        ...     def sample_inputs(self, rng, shape):
+        ...         return 1.0 + super().sample_inputs(rng, shape)
+        >>> Shifted(3).knows_moments
+        False
     """
 
     dim: int
     """d_x, the input dimension."""
     covariance: Any
     """Λ, shape (d_x, d_x)."""
-    inputs: str
-    """"gaussian", or "uniform": the u_i are independent and uniform on [-√3, √3]."""
+    inputs: Law
+    """Law of the independent coordinates u of x = Λ^{1/2} u; of mean 0 and variance 1."""
     outputs: int = 1
     """d_y; where it is above 1, labels have an axis of that length."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "sample" in vars(cls):
+            expected = "sample_prompts(rng, tasks, shots), or a step before it"
+            cure = "`sample` only turns a key into a generator, and much is sampled without it"
+            raise checks.refuse(f"{cls.__name__}.sample", "an override", expected, cure)
+        withdraw(cls)
 
     def _check_inputs(self) -> None:
         dim = checks.integer("dim", self.dim, 1, None, "use at least one input dimension")
         object.__setattr__(self, "covariance", checks.covariance("covariance", self.covariance, dim))
-        checks.choice("inputs", self.inputs, tuple(KURTOSIS))
+        checked_law("inputs", self.inputs)
+
+    def _check_noise(self, noise_std: Any, noise: Any) -> None:
+        checks.number("noise_std", noise_std, low=0.0, cure="use 0 for noise-free labels")
+        checked_law("noise", noise)
 
     @property
-    @abstractmethod
     def zero_risk(self) -> float:
-        """E y_q², the risk of predicting zero, in squared label units."""
+        """E y_q², the risk of predicting zero, in squared label units; or a refusal."""
+        raise self._unknown("zero_risk of the task")
 
     @abstractmethod
     def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
@@ -84,18 +110,33 @@ class Task(ABC):
     def corrupted(self, rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
         """Labels as the demonstrations show them: with label noise."""
 
-    @abstractmethod
-    def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
+    def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002  (for those that know)
         """C = E[Σ_c y_qc x_q s_cᵀ] and M = E[Σ_c s_c s_cᵀ] for N = `shots`, each (d_x, d_x), or a refusal.
 
         c runs over the outputs; s_c = (1/N) Σ_i (Π y_i)_c x_i with Π the `label_projection`, so that at d_y = 1 they
         are E[y_q x_q S_xyᵀ] and E[S_xy S_xyᵀ].
         """
+        raise self._unknown("readout_moments of the task")
 
     @property
     def knows_moments(self) -> bool:
-        """Whether `readout_moments` has a closed form for these inputs."""
-        return True
+        """Whether `readout_moments` has a closed form for this task and the law of its inputs."""
+        return known(self.readout_moments, 1) is not None
+
+    @property
+    def linear_labels(self) -> bool:
+        """Whether y = w · x + σ ε with E x xᵀ = Λ and a clean query: then x_q can be integrated out."""
+        return known(self.require_linear, "") is not None
+
+    @property
+    def draws_moments(self) -> bool:
+        """Whether the tokens of a task are Gaussian, so that S can be drawn without them."""
+        return known(self.require_gaussian_tokens, "") is not None
+
+    @property
+    def classifies(self) -> bool:
+        """Whether labels are classes, so that a prediction is right or wrong, see `correct`."""
+        return False
 
     @property
     def label_projection(self) -> np.ndarray:
@@ -112,23 +153,21 @@ class Task(ABC):
         """Λ^{1/2}, shape (d_x, d_x)."""
         return square_root(self.covariance)
 
+    @rests_on(*INPUTS)
     def input_quartic(self, matrix: np.ndarray) -> np.ndarray:
-        """E[x xᵀ A x xᵀ] = 2ΛAΛ + tr(AΛ)Λ + (κ - 3) Λ^{1/2} diag(Λ^{1/2} A Λ^{1/2}) Λ^{1/2} for symmetric A.
+        """E[x xᵀ A x xᵀ] = 2ΛAΛ + tr(AΛ)Λ + (E u⁴ - 3) Λ^{1/2} diag(Λ^{1/2} A Λ^{1/2}) Λ^{1/2} for symmetric A.
 
-        The last term, from the fourth cumulant κ - 3 of each u_i, vanishes for Gaussian inputs.
+        The last term, from the fourth cumulant E u⁴ - 3 of each u_i, vanishes for Gaussian inputs. Third moments do
+        not enter, since the u_i are independent: the law may be skewed. Raises: ValueError where E u⁴ is not finite.
         """
         lam, root = self.covariance, self.input_root
+        fourth = known_fourth_moment(self.inputs, "inputs", "E x xᵀ A x xᵀ")
         excess = (root * np.diag(root @ matrix @ root)) @ root
-        return 2 * lam @ matrix @ lam + np.trace(matrix @ lam) * lam + (KURTOSIS[self.inputs] - 3) * excess
+        return 2 * lam @ matrix @ lam + np.trace(matrix @ lam) * lam + (fourth - 3) * excess
 
     def sample_inputs(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Inputs x, shape (*shape, d_x)."""
-        size = (*shape, self.dim)
-        if self.inputs == "gaussian":
-            raw = rng.standard_normal(size)
-        else:
-            raw = rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), size)
-        return raw @ self.input_root
+        return self.inputs.sample(rng, (*shape, self.dim)) @ self.input_root
 
     def sample_tokens(self, rng: np.random.Generator, tasks: np.ndarray, shots: int) -> np.ndarray:
         """Tokens [x; y] of the functions `tasks` (batch, ...), shape (batch, shots, D)."""
@@ -159,20 +198,40 @@ class Task(ABC):
         y = y[..., 0] if self.outputs == 1 else y
         return Prompt(x, y, x_query, self.labels(x_query[:, None], tasks)[:, 0])
 
+    @rests_on(*INPUTS)
+    def tail_note(self, order: int) -> str:
+        """Why a standard error is no guide where the variance needs moments of that order of a token; mostly empty."""
+        noise = getattr(self, "noise", None) if getattr(self, "noise_std", 0.0) > 0 else None
+        laws = [self.inputs] if noise is None else [self.inputs, noise]
+        return "; ".join(dict.fromkeys(filter(None, (tail_note(law, order) for law in laws))))
+
+    def _unknown(self, what: str) -> checks.InvalidInputError:
+        cure = "average (predict(...) - y_query)² over task.sample"
+        return checks.refuse(what, f"a {type(self).__name__}", "a task that states it", cure)
+
+    @property
+    def row(self) -> Any:
+        """One output as `LinearRegression` whose E x xᵀ = Λ and E w wᵀ = Ω are as stated, or a refusal."""
+        return self.require_linear("second moments")
+
     def require_linear(self, what: str) -> Any:
-        """The task as `LinearRegression`, or a refusal."""
+        """The task as `LinearRegression` with y = w · x + σ ε, whatever the law of w, u and ε; or a refusal."""
         cure = "average (predict(...) - y_query)² over task.sample"
         raise checks.refuse(f"task for {what}", f"a {type(self).__name__}", "linear regression", cure)
 
-    def require_gaussian_inputs(self, what: str) -> Any:
-        """The task as `LinearRegression` with Gaussian inputs (a Wishart S), whatever its w; or a refusal."""
+    def require_gaussian_tokens(self, what: str) -> Any:
+        """The task as `LinearRegression` with Gaussian inputs and label noise (S is Wishart), any w; or a refusal."""
         return self.require_linear(what)
 
-    def require_gaussian_tasks(self, what: str) -> Any:
-        """The task as `LinearRegression` with w ~ N(0, Ω), whatever its inputs; or a refusal."""
+    def require_gaussian_posterior(self, what: str) -> Any:
+        """The task as `LinearRegression` with w ~ N(0, Ω) and Gaussian label noise, any inputs; or a refusal."""
         return self.require_linear(what)
 
-    def require_gaussian(self, what: str) -> Any:
-        """The task as `LinearRegression` with Gaussian inputs and Gaussian w, or a refusal."""
-        self.require_gaussian_inputs(what)
-        return self.require_gaussian_tasks(what)
+    @rests_on("sample_prompts")
+    def require_tokens(self, what: str) -> None:
+        """Refuse where a prompt is not made of independent tokens of its task, as `sample_tokens` draws them."""
+
+    def correct(self, prediction: np.ndarray, y_query: np.ndarray) -> np.ndarray:  # noqa: ARG002  (as above)
+        """Whether predictions (batch[, d_y]) name the class of the query, shape (batch,); or a refusal."""
+        got, cure = f"a {type(self).__name__}", "use population_risk"
+        raise checks.refuse("task for the accuracy", got, "a classification", cure)

@@ -9,6 +9,8 @@ from scipy.special import gammaln, ndtr, owens_t
 
 from icl_theory.core import checks
 from icl_theory.tasks.base import Task
+from icl_theory.tasks.closed_forms import STEPS, rests_on
+from icl_theory.tasks.laws import GAUSSIAN, Gaussian, Law
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +21,7 @@ class LinearClassification(Task):
 
     Args:
         dim: d_x. covariance: Λ, the identity if None; the closed forms need λI.
-        flip_probability: q, from 0 to 1/2. inputs: "gaussian", or "uniform" (no closed forms).
+        flip_probability: q, from 0 to 1/2. inputs: law of u, see `LinearRegression`; others have no closed forms.
 
     Raises: ValueError. Source: the half-normal mean E|z| = sqrt(2/π).
     """
@@ -27,7 +29,7 @@ class LinearClassification(Task):
     dim: int
     covariance: Any = None
     flip_probability: float = 0.0
-    inputs: str = "gaussian"
+    inputs: Law = GAUSSIAN
 
     def __post_init__(self) -> None:
         self._check_inputs()
@@ -36,30 +38,26 @@ class LinearClassification(Task):
             raise checks.refuse("flip_probability", repr(flip), "at most 0.5", "flip less than half of the labels")
 
     @property
+    @rests_on("labels", "sample_prompts")
     def zero_risk(self) -> float:
         """E y_q² = 1."""
         return 1.0
 
     @property
-    def _round_inputs(self) -> bool:
-        return bool(np.array_equal(self.covariance, self.covariance[0, 0] * np.eye(self.dim)))
-
-    @property
-    def knows_moments(self) -> bool:
-        """Gaussian x ~ N(0, λI) only."""
-        return self.inputs == "gaussian" and self._round_inputs
+    def classifies(self) -> bool:
+        """Yes."""
+        return True
 
     def correct(self, prediction: np.ndarray, y_query: np.ndarray) -> np.ndarray:
-        """Whether the sign of a prediction (batch,) is the query's label, shape (batch,)."""
+        """Whether the sign of a prediction (batch,) is the query's label, shape (batch,); labels ±1 only."""
+        if not (np.abs(y_query) == 1).all():
+            raise checks.refuse("labels", "numbers other than ±1", "±1", f"override correct in {type(self).__name__}")
         return np.where(prediction >= 0, 1.0, -1.0) == y_query
 
+    @rests_on(*STEPS)
     def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
         """(1-2q) C and ((N-1)/N) (1-2q)² C + Λ/N with C = (2λ/π) I/d_x, since y² = 1; Gaussian x ~ N(0, λI) only."""
-        scale = self.covariance[0, 0]
-        if not self.knows_moments:
-            got = f"{self.inputs} inputs with Λ {'=' if self._round_inputs else '≠'} λI"
-            cure = "drop covariance and inputs, or sample"
-            raise checks.refuse("task for the moments of S_xy", got, "Gaussian inputs with Λ = λI", cure)
+        scale = _round_scale(self, "the moments of S_xy")
         kept = 1 - 2 * self.flip_probability
         signal = 2 * scale / (np.pi * self.dim) * np.eye(self.dim)
         return kept * signal, ((shots - 1) * kept**2 * signal + self.covariance) / shots
@@ -83,7 +81,7 @@ class OneHotClassification(Task):
 
     Args:
         dim: d_x. classes: C, at least 2. covariance: Λ, the identity if None; the closed forms need λI.
-        inputs: "gaussian", or "uniform" (no closed forms).
+        inputs: law of u, see `LinearRegression`; others than `Gaussian()` have no closed forms.
 
     Raises: ValueError.
     """
@@ -91,7 +89,7 @@ class OneHotClassification(Task):
     dim: int
     classes: int
     covariance: Any = None
-    inputs: str = "gaussian"
+    inputs: Law = GAUSSIAN
 
     def __post_init__(self) -> None:
         self._check_inputs()
@@ -99,6 +97,7 @@ class OneHotClassification(Task):
         object.__setattr__(self, "outputs", self.classes)  # d_y = C
 
     @property
+    @rests_on("labels", "sample_prompts")
     def zero_risk(self) -> float:
         """E |y_q|² = 1."""
         return 1.0
@@ -108,7 +107,13 @@ class OneHotClassification(Task):
         """I - 11ᵀ/C: the sum of the one-hot labels is 1 and tells nothing, so the best readout takes it away."""
         return np.eye(self.classes) - 1 / self.classes
 
+    @property
+    def classifies(self) -> bool:
+        """Yes."""
+        return True
+
     @cached_property
+    @rests_on(*STEPS)
     def class_signal(self) -> float:
         """κ = E Σ_c |E[x 1(c(x) = c) | W]|² for x ~ N(0, λI), by quadrature; λ/π for two classes.
 
@@ -116,7 +121,7 @@ class OneHotClassification(Task):
         the bivariate normal density and distribution function; then κ = λ (E r)² E[cos θ A(θ)] with r = |x|/√λ and
         θ the angle between random directions.
         """
-        scale = self._scale("the signal of the classes")
+        scale = _round_scale(self, "the signal of the classes")
         length = np.sqrt(2) * np.exp(gammaln((self.dim + 1) / 2) - gammaln(self.dim / 2))
         if self.dim == 1:
             # θ is 0 or π; opposite inputs never share a class, since the largest score becomes the smallest.
@@ -128,23 +133,10 @@ class OneHotClassification(Task):
         mean = (model * density * np.cos(theta) * same).sum() / (model * density).sum()
         return float(scale * length**2 * mean)
 
-    @property
-    def knows_moments(self) -> bool:
-        """Gaussian x ~ N(0, λI) only."""
-        return self.inputs == "gaussian" and bool(
-            np.array_equal(self.covariance, self.covariance[0, 0] * np.eye(self.dim))
-        )
-
-    def _scale(self, what: str) -> float:
-        """λ, or a refusal."""
-        if not self.knows_moments:
-            got = f"{self.inputs} inputs, or a covariance that is not λI"
-            raise checks.refuse(f"task for {what}", got, "Gaussian inputs with Λ = λI", "drop both, or sample")
-        return float(self.covariance[0, 0])
-
+    @rests_on(*STEPS)
     def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
         """(κ/d) I and (((N-1) κ/d + λ (1 - 1/C)) / N) I, since |Π e_c|² = 1 - 1/C; Gaussian x ~ N(0, λI) only."""
-        scale = self._scale("the moments of S_xy")
+        scale = _round_scale(self, "the moments of S_xy")
         signal = self.class_signal / self.dim
         single = scale * (1 - 1 / self.classes)
         return signal * np.eye(self.dim), ((shots - 1) * signal + single) / shots * np.eye(self.dim)
@@ -162,8 +154,22 @@ class OneHotClassification(Task):
         return labels
 
     def correct(self, prediction: np.ndarray, y_query: np.ndarray) -> np.ndarray:
-        """Whether the largest entry of a prediction (batch, C) is at the query's class, shape (batch,)."""
+        """Whether the largest entry of a prediction (batch, C) is at the class of a one-hot label, shape (batch,)."""
+        if not (((y_query == 0) | (y_query == 1)).all() and (y_query.sum(-1) == 1).all()):
+            got, cure = "labels that are not one-hot", f"override correct in {type(self).__name__}"
+            raise checks.refuse("labels", got, "one-hot labels", cure)
         return prediction.argmax(-1) == y_query.argmax(-1)
+
+
+def _round_scale(task: Task, what: str) -> float:
+    """λ of Gaussian inputs x ~ N(0, λI), or a refusal."""
+    scale = float(task.covariance[0, 0])
+    isotropic = np.array_equal(task.covariance, scale * np.eye(task.dim))
+    if type(task.inputs) is not Gaussian or not isotropic:
+        got = f"{task.inputs!r} inputs with Λ {'=' if isotropic else '≠'} λI"
+        cure = "drop covariance and inputs, or sample"
+        raise checks.refuse(f"task for {what}", got, "Gaussian inputs with Λ = λI", cure)
+    return scale
 
 
 def _bivariate_normal_cdf(h: np.ndarray, k: np.ndarray, rho: float) -> np.ndarray:

@@ -12,38 +12,47 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.numerics import transpose
 from icl_theory.tasks.base import Prompt, Task, square_root
+from icl_theory.tasks.closed_forms import FUNCTIONS, INPUTS, LABELS, STEPS, TOKENS, rests_on
+from icl_theory.tasks.laws import GAUSSIAN, Gaussian, Law
 
 __all__ = ["LinearRegression", "Prompt", "Task", "assemble_moments", "square_root"]
 
 
 @dataclass(frozen=True, eq=False)
 class LinearRegression(Task):
-    """y = w · x + σ ε with x ~ (0, Λ), w ~ N(0, Ω), ε ~ N(0, 1); the query's label carries no noise.
+    """y = w · x + σ ε with x = Λ^{1/2} u, w ~ N(0, Ω), u and ε of mean 0 and variance 1; the query's label is clean.
 
     Args:
         dim: d_x, the input dimension.
         covariance: Λ, shape (d_x, d_x); the identity if None.
         task_covariance: Ω, shape (d_x, d_x); the identity if None.
         noise_std: σ ≥ 0, on the demonstrations only.
-        inputs: "gaussian", or "uniform": x = Λ^{1/2} u with independent u_i uniform on [-√3, √3]
-            (von Oswald et al. 2023 use Λ = I/3, that is uniform on [-1, 1]).
+        inputs: law of the independent u_i: `Gaussian()`, `Uniform()`, `StudentT(dof)`, `Mixture(...)` or your own.
+        noise: law of ε, likewise.
 
-    Raises: ValueError for a bad dimension, a covariance that is not positive semidefinite, or σ < 0.
+    Raises: ValueError for a bad dimension, a covariance that is not positive semidefinite, σ < 0, or no law.
+
+    Example:
+        >>> task = LinearRegression(5, noise_std=0.5, inputs=Uniform())
+        >>> one_layer_optimum(task, shots=20)[1]
+        1.0079840319361284
     """
 
     dim: int
     covariance: Any = None
     task_covariance: Any = None
     noise_std: float = 0.0
-    inputs: str = "gaussian"
+    inputs: Law = GAUSSIAN
+    noise: Law = GAUSSIAN
 
     def __post_init__(self) -> None:
         self._check_inputs()
+        self._check_noise(self.noise_std, self.noise)
         tasks = checks.covariance("task_covariance", self.task_covariance, self.dim)
         object.__setattr__(self, "task_covariance", tasks)
-        checks.number("noise_std", self.noise_std, low=0.0, cure="use 0 for noise-free labels")
 
     @property
+    @rests_on(*INPUTS, *FUNCTIONS, *LABELS)
     def zero_risk(self) -> float:
         """E (0 - w·x)² = tr(Λ Ω), the risk of predicting zero."""
         return float(np.trace(self.covariance @ self.task_covariance))
@@ -53,6 +62,7 @@ class LinearRegression(Task):
         """Ω^{1/2}, shape (d_x, d_x)."""
         return square_root(self.task_covariance)
 
+    @rests_on(*INPUTS, "labels", *TOKENS)
     def token_covariance(self, task_vector: Any) -> np.ndarray:
         """Σ_w = E h hᵀ = [[Λ, Λw], [wᵀΛ, wᵀΛw + σ²]] of a token [x; y] of task w, shape (D, D)."""
         w = checks.array("task_vector", task_vector, (self.dim,))
@@ -61,13 +71,18 @@ class LinearRegression(Task):
             [[self.covariance, column[:, None]], [column[None], np.array([[w @ column + self.noise_std**2]])]]
         )
 
+    @rests_on(*FUNCTIONS)
     def task_quartic(self, a: np.ndarray, b: np.ndarray) -> float:
-        """E[wᵀAw wᵀBw] = tr(AΩ) tr(BΩ) + 2 tr(AΩBΩ) for symmetric A and B."""
+        """E[wᵀAw wᵀBw] = tr(AΩ) tr(BΩ) + 2 tr(AΩBΩ) for symmetric A and B; -w has the law of w, and E w wᵀ = Ω."""
         a, b = a @ self.task_covariance, b @ self.task_covariance
         return float(np.trace(a) * np.trace(b) + 2 * np.trace(a @ b))
 
+    @rests_on(*STEPS)
     def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
-        """ΛΩΛ, and ((N-1)/N) ΛΩΛ + (1/N)(E[x xᵀ Ω x xᵀ] + σ²Λ): N(N-1) pairs of tokens, and N single ones."""
+        """ΛΩΛ, and ((N-1)/N) ΛΩΛ + (1/N)(E[x xᵀ Ω x xᵀ] + σ²Λ): N(N-1) pairs of tokens, and N single ones.
+
+        Of u they need E u⁴, of ε the variance alone; both may be skewed.
+        """
         signal = self.covariance @ self.task_covariance @ self.covariance
         single = self.input_quartic(self.task_covariance) + self.noise_std**2 * self.covariance
         return signal, ((shots - 1) * signal + single) / shots
@@ -82,31 +97,46 @@ class LinearRegression(Task):
 
     def corrupted(self, rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
         """y + σ ε."""
-        return labels + self.noise_std * rng.standard_normal(labels.shape)
+        return labels + self.noise_std * self.noise.sample(rng, labels.shape)
 
+    @property
+    @rests_on(*STEPS)
+    def row(self) -> "LinearRegression":
+        """Itself."""
+        return self
+
+    @rests_on(*INPUTS, *LABELS, *TOKENS)
     def require_linear(self, what: str) -> "LinearRegression":  # noqa: ARG002  (the base class names it in a refusal)
         """Itself."""
         return self
 
-    def require_gaussian_inputs(self, what: str) -> "LinearRegression":
-        """Refuse where a closed form or a Wishart draw needs Gaussian inputs."""
-        if self.inputs != "gaussian":
-            raise checks.refuse(
-                f"task.inputs for {what}", self.inputs, "gaussian", "use LinearRegression(inputs='gaussian')"
-            )
+    @rests_on(*INPUTS, *LABELS, *TOKENS)
+    def require_gaussian_tokens(self, what: str) -> "LinearRegression":
+        """Refuse where a closed form or a Wishart draw needs Gaussian inputs and label noise."""
+        if type(self.inputs) is not Gaussian:
+            cure = "use LinearRegression(inputs=Gaussian())"
+            raise checks.refuse(f"task.inputs for {what}", repr(self.inputs), "Gaussian inputs", cure)
+        return self._require_gaussian_noise(what)
+
+    @rests_on(*FUNCTIONS, *LABELS, *TOKENS)
+    def require_gaussian_posterior(self, what: str) -> "LinearRegression":
+        """Refuse label noise that is not Gaussian; a subclass with another law of w refuses for that."""
+        return self._require_gaussian_noise(what)
+
+    def _require_gaussian_noise(self, what: str) -> "LinearRegression":
+        if self.noise_std > 0 and type(self.noise) is not Gaussian:
+            cure = "use LinearRegression(noise=Gaussian())"
+            raise checks.refuse(f"task.noise for {what}", repr(self.noise), "Gaussian label noise", cure)
         return self
 
-    def require_gaussian_tasks(self, what: str) -> "LinearRegression":  # noqa: ARG002  (as above)
-        """Itself; a subclass with another law of w refuses."""
-        return self
-
+    @rests_on(*INPUTS, *LABELS, *TOKENS)
     def sample_moments(self, rng: np.random.Generator, batch: int, shots: int) -> tuple[np.ndarray, np.ndarray]:
         """Second moments S (batch, D, D) and task vectors w (batch, d_x), at a cost that does not grow with shots.
 
         N S_xx ~ Wishart(Λ, N) by Bartlett's decomposition; the labels' noise enters through its projection on
-        the inputs and a χ² rest, both exact. Raises: ValueError unless the inputs are Gaussian.
+        the inputs and a χ² rest, both exact. Raises: ValueError unless inputs and label noise are Gaussian.
         """
-        self.require_gaussian_inputs("sampling S directly")
+        self.require_gaussian_tokens("sampling S directly")
         batch = checks.integer("batch", batch, 1, None, "sample at least one prompt")
         shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
         width = min(self.dim, shots)

@@ -7,18 +7,20 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.tasks.base import Task
+from icl_theory.tasks.closed_forms import FUNCTIONS, INPUTS, LABELS, STEPS, rests_on
+from icl_theory.tasks.laws import GAUSSIAN, Law
 
 
 @dataclass(frozen=True, eq=False)
 class ReLUTeacher(Task):
     """y = Σ_k a_k max(w_k · x, 0) + σ ε with w_k ~ N(0, I), a_k ~ N(0, 2/H), drawn per prompt; clean at the query.
 
-    E[y² | x] = |x|². Since max(z, 0) = (z + |z|)/2 and x is symmetric, E[x y | teacher] = Λ β with
-    β = ½ Σ_k a_k w_k, the best linear predictor, and E β βᵀ = I/2: half of E y² is linear.
+    E[y² | x] = |x|². Since max(z, 0) = (z + |z|)/2, E[x y | teacher] = Λ β with β = ½ Σ_k a_k w_k for a symmetric x:
+    β is then the best linear predictor, and E β βᵀ = I/2: half of E y² is linear.
 
     Args:
         dim: d_x. hidden: H, the number of ReLU units. covariance: Λ, the identity if None.
-        noise_std: σ ≥ 0, on the demonstrations only. inputs: "gaussian" or "uniform", see `LinearRegression`.
+        noise_std: σ ≥ 0, on the demonstrations only. inputs, noise: laws, see `LinearRegression`.
 
     Raises: ValueError. Source: Garg et al. 2022, Section 4 (arXiv:2208.01066v3); the moments: elementary.
     """
@@ -27,25 +29,40 @@ class ReLUTeacher(Task):
     hidden: int
     covariance: Any = None
     noise_std: float = 0.0
-    inputs: str = "gaussian"
+    inputs: Law = GAUSSIAN
+    noise: Law = GAUSSIAN
 
     def __post_init__(self) -> None:
         self._check_inputs()
+        self._check_noise(self.noise_std, self.noise)
         checks.integer("hidden", self.hidden, 1, None, "use at least one ReLU unit")
-        checks.number("noise_std", self.noise_std, low=0.0, cure="use 0 for noise-free labels")
 
     @property
+    @rests_on(*INPUTS, *FUNCTIONS, *LABELS)
     def zero_risk(self) -> float:
         """E y_q² = H (2/H) ½ E|x|² = tr Λ."""
         return float(np.trace(self.covariance))
 
     @property
+    @rests_on(*STEPS)
     def linear_risk(self) -> float:
-        """E (y_q - β·x_q)² = tr Λ / 2, the risk of the best linear predictor that knows the teacher."""
+        """E (y_q - β·x_q)² = tr Λ / 2, the risk of the best linear predictor that knows the teacher; symmetric x."""
+        self._require_symmetric("the best linear predictor")
         return self.zero_risk / 2
 
+    def _require_symmetric(self, what: str) -> None:
+        """Refuse inputs that may be skewed: E[x |w · x|] is then not 0, and β not what S_xy estimates."""
+        if not getattr(self.inputs, "symmetric", False):
+            cure = "state `symmetric` if it is, or sample whole prompts"
+            raise checks.refuse(f"task.inputs for {what}", repr(self.inputs), "a law known to be symmetric", cure)
+
+    @rests_on(*STEPS)
     def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:
-        """Λ²/2, and ((N-1)/N) Λ²/2 + (1/N)(E[x xᵀ |x|²] + σ²Λ), from E β βᵀ = I/2 and E[y² | x] = |x|² + σ²."""
+        """Λ²/2, and ((N-1)/N) Λ²/2 + (1/N)(E[x xᵀ |x|²] + σ²Λ), from E β βᵀ = I/2 and E[y² | x] = |x|² + σ².
+
+        For a symmetric law of u with a finite E u⁴.
+        """
+        self._require_symmetric("the moments of S_xy")
         signal = self.covariance @ self.covariance / 2
         single = self.input_quartic(np.eye(self.dim)) + self.noise_std**2 * self.covariance
         return signal, ((shots - 1) * signal + single) / shots
@@ -63,4 +80,4 @@ class ReLUTeacher(Task):
 
     def corrupted(self, rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
         """y + σ ε."""
-        return labels + self.noise_std * rng.standard_normal(labels.shape)
+        return labels + self.noise_std * self.noise.sample(rng, labels.shape)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.tasks.closed_forms import FUNCTIONS, LABELS, TOKENS, rests_on
 from icl_theory.tasks.linear_regression import LinearRegression
 
 
@@ -17,7 +18,7 @@ class SparseLinearRegression(LinearRegression):
     squares, ridge) equals that of a dense w ~ N(0, I).
 
     Args:
-        dim, covariance, noise_std, inputs: as in `LinearRegression`.
+        dim, covariance, noise_std, inputs, noise: as in `LinearRegression`.
         nonzero: s, from 1 to d_x.
 
     Raises: ValueError. Source: Garg et al. 2022, Section 4 (arXiv:2208.01066v3), who do not rescale.
@@ -30,6 +31,12 @@ class SparseLinearRegression(LinearRegression):
         super().__post_init__()
         checks.integer("nonzero", self.nonzero, 1, self.dim, "at least one entry, at most all of them")
 
+    # Of w they need E w wᵀ = Ω alone.
+    zero_risk = LinearRegression.zero_risk  # pyright: ignore[reportIncompatibleMethodOverride]
+    readout_moments = LinearRegression.readout_moments
+    row = LinearRegression.row  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    @rests_on(*FUNCTIONS)
     def task_quartic(self, a: np.ndarray, b: np.ndarray) -> float:
         """E[wᵀAw wᵀBw] = m₂₂ (tr A tr B + 2 tr AB) + (m₄ - 3 m₂₂) Σ A_ii B_ii for symmetric A and B.
 
@@ -47,7 +54,13 @@ class SparseLinearRegression(LinearRegression):
         place = rng.random((batch, self.dim)).argsort(axis=1)  # a uniform permutation per task
         return np.where(place < self.nonzero, values, 0.0)
 
-    def require_gaussian_tasks(self, what: str) -> LinearRegression:
+    @rests_on(*FUNCTIONS, *LABELS, *TOKENS)
+    def require_sparse_posterior(self, what: str) -> "SparseLinearRegression":
+        """Refuse label noise that is not Gaussian: the posterior is then no mixture of ridge regressions."""
+        self._require_gaussian_noise(what)
+        return self
+
+    def require_gaussian_posterior(self, what: str) -> LinearRegression:
         """Refuse: w is not Gaussian."""
         raise checks.refuse(
             f"task for {what}", "a SparseLinearRegression", "w ~ N(0, Ω)", "use LinearRegression, with the same Ω = I"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.core.results import fields_in_help
 
 LAYOUT = 1
 """Version of what a checkpoint holds; another one is refused."""
@@ -23,6 +24,7 @@ SEAL = "seal.json"
 """Written last, by one rename: a checkpoint without it is half-written."""
 
 
+@fields_in_help
 @dataclass(frozen=True)
 class Checkpoints:
     """Where a training run saves itself, and whether it goes on from there."""

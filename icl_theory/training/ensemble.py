@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from icl_theory.core import checks
+from icl_theory.core.results import fields_in_help
 from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
 from icl_theory.models.attention import predict_batch
 from icl_theory.models.model import OPTIONS, Activation, Kind, Mask, Model, Readout
@@ -28,6 +29,7 @@ LOST = 1e20
 Sampling = Literal["auto", "moments", "tokens"]
 
 
+@fields_in_help
 @dataclass(frozen=True)
 class TrainConfig:
     """What, beside the task and the key, determines a run; every field is a plain number or string."""

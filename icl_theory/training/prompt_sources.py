@@ -35,7 +35,7 @@ def _chi(rng: np.random.Generator, freedom: Any, size: tuple[int, ...]) -> np.nd
 
 @dataclass(frozen=True)
 class MomentSource:
-    """Linear regression with Gaussian inputs, as the independent numbers that S is made of (see `moments_of`).
+    """Linear regression with Gaussian tokens, as the independent numbers that S is made of (see `moments_of`).
 
     Drawn by numpy outside the compiled steps: its χ² variates cost a fixed time for any degrees of freedom, where
     jax's rejection loops inside the scan took longer than the training of one layer and seconds more to compile.
@@ -103,7 +103,7 @@ def moments_of(draw: Draw, root: Any, noise_std: Any, shots: Any) -> Any:
 
 @dataclass(frozen=True)
 class TokenMomentSource:
-    """Linear regression with any inputs: tokens are drawn, and S of them is kept."""
+    """Linear regression with any law of inputs and label noise: tokens are drawn, and S of them is kept."""
 
     task: LinearRegression
     shots: int

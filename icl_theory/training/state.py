@@ -1,7 +1,7 @@
 """A training run between two chunks: its state, how a checkpoint holds it, and what identifies the run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
@@ -32,13 +32,25 @@ def first_state(task: Task, config: TrainConfig, rng: np.random.Generator) -> St
 
 
 def setup(task: Task, config: TrainConfig, rng: np.random.Generator) -> dict[str, Any]:
-    """Everything that determines the run, as plain values; matrices and the key as fingerprints."""
-    settings, own = asdict(config), {}
-    for field in fields(task):  # pyright: ignore[reportArgumentType]  (every task is a dataclass)
-        value = getattr(task, field.name)
-        name = f"task.{field.name}" if field.name in settings else field.name  # a ReLU teacher is `hidden` wide too
-        own[name] = fingerprint(value) if isinstance(value, np.ndarray) else value
-    return settings | own | {"task": type(task).__name__, "key": fingerprint(rng.bit_generator.state)}
+    """Everything that determines the run, as plain values; matrices and the key as fingerprints, laws by their numbers.
+
+    Raises: ValueError for a task, or a law, that cannot be written down: its checkpoints could not be told from others.
+    """
+    settings, own, described = asdict(config), {}, task.to_dict()
+    kind = described.pop("type")
+    for field, value in described.items():
+        name = f"task.{field}" if field in settings else field  # a ReLU teacher is `hidden` wide too
+        matrix = isinstance(getattr(task, field), np.ndarray)
+        own[name] = fingerprint(getattr(task, field)) if matrix else _spelt(value)
+    return settings | own | {"task": kind, "key": fingerprint(rng.bit_generator.state)}
+
+
+def _spelt(value: Any) -> Any:
+    """A law as one line of text, StudentT(dof=5.0); other values as they are."""
+    if not isinstance(value, dict):
+        return value
+    numbers = ", ".join(f"{name}={item!r}" for name, item in value.items() if name != "type")
+    return f"{value['type']}({numbers})"
 
 
 def versions() -> dict[str, str]:

@@ -10,10 +10,12 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.numerics import Key, generator
 from icl_theory.core.progress import Progress
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.models.model import Activation, Kind, Mask, Model, Readout
-from icl_theory.risk.one_layer import one_layer_risk
+from icl_theory.risk.one_layer import one_layer_risk, require_exact_risk
 from icl_theory.tasks.base import Task
+from icl_theory.tasks.closed_forms import known
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.checkpoints import Checkpoints, Store
 from icl_theory.training.ensemble import (
@@ -29,8 +31,9 @@ from icl_theory.training.prompt_sources import MomentSource, Pool, Source, Token
 from icl_theory.training.state import State, first_state, restored, saved, setup, versions
 
 
-@dataclass(frozen=True)
-class TrainResult:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class TrainResult(Result):
     """A trained ensemble."""
 
     models: Model
@@ -45,8 +48,9 @@ class TrainResult:
     """Members whose weights, or most losses of the last tenth of the steps, are not finite, shape (seeds,), bool."""
 
 
-@dataclass(frozen=True)
-class ChunkRecord:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class ChunkRecord(Result):
     """What a run knows after one compiled chunk of steps; losses and optimum in squared label units."""
 
     step: int
@@ -93,8 +97,9 @@ def train(
     Mean normalisation. Adam, a learning rate falling to 0 along half a cosine, the gradient clipped to `clip_norm`;
     float32. Every step and every seed draws fresh prompts, unless `tasks` makes the pre-training set finite.
     For linear attention over all demonstrations on linear regression, ŷ = p · x_q and the loss is E (p - w)ᵀ Λ (p - w):
-    x_q is integrated out, so that the gradient has no noise from the query, and for Gaussian inputs S comes from
-    Bartlett's decomposition, so that time and memory do not depend on N. Everything else samples tokens.
+    x_q is integrated out whatever its law is, so that the gradient has no noise from the query, and for Gaussian inputs
+    and label noise S comes from Bartlett's decomposition, so that time and memory do not depend on N. Everything else,
+    a task that overrides `sample_inputs` or `labels` included, samples whole prompts.
 
     Args:
         task: any.
@@ -154,14 +159,15 @@ def known_optimum(task: Task, config: TrainConfig) -> float | None:
     Raises: ValueError if it is None and `stop_excess` is set.
     """
     optimum = None
-    one_layer = config.layers == 1 and config.linear_in_moments and isinstance(task, LinearRegression)
-    if one_layer and np.linalg.matrix_rank(task.covariance) == task.dim and task.zero_risk > 0:
+    one_layer = config.layers == 1 and config.linear_in_moments
+    exact = one_layer and known(require_exact_risk, task, "the optimum of the run") is not None
+    if exact and task.knows_moments and np.linalg.matrix_rank(task.covariance) == task.dim and task.zero_risk > 0:
         optimum = one_layer_optimum(task, shots=config.shots)[1]
     if config.stop_excess is not None and not optimum:
         got = f"{config.stop_excess} for {config.layers} layer{'s' * (config.layers > 1)}"
         expected = (
-            "a run whose optimum is known: one layer of linear attention on linear regression, a covariance of full "
-            "rank, labels that are not all zero"
+            "a run whose optimum is known: one layer of linear attention on linear regression, inputs and label noise "
+            "with a finite fourth moment, a covariance of full rank, labels that are not all zero"
         )
         raise checks.refuse("stop_excess", got, expected, "leave stop_excess out")
     return optimum or None
@@ -169,20 +175,19 @@ def known_optimum(task: Task, config: TrainConfig) -> float | None:
 
 def source_of(task: Task, config: TrainConfig, rng: np.random.Generator) -> Source | Pool:
     """Where the prompts come from; a finite set is drawn here. Raises: ValueError for moments that there are not."""
-    possible = config.linear_in_moments and isinstance(task, LinearRegression)
+    possible = config.linear_in_moments and task.linear_labels
     if config.sampling == "moments" and not possible:
-        model = f"{config.kind} attention, {config.mask} mask, hidden={config.hidden}, {config.activation}"
-        got, expected = f"'moments' for a {type(task).__name__} and {model}", "linear regression and linear attention"
-        raise checks.refuse("sampling", got, expected, "use 'auto' or 'tokens'")
+        task.require_linear("sampling='moments'")
+        got = f"'moments' for {config.kind} attention, {config.mask} mask, hidden={config.hidden}, {config.activation}"
+        raise checks.refuse("sampling", got, "linear attention", "use 'auto' or 'tokens'")
     if config.tasks is not None:
-        linear = config.linear_in_moments and task.outputs == 1 and config.sampling != "tokens"
+        sums = config.linear_in_moments and task.outputs == 1 and config.sampling != "tokens"
         tokens = TokenSource(task, config.shots)
-        return Pool(tokens, rng, config.seeds, config.tasks, config.prompts_per_task, linear)
+        return Pool(tokens, rng, config.seeds, config.tasks, config.prompts_per_task, sums)
     if not possible or config.sampling == "tokens":
         return TokenSource(task, config.shots)
-    linear_task: LinearRegression = task.require_linear("moments")
-    kind = MomentSource if task.inputs == "gaussian" else TokenMomentSource
-    return kind(linear_task, config.shots)
+    linear: LinearRegression = task.require_linear("moments")
+    return MomentSource(linear, config.shots) if task.draws_moments else TokenMomentSource(linear, config.shots)
 
 
 def written_out(models: Model, config: TrainConfig) -> Model:
@@ -194,10 +199,9 @@ def written_out(models: Model, config: TrainConfig) -> Model:
 def _excess(models: Model, task: Task, config: TrainConfig, optimum: float) -> np.ndarray:
     """Exact risk over the optimum, minus 1, shape (seeds,); +inf for a member that is not finite."""
     models = jax.tree.map(lambda a: np.asarray(a, dtype=np.float64), models)
-    linear: LinearRegression = task.require_linear("the excess over the optimum")
     # A diverged member overflows here; it is reported as +inf.
     with np.errstate(over="ignore", invalid="ignore"):
-        risks = [one_layer_risk(models.member(s), linear, config.shots) for s in range(config.seeds)]
+        risks = [one_layer_risk(models.member(s), task, config.shots) for s in range(config.seeds)]
     excess = np.array(risks) / optimum - 1
     return np.where(np.isfinite(excess), excess, np.inf)  # a member that diverged is never near enough
 

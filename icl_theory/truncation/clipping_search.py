@@ -10,6 +10,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import Key, generator
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.models.attention import predict
 from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Prompt, Task
@@ -20,8 +21,9 @@ RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
 Loss = Literal["squared", "zero_one"]
 
 
-@dataclass(frozen=True)
-class LayerSearch:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class LayerSearch(Result):
     """The ranks tried on one layer, and the one that the validation prompts prefer. Gain = loss before - after."""
 
     layer: int
@@ -44,8 +46,9 @@ class LayerSearch:
     """The truncated weights."""
 
 
-@dataclass(frozen=True)
-class ClippingSearch:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class ClippingSearch(Result):
     """What Algorithm 1 did, and what two other choices would have brought."""
 
     condition_numbers: np.ndarray
@@ -75,7 +78,9 @@ class _Trial:
         """Loss of every prompt of the validation (0) or test (1) set."""
         labels = self._prompts[part].y_query
         predictions = predict(model, self._prompts[part])
-        return (predictions - labels) ** 2 if self._loss == "squared" else np.where(predictions * labels > 0, 0.0, 1.0)
+        if self._loss == "squared":
+            return ((predictions - labels) ** 2).reshape(len(labels), -1).sum(1)
+        return np.where(predictions * labels > 0, 0.0, 1.0)
 
     def gains(self, model: Model, part: int) -> np.ndarray:
         """Loss before minus loss after, prompt by prompt."""
@@ -130,14 +135,15 @@ def search_clipping_rate(
         module: "value", "key", "query", "attention", "mlp" or "all".
         rates: clipping rates to try, each in [0, 1), beside no truncation; every rank from full to 1 if None.
         top: k, from 1 to L. prompts: at least 2. key: a jax.random.key or a whole number.
-        loss: "squared", (ŷ - y)², or "zero_one", sign ŷ ≠ y, for labels ±1.
+        loss: "squared", |ŷ - y|², or "zero_one", sign ŷ ≠ y, for labels ±1.
 
     Returns: `ClippingSearch`; gains in units of the loss, each with the standard error over prompts.
     Raises: ValueError for a module the weights lack, a rate that means rank 0, or a count or option out of range.
     Source: Y Algorithm 1 (arXiv:2406.03768v2); optimism, random layer and whitened metric: new.
     """
     model = checked(model, task.token_dim)
-    checks.choice("loss", loss, get_args(Loss))
+    if checks.choice("loss", loss, get_args(Loss)) != "squared" and task.outputs > 1:
+        raise checks.refuse("loss", f"{loss!r} for labels that are vectors", "labels ±1", "use the squared loss")
     prompts = checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
     top = checks.integer("top", top, 1, model.layers, "choose among the layers there are")
     full = module_rank(model, module)

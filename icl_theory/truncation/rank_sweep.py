@@ -183,7 +183,7 @@ def rank_sweep(
     Returns: one dictionary per entry, of plain numbers; `support` is d_S by layer, information is in nats.
     Raises: ValueError for anything out of range.
     """
-    task.require_gaussian_inputs("the bound ladder")
+    task.require_gaussian_tokens("the bound ladder")
     models = _members(model)
     plan = _plan(
         checked_linear(models[0], task.token_dim, "the bound ladder"),

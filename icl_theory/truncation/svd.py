@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
 from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Task, square_root
@@ -21,8 +22,9 @@ _MATRICES = {
 }
 
 
-@dataclass(frozen=True)
-class Truncation:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class Truncation(Result):
     """A matrix at lower rank, and what was kept and dropped."""
 
     matrix: np.ndarray
@@ -60,8 +62,9 @@ def truncate(matrix: Any, rank: int, *, metric: Any = None) -> Truncation:
     return Truncation(inverse @ whitened.matrix @ inverse, whitened.kept, whitened.dropped)
 
 
-@dataclass(frozen=True)
-class TruncationCurves:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class TruncationCurves(Result):
     """Exact population risk of the one-layer optimum at every rank m = 0, ..., d_x, cut in three ways."""
 
     best: np.ndarray

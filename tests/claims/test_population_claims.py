@@ -102,7 +102,7 @@ def test_global_norm_of_the_implicit_gradients_against_the_trajectory(factory):
 
 def test_the_noisy_risk_is_that_of_the_ladder(factory):
     case = factory.trained_seeds(3)[1]
-    assert_close(remark_3.noisy_risk(case), case.ladder().terms["population"])
+    assert_close(remark_3.noisy_risk(case), case.ladder().terms["over_seeds"])
 
 
 def test_both_readouts_of_a_seed_against_their_risks(factory):

@@ -117,7 +117,7 @@ def test_an_unknown_option_and_a_bad_value(name: str) -> None:
         assert "two" in not_understood(name, "one", "two")
 
 
-@pytest.mark.parametrize("words", [("verify", "--compare"), ("recheck",)])
+@pytest.mark.parametrize("words", [("verify", "--baseline"), ("recheck",)])
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -80,8 +80,8 @@ def test_version() -> None:
     [
         (("verify", "--claims", "lema_1"), ("'lema_1'", "expected", "'lemma_1'")),
         (("verify", "--seed", "-1"), ("-1", "expected")),
-        (("verify", "--compare", "no/such/file"), ("no/such/file", "a JSON file")),
-        (("verify", "--compare", "pyproject.toml"), ("pyproject.toml", "a JSON document")),
+        (("verify", "--baseline", "no/such/file"), ("no/such/file", "a JSON file")),
+        (("verify", "--baseline", "pyproject.toml"), ("pyproject.toml", "a JSON document")),
         (("explain", "zzz"), ("'zzz'", "icl-theory explain")),
         (("bounds", "--ranks", "1", "7"), ("ranks: got 7", "from 0 to 6")),
         (("bounds", "--ranks", "-1"), ("ranks: got -1",)),
@@ -111,7 +111,7 @@ def test_bad_input_is_one_line_and_status_2(arguments: tuple[str, ...], words: t
         (("verify", "--profile", "quik", "--json"), ("quik", "'quick', 'full'")),
         (("verify", "lemma_1", "--json"), ("lemma_1", "icl-theory verify --claims lemma_1")),
         (("bounds", "--rank", "1"), ("--rank, 1", "Perhaps you meant", "--ranks", "icl-theory bounds --help")),
-        (("bounds", "--module", "valu"), ("valu", "'value'")),
+        (("bounds", "--modules", "valu"), ("valu", "'value'")),
         (("train", "--readout", "both"), ("both", "'minus'")),
         (("recheck",), ("FILE", "icl-theory recheck --help")),
     ],
@@ -280,24 +280,24 @@ def test_verify_says_what_has_changed(tmp_path: Path) -> None:
     arguments = ("verify", "--claims", "theorem_2_scalar")
     done = here(*arguments, "--json")
     before = json.loads(done.stdout)
-    assert "comparison" not in before
+    assert "changes" not in before
     before["claims"][0]["verdict"] = "HOLDS"
     before["claims"].append(before["claims"][0] | {"label": "lemma_1"})
     (tmp_path / "records.json").write_text(json.dumps(before), encoding="utf-8")
-    done = here(*arguments, "--compare", str(tmp_path / "records.json"))
+    done = here(*arguments, "--baseline", str(tmp_path / "records.json"))
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert "theorem_2_scalar: HOLDS → FAILS" in lines
     assert "lemma_1: not examined this time, was HOLDS" in lines
     assert lines[-1] == "compared: 1 verdict changed, 0 claims the same"
     out = tmp_path / "run"
-    done = here(*arguments, "--json", "--out", str(out), "--compare", str(tmp_path))  # the directory will do
-    changes = json.loads(done.stdout)["comparison"]
+    done = here(*arguments, "--json", "--out", str(out), "--baseline", str(tmp_path))  # the directory will do
+    changes = json.loads(done.stdout)["changes"]
     assert changes["verdicts"] == [{"label": "theorem_2_scalar", "old": "HOLDS", "new": "FAILS"}]
     assert changes["gone"] == []
     page = (out / "report.html").read_text(encoding="utf-8")
     assert '<section class="changes" id="changes"><h2>Since another run</h2>' in page
-    assert "comparison" not in json.loads((out / "records.json").read_text(encoding="utf-8"))
+    assert "changes" not in json.loads((out / "records.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.usefixtures("quick_sweep")

@@ -66,16 +66,16 @@ def test_verify_is_asked_for_what_was_typed(monkeypatch: pytest.MonkeyPatch, tmp
     written = kept(monkeypatch, "icl_theory.runs.verify.write", None)
     out, earlier = str(tmp_path / "out"), write_json(tmp_path / "earlier.json", document())
     words = ("--claims", "lemma_2", "lemma_1", "--profile", "full", "--seed", "7", "--out", out)
-    assert here("verify", *words, "--compare", str(earlier), "--json").returncode == 0
+    assert here("verify", *words, "--baseline", str(earlier), "--json").returncode == 0
     (tmp_path / "out" / "of an earlier run").touch()
     assert "not empty" in refused(here("verify", *words, "--json"))
     assert here("verify", *words, "--overwrite", "--json").returncode == 0
     assert here("verify", "--json").returncode == 0
     told = [(given, {name: value for name, value in named.items() if name != "progress"}) for given, named in calls]
     asked = ("lemma_2", "lemma_1"), "full", 7
-    assert told[0] == (asked, {"sweep": True, "earlier": document()})
-    assert told[1] == (asked, {"sweep": True, "earlier": None})
-    assert told[2] == ((None, "quick", 0), {"sweep": False, "earlier": None})
+    assert told[0] == (asked, {"sweep": True, "baseline": document()})
+    assert told[1] == (asked, {"sweep": True, "baseline": None})
+    assert told[2] == ((None, "quick", 0), {"sweep": False, "baseline": None})
     assert [given for given, _ in written] == [(Bare, Path(out))] * 2
 
 

@@ -11,6 +11,7 @@ from icl_theory.descent.gradient_descent import gradient_descent, plus_plus_step
 from icl_theory.models.attention import predict
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.models.model import Model
+from icl_theory.tasks.laws import Uniform
 from icl_theory.tasks.linear_regression import LinearRegression, Prompt
 from icl_theory.training.train import train
 
@@ -209,8 +210,8 @@ def test_a_zero_model_has_no_direction(task: LinearRegression) -> None:
 
 def test_refusals(task: LinearRegression) -> None:
     model = gradient_descent_weights(DIM, layers=2)
-    with pytest.raises(ValueError, match="gaussian"):
-        gradient_descent_agreement(model, LinearRegression(DIM, inputs="uniform"), shots=SHOTS)
+    with pytest.raises(ValueError, match="Gaussian"):
+        gradient_descent_agreement(model, LinearRegression(DIM, inputs=Uniform()), shots=SHOTS)
     silent = LinearRegression(DIM, task_covariance=np.zeros((DIM, DIM)))
     with pytest.raises(ValueError, match="always zero"):
         gradient_descent_agreement(model, silent, shots=SHOTS)

@@ -31,6 +31,7 @@ from icl_theory import (
 )
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.models.constructions import preconditioner_risk
+from icl_theory.tasks.laws import Uniform
 
 N, DIM = 6, 3
 SCALES = np.array([3.0, 1.0, 0.25])
@@ -170,7 +171,7 @@ def test_truncation_curves(rng: np.random.Generator) -> None:
     "task",
     [
         LinearRegression(DIM, covariance=LAMBDA, task_covariance=OMEGA, noise_std=0.5),
-        LinearRegression(DIM, covariance=LAMBDA, inputs="uniform"),
+        LinearRegression(DIM, covariance=LAMBDA, inputs=Uniform()),
         ReLUTeacher(DIM, 4, covariance=LAMBDA),
         LinearClassification(DIM),
     ],
@@ -234,7 +235,7 @@ def test_optimum_refuses() -> None:
     assert "singular" in refusal(one_layer_optimum, LinearRegression(2, covariance=np.diag([1.0, 0.0])), shots=3)
     square = LinearClassification(2, covariance=np.diag([1.0, 2.0]))
     assert "Gaussian inputs" in refusal(one_layer_optimum, square, shots=3)
-    assert "Gaussian inputs" in refusal(one_layer_optimum, LinearClassification(2, inputs="uniform"), shots=3)
+    assert "Gaussian inputs" in refusal(one_layer_optimum, LinearClassification(2, inputs=Uniform()), shots=3)
     assert "preconditioner" in refusal(preconditioner_risk, np.eye(3), task, 3)
     assert "shots" in refusal(preconditioner_risk, np.eye(2), task, 0)
     assert "signal" in refusal(one_layer_optimum, LinearRegression(2, task_covariance=np.zeros((2, 2))), shots=3)

@@ -31,6 +31,7 @@ from icl_theory.noise.multi_head_support import SummedSupport, ranks_of, summed_
 from icl_theory.noise.support import Support
 from icl_theory.risk.population import population_risk
 from icl_theory.tasks.classification import LinearClassification
+from icl_theory.tasks.laws import Gaussian, Law, Uniform
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.truncation.svd import truncate, truncate_weights
 
@@ -155,8 +156,8 @@ def test_one_head_through_the_sum_equals_the_closed_form(rng: np.random.Generato
     assert ranks_of(left[None], 0 * right[None]).dimension == 0
 
 
-@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
-def test_risk_of_one_layer_matches_tokens_and_the_single_head(rng: np.random.Generator, inputs: str) -> None:
+@pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
+def test_risk_of_one_layer_matches_tokens_and_the_single_head(rng: np.random.Generator, inputs: Law) -> None:
     task = LinearRegression(D - 1, noise_std=0.6, inputs=inputs)
     model = headed(rng, layers=1)
     prompt = task.sample(5, 200_000, 6)

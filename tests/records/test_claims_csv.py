@@ -25,7 +25,7 @@ POPULATION = {
 def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The ledger as it comes back from records.json, with a population, and controls of every kind."""
     made = document()
-    made["claims"][2]["population"] = dict(POPULATION)
+    made["claims"][2]["over_seeds"] = dict(POPULATION)
     made["claims"][0]["seconds"] = 1 / 3
     # A control that had to hold and did, one that failed and should not have.
     made["claims"][4]["controls"][0] |= {"verdict": "HOLDS", "expected": "HOLDS", "caught": True}
@@ -55,17 +55,28 @@ def spelt(value: Any) -> str:
 
 def expected(claim: dict[str, Any]) -> dict[str, str]:
     """Every cell of a claim's row, without anything of the module under test."""
-    copied = ("label", "package", "shelf", "printed", "relation", "verdict", "expected", "flip", "informative", "sound")
+    copied = (
+        "label",
+        "package",
+        "section",
+        "origin",
+        "relation",
+        "verdict",
+        "expected",
+        "flip",
+        "informative",
+        "sound",
+    )
     row = {name: claim[name] for name in (*copied, "proved", "seconds", "source", "statement")}
     for verdict in ("HOLDS", "FAILS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE", "ERROR"):
         row[verdict.lower()] = len([item for item in claim["evidence"] if item["verdict"] == verdict])
     row["cases"] = len(claim["evidence"])
     row["controls"] = len(claim["controls"])
     row["controls_caught"] = len([c for c in claim["controls"] if c["verdict"] == c["expected"]])
-    row["counterexamples"] = claim["certificates"]
-    population = claim["population"] or {}
+    row["counterexamples"] = len(claim["counterexamples"])
+    population = claim["over_seeds"] or {}
     for name in ("seeds", "mean", "stderr", "low", "high"):
-        row[f"population_{name}"] = population.get(name)
+        row[f"over_seeds_{name}"] = population.get(name)
     row |= {name: population.get(name) for name in ("seeds_for", "seeds_against")}
     lowest = None
     for item in claim["evidence"]:

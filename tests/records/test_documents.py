@@ -126,7 +126,7 @@ def evidence(verdict: str, measured: Any = 1.0, predicted: Any = 2.0, slack: Any
 
 def claim(verdict: str, relation: str, *items: dict[str, Any], **more: Any) -> dict[str, Any]:
     record = {"label": "gradient_descent_construction", "statement": "ΔW ≤ [red]Σ[/red]"}
-    record |= {"printed": "repaired", "shelf": "related"}
+    record |= {"origin": "repaired", "section": "related"}
     record |= {"relation": relation, "verdict": verdict, "evidence": list(items), "proved": None, "informative": None}
     return record | {"controls": [{"name": "spoilt", "caught": True}, {"name": "sound", "caught": False}], **more}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import refusal
 from rich.console import Console
 
 from icl_theory import LinearRegression, gradient_descent_weights, one_layer_optimum, population_risk, random_weights
@@ -14,6 +15,7 @@ from icl_theory.runs import bounds
 from icl_theory.runs import train as train_run
 from icl_theory.runs.bounds_config import SweepConfig
 from icl_theory.runs.train_config import TrainRunConfig, make_task
+from icl_theory.tasks.laws import Gaussian, StudentT, Uniform
 from icl_theory.training.ensemble import TrainConfig
 from icl_theory.training.train import train
 
@@ -55,7 +57,7 @@ def test_every_setting_of_a_sweep_reaches_it(monkeypatch: pytest.MonkeyPatch) ->
         for field in fields(SweepConfig)
     }
     bounds.run(SweepConfig(model="optimum", dim=2, ranks=(2, 1)))
-    assert (calls[1][1]["ranks"], calls[1][1]["layers"], calls[1][1]["rates"]) == ((2, 1), None, None)
+    assert (calls[1][1]["ranks"], calls[1][1]["layer_indices"], calls[1][1]["rates"]) == ((2, 1), None, None)
 
 
 def test_models_of_a_sweep_are_those_that_were_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +113,8 @@ def test_every_setting_of_a_training_reaches_it(monkeypatch: pytest.MonkeyPatch)
     config = TrainRunConfig(task="sparse", dim=4, nonzero=3, noise_std=0.7, inputs="uniform", seed=6, **TRAINED)
     document = train_run.run(config)
     [((task, seed), named)] = calls
-    assert (type(task).__name__, task.dim, task.nonzero, task.noise_std, task.inputs, seed) == (
-        *("SparseLinearRegression", 4, 3, 0.7, "uniform", 6),
+    assert (type(task).__name__, task.dim, task.nonzero, task.noise_std, repr(task.inputs), seed) == (
+        *("SparseLinearRegression", 4, 3, 0.7, "Uniform()", 6),
     )
     assert {name: value for name, value in named.items() if name in TRAINED} == TRAINED
     assert named["checkpoints"] is None
@@ -122,12 +124,12 @@ def test_every_setting_of_a_training_reaches_it(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("name", "made"),
     [
-        ("linear", {"noise_std": 0.7, "inputs": "uniform"}),
-        ("sparse", {"noise_std": 0.7, "inputs": "uniform", "nonzero": 3}),
-        ("relu", {"noise_std": 0.7, "inputs": "uniform", "hidden": 7}),
-        ("classification", {"flip_probability": 0.2, "inputs": "uniform"}),
-        ("vector", {"noise_std": 0.7, "inputs": "uniform", "outputs": 4}),
-        ("one-hot", {"inputs": "uniform", "outputs": 4}),
+        ("linear", {"noise_std": 0.7, "inputs": Uniform()}),
+        ("sparse", {"noise_std": 0.7, "inputs": Uniform(), "nonzero": 3}),
+        ("relu", {"noise_std": 0.7, "inputs": Uniform(), "hidden": 7}),
+        ("classification", {"flip_probability": 0.2, "inputs": Uniform()}),
+        ("vector", {"noise_std": 0.7, "inputs": Uniform(), "outputs": 4}),
+        ("one-hot", {"inputs": Uniform(), "outputs": 4}),
     ],
 )
 def test_every_task_is_made_as_it_was_named(name: Any, made: dict[str, Any]) -> None:
@@ -138,6 +140,23 @@ def test_every_task_is_made_as_it_was_named(name: Any, made: dict[str, Any]) -> 
     task = make_task(config)
     assert task.dim == 5
     assert {field: getattr(task, field) for field in made} == made
+
+
+@pytest.mark.parametrize(
+    ("inputs", "dof", "law"),
+    [("gaussian", None, Gaussian()), ("uniform", None, Uniform()), ("student-t", 4.5, StudentT(4.5))],
+)
+def test_a_word_of_the_command_line_names_a_law(inputs: Any, dof: float | None, law: Any) -> None:
+    for name in ("linear", "sparse", "relu", "classification", "vector", "one-hot"):
+        assert make_task(TrainRunConfig(task=name, inputs=inputs, dof=dof)).inputs == law
+
+
+def test_degrees_of_freedom_belong_to_student_t() -> None:
+    """What would be ignored is refused."""
+    assert "no dof with student-t inputs" in refusal(make_task, TrainRunConfig(inputs="student-t"))
+    assert "dof 5 with uniform inputs" in refusal(make_task, TrainRunConfig(inputs="uniform", dof=5.0))
+    assert "no variance" in refusal(make_task, TrainRunConfig(inputs="student-t", dof=2.0))
+    assert "inputs" in refusal(make_task, TrainRunConfig(inputs="cauchy"))  # pyright: ignore[reportArgumentType]
 
 
 def test_a_document_of_a_training_is_that_of_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:

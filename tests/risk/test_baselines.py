@@ -26,6 +26,7 @@ from icl_theory import (
 )
 from icl_theory.core.estimate import Estimate
 from icl_theory.risk.sparse_posterior import posterior_mean
+from icl_theory.tasks.laws import Gaussian, Law, Uniform
 
 LAMBDA = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 0.5]])
 OMEGA = np.array([[1.0, -0.2, 0.1], [-0.2, 0.6, 0.0], [0.1, 0.0, 1.5]])
@@ -103,8 +104,8 @@ def test_least_norm_in_closed_form(shots: int, sigma: float) -> None:
     assert least_squares_risk(singular, shots=shots).value == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
-def test_least_squares_without_a_formula(inputs: str) -> None:
+@pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
+def test_least_squares_without_a_formula(inputs: Law) -> None:
     """Anisotropic with N < d, and uniform inputs: S_xx is sampled; prompts agree."""
     covariance = np.diag([3.0, 2.0, 1.0, 0.7, 0.5, 0.2, 0.1])
     task = LinearRegression(7, covariance, noise_std=0.5, inputs=inputs)
@@ -115,7 +116,7 @@ def test_least_squares_without_a_formula(inputs: str) -> None:
     assert_risk(risk, least_squares_predict(prompt), prompt)
     flat = LinearRegression(3, noise_std=SIGMA, inputs=inputs)
     many = least_squares_risk(flat, shots=12, samples=BATCH)
-    assert many.direction == ("exact" if inputs == "gaussian" else "unbiased")
+    assert many.direction == ("exact" if inputs == Gaussian() else "unbiased")
     prompt = flat.sample(6, 4 * BATCH, 12)
     assert_risk(many, least_squares_predict(prompt), prompt)
 
@@ -130,12 +131,12 @@ def test_the_sampled_branch_reproduces_the_closed_form(monkeypatch: pytest.Monke
 
 
 def test_least_squares_where_the_risk_is_infinite_or_zero() -> None:
-    for inputs in ("gaussian", "uniform"):
+    for inputs in (Gaussian(), Uniform()):
         for shots in (2, 3, 4):
             risk = least_squares_risk(make(inputs=inputs), shots=shots)
             assert risk.value == math.inf
             assert "input rank 3" in risk.note
-        assert "no finite variance" in least_squares_risk(make(inputs="uniform"), shots=5, samples=10).note
+        assert "no finite variance" in least_squares_risk(make(inputs=Uniform()), shots=5, samples=10).note
         assert least_squares_risk(make(inputs=inputs, noise_std=0.0), shots=3) == Estimate(0.0, unit="squared error")
     # One shot less, the label noise being absent, leaves a finite risk.
     assert 0 < least_squares_risk(make(noise_std=0.0), shots=2).value < make().zero_risk
@@ -143,9 +144,9 @@ def test_least_squares_where_the_risk_is_infinite_or_zero() -> None:
     assert least_squares_risk(singular, shots=6).value == pytest.approx(SIGMA**2 * 2 / 3)
 
 
-@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
+@pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
 @pytest.mark.parametrize("shots", [1, 3, 10])
-def test_ridge_and_bayes_risks_are_those_of_sampled_prompts(shots: int, inputs: str) -> None:
+def test_ridge_and_bayes_risks_are_those_of_sampled_prompts(shots: int, inputs: Law) -> None:
     task = make(inputs=inputs)
     prompt = task.sample(3, 2 * BATCH, shots)
     assert_risk(ridge_risk(task, shots=shots, penalty=0.4), ridge_predict(prompt, 0.4), prompt)
@@ -182,8 +183,8 @@ def test_bayes_without_label_noise() -> None:
     assert bayes_risk(make(noise_std=0.0), shots=2, key=3).value == pytest.approx(limit.value, rel=1e-3)
 
 
-@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
-def test_bayes_is_below_every_model(inputs: str) -> None:
+@pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
+def test_bayes_is_below_every_model(inputs: Law) -> None:
     task = make(inputs=inputs)
     for shots in (1, 2, 5, 20, 100):
         bayes = bayes_risk(task, shots=shots)
@@ -224,7 +225,7 @@ def test_a_vanishing_penalty_is_least_squares() -> None:
 
 
 def test_blocks_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for inputs in ("gaussian", "uniform"):
+    for inputs in (Gaussian(), Uniform()):
         task = make(inputs=inputs)
         whole = bayes_risk(task, shots=4, samples=500)
         assert whole == bayes_risk(task, shots=4, samples=500, key=0)
@@ -233,7 +234,7 @@ def test_blocks_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:
             patch.setattr("icl_theory.risk.baselines.BLOCK_ENTRIES", 16 * 64)
             blocked = bayes_risk(task, shots=4, samples=500)
         assert blocked.samples == 500
-        if inputs == "gaussian":
+        if inputs == Gaussian():
             assert 0 < abs(blocked.value - whole.value) < 6 * np.hypot(blocked.stderr, whole.stderr)
         else:  # tokens are drawn one after the other, so that blocks do not even change the draws
             assert blocked.value == pytest.approx(whole.value, rel=1e-12)

@@ -15,6 +15,7 @@ from icl_theory import (
     random_weights,
 )
 from icl_theory.risk.one_layer import exact_risk
+from icl_theory.tasks.laws import Uniform
 
 RNG = np.random.default_rng(7)
 
@@ -93,7 +94,7 @@ def test_only_what_reads_labels_alone_has_a_closed_form(block):
 @pytest.mark.parametrize(("shots", "heavy"), [(1, True), (7, True), (8, False)])
 def test_the_note_on_heavy_tails_stands_up_to_three_from_the_rank(shots, heavy):
     """Rank 4, uniform inputs with noise: the variance of (X X')⁻¹ is finite from |N - d| = 4 on."""
-    task = LinearRegression(4, noise_std=0.5, inputs="uniform")
+    task = LinearRegression(4, noise_std=0.5, inputs=Uniform())
     note = least_squares_risk(task, shots=shots, samples=16).note
     assert ("no guide" in note) == heavy
 

@@ -1,14 +1,13 @@
 """The exact risk against token-level Monte Carlo, exact rational moments at d = 1, and the one-layer optimum."""
 
-import itertools
 from fractions import Fraction
-from math import prod
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rational import gaussian_moment, rational_risk, uniform_moment
 
 from icl_theory.descent.implied_weights import final_implied_weights, implied_from_moments
 from icl_theory.models.attention import predict
@@ -16,6 +15,7 @@ from icl_theory.models.constructions import gradient_descent_weights, one_layer_
 from icl_theory.models.model import Model
 from icl_theory.risk.one_layer import one_layer_risk
 from icl_theory.risk.population import population_risk, summary
+from icl_theory.tasks.laws import Gaussian, Law, Uniform
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.tasks.sparse_regression import SparseLinearRegression
 from icl_theory.truncation.svd import MODULES, module_rank, truncate_weights
@@ -68,7 +68,7 @@ def test_two_layers_match_tokens(task: LinearRegression, readout: str) -> None:
 @pytest.mark.parametrize("kind", ["uniform", "sparse", "sparse, uniform"])
 def test_other_laws_of_inputs_and_tasks_match_tokens(kind: str, seed: int) -> None:
     """All of W_V, W_K, W_Q are in use: fourth moments of x and of w count; the Gaussian formula is off by more."""
-    lam, inputs = random_covariance(1), "uniform" if "uniform" in kind else "gaussian"
+    lam, inputs = random_covariance(1), Uniform() if "uniform" in kind else Gaussian()
     dense = LinearRegression(DIM, lam, random_covariance(2), noise_std=0.7, inputs=inputs)
     law = SparseLinearRegression(DIM, lam, noise_std=0.7, inputs=inputs, nonzero=1) if "sparse" in kind else dense
     model = random_weights(seed, layers=1, token_dim=DIM + 1, scale=1.0)
@@ -81,7 +81,7 @@ def test_other_laws_of_inputs_and_tasks_match_tokens(kind: str, seed: int) -> No
 def test_the_fourth_moments_matter() -> None:
     """The control of the test above: the formula for the wrong law is found out by the same number of tokens."""
     lam = random_covariance(1)
-    gaussian, uniform = (LinearRegression(DIM, lam, noise_std=0.7, inputs=i) for i in ("gaussian", "uniform"))
+    gaussian, uniform = (LinearRegression(DIM, lam, noise_std=0.7, inputs=i) for i in (Gaussian(), Uniform()))
     sparse = SparseLinearRegression(DIM, lam, noise_std=0.7, nonzero=1)
     reads_labels = Model.create(*np.array([np.diag([0.0, 0, 0, 1]), np.diag([1.0, 1, 1, 1]), np.ones((4, 4))]))
     random = random_weights(3, layers=1, token_dim=DIM + 1, scale=1.0)
@@ -91,8 +91,8 @@ def test_the_fourth_moments_matter() -> None:
         assert abs(mean - right) < 6 * stderr < abs(mean - wrong)
 
 
-@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
-def test_every_truncation_matches_tokens(inputs: str) -> None:
+@pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
+def test_every_truncation_matches_tokens(inputs: Law) -> None:
     """Every module at every rank: the exact risk after `truncate_weights` against one set of prompts."""
     law = LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7, inputs=inputs)
     rng = np.random.default_rng(0)
@@ -118,64 +118,9 @@ def test_a_linear_mlp_is_part_of_the_left_factor(task: LinearRegression) -> None
     assert abs(mean - population_risk(model, task, shots=SHOTS).value) < 6 * stderr
 
 
-def gaussian_moment(power: int, variance: Fraction) -> Fraction:
-    """E z^power, z ~ N(0, variance)."""
-    if power % 2:
-        return Fraction(0)
-    return prod((Fraction(k) for k in range(1, power, 2)), start=Fraction(1)) * variance ** (power // 2)
-
-
-def uniform_moment(power: int, variance: Fraction) -> Fraction:
-    """E x^power, x uniform on [-a, a] with a² = 3 variance: a^power / (power + 1)."""
-    return Fraction(0) if power % 2 else (3 * variance) ** (power // 2) / (power + 1)
-
-
-def rational_risk(
-    heads: list[tuple[list[int], list[int]]],
-    lam: int,
-    omega: int,
-    noise: Fraction,
-    shots: int,
-    input_moment: Any = gaussian_moment,
-) -> Fraction:
-    """d_x = 1: E λ (p - w)² with p = -Σ_heads v_i S_ij b_j, every moment token by token, nothing assumed Wishart."""
-
-    # The summand -Σ_heads v·h b·h of one token h = (x, w x + ε) as a polynomial in (x, w, ε): {(powers): coefficient}.
-    def times(f: dict, g: dict) -> dict:
-        out: dict = {}
-        for (a, c), (e, k) in itertools.product(f.items(), g.items()):
-            power = tuple(i + j for i, j in zip(a, e, strict=True))
-            out[power] = out.get(power, 0) + c * k
-        return out
-
-    def linear(u: list[int]) -> dict:
-        return {(1, 0, 0): u[0], (1, 1, 0): u[1], (0, 0, 1): u[1]}
-
-    def given_w(f: dict) -> dict:
-        """Expectation over x and ε: a polynomial in w, {power: coefficient}."""
-        out: dict = {}
-        for (x, w, e), c in f.items():
-            out[w] = out.get(w, 0) + c * input_moment(x, Fraction(lam)) * gaussian_moment(e, noise)
-        return out
-
-    one: dict = {}
-    for v, b in heads:
-        for k, c in times(linear(v), linear(b)).items():
-            one[k] = one.get(k, 0) - c
-    mean, square = given_w(one), given_w(times(one, one))
-    total = Fraction(0)
-    for k, c in square.items():  # the N diagonal pairs of E p²
-        total += Fraction(1, shots) * c * gaussian_moment(k, Fraction(omega))
-    for (i, c), (j, k) in itertools.product(mean.items(), mean.items()):  # the other N (N - 1) pairs
-        total += Fraction(shots - 1, shots) * c * k * gaussian_moment(i + j, Fraction(omega))
-    for i, c in mean.items():
-        total -= 2 * c * gaussian_moment(i + 1, Fraction(omega))
-    return lam * (total + omega)
-
-
-@pytest.mark.parametrize(("inputs", "input_moment"), [("gaussian", gaussian_moment), ("uniform", uniform_moment)])
+@pytest.mark.parametrize(("inputs", "input_moment"), [(Gaussian(), gaussian_moment), (Uniform(), uniform_moment)])
 @pytest.mark.parametrize("seed", range(5))
-def test_exact_in_rational_arithmetic(seed: int, inputs: str, input_moment: Any) -> None:
+def test_exact_in_rational_arithmetic(seed: int, inputs: Law, input_moment: Any) -> None:
     rng = np.random.default_rng(seed)
     value, key, query = rng.integers(-3, 4, (3, 2, 2))
     lam, omega, shots = (int(k) for k in rng.integers(1, 5, 3))
@@ -187,9 +132,9 @@ def test_exact_in_rational_arithmetic(seed: int, inputs: str, input_moment: Any)
     assert got == pytest.approx(float(expected), rel=1e-13)
 
 
-@pytest.mark.parametrize(("inputs", "input_moment"), [("gaussian", gaussian_moment), ("uniform", uniform_moment)])
+@pytest.mark.parametrize(("inputs", "input_moment"), [(Gaussian(), gaussian_moment), (Uniform(), uniform_moment)])
 @pytest.mark.parametrize("seed", range(5))
-def test_several_heads_are_exact_in_rational_arithmetic(seed: int, inputs: str, input_moment: Any) -> None:
+def test_several_heads_are_exact_in_rational_arithmetic(seed: int, inputs: Law, input_moment: Any) -> None:
     """The mixed terms of two heads are not symmetric: E[vᵀS A S v'] holds both A and its transpose."""
     rng = np.random.default_rng(seed)
     value, key, query = rng.integers(-3, 4, (3, 1, 2, 2, 2))
@@ -216,9 +161,9 @@ def test_matches_the_optimum_of_every_rank(task: LinearRegression, rank: int | N
     assert population_risk(model, task, shots=SHOTS).value == pytest.approx(risk, rel=1e-12)
 
 
-@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
+@pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
 @pytest.mark.parametrize("shots", [1, 6, 1000])
-def test_the_optimum_is_a_minimum(shots: int, inputs: str) -> None:
+def test_the_optimum_is_a_minimum(shots: int, inputs: Law) -> None:
     task = LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7, inputs=inputs)
     model, risk = one_layer_optimum(task, shots=shots)
     rng = np.random.default_rng(0)

@@ -26,6 +26,7 @@ from icl_theory import (
 )
 from icl_theory.core.estimate import Estimate
 from icl_theory.risk.population import risk_and_losses, summary
+from icl_theory.tasks.laws import Gaussian, Law, Uniform
 
 UNIT = "squared error"
 LAMBDA, OMEGA = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([[1.0, -0.2], [-0.2, 0.6]])
@@ -117,17 +118,17 @@ BASELINES: dict[str, tuple[Any, float, np.ndarray]] = {
 }
 
 
-@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
+@pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
 @pytest.mark.parametrize("name", BASELINES)
-def test_baselines_over_inputs(name: str, inputs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_baselines_over_inputs(name: str, inputs: Law, monkeypatch: pytest.MonkeyPatch) -> None:
     """25 draws of S_xx in blocks of 10, 10 and 5 from one generator; d_y outputs have d_y times value and error."""
     function, penalty, prior = BASELINES[name]
     monkeypatch.setattr("icl_theory.risk.baselines._wishart_risk", lambda *_: None)
-    blocks_of(monkeypatch, "risk.baselines", 10 * 3 * (3 if inputs == "gaussian" else 9))
+    blocks_of(monkeypatch, "risk.baselines", 10 * 3 * (3 if inputs == Gaussian() else 9))
     options = {"covariance": LAMBDA, "task_covariance": OMEGA, "noise_std": TASK.noise_std, "inputs": inputs}
     task, rng, values = LinearRegression(2, **options), np.random.default_rng(4), []
     for size in (10, 10, 5):
-        if inputs == "gaussian":
+        if inputs == Gaussian():
             moments = task.sample_moments(rng, size, 9)[0][:, :2, :2]
         else:
             x = task.sample_inputs(rng, (size, 9))

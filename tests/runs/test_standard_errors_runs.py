@@ -27,6 +27,7 @@ from icl_theory.records.seed_means import over_ranks
 from icl_theory.report.terminal.training_table import table
 from icl_theory.risk.population import risk_and_losses
 from icl_theory.runs.train import _outcome
+from icl_theory.tasks.laws import Uniform
 
 TASK = LinearRegression(2, noise_std=0.5)
 
@@ -93,8 +94,8 @@ def test_several_outputs_multiply_a_risk_and_its_error(measure):
     options: dict[str, Any] = {"shots": 6, "samples": 50, "key": 2}
     if measure is ridge_risk:
         options["penalty"] = 0.3
-    one = measure(LinearRegression(3, noise_std=0.5, inputs="uniform"), **options)
-    several = measure(VectorRegression(3, 4, noise_std=0.5, inputs="uniform"), **options)
+    one = measure(LinearRegression(3, noise_std=0.5, inputs=Uniform()), **options)
+    several = measure(VectorRegression(3, 4, noise_std=0.5, inputs=Uniform()), **options)
     assert one.stderr > 0
     assert several.value == pytest.approx(4 * one.value, rel=1e-12)
     assert several.stderr == pytest.approx(4 * one.stderr, rel=1e-12)

@@ -114,12 +114,12 @@ def test_an_earlier_run_of_everything_tells_what_is_gone(monkeypatch: pytest.Mon
     earlier = verify.verify(["sound_one"]).records
     assert ahead == []
     old = [earlier["claims"][0], *({**earlier["claims"][0], "label": label} for label in ("sampled", "of_old"))]
-    changes = verify.verify(earlier=earlier | {"claims": old}).changes
+    changes = verify.verify(baseline=earlier | {"claims": old}).changes
     assert ahead == [True]
     assert changes is not None
     assert [entry["label"] for entry in changes["gone"]] == ["of_old"]
     assert [entry["label"] for entry in changes["not_run"]] == ["sampled"]
-    picked = verify.verify(["sound_one"], earlier=earlier | {"claims": old}).changes
+    picked = verify.verify(["sound_one"], baseline=earlier | {"claims": old}).changes
     assert picked is not None
     assert ([entry["label"] for entry in picked["not_run"]], picked["gone"]) == (["sampled", "of_old"], [])
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_theory import LinearRegression
+from icl_theory.tasks.laws import Gaussian, Law, Uniform
 
 LAMBDA = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 0.5]])
 OMEGA = np.array([[1.0, -0.2, 0.1], [-0.2, 0.6, 0.0], [0.1, 0.0, 1.5]])
@@ -25,8 +26,8 @@ def outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("bi,bj->bij", a, b)
 
 
-@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
-def test_inputs_and_labels_have_the_covariance_promised(inputs: str) -> None:
+@pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
+def test_inputs_and_labels_have_the_covariance_promised(inputs: Law) -> None:
     prompt = make(inputs=inputs).sample(1, BATCH, 2)
     assert prompt.x.shape == (BATCH, 2, 3)
     assert prompt.y.shape == (BATCH, 2)
@@ -44,7 +45,7 @@ def test_inputs_and_labels_have_the_covariance_promised(inputs: str) -> None:
 
 
 def test_uniform_inputs_are_uniform() -> None:
-    x = LinearRegression(3, inputs="uniform").sample(2, BATCH, 1).x_query
+    x = LinearRegression(3, inputs=Uniform()).sample(2, BATCH, 1).x_query
     assert np.abs(x).max() <= np.sqrt(3.0)
     assert np.abs(x).max() > 1.7
     assert_mean(x**4, 9 / 5)
@@ -166,7 +167,7 @@ def test_sampling_refuses(rng: np.random.Generator) -> None:
         assert "batch" in refusal(task.sample, 0, count, 2)
         assert "shots" in refusal(task.sample, 0, 2, count)
     assert "task_vector" in refusal(task.token_covariance, np.ones(2))
-    assert "gaussian" in refusal(make(inputs="uniform").sample_moments, rng, 2, 2)
+    assert "Gaussian" in refusal(make(inputs=Uniform()).sample_moments, rng, 2, 2)
 
 
 @pytest.mark.parametrize("key", ["seed", None, 1.5, np.float64(0.5), np.array([0.5, 1.5]), -1])

@@ -25,6 +25,7 @@ from icl_theory import (
     random_weights,
     rank_sweep,
 )
+from icl_theory.tasks.laws import Gaussian, Law, Uniform
 
 LAMBDA = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 0.5]])
 OMEGA = np.array([[1.0, -0.2, 0.1], [-0.2, 0.6, 0.0], [0.1, 0.0, 1.5]])
@@ -32,11 +33,11 @@ BATCH = 40_000
 SHOTS = 4
 TASKS: dict[str, Task] = {
     "linear": LinearRegression(3, LAMBDA, OMEGA, noise_std=0.7),
-    "linear, uniform": LinearRegression(3, LAMBDA, OMEGA, noise_std=0.7, inputs="uniform"),
+    "linear, uniform": LinearRegression(3, LAMBDA, OMEGA, noise_std=0.7, inputs=Uniform()),
     "sparse": SparseLinearRegression(3, LAMBDA, noise_std=0.7, nonzero=2),
-    "sparse, uniform": SparseLinearRegression(3, LAMBDA, noise_std=0.7, inputs="uniform", nonzero=1),
+    "sparse, uniform": SparseLinearRegression(3, LAMBDA, noise_std=0.7, inputs=Uniform(), nonzero=1),
     "relu": ReLUTeacher(3, 5, LAMBDA, noise_std=0.7),
-    "relu, uniform": ReLUTeacher(3, 2, LAMBDA, inputs="uniform"),
+    "relu, uniform": ReLUTeacher(3, 2, LAMBDA, inputs=Uniform()),
     "classification": LinearClassification(3, 1.7 * np.eye(3), flip_probability=0.1),
 }
 over_tasks = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
@@ -90,18 +91,18 @@ def test_the_key_decides(task: Task) -> None:
 @given(dim=st.integers(1, 6), shots=st.integers(1, 50), sigma=st.floats(0.0, 3.0))
 def test_optimum_of_isotropic_uniform_inputs(dim: int, shots: int, sigma: float) -> None:
     """E x⁴ = 9/5: M = I (N + d + 1 - 6/5 + σ²)/N, hence η* = N/(N + d - 1/5 + σ²)."""
-    task = LinearRegression(dim, noise_std=sigma, inputs="uniform")
+    task = LinearRegression(dim, noise_std=sigma, inputs=Uniform())
     model, risk = one_layer_optimum(task, shots=shots)
     eta = shots / (shots + dim - 0.2 + sigma**2)
     assert_close(model.query[0, :dim, :dim], eta * np.eye(dim), 1e-9)
     assert risk == pytest.approx(dim * (1 - eta), rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
-def test_one_dimension_by_hand(inputs: str) -> None:
+@pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
+def test_one_dimension_by_hand(inputs: Law) -> None:
     """d = 1, Λ = λ. ReLU: y = |x| α on either side of 0, with E α² = 1 and independent signs: E(E xy)² = λ²/2."""
     lam, sigma, n = 1.5, 0.6, 5
-    fourth = {"gaussian": 3.0, "uniform": 9 / 5}[inputs] * lam**2
+    fourth = {Gaussian(): 3.0, Uniform(): 9 / 5}[inputs] * lam**2
     cross, moment = ReLUTeacher(1, 3, [[lam]], sigma, inputs).readout_moments(n)
     assert_close(cross, np.array([[lam**2 / 2]]), 1e-14)
     assert_close(moment, np.array([[(fourth + sigma**2 * lam + (n - 1) * lam**2 / 2) / n]]), 1e-14)
@@ -144,8 +145,8 @@ def test_a_full_support_is_a_dense_task(rng: np.random.Generator) -> None:
     )
 
 
-@pytest.mark.parametrize("inputs", ["gaussian", "uniform"])
-def test_relu_teacher(inputs: str, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
+def test_relu_teacher(inputs: Law, rng: np.random.Generator) -> None:
     task = ReLUTeacher(3, 4, LAMBDA, noise_std=0.5, inputs=inputs)
     teachers = task.sample_tasks(rng, BATCH)
     assert_mean(teachers[:, :, :3] ** 2, 1.0)

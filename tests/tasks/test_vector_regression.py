@@ -25,13 +25,14 @@ from icl_theory import (
     random_weights,
 )
 from icl_theory.tasks.classification import _bivariate_normal_cdf, _same_class
+from icl_theory.tasks.laws import Uniform
 
 LAMBDA = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 0.5]])
 OMEGA = np.array([[1.0, -0.2, 0.1], [-0.2, 0.6, 0.0], [0.1, 0.0, 1.5]])
 BATCH, SHOTS = 40_000, 4
 TASKS = {
     "vector": VectorRegression(3, 2, LAMBDA, OMEGA, noise_std=0.7),
-    "vector, uniform": VectorRegression(3, 2, LAMBDA, OMEGA, noise_std=0.7, inputs="uniform"),
+    "vector, uniform": VectorRegression(3, 2, LAMBDA, OMEGA, noise_std=0.7, inputs=Uniform()),
     "one-hot": OneHotClassification(3, 4, 1.7 * np.eye(3)),
     "one-hot, one input": OneHotClassification(1, 3),
 }
@@ -172,7 +173,7 @@ def test_accuracy_counts_signs_and_classes() -> None:
 def test_refusals() -> None:
     assert "outputs" in refusal(VectorRegression, 3, 1)
     assert "classes" in refusal(OneHotClassification, 3, 1)
-    for task in (OneHotClassification(2, 3, np.diag([1.0, 2.0])), OneHotClassification(2, 3, inputs="uniform")):
+    for task in (OneHotClassification(2, 3, np.diag([1.0, 2.0])), OneHotClassification(2, 3, inputs=Uniform())):
         assert not task.knows_moments
         assert "λI" in refusal(one_layer_optimum, task, shots=3)
         assert population_risk(one_layer_optimum(OneHotClassification(2, 3), shots=3)[0], task, shots=3).samples == 4096

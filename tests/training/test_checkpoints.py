@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 
+from icl_theory.tasks.laws import Uniform
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training import checkpoints
 from icl_theory.training.checkpoints import Checkpoints, CheckpointWarning
@@ -98,7 +99,7 @@ def test_interrupted_again_and_again(whole: TrainResult, tmp_path: Path) -> None
     [
         {"tasks": 5, "prompts_per_task": 2, "heads": 2, "tied": True},
         {"kind": "softmax", "mask": "causal", "hidden": 5, "activation": "relu"},
-        {"task": LinearRegression(3, inputs="uniform"), "layers": 1},
+        {"task": LinearRegression(3, inputs=Uniform()), "layers": 1},
     ],
     ids=["finite set of heads", "softmax", "uniform"],
 )

@@ -6,9 +6,12 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from helpers import refusal
+from laws import Silent
 
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.classification import LinearClassification
+from icl_theory.tasks.laws import Mixture, StudentT, Uniform
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.tasks.relu_teacher import ReLUTeacher
 from icl_theory.tasks.sparse_regression import SparseLinearRegression
@@ -30,13 +33,15 @@ TASKS: list[tuple[Task, dict[str, Any]]] = [
             "covariance": np.diag([1.0, 2.0]),
             "task_covariance": np.diag([2.0, 1.0]),
             "noise_std": 0.3,
-            "inputs": "uniform",
+            "inputs": Uniform(),
+            "noise": StudentT(5),
         },
     ),
-    (SparseLinearRegression(4, nonzero=2), {"nonzero": 3, "noise_std": 0.1, "inputs": "uniform"}),
-    (ReLUTeacher(2, 3), {"hidden": 4, "noise_std": 0.1, "inputs": "uniform"}),
-    (LinearClassification(2), {"flip_probability": 0.1, "inputs": "uniform"}),
-    (VectorRegression(2, 2), {"noise_std": 0.1, "inputs": "uniform"}),
+    (SparseLinearRegression(4, nonzero=2), {"nonzero": 3, "noise_std": 0.1, "inputs": Uniform()}),
+    (LinearRegression(2, inputs=StudentT(5)), {"inputs": StudentT(6)}),
+    (ReLUTeacher(2, 3), {"hidden": 4, "noise_std": 0.1, "inputs": Uniform(), "noise": Uniform()}),
+    (LinearClassification(2), {"flip_probability": 0.1, "inputs": Uniform()}),
+    (VectorRegression(2, 2), {"noise_std": 0.1, "inputs": Uniform()}),
 ]
 
 
@@ -60,6 +65,16 @@ def test_every_field_of_a_task_identifies_a_run(number: int) -> None:
         assert set(checkpoints._differences(plain, changed)) in ({name}, {f"task.{name}"})
     other_kind = setup(TASKS[number - 1][0], CONFIG, np.random.default_rng(0))
     assert "task" in checkpoints._differences(plain, other_kind)
+
+
+def test_laws_are_told_apart_by_their_numbers() -> None:
+    own = [setup(LinearRegression(2, inputs=law), CONFIG, np.random.default_rng(0)) for law in (StudentT(5), Uniform())]
+    assert [one["inputs"] for one in own] == ["StudentT(dof=5.0)", "Uniform()"]
+    mixtures = [Mixture((1.0, 2.0), weights) for weights in ((0.5, 0.5), (0.25, 0.75))]
+    one, other = (setup(LinearRegression(2, noise=law), CONFIG, np.random.default_rng(0)) for law in mixtures)
+    assert set(checkpoints._differences(one, other)) == {"noise"}
+    silent = LinearRegression(2, inputs=Silent())
+    assert "Silent" in refusal(setup, silent, CONFIG, np.random.default_rng(0))
 
 
 def test_the_key_identifies_a_run_whatever_was_drawn_from_it() -> None:

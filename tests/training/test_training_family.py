@@ -12,6 +12,7 @@ from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.risk.population import accuracy, population_risk
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.classification import LinearClassification, OneHotClassification
+from icl_theory.tasks.laws import Uniform
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.tasks.relu_teacher import ReLUTeacher
 from icl_theory.tasks.sparse_regression import SparseLinearRegression
@@ -23,7 +24,7 @@ from icl_theory.training.train import train
 DIM, SHOTS = 3, 7
 LAMBDA = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 0.5]])
 LINEAR = LinearRegression(DIM, LAMBDA, np.diag([1.0, 2.0, 0.5]), noise_std=0.5)
-UNIFORM = LinearRegression(DIM, LAMBDA, np.diag([1.0, 2.0, 0.5]), noise_std=0.5, inputs="uniform")
+UNIFORM = LinearRegression(DIM, LAMBDA, np.diag([1.0, 2.0, 0.5]), noise_std=0.5, inputs=Uniform())
 SPARSE = SparseLinearRegression(DIM, LAMBDA, noise_std=0.5, nonzero=1)
 
 
@@ -58,7 +59,7 @@ def test_moments_and_tokens_agree_in_distribution(task: LinearRegression, change
     options: dict[str, Any] = {"layers": 1, "shots": SHOTS, "steps": 1, "seeds": 1, "batch": 64} | changes
     scale = 0.6 if options["layers"] == 1 else 0.25  # deep models have heavy tails
     config = TrainConfig(**options, learning_rate=0.1, init_scale=scale, clip_norm=1.0, readout="minus")
-    direct = MomentSource(task, SHOTS) if task.inputs == "gaussian" else TokenMomentSource(task, SHOTS)
+    direct = MomentSource(task, SHOTS) if task.draws_moments else TokenMomentSource(task, SHOTS)
     ours = losses_and_gradients(direct, task, config, 800, 1)
     theirs = losses_and_gradients(TokenSource(task, SHOTS), task, config, 800, 2)
     # Entries that are zero in theory are rounding, of one sign in either road: they are set aside by their size.

@@ -26,7 +26,7 @@ def excess(case: Case) -> float:
 
 
 def predict(case: Case) -> float:
-    """$½ d_S log(arithmetic / geometric mean)$."""
+    """$½ d_S$ log(arithmetic / geometric mean)."""
     values = spectrum(case)
     return float(0.5 * len(values) * (np.log(values.mean()) - np.log(values).mean()))
 

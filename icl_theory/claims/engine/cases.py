@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -11,12 +11,14 @@ from icl_theory.claims.engine.profiles import PROFILES, Profile
 from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
 from icl_theory.core import checks
 from icl_theory.core.progress import Progress
+from icl_theory.core.results import fields_in_help
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, simulate
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.models.files import from_dict, to_dict
 from icl_theory.models.model import Model, Readout, checked
 from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.tasks.written import task_from_dict, task_or_reason
 from icl_theory.training.train import TrainResult
 from icl_theory.truncation.svd import truncate_weights
 
@@ -26,6 +28,7 @@ LADDER_DEMONSTRATIONS, LADDER_SHOTS, CLIP = 80, 20, 4.0  # N, b and c of every l
 PAIRS = 256  # runs in the sandwich of a case's ladder
 
 
+@fields_in_help
 @dataclass(frozen=True, eq=False)
 class Case:
     """Weights, demonstrations and a task; equal seeds give equal cases."""
@@ -79,13 +82,7 @@ class Case:
             "seed": self.seed,
             "shots": self.shots,
             "samples": self.samples,
-            "task": {
-                "dim": self.task.dim,
-                "covariance": self.task.covariance.tolist(),
-                "task_covariance": self.task.task_covariance.tolist(),
-                "noise_std": self.task.noise_std,
-                "inputs": self.task.inputs,
-            },
+            "task": task_or_reason(self.task),
             "task_vector": self.task_vector.tolist(),
             "model": to_dict(self.model),
             "demonstrations": self.demonstrations.tolist(),
@@ -100,7 +97,7 @@ class Case:
                 kind=str(description["kind"]),
                 seed=int(description["seed"]),
                 model=from_dict(description["model"]),
-                task=LinearRegression(**description["task"]),
+                task=cast(Any, task_from_dict(description["task"])),
                 task_vector=np.array(description["task_vector"], dtype=np.float64),
                 demonstrations=np.array(description["demonstrations"], dtype=np.float64),
                 shots=int(description["shots"]),

@@ -9,6 +9,7 @@ from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Measurement, Relation, Verdict
 from icl_theory.core import checks
 from icl_theory.core.estimate import Direction, Estimate
+from icl_theory.core.results import Result, fields_in_help
 
 SMALL_ENTRY = 0.01
 """Entries below this share of an array's largest one are compared with that share: 450 units of rounding by default."""
@@ -17,8 +18,9 @@ UNATTAINABLE = "no data of this shape can meet: "
 """How the note of a case begins that an assumption has kept from being measured; the assumption's sentence follows."""
 
 
-@dataclass(frozen=True)
-class Evidence:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class Evidence(Result):
     """The outcome of one claim on one case."""
 
     verdict: Verdict

@@ -22,6 +22,7 @@ from icl_theory.claims.engine.validation import (
 )
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
+from icl_theory.core.results import fields_in_help
 
 Relation = Literal["equal", "at most", "at least", "never", "exists"]
 """How the measured side relates to the predicted one; "never" and "exists" look at the measured side alone."""
@@ -61,6 +62,7 @@ class Unchanged(Enum):
 UNCHANGED: Final = Unchanged.UNCHANGED
 
 
+@fields_in_help
 @dataclass(frozen=True)
 class Assumption:
     """A hypothesis with its own check; outside it the verdict is OUTSIDE, and nothing is measured."""
@@ -80,6 +82,7 @@ class Assumption:
             require_callable(f"attainable of {what}", self.attainable)
 
 
+@fields_in_help
 @dataclass(frozen=True)
 class Control:
     """The claim with some fields replaced, for which the check must return `expected`.
@@ -132,6 +135,7 @@ class Control:
         return replace(claim, **self.changes, controls=())
 
 
+@fields_in_help
 @dataclass(frozen=True)
 class Claim:
     """A statement together with everything needed to test it; validated when it is made.

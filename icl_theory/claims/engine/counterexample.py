@@ -8,7 +8,8 @@ from icl_theory.claims.engine.check import Evidence
 from icl_theory.claims.engine.claim import Claim
 from icl_theory.core.marks import unmarked
 
-FORMAT = 1
+FORMAT = 2
+"""2: the task by its type and all its fields, see `icl_theory.tasks.written`."""
 
 
 def counterexample(claim: Claim, case: Case, evidence: Evidence, others: Sequence[Case] = ()) -> dict[str, Any]:

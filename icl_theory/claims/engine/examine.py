@@ -14,6 +14,7 @@ from icl_theory.claims.engine.expected_verdicts import Flip, expected_verdict, f
 from icl_theory.claims.engine.seed_interval import SeedInterval, interval_over_seeds, verdict_over_seeds
 from icl_theory.claims.engine.trained_ensembles import Cancelled, NotReady
 from icl_theory.core import marks
+from icl_theory.core.results import Result, fields_in_help
 
 NO_CASE = "making the cases"
 """Name of the case in the evidence that there are no cases because making them raised an exception."""
@@ -35,8 +36,9 @@ def overall_verdict(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
     return next((verdict for verdict in order if verdict in seen), Verdict.OUTSIDE)
 
 
-@dataclass(frozen=True)
-class ControlOutcome:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class ControlOutcome(Result):
     """What the check said of a control."""
 
     name: str
@@ -51,8 +53,9 @@ class ControlOutcome:
         return self.verdict == self.expected
 
 
-@dataclass(frozen=True)
-class Outcome:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class Outcome(Result):
     """Everything the run found out about one claim."""
 
     claim: Claim

@@ -37,7 +37,7 @@ def traces(case: Case, after: bool, relative: bool) -> np.ndarray:
 
 
 def log_rise(case: Case, relative: bool = True) -> float:
-    """Mean over layers of $log(noise after / before training)$."""
+    """Mean over layers of log(noise after / before training)."""
     return float(np.log(traces(case, True, relative) / traces(case, False, relative)).mean())
 
 

@@ -14,7 +14,7 @@ _MARGIN, _VALIDATION = 0.01, 512
 
 @lru_cache(maxsize=128)
 def log_rise(case: Case) -> Estimate:
-    """$E log(test error clipped / untouched)$, for the clipping that does best on validation prompts.
+    """$E$ log(test error clipped / untouched), for the clipping that does best on validation prompts.
 
     Every layer, module and rate of Y that D = 6 allows is tried on 512 prompts; 2048 others are reported on.
     """

@@ -24,7 +24,7 @@ def log_errors(case: Case, layer: int, module: str, rank: int, shots: int = TRAI
 
 
 def measure(case: Case, deep: int = -1, shallow: int = 0) -> Estimate:
-    """$E log(error, deep layer clipped) - E log(error, shallow one clipped)$, for the worst module and rate."""
+    """$E$ log(error, deep layer clipped) - $E$ log(error, shallow one clipped), for the worst module and rate."""
     rows = [
         log_errors(case, deep % case.layers, module, prompt_errors.RATES[rate])
         - log_errors(case, shallow, module, prompt_errors.RATES[rate])

@@ -13,7 +13,7 @@ _MARGIN, _VALIDATION = 0.01, 512
 
 @lru_cache(maxsize=256)
 def log_rise(case: Case, module: str = "key") -> Estimate:
-    """$E log(test error clipped / untouched)$ of $W_K$ of the first layer, at the rate $ξ ≥ 0.1$ that validates
+    """$E$ log(test error clipped / untouched) of $W_K$ of the first layer, at the rate $ξ ≥ 0.1$ that validates
     best."""
     models = {rate: prompt_errors.clipped(case, 0, module, rate) for rate in prompt_errors.RATES}
     scores = {

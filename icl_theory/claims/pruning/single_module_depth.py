@@ -19,7 +19,7 @@ def log_spread(case: Case, layer: int, module: str) -> float:
 
 
 def difference(case: Case, deep: int = -1, shallow: int = 0) -> float:
-    """$log(spread, deep layer clipped / spread, shallow one)$, for the matrix that speaks most against the
+    """log(spread, deep layer clipped / spread, shallow one), for the matrix that speaks most against the
     statement."""
     modules = ("value", "key", "query")
     return max(
@@ -36,7 +36,7 @@ CLAIM = Claim(
     relation="at most",
     measure=difference,
     explanation="The paper calls the impact on shallow layers less steady and gives no measure of it; ours is the "
-    "standard deviation over 2048 common prompts of $log(error clipped / untouched)$. Trained three-layer models.",
+    "standard deviation over 2048 common prompts of log(error clipped / untouched). Trained three-layer models.",
     controls=(
         Control("layers exchanged", measure=lambda case: difference(case, 0, -1)),
         Control("a thousand times less evenly", predict=lambda case: -np.log(1e3)),

@@ -19,7 +19,7 @@ def _log_ratios(case: Case) -> np.ndarray:
 
 
 def log_ratio(case: Case) -> float:
-    """$log(κ₂ of the MLP / of the attention)$, in the layer that speaks most against the statement."""
+    """log($κ₂$ of the MLP / of the attention), in the layer that speaks most against the statement."""
     return float(_log_ratios(case).max())
 
 

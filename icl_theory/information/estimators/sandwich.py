@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.information.covariance_roots import covariance_root
 from icl_theory.information.estimators.channel import Channel, SharedChannel
 
@@ -17,8 +18,9 @@ from icl_theory.information.estimators.channel import Channel, SharedChannel
 SATURATION_MARGIN = 2.0
 
 
-@dataclass(frozen=True)
-class Sandwich:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class Sandwich(Result):
     """Both ends of an information estimate, in nats."""
 
     lower: Estimate

@@ -9,6 +9,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.numerics import Key, generator
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.estimators.sandwich import Sandwich
 from icl_theory.information.ladder.chain_prior import chain_divergence
@@ -31,8 +32,9 @@ from icl_theory.tasks.linear_regression import LinearRegression
 FEWEST_RUNS = 16
 
 
-@dataclass(frozen=True)
-class BoundLadder:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class BoundLadder(Result):
     """Bounds on the gap E[L_μ(W) - L_{H_s}(W)], the information behind them, and the gap itself."""
 
     rungs: dict[str, Estimate]
@@ -115,7 +117,7 @@ def bound_ladder(
 
     Args:
         model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none.
-        task: Gaussian inputs. task_vector: w, shape (d_x,); drawn from `key` if None.
+        task: Gaussian inputs and label noise. task_vector: w, shape (d_x,); drawn from `key` if None.
         demonstrations: N. shots: b with 1 ≤ b < N. clip: c > 0, in units of the squared label.
         samples: Monte Carlo runs, at least 16. key: a jax.random.key or a whole number; the same key gives common
             random numbers.
@@ -123,7 +125,7 @@ def bound_ladder(
         loss: "clipped_squared" (clipped at `clip`) or "zero_one" (`clip` is then without effect).
 
     Returns: `BoundLadder`; information in nats, bounds and gap in units of the loss.
-    Raises: ValueError for anything out of range or inputs that are not Gaussian.
+    Raises: ValueError for anything out of range, or tokens that are not Gaussian.
     Proved: individual_sample ≤ mutual_information ≤ path_information ≤ Σ_t I(W_t; H_s | W_{t-1}) as quantities (the
     estimates within their errors); path_gaussian = chain up to L = 2, path_gaussian ≤ gaussian for invertible weights,
     all three equal at L = 1; there gaussian ≤ isotropic ≤ isotropic_zero ≤ theorem_2_repaired too. The sandwich's upper
@@ -131,7 +133,7 @@ def bound_ladder(
     Source: Y Theorem 2, Lemmas 2, 3 and 6 (arXiv:2406.03768v2) as repaired; Bu, Zou and Veeravalli 2020; Gaussian
     rungs and support: new.
     """
-    task.require_gaussian_inputs("the bound ladder")
+    task.require_gaussian_tokens("the bound ladder")
     setting, seed = fixed_task(
         model,
         task,

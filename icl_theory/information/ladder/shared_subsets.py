@@ -14,6 +14,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.numerics import Key
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.ladder.bound_ladder import FEWEST_RUNS, fixed_task, ladder_of
@@ -24,8 +25,9 @@ from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression
 
 
-@dataclass(frozen=True)
-class SharedSubsets:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class SharedSubsets(Result):
     """What changes when all layers see the same b demonstrations; e_t = W_t - W_{t-1} - G_t(W_{t-1}) is the noise."""
 
     variance: list[Estimate]
@@ -135,7 +137,7 @@ def shared_subsets(
     Returns: `SharedSubsets`. Raises: ValueError as `bound_ladder`, and for N - 1 < d_S, where I(X; H_s) = +inf.
     Source: new; Y Assumption 1 (arXiv:2406.03768v2) is what it measures.
     """
-    task.require_gaussian_inputs("the comparison of subsets")
+    task.require_gaussian_tokens("the comparison of subsets")
     setting, seed = fixed_task(
         model, task, demonstrations=demonstrations, shots=shots, samples=samples, key=key, task_vector=task_vector
     )

@@ -13,12 +13,12 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.numerics import Key, generator
+from icl_theory.core.results import Result, fields_in_help
 from icl_theory.information.ladder.losses import BoundedLoss
 from icl_theory.information.supersample.predictions import equal_blocks, selection_predictions
 from icl_theory.information.supersample.selection_information import information_and_influence, observed, selections
 from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Task
-from icl_theory.tasks.classification import OneHotClassification
 
 RUNGS = ("loss_difference_mi", "loss_difference_cmi", "evaluated_cmi", "f_cmi")
 LARGEST_ENUMERATION = 12  # N up to which all 2^N selections are run
@@ -27,8 +27,9 @@ _BLOCK_ENTRIES = 2**18  # numbers in the largest array of one block of supersamp
 _MOST_LEVELS = 64
 
 
-@dataclass(frozen=True)
-class SupersampleBounds:
+@fields_in_help
+@dataclass(frozen=True, repr=False)
+class SupersampleBounds(Result):
     """Bounds on the gap E[L_μ(W) - L_{H_s}(W)] of a model that shows all N demonstrations, and the gap itself."""
 
     rungs: dict[str, Estimate]
@@ -145,7 +146,8 @@ def supersample_bounds(
 
     Args:
         model: a single model, of any kind.
-        task: any task; its tokens are drawn with label noise. task_vector: its parameters, drawn from `key` if None.
+        task: any that draws its tokens independently, with label noise.
+        task_vector: its parameters, drawn from `key` if None.
         demonstrations: N ≥ 1. supersamples: at least 2. key: a jax.random.key or a whole number.
         loss: "zero_one", 1[sign ŷ ≠ sign y] or, for one-hot labels, 1[argmax ŷ ≠ argmax y], with c = 1; or
             "clipped_squared", min(|ŷ - y|², c) with c = `clip` > 0.
@@ -159,6 +161,7 @@ def supersample_bounds(
     and Durisi 2022 (arXiv:2210.06422), Wang and Mao 2023 (arXiv:2302.02432v3); rounding at random: new.
     """
     model = checked(model, task.token_dim)
+    task.require_tokens("supersample bounds")
     demonstrations = checks.integer("demonstrations", demonstrations, 1, None, "show at least one")
     supersamples = checks.integer("supersamples", supersamples, 2, None, "a standard error needs two")
     clip, levels = _loss(task, loss, clip, levels)
@@ -178,7 +181,7 @@ def _loss(task: Task, loss: BoundedLoss, clip: float, levels: int | None) -> tup
     """The range c and the number of levels of a loss that makes sense for the task, or a refusal."""
     clip = checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
     if checks.choice("loss", loss, get_args(BoundedLoss)) == "zero_one":
-        if task.outputs > 1 and not isinstance(task, OneHotClassification):
+        if task.outputs > 1 and not task.classifies:
             got, expected = f"'zero_one' for a {type(task).__name__}", "classes or labels that are numbers"
             raise checks.refuse("loss", got, expected, "use loss='clipped_squared'")
         return 1.0, 2

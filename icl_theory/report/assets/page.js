@@ -1,7 +1,7 @@
 "use strict";
-// Filters by verdict, origin and shelf. The state stands in the address behind the #, so that a view can be kept and sent.
+// Filters by verdict, origin and section. The state stands in the address behind the #, so that a view can be kept and sent.
 (() => {
-  const kinds = ["verdict", "origin", "shelf"];
+  const kinds = ["verdict", "origin", "section"];
   const chosen = Object.fromEntries(kinds.map((kind) => [kind, new Set()]));
   const buttons = [...document.querySelectorAll("button[data-kind]")];
   const items = [...document.querySelectorAll("[data-verdict]")];
@@ -12,9 +12,9 @@
 
   function show() {
     for (const item of items) item.hidden = !fits(item);
-    // A shelf with nothing on it has no heading.
-    for (const shelf of document.querySelectorAll("tbody.shelf")) {
-      shelf.hidden = ![...shelf.rows].some((row) => row.dataset.verdict && !row.hidden);
+    // A section with nothing on it has no heading.
+    for (const section of document.querySelectorAll("tbody.section")) {
+      section.hidden = ![...section.rows].some((row) => row.dataset.verdict && !row.hidden);
     }
     for (const button of buttons) {
       button.setAttribute("aria-pressed", String(chosen[button.dataset.kind].has(button.dataset.value)));

@@ -33,11 +33,11 @@ def claim_view(claim: dict[str, Any], place: int, z: float) -> dict[str, Any]:
         "flip": _FLIPS.get(claim["flip"]),
         "finding": sentence(typeset(evidence_text(claim))),
         "holds_if": RELATION_IN_WORDS.get(claim["relation"], claim["relation"]),
-        "about": POPULATION_IN_WORDS if claim["population"] else "",
+        "about": POPULATION_IN_WORDS if claim["over_seeds"] else "",
         "predicts": claim["predicts"] or _constant(claim),
         "assumptions": [assumption | {"counts": _counts(assumption, cases)} for assumption in claim["assumptions"]],
         "caught": sum(control["caught"] for control in claim["controls"]),
-        "population": claim["population"] and _population(claim["population"]),
+        "over_seeds": claim["over_seeds"] and _over_seeds(claim["over_seeds"]),
         "counterexamples": [counterexample_view(found) for found in claim["counterexamples"]],
         "figures": evidence_figures(claim, z),
         "noted": any(item["note"] for item in claim["evidence"]),
@@ -57,5 +57,5 @@ def _counts(assumption: dict[str, Any], cases: int) -> str:
     return "; ".join(counts) or "never looked at"
 
 
-def _population(found: dict[str, Any]) -> dict[str, Any]:
+def _over_seeds(found: dict[str, Any]) -> dict[str, Any]:
     return found | {"chance": f"{number(found['chance']):.1%}"}

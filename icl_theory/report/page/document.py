@@ -20,7 +20,9 @@ _VERSIONS = {"icl_theory": "icl_theory version", "devices": "number of devices"}
 def page(records: dict[str, Any], changes: dict[str, Any] | None = None) -> str:
     """The document of `verify` as HTML text.
 
-    Args: records: as `Report.records`, or read from records.json. changes: since another run, from `compare.compare`.
+    Args:
+        records: as `VerifyResult.records`, or read from records.json.
+        changes: since another run, from `records.compare.compare`.
     """
     z = number(records["standard_errors"])
     claims = [claim_view(claim, place, z) for place, claim in enumerate(records["claims"], 1)]
@@ -34,7 +36,7 @@ def page(records: dict[str, Any], changes: dict[str, Any] | None = None) -> str:
         policy=_policy(style, script),
         totals=ledger.totals(claims),
         bar=ledger.bar(claims),
-        shelves=ledger.shelves(claims),
+        sections=ledger.sections(claims),
         filters=ledger.filters(claims),
         changes=changes_view(changes, {claim["label"] for claim in claims}),
         key=key(sorted({item["verdict"] for claim in claims for item in claim["evidence"]})),

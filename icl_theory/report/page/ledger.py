@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from icl_theory.report.page.words import ORIGINS, SHELVES, VERDICT_SIGNS
+from icl_theory.report.page.words import ORIGINS, SECTIONS, VERDICT_SIGNS
 
 
 def totals(claims: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -34,9 +34,9 @@ def bar(claims: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def shelves(claims: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """(heading, claims) of every shelf with something on it."""
-    placed = [(words, [c for c in claims if c["shelf"] == name]) for name, (_, words) in SHELVES.items()]
+def sections(claims: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """(heading, claims) of every section with something on it."""
+    placed = [(words, [c for c in claims if c["section"] == name]) for name, (_, words) in SECTIONS.items()]
     return [(words, own) for words, own in placed if own]
 
 
@@ -44,8 +44,8 @@ def filters(claims: Sequence[dict[str, Any]]) -> list[tuple[str, list[tuple[str,
     """(kind, its buttons), a button being the value it asks for, its words, and how many claims have it."""
     return [
         ("verdict", _options(claims, "verdict", {name: words for name, (_, words) in VERDICT_SIGNS.items()})),
-        ("origin", _options(claims, "printed", ORIGINS)),
-        ("shelf", _options(claims, "shelf", {name: words for name, (words, _) in SHELVES.items()})),
+        ("origin", _options(claims, "origin", ORIGINS)),
+        ("section", _options(claims, "section", {name: words for name, (words, _) in SECTIONS.items()})),
     ]
 
 

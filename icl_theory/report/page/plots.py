@@ -62,7 +62,7 @@ def evidence_figures(claim: dict[str, Any], z: float) -> list[tuple[Markup, str]
     exact = [p for p in known if p.stderr == 0 and not math.isnan(p.slack)]
     sampled = [p for p in known if p.stderr > 0]
     panels = [_values(points, z)]
-    if exact and not claim["population"]:  # relative to each seed's own numbers, which the mean is not made of
+    if exact and not claim["over_seeds"]:  # relative to each seed's own numbers, which the mean is not made of
         panels.append((_residuals if claim["relation"] == "equal" else _margins)(points, exact, claim))
     if sampled:
         panels.append(_errors(points, sampled, z, claim["relation"]))

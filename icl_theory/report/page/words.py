@@ -1,4 +1,4 @@
-"""Words and signs that the page has for verdicts, origins, shelves and labels."""
+"""Words and signs that the page has for verdicts, origins, sections and labels."""
 
 VERDICT_SIGNS = {
     "HOLDS": ("✓", "holds"),
@@ -10,13 +10,13 @@ VERDICT_SIGNS = {
     "ERROR": ("!!", "error"),
 }
 """Sign and words of a verdict; colour only repeats them."""
-ORIGINS = {"printed": "as printed", "repaired": "repaired", "new": "new"}
-SHELVES = {
+ORIGINS = {"paper": "as printed", "repaired": "repaired", "new": "new"}
+SECTIONS = {
     "paper": ("the paper", "The paper's statements, in its order, with their repairs and what is new about them"),
     "related": ("related results", "Related results that the paper, or an answer to it, stands on"),
     "outside": ("other packages", "Claims of other packages"),
 }
-"""Words of a shelf for a button, and for the heading above its statements."""
+"""Words of a section for a button, and for the heading above its statements."""
 _NAMES = {"mlp": "MLP", "gd": "GD", "relu": "ReLU"}
 
 

@@ -26,10 +26,10 @@ def explain_record(claim: "Claim") -> dict[str, Any]:
     return {
         "label": claim.label,
         "statement": claim.statement,
-        "printed": {"paper": "printed"}.get(claim.origin, claim.origin),
+        "origin": claim.origin,
         "source": claim.source,
         "relation": claim.relation,
-        "population": claim.over_seeds,
+        "over_seeds": claim.over_seeds,
         "assumptions": [assumption.sentence for assumption in claim.assumptions],
         "explanation": claim.explanation,
         "controls": [{"name": control.name, "expected": control.expected.value} for control in claim.controls],

@@ -23,7 +23,7 @@ COLOURS = {
     "ERROR": "bold magenta",
 }
 """Colour of a verdict; the word itself always stands beside it."""
-_SHELVES = {"related": "related results", "outside": "claims of other packages"}  # that follow those of the paper
+_SECTIONS = {"related": "related results", "outside": "claims of other packages"}  # that follow those of the paper
 NARROW = 100
 """Below this width the small columns are folded into one."""
 _HEADS = {
@@ -62,8 +62,8 @@ def evidence_text(claim: dict[str, Any]) -> str:
 
     An error is told in the words of the exception, with the line it comes from. Formulas keep their marks.
     """
-    if claim.get("population"):
-        return _population_text(claim["population"])
+    if claim.get("over_seeds"):
+        return _population_text(claim["over_seeds"])
     verdict, evidence = claim["verdict"], claim["evidence"]
     if verdict == "ERROR":
         broken = [item for item in evidence if item["verdict"] == "ERROR"]
@@ -121,7 +121,7 @@ def _verdict_text(verdict: str) -> Text:
 def claims_table(records: dict[str, Any], width: int = 120) -> Table:
     """One row per claim of a `verify` document: statement, origin, verdict, evidence, controls, informative.
 
-    Args: records: as `Report.records` or read from `records.json`. width: in columns; below 100 some are folded.
+    Args: records: as `VerifyResult.records` or read from `records.json`. width: in columns; below 100 some are folded.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), leading=1)
     narrow = width < NARROW
@@ -136,18 +136,16 @@ def claims_table(records: dict[str, Any], width: int = 120) -> Table:
     table.add_column("evidence", width=max(12, room - words), overflow="fold")
     table.add_column("controls\ncaught", width=9, no_wrap=True)
     table.add_column("infor-\nmative", width=6, no_wrap=True)
-    shelf = "paper"
+    section = "paper"
     for claim in records["claims"]:
-        if claim["shelf"] != shelf:
-            shelf = claim["shelf"]
-            table.add_row(Text(_SHELVES[shelf], "underline"))
+        if claim["section"] != section:
+            section = claim["section"]
+            table.add_row(Text(_SECTIONS[section], "underline"))
         package = f" ({claim['package']})" if claim.get("package") else ""
         statement = Text.assemble((claim["label"], "bold"), package, "\n", unmarked(claim["statement"]))
         informative = {True: "yes", False: "no", None: "-"}[claim["informative"]]
         verdict = _verdict_text(claim["verdict"])
-        middle = (
-            [verdict.append(f"\n{claim['printed']}", "default not bold")] if narrow else [claim["printed"], verdict]
-        )
+        middle = [verdict.append(f"\n{claim['origin']}", "default not bold")] if narrow else [claim["origin"], verdict]
         table.add_row(statement, *middle, Text(unmarked(evidence_text(claim))), _controls_text(claim), informative)
     return table
 

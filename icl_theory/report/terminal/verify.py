@@ -13,7 +13,7 @@ from icl_theory.report.terminal.comparison import comparison_lines
 def show(records: dict[str, Any], changes: dict[str, Any] | None, *, as_json: bool) -> None:
     """Records and, if there are any, `changes` since another run (`compare.compare`): one document, or tables."""
     if as_json:
-        sys.stdout.write(to_json(records if changes is None else records | {"comparison": changes}))
+        sys.stdout.write(to_json(records if changes is None else records | {"changes": changes}))
         return
     records = records if console.shows_greek() else plain_text.ascii_records(records)
     sweep = [tables.sweep_table(records["sweep"]), ""] if records["sweep"] else []

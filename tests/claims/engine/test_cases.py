@@ -4,17 +4,20 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from helpers import refusal
+from laws import Silent
 from ledger import CLAIMS
 from sweep_records import sweep
 
-from icl_theory import LinearRegression, Model
+from icl_theory import LinearClassification, LinearRegression, Model, ReLUTeacher, SparseLinearRegression
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.examine import Outcome
 from icl_theory.claims.record import counterexample_file, record
 from icl_theory.records.documents import plain
 from icl_theory.records.environment import environment
 from icl_theory.records.files import read_json, write_json
-from icl_theory.runs.verify import Report, write
+from icl_theory.runs.verify import VerifyResult, write
+from icl_theory.tasks.laws import Uniform
 
 RNG = np.random.default_rng(2)
 
@@ -24,7 +27,7 @@ def odd_case(mlp: bool, heads: bool) -> Case:
     shape = (2, 2, 3, 3) if heads else (2, 3, 3)
     matrices = [RNG.standard_normal(shape) for _ in range(3)]
     more = (RNG.standard_normal((2, 4, 3)), RNG.standard_normal((2, 3, 4))) if mlp else ()
-    task = LinearRegression(2, np.diag([2.0, 0.5]), np.diag([1.5, 0.7]), noise_std=0.3, inputs="uniform")
+    task = LinearRegression(2, np.diag([2.0, 0.5]), np.diag([1.5, 0.7]), noise_std=0.3, inputs=Uniform())
     model = Model.create(*matrices, *more, heads=2 if heads else None)
     return Case("an odd one", "trained", 17, model, task, RNG.standard_normal(2), RNG.standard_normal((9, 3)), 5, 77)
 
@@ -42,11 +45,27 @@ def test_a_case_comes_back_from_its_file_as_it_was(tmp_path, mlp, heads):
         assert (one is None) == (other is None)
         assert one is None or np.array_equal(one, other)
     task = back.task
-    assert (task.dim, task.noise_std, task.inputs) == (2, 0.3, "uniform")
+    assert (task.dim, task.noise_std, task.inputs) == (2, 0.3, Uniform())
     np.testing.assert_array_equal(task.covariance, np.diag([2.0, 0.5]))
     np.testing.assert_array_equal(task.task_covariance, np.diag([1.5, 0.7]))
     described = {field.name for field in fields(Case)} - {"ladders"}
     assert described == set(case.describe()), "a field that is not described does not come back"
+
+
+def test_a_task_that_cannot_be_written_does_not_end_the_run(tmp_path):
+    """It was an AttributeError; now the file says why the case is not in it, and a recheck refuses with that reason."""
+    for task, words in ((LinearRegression(2, inputs=Silent()), "Silent"), (ReLUTeacher(2, 3, inputs=Silent()), "Sil")):
+        case = replace(odd_case(False, False), task=task)
+        described = read_json(write_json(tmp_path / "case.json", case.describe()))
+        assert words in refusal(Case.rebuild, described)
+
+
+@pytest.mark.parametrize("task", [SparseLinearRegression(2, nonzero=1), ReLUTeacher(2, 3), LinearClassification(2)])
+def test_a_case_holds_its_task_of_any_kind(task):
+    case = replace(odd_case(False, False), task=task)
+    back = Case.rebuild(case.describe())
+    assert type(back.task) is type(task)
+    np.testing.assert_array_equal(back.task.sample(1, 3, 4).y, task.sample(1, 3, 4).y)
 
 
 def test_every_counterexample_has_a_file_of_its_own(tmp_path):
@@ -59,5 +78,5 @@ def test_every_counterexample_has_a_file_of_its_own(tmp_path):
     claim = record(outcome)
     assert [found["file"] for found in claim["counterexamples"]] == [counterexample_file("fails", n) for n in (0, 1)]
     facts = {"profile": "quick", "seed": 0, "standard_errors": 6.0, "seconds": 1.0, "claims": [], "sweep": sweep()}
-    write(Report(plain({"format": 1, "environment": environment(), **facts}), [outcome]), tmp_path)
+    write(VerifyResult(plain({"format": 1, "environment": environment(), **facts}), [outcome]), tmp_path)
     assert [read_json(tmp_path / found["file"]) for found in claim["counterexamples"]] == documents

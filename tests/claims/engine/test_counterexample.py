@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from command_line import here, refused
 from helpers import refusal
+from laws import Silent
 from ledger import EQUAL
 from small_case import case
 
-from icl_theory import Estimate
+from icl_theory import Estimate, LinearRegression
 from icl_theory.claims import recheck as verifying
 from icl_theory.claims.engine import counterexample
 from icl_theory.claims.engine.cases import Case
@@ -183,6 +184,19 @@ def test_a_counterexample_is_the_case_that_speaks_most_against_the_statement() -
     assert _counterexamples(CLAIM, [case(0.5)], [check(CLAIM, case(0.5))]) == []
 
 
+def test_a_false_statement_about_a_task_that_cannot_be_written_down(known: Known, tmp_path: Path) -> None:
+    """The run goes on; the file keeps the numbers, and a recheck says in one sentence what it cannot do."""
+    known(CLAIM)
+    own = replace(case(1.5), task=LinearRegression(1, inputs=Silent()))
+    [found] = _counterexamples(CLAIM, [own], [check(CLAIM, own)])
+    document = json.loads(json.dumps(found, allow_nan=False))
+    assert (document["measured"], document["case"]["task"].keys()) == (1.5, {"unwritten"})
+    assert "task: got no task, since LinearRegression to be written down" in refusal(recheck, document)
+    file = tmp_path / "file.json"
+    file.write_text(json.dumps(document), encoding="utf-8")
+    assert "Silent" in refused(here("recheck", str(file)))
+
+
 def test_seeds_of_a_file_without_others_are_no_population(known: Known) -> None:
     known(POPULATION)
     document = written(POPULATION, case(1.5, 0), case(1.51, 1), case(1.52, 2), case(1.49, 3))
@@ -192,7 +206,7 @@ def test_seeds_of_a_file_without_others_are_no_population(known: Known) -> None:
 
 
 SPOILT: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
-    (lambda d: d.update(format=2), "another kind"),
+    (lambda d: d.update(format=1), "another kind"),
     (lambda d: d.update(format="1"), "another kind"),
     (lambda d: d.pop("claim"), "another kind"),
     (lambda d: d.pop("case"), "another kind"),
@@ -212,7 +226,12 @@ SPOILT: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d["case"]["model"].update(value="x"), "model.value"),
     (lambda d: d["case"]["model"].update(value=[[1, 2]]), "model.value"),
     (lambda d: d["case"]["model"].update(other=[[[1]]]), "case: got"),
-    (lambda d: d["case"].update(task=5), "case: got"),
+    (lambda d: d["case"].update(task=5), "task or law: got 5"),
+    (lambda d: d["case"]["task"].pop("type"), "an object with a type"),
+    (lambda d: d["case"]["task"].update(type="os.path"), "'os.path'"),
+    (lambda d: d["case"]["task"].update(type="Gaussian"), "'Gaussian'"),
+    (lambda d: d["case"]["task"].update(extra=1), "extra"),
+    (lambda d: d["case"].update(task={"unwritten": "it was a secret"}), "it was a secret"),
     (lambda d: d["case"]["task"].update(dim="one"), "dim"),
     (lambda d: d["case"]["task"].update(inputs="student"), "inputs"),
     (lambda d: d["case"].update(seed="0"), "seed of the case"),

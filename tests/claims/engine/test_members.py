@@ -17,13 +17,14 @@ from icl_theory.claims.order import LABELS
 from icl_theory.claims.registry import load
 from icl_theory.runs.bounds import _weights
 from icl_theory.runs.bounds_config import SweepConfig
+from icl_theory.tasks.laws import Uniform
 from icl_theory.training.ensemble import TrainConfig, initial_weights
 from icl_theory.training.prompt_sources import Pool, TokenSource
 from icl_theory.training.train import train
 from icl_theory.truncation.clipping_search import _Trial
 
 TASK = it.LinearRegression(3, noise_std=0.2)
-UNIFORM = it.LinearRegression(3, noise_std=0.2, inputs="uniform")
+UNIFORM = it.LinearRegression(3, noise_std=0.2, inputs=Uniform())
 SETTING: dict[str, Any] = {"layers": 2, "shots": 5, "steps": 24, "seeds": 3, "batch": 16}
 PROFILE = Profile(seeds=3, samples=16, steps={1: 1, 3: 1}, scalar_samples=16, trained_seeds=4)
 

@@ -198,11 +198,11 @@ def test_the_interval_reaches_every_report():
     found = outcome([-0.9, -1.0, -1.0, -1.1])
     kept = plain(record(replace(found, seconds=1.0)))
     assert problems(kept, "claim") == []
-    assert kept["population"]["seeds_against"] == 4
+    assert kept["over_seeds"]["seeds_against"] == 4
     assert evidence_text(kept) == "4 seeds: 0 for, 4 against, mean margin -1.00 (-1.42 to -0.583)"
     [row] = csv.DictReader(io.StringIO(table({"claims": [kept]}), newline=""))
-    assert (row["population_seeds"], row["seeds_for"], row["seeds_against"]) == ("4", "0", "4")
-    assert float(row["population_high"]) == kept["population"]["high"]
+    assert (row["over_seeds_seeds"], row["seeds_for"], row["seeds_against"]) == ("4", "0", "4")
+    assert float(row["over_seeds_high"]) == kept["over_seeds"]["high"]
     page = sheet(kept, 1, 6.0)
     assert isinstance(page, Markup)
     assert "0 of 4 seeds for the statement, 4 against it" in page
@@ -212,9 +212,9 @@ def test_the_interval_reaches_every_report():
 
 def test_a_claim_of_another_kind_has_no_interval():
     kept = plain(record(replace(outcome([1.0, 2.0], over_seeds=False), seconds=1.0)))
-    assert kept["population"] is None
+    assert kept["over_seeds"] is None
     [row] = csv.DictReader(io.StringIO(table({"claims": [kept]}), newline=""))
-    assert row["population_mean"] == row["seeds_for"] == ""
+    assert row["over_seeds_mean"] == row["seeds_for"] == ""
 
 
 def test_the_campaign_judges_a_population_as_a_whole():

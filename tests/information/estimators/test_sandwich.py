@@ -18,6 +18,7 @@ from icl_theory.information.ladder.bound_ladder import Batches
 from icl_theory.information.ladder.losses import clipped_second_moment, empirical_loss, population_loss
 from icl_theory.information.ladder.noisy_trajectory import Setting, draw, gaussian_moment_covariance, simulate
 from icl_theory.noise.covariance import gradient_noise
+from icl_theory.tasks.laws import Uniform
 from icl_theory.truncation.svd import truncate_weights
 
 TASK = LinearRegression(2, noise_std=0.5)
@@ -316,8 +317,8 @@ def test_bad_input_is_refused(change, words):
 
 
 def test_uniform_inputs_and_wrong_weights_are_refused():
-    with pytest.raises(ValueError, match="expected gaussian"):
-        bound_ladder(random_weights(2, layers=1, token_dim=3), LinearRegression(2, inputs="uniform"), **LADDER)
+    with pytest.raises(ValueError, match="expected Gaussian"):
+        bound_ladder(random_weights(2, layers=1, token_dim=3), LinearRegression(2, inputs=Uniform()), **LADDER)
     with pytest.raises(ValueError, match="token dimension"):
         bound_ladder(random_weights(2, layers=1, token_dim=5), TASK, **LADDER)
     one = np.ones((1, 2, 3, 3))

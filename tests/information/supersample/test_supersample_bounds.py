@@ -31,6 +31,7 @@ from icl_theory.information.ladder.losses import empirical_loss, population_loss
 from icl_theory.information.supersample.predictions import selection_predictions
 from icl_theory.information.supersample.selection_information import observed, selections
 from icl_theory.information.supersample.supersample_bounds import RUNGS
+from icl_theory.tasks.laws import Uniform
 
 REGRESSION, CLASSES = LinearRegression(3, noise_std=0.5), LinearClassification(3, flip_probability=0.1)
 OPTIONS: dict[str, Any] = {"demonstrations": 6, "supersamples": 24, "key": 3}
@@ -144,7 +145,7 @@ CASES = [
         {"loss": "clipped_squared"},
     ),
     (gradient_descent_weights(3, layers=2, step_size=0.5), ReLUTeacher(3, 4), {"loss": "clipped_squared"}),
-    (gradient_descent_weights(3, step_size=1.0), LinearRegression(3, inputs="uniform"), {"loss": "clipped_squared"}),
+    (gradient_descent_weights(3, step_size=1.0), LinearRegression(3, inputs=Uniform()), {"loss": "clipped_squared"}),
     (gradient_descent_weights(3, step_size=1.0), CLASSES, {"demonstrations": 1}),
     (gradient_descent_weights(3, layers=2, step_size=0.5).replace(**KERNEL), CLASSES, {}),
     (gradient_descent_weights(3, layers=2, step_size=0.5).replace(**CAUSAL), CLASSES, {}),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from browser import REASON, Window, chromium, find_browser
-from ledger import CLAIMS, SHELVES, VERDICTS, document
+from ledger import CLAIMS, SECTIONS, VERDICTS, document
 from playwright.sync_api import Browser
 from schema import problems
 from sweep_records import sweep
@@ -141,11 +141,11 @@ def test_filters_show_what_they_say(desktop: Window) -> None:
     assert shown.evaluate("location.hash") == ""
     assert shown.evaluate("document.querySelector('#show-all').disabled") is True
     shown.evaluate("document.querySelector('[data-value=related]').click()")
-    assert shown.evaluate(SHOWN) == [c.label for c, s in zip(CLAIMS, SHELVES, strict=True) if s == "related"]
-    assert shown.evaluate("[...document.querySelectorAll('tbody.shelf')].map((s) => s.hidden)") == [True, False, True]
-    assert shown.evaluate("location.hash") == "#shelf=related"
+    assert shown.evaluate(SHOWN) == [c.label for c, s in zip(CLAIMS, SECTIONS, strict=True) if s == "related"]
+    assert shown.evaluate("[...document.querySelectorAll('tbody.section')].map((s) => s.hidden)") == [True, False, True]
+    assert shown.evaluate("location.hash") == "#section=related"
     shown.evaluate("document.querySelector('#show-all').click()")
-    assert shown.evaluate("[...document.querySelectorAll('tbody.shelf')].some((s) => s.hidden)") is False
+    assert shown.evaluate("[...document.querySelectorAll('tbody.section')].some((s) => s.hidden)") is False
     assert desktop.complaints == []
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from ledger import CLAIMS, HOSTILE, SHELVES, VERDICTS, document
+from ledger import CLAIMS, HOSTILE, SECTIONS, VERDICTS, document
 from page_reader import Reader
 
 from icl_theory.records.compare import compare
@@ -37,9 +37,9 @@ def test_every_claim_is_on_the_page_once_in_order(read: Reader) -> None:
     assert [found["id"] for found, _ in articles] == [claim.label for claim in CLAIMS]
     assert [found["data-verdict"] for found, _ in articles] == [str(verdict) for verdict in VERDICTS]
     rows = [found for found, _ in read.all("tr") if "data-verdict" in found]
-    names = ("data-verdict", "data-origin", "data-shelf")
+    names = ("data-verdict", "data-origin", "data-section")
     assert [[row[name] for name in names] for row in rows] == [[found[name] for name in names] for found, _ in articles]
-    assert [row["data-shelf"] for row in rows] == list(SHELVES)
+    assert [row["data-section"] for row in rows] == list(SECTIONS)
     headings = [words for found, words in read.all("th") if found.get("scope") == "rowgroup"]
     assert [words.split(" ")[0] for words in headings] == ["The", "Related", "Claims"]
     assert [text for _, text in read.all("h3")] == [title(claim.label) for claim in CLAIMS]
@@ -138,7 +138,7 @@ def test_a_row_of_the_ledger_says_the_outcome(read: Reader) -> None:
     rows = [text for found, text in read.all("tr") if "data-verdict" in found]
     for place, (row, claim) in enumerate(zip(rows, document()["claims"], strict=True), 1):
         caught = sum(control["caught"] for control in claim["controls"])
-        assert row.startswith(f"{place}{title(claim['label'])} {ORIGINS[claim['printed']]}")
+        assert row.startswith(f"{place}{title(claim['label'])} {ORIGINS[claim['origin']]}")
         assert VERDICT_SIGNS[claim["verdict"]][1] in row
         assert f"{caught}/{len(claim['controls'])} controls caught" in row
         assert article(read, claim["label"]).startswith(f"{place}{title(claim['label'])}")
@@ -170,7 +170,7 @@ def test_the_head_counts_what_there_is(read: Reader) -> None:
 
 def test_every_value_that_occurs_has_a_button_with_its_count(read: Reader) -> None:
     claims = document()["claims"]
-    for kind, field in (("verdict", "verdict"), ("origin", "printed"), ("shelf", "shelf")):
+    for kind, field in (("verdict", "verdict"), ("origin", "origin"), ("section", "section")):
         buttons = {found["data-value"]: text for found, text in read.all("button", data_kind=kind)}
         counts = Counter(claim[field] for claim in claims)
         assert {value: int(text.split()[-1]) for value, text in buttons.items()} == counts

@@ -1,0 +1,58 @@
+"""Least squares and ridge on the demonstrations of a prompt: predictions, from exactly what a model sees."""
+
+from typing import Any
+
+import numpy as np
+
+from icl_theory.core import checks
+from icl_theory.core.numerics import EPS, transpose
+from icl_theory.tasks.base import Prompt, square_root
+
+
+def least_squares_predict(prompt: Prompt) -> np.ndarray:
+    """w_ls · x_q with w_ls of least norm among the minimisers of Σ |w·x_i - y_i|²; shape (batch,), or (batch, d_y).
+
+    Args: prompt: N demonstrations and a query each. Raises: ValueError for wrong shapes or NaN.
+    """
+    x, y, x_query = prompt_arrays(prompt)
+    return ridge_predictions(x, y, x_query, 0.0)
+
+
+def ridge_predict(prompt: Prompt, penalty: float, *, prior: Any = None) -> np.ndarray:
+    """w_λ · x_q with w_λ = argmin (1/N) Σ (w·x_i - y_i)² + λ wᵀ Π^{-1} w; shape (batch,), or (batch, d_y).
+
+    λ = σ²/N and Π = Ω give the Bayes prediction of `LinearRegression`.
+
+    Args: prompt: N demonstrations and a query each. penalty: λ > 0. prior: Π, may be singular; I if None.
+    Raises: ValueError for wrong shapes, NaN or λ ≤ 0.
+    """
+    x, y, x_query = prompt_arrays(prompt)
+    penalty = checks.number("penalty", penalty, low=0.0, strict=True, cure="use least_squares_predict")
+    root = prior_root(prior, x.shape[2])
+    return ridge_predictions(x @ root, y, x_query @ root, penalty)
+
+
+def prior_root(prior: Any, dim: int) -> np.ndarray:
+    """Π^{1/2} of a checked prior, shape (d_x, d_x); the identity if None."""
+    return square_root(checks.covariance("prior", prior, dim))
+
+
+def prompt_arrays(prompt: Prompt) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x (batch, N, d_x), y (batch, N[, d_y]) and x_query (batch, d_x) of a prompt, checked."""
+    if not isinstance(prompt, Prompt):
+        raise checks.refuse("prompt", type(prompt).__name__, "a Prompt", "use task.sample or Prompt(x, y, ...)")
+    x = checks.array("prompt.x", prompt.x, (None, None, None))
+    batch, shots, dim = x.shape
+    y = checks.array("prompt.y", prompt.y, (batch, shots, None)[: max(2, np.ndim(prompt.y))])
+    return x, y, checks.array("prompt.x_query", prompt.x_query, (batch, dim))
+
+
+def ridge_predictions(x: np.ndarray, y: np.ndarray, x_query: np.ndarray, penalty: float) -> np.ndarray:
+    """x_q · (XᵀX + NλI)^{-1} Xᵀ y by the SVD of X; the pseudoinverse for λ = 0."""
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    # numpy's convention for the rank, and directions below it carry nothing.
+    present = s > s[:, :1] * max(x.shape[1:]) * EPS
+    factor = np.divide(s, s**2 + x.shape[1] * penalty, out=np.zeros_like(s), where=present)
+    labels = transpose(u) @ (y[..., None] if y.ndim == 2 else y)
+    prediction = np.einsum("bic,bij,bj->bc", factor[..., None] * labels, vt, x_query, optimize=True)
+    return prediction[:, 0] if y.ndim == 2 else prediction

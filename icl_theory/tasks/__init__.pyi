@@ -1,0 +1,15 @@
+from .base import Prompt as Prompt
+from .base import Task as Task
+from .classification import LinearClassification as LinearClassification
+from .classification import OneHotClassification as OneHotClassification
+from .laws import Gaussian as Gaussian
+from .laws import Law as Law
+from .laws import Mixture as Mixture
+from .laws import StudentT as StudentT
+from .laws import Uniform as Uniform
+from .laws import UnitLaw as UnitLaw
+from .linear_regression import LinearRegression as LinearRegression
+from .relu_teacher import ReLUTeacher as ReLUTeacher
+from .sparse_regression import SparseLinearRegression as SparseLinearRegression
+from .vector_regression import VectorRegression as VectorRegression
+from .written import task_from_dict as task_from_dict
