@@ -15,6 +15,7 @@ from icl_theory.report.page.formula_tokens import RELATIONS, tokens
 
 WIDE = 24
 """A formula of more signs than this cannot be broken on a phone and gets a line, and a scroll bar, of its own."""
+_SHORT = 4  # signs
 _BLANKS = re.compile("[ \t\n\f\r]+")
 """What a browser shows as one blank."""
 _CODE = re.compile(r"(`[^`]+`|\b[A-Za-z]{3,}[A-Za-z0-9]*(?:_[A-Za-z0-9]+)+)")
@@ -60,7 +61,7 @@ def _unbroken(text: str) -> Markup:
 def _formula(source: str, display: bool) -> list[Markup]:
     """One `math` element; a long one may be broken before relations outside all brackets."""
     nodes = tree(tokens(source))
-    if sum(map(_length, nodes)) <= WIDE:
+    if _signs(nodes) <= WIDE:
         return [_after_words(tag("math", row(nodes, display)))]
     made = [_chunk(chunk, display) for chunk in _chunks(nodes)]
     made[0] = _after_words(made[0])
@@ -71,12 +72,15 @@ def _formula(source: str, display: bool) -> list[Markup]:
 
 
 def _chunks(nodes: Sequence[Node]) -> list[list[Node]]:
-    """The formula cut before its relations."""
+    """The formula cut before its relations; a short left side stays with what it is the left side of."""
     chunks: list[list[Node]] = [[]]
     for node in nodes:
         if chunks[-1] and node.operator and node.token.text in RELATIONS:
             chunks.append([])
         chunks[-1].append(node)
+    if len(chunks) > 1 and _signs(chunks[0]) <= _SHORT:
+        alone, together = _signs(chunks[1]), _signs([*chunks[0], *chunks[1]])
+        chunks[:2] = [[*chunks[0], *chunks[1]]] if alone > WIDE or together <= WIDE else chunks[:2]
     return chunks
 
 
@@ -87,7 +91,11 @@ def _after_words(made: Markup) -> Markup:
 
 def _chunk(nodes: Sequence[Node], display: bool) -> Markup:
     made = tag("math", row(nodes, display))
-    return made if sum(map(_length, nodes)) <= WIDE else tag("span", made, class_="wide")
+    return made if _signs(nodes) <= WIDE else tag("span", made, class_="wide")
+
+
+def _signs(nodes: Sequence[Node]) -> int:
+    return sum(map(_length, nodes))
 
 
 def _length(node: Node) -> int:

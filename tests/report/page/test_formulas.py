@@ -293,6 +293,16 @@ def test_no_line_is_broken_where_there_is_no_blank() -> None:
     assert joiner not in sentence("a $r$ b")
 
 
+def test_a_short_left_side_does_not_stand_alone() -> None:
+    """Before a right side that has a line of its own, it would be all there is in its line."""
+    for left in ("k", "gap"):
+        markup = sentence(f"${left} ≤ a + b + c + d + e + f + g + h + i + j + k + l + m + n$")
+        assert markup.startswith('<span class="wide"><math>')
+        assert markup.count("<math>") == 1
+    assert sentence("$k ≤ a + b + c + d + x + y = e + f + g + h + i + j$").count("<math>") == 2
+    assert sentence("$a + b + c ≤ a + b + c + d + e + f + g + h + i + j + k + l + m + n$").count("<math>") == 2
+
+
 def test_bars_open_and_close() -> None:
     forms = re.findall(r'form="(\w+)" stretchy="false">\|', sentence("$||a|| ||b + |c|||² p || q$"))
     assert forms[:4] == ["prefix", "postfix", "prefix", "prefix"]
