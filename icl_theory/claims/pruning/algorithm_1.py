@@ -68,7 +68,7 @@ CLAIM = Claim(
     predict=lambda case: _GAIN,
     explanation="The paper calls the effect visible; its tables have 20 rises, 5 ties and 3 falls of the accuracy. "
     f"The number {_GAIN:.0%} for visible is ours. Trained three-layer models, $W_V$, $W_K$ and $W_Q$ of the deepest of "
-    "two layers with the largest condition numbers, every rank tried on 1024 validation prompts, the chosen one "
+    "the two layers with the largest condition numbers, every rank tried on 1024 validation prompts, the chosen one "
     "reported on 1024 others. Models trained on ever fresh prompts are near their optimum, where truncation has "
     "nothing to repair. A spoilt singular direction is found and removed, and little harm is done either way "
     "(controls that hold).",
