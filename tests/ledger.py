@@ -41,23 +41,23 @@ def measured(case: Case) -> float:
 
 
 def derivation() -> bool:
-    """x = x, so I + Σ_j ΔW_j Π_{s<j} (I + ΔW_s) = Π_s (I + ΔW_s); `code` & <b>bold</b>."""
+    """$x = x$, so $I + Σ_j ΔW_j Π_{s<j} (I + ΔW_s) = Π_s (I + ΔW_s)$; `code` & <b>bold</b>."""
     return True
 
 
 EQUAL = Claim(
     label="equal",
-    source=f"a source {HOSTILE}",
-    statement=f"C = (N-b)/(b(N-1)) tr S {HOSTILE}",
+    source=f"a source of $W_K$ {HOSTILE}",
+    statement=f"$C = (N-b)/(b(N-1)) tr S$ {HOSTILE}",
     origin="paper",
     relation="equal",
     measure=measured,
     predict=lambda case: 10.0**case.seed * (1 + 1e-13 * (case.seed % 2)),
-    explanation=f"what is checked {HOSTILE}",
-    assumptions=(Assumption(f"N > 1 {HOSTILE}", lambda case: True),),
+    explanation=f"what is checked, ${HOSTILE}$, {HOSTILE}",
+    assumptions=(Assumption(f"$N > 1$ {HOSTILE}", lambda case: True),),
     controls=(
         Control(f"off by 1 % {HOSTILE}", predict=lambda case: 1.01 * measured(case)),
-        Control("one sided", relation="at most", predict=lambda case: 0.9 * measured(case)),
+        Control("one $N$ sided", relation="at most", predict=lambda case: 0.9 * measured(case)),
     ),
     cases=cases,
     proof=derivation,

@@ -16,7 +16,7 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case, skipped: int = 0) -> np.ndarray:
-    """Σ_{i>r} σ_i² from the eigenvalues of WᵀW, which no decomposition of W enters."""
+    """$Σ_{i>r} σ_i²$ from the eigenvalues of $WᵀW$, which no decomposition of $W$ enters."""
     matrix = case.model.value[0]
     squares = np.linalg.eigvalsh(matrix.T @ matrix)[::-1]
     return np.array([squares[rank + skipped :].sum() for rank in range(len(matrix))])
@@ -26,12 +26,12 @@ CLAIMS = [
     Claim(
         label="eckart_young",
         source="Eckart and Young 1936",
-        statement="||W - W_r||_F² = Σ_{i>r} σ_i² for the best rank-r approximation W_r.",
+        statement="$||W - W_r||_F² = Σ_{i>r} σ_i²$ for the best rank-$r$ approximation $W_r$.",
         origin="new",
         relation="equal",
         measure=measure,
         predict=predict,
-        explanation="What truncation of W_V leaves out, at every rank, against the eigenvalues of WᵀW.",
+        explanation="What truncation of $W_V$ leaves out, at every rank, against the eigenvalues of $WᵀW$.",
         controls=(
             Control("largest of the singular values left out", predict=lambda case: predict(case, skipped=1)),
             Control("off by 1 %", predict=lambda case: 1.01 * predict(case)),

@@ -22,7 +22,7 @@ def predict(case: Case) -> float:
 
 CLAIM = Claim(
     source="item, arXiv number and version",
-    statement="tr(W_V W_K) = tr(W_K W_V), in your own words.",
+    statement="$tr(W_V W_K) = tr(W_K W_V)$, in your own words.",
     origin="new",  # or "paper", "repaired"
     relation="equal",  # or "at most", "at least", "never", "exists"
     measure=measure,

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from icl_theory.core.marks import unmarked
 from icl_theory.records.documents import number
 from icl_theory.records.tables import csv_text
 
@@ -60,7 +61,8 @@ def worst(claim: dict[str, Any]) -> dict[str, Any] | None:
 def row_of(claim: dict[str, Any]) -> dict[str, Any]:
     """The columns of one claim of a `verify` document, in the order of COLUMNS."""
     names = ("label", "package", "section", "origin", "relation", "verdict", "expected", "flip")
-    row = {name: claim[name] for name in (*names, "informative", "sound", "proved", "seconds", "source", "statement")}
+    row = {name: claim[name] for name in (*names, "informative", "sound", "proved", "seconds")}
+    row |= {name: unmarked(claim[name]) for name in ("source", "statement")}
     row |= {verdict.lower(): claim["cases"].get(verdict, 0) for verdict in VERDICTS}
     row |= {"cases": len(claim["evidence"]), "counterexamples": len(claim["counterexamples"])}
     row |= {"controls": len(claim["controls"]), "controls_caught": sum(c["caught"] for c in claim["controls"])}

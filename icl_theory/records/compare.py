@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from icl_theory.core import checks
+from icl_theory.core.marks import unmarked
 from icl_theory.records.files import read_json
 
 FORMAT = 2
@@ -76,9 +77,10 @@ def _changed(label: str, name: str, old: dict[str, Any], new: dict[str, Any]) ->
 
 
 def _controls(label: str, old: dict[str, Any], new: dict[str, Any]) -> list[dict[str, Any]]:
-    before, after = ({c["name"]: c["caught"] for c in claim["controls"]} for claim in (old, new))
+    before, after = ({unmarked(c["name"]): c["caught"] for c in claim["controls"]} for claim in (old, new))
+    marked = {unmarked(c["name"]): c["name"] for claim in (old, new) for c in claim["controls"]}
     return [
-        {"label": label, "name": name, "old": _state(before.get(name)), "new": _state(after.get(name))}
+        {"label": label, "name": marked[name], "old": _state(before.get(name)), "new": _state(after.get(name))}
         for name in dict.fromkeys((*before, *after))
         if before.get(name) != after.get(name)
     ]

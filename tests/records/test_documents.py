@@ -20,7 +20,9 @@ from icl_theory.claims.order import LABELS
 from icl_theory.claims.registry import load
 from icl_theory.core.estimate import Estimate
 from icl_theory.records import documents, environment, files
+from icl_theory.records.compare import compare
 from icl_theory.report.terminal import explain, plain_text, tables
+from icl_theory.report.terminal.comparison import comparison_lines
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
@@ -213,3 +215,23 @@ def test_every_claim_is_explained_and_can_be_spelt(label: str) -> None:
     assert "?" not in plain_text.ascii_text(text.replace("?", "")), plain_text.ascii_text(text)
     assert explain.explain_record(found)["label"] == label
     json.dumps(explain.explain_record(found))
+    assert "$" not in text
+
+
+def test_the_terminal_shows_no_marks() -> None:
+    """Neither in the table, nor in the evidence, nor where two runs differ in a control or a claim is not sound."""
+    noted = evidence("VACUOUS", "nan", "nan", "nan", note="never $x < 0$, \\$5")
+    record = claim("VACUOUS", "at most", noted, statement="$ΔW ≤ 1$ for \\$5") | {"sound": False, "flip": None}
+    record["controls"] = [{"name": "$W_K$ cut", "caught": False, "note": ""}]
+    document = {"claims": [record], "sweep": []}
+    console = Console(width=120, record=True, file=io.StringIO(), markup=False)
+    console.print(tables.claims_table(document, 120))
+    text = console.export_text()
+    assert "ΔW ≤ 1 for $5" in text
+    assert "never x < 0, $5" in text
+    earlier = {"claims": [record | {"controls": [{"name": "W_K cut", "caught": True}]}]}
+    changes = compare(earlier, document)
+    assert [change["name"] for change in changes["controls"]] == ["$W_K$ cut"], "marks make no other control"
+    assert [line for line in comparison_lines(changes) if "control" in line] == [
+        "gradient_descent_construction: control 'W_K cut': caught → slipped through"
+    ]

@@ -39,7 +39,8 @@ _gradient = jax.jit(jax.grad(total))
 
 @float64
 def measure(case: Case) -> np.ndarray:
-    """Ŵ x_test for Ŵ after three steps of gradient descent on Σ_i loss(W x_i, y_i), by automatic differentiation."""
+    """$Ŵ x_test$ for $Ŵ$ after three steps of gradient descent on $Σ_i loss(W x_i, y_i)$, by automatic
+    differentiation."""
     w, x, y, test = (jnp.asarray(part) for part in _data(case))
     for _ in range(_STEPS):
         w = w - _STEP * _gradient(w, x, y)
@@ -47,7 +48,7 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case, *, size: float = 1.0, sign: float = -1.0, steps: int = _STEPS) -> np.ndarray:
-    """W x_test + LinearAttn(E, X, x_test) = W x_test + Σ_i e_i (x_iᵀ x_test), e_i = -η Σ_steps loss'(W x_i)."""
+    """$W x_test + LinearAttn(E, X, x_test) = W x_test + Σ_i e_i (x_iᵀ x_test)$, $e_i = -η Σ_steps loss'(W x_i)$."""
     w, x, y, test = _data(case)
     values = np.zeros_like(y)
     for _ in range(steps):
@@ -57,7 +58,7 @@ def predict(case: Case, *, size: float = 1.0, sign: float = -1.0, steps: int = _
 
 
 def proof() -> bool:
-    """One step with symbols, two examples, L = Σ |W x_i - y_i|²: (W - η dL/dW) x = W x + Σ_i e_i (x_iᵀ x)."""
+    """One step with symbols, two examples, $L = Σ |W x_i - y_i|²$: $(W - η dL/dW) x = W x + Σ_i e_i (x_iᵀ x)$."""
     w = sp.Matrix(2, 2, sp.symbols("w:4"))
     step, test = sp.Symbol("eta"), sp.Matrix(sp.symbols("t:2"))
     examples = [(sp.Matrix(sp.symbols(f"x{i}_:2")), sp.Matrix(sp.symbols(f"y{i}_:2"))) for i in range(2)]
@@ -70,14 +71,14 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y App. A.1, Eq. 5 to 7 (after Irie et al. 2022), arXiv:2406.03768v2",
-    statement="After gradient descent Ŵ x = W x + Σ_i e_i (x_iᵀ x): linear attention with values e_i = -η ∂L/∂y'_i, "
-    "keys x_i and query x.",
+    statement="After gradient descent $Ŵ x = W x + Σ_i e_i (x_iᵀ x)$: linear attention with values $e_i = -η "
+    "∂L/∂y'_i$, keys $x_i$ and query $x$.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="Three steps on a sum of losses log cosh(W x_i - y_i), gradients by automatic differentiation, "
-    "against attention that never forms a matrix of weights; the signals e_i of the steps add up. It says that every "
+    explanation="Three steps on a sum of losses $log cosh(W x_i - y_i)$, gradients by automatic differentiation, "
+    "against attention that never forms a matrix of weights; the signals $e_i$ of the steps add up. It says that every "
     "such update is attention, not that every attention layer descends a loss.",
     proof=proof,
     controls=(

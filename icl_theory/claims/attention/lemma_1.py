@@ -29,7 +29,7 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case, *, factor: float = 1.0, transposed: bool = True, exchanged: bool = False) -> np.ndarray:
-    """(I + W_V S W_Kᵀ W_Q) h_q with S the mean and the sum of h hᵀ."""
+    """$(I + W_V S W_Kᵀ W_Q) h_q$ with $S$ the mean and the sum of $h hᵀ$."""
     w = case.model
     value, key = (w.key[0], w.value[0]) if exchanged else (w.value[0], w.key[0])
     key = key if transposed else key.T
@@ -39,7 +39,7 @@ def predict(case: Case, *, factor: float = 1.0, transposed: bool = True, exchang
 
 
 def proof() -> bool:
-    """Symbolically for D = 2, N = 2: the sum over tokens equals the matrix form, entry by entry."""
+    """Symbolically for $D = 2$, $N = 2$: the sum over tokens equals the matrix form, entry by entry."""
     v, k, q = (sp.Matrix(2, 2, sp.symbols(f"{name}:4")) for name in "vkq")
     tokens = [sp.Matrix(2, 1, sp.symbols(f"h{i}_:2")) for i in range(2)]
     query = sp.Matrix(2, 1, sp.symbols("x:2"))
@@ -50,17 +50,17 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y Lemma 1, App. A.1, arXiv:2406.03768v2",
-    statement="One linear-attention layer maps the query to (I + ΔW) h_q with ΔW = W_V S W_Kᵀ W_Q.",
+    statement="One linear-attention layer maps the query to $(I + ΔW) h_q$ with $ΔW = W_V S W_Kᵀ W_Q$.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="The token-by-token forward pass of the first layer is compared with the matrix form, with S a mean "
+    explanation="The token-by-token forward pass of the first layer is compared with the matrix form, with $S$ a mean "
     "over the demonstrations and, as in the paper, a sum. It could fail through the normalisation or a transpose.",
     proof=proof,
     controls=(
-        Control("transpose of W_K dropped", predict=lambda case: predict(case, transposed=False)),
-        Control("ΔW off by 1 %", predict=lambda case: predict(case, factor=1.01)),
-        Control("W_V and W_K exchanged", predict=lambda case: predict(case, exchanged=True)),
+        Control("transpose of $W_K$ dropped", predict=lambda case: predict(case, transposed=False)),
+        Control("$ΔW$ off by 1 %", predict=lambda case: predict(case, factor=1.01)),
+        Control("$W_V$ and $W_K$ exchanged", predict=lambda case: predict(case, exchanged=True)),
     ),
 )

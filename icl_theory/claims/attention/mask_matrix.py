@@ -20,7 +20,7 @@ def mask(count: int, kept: int) -> np.ndarray:
 
 
 def by_matrices(case: Case, kept: int | None = None) -> np.ndarray:
-    """The last column after all layers of Ĥ = H + W_V H M (W_K H)ᵀ W_Q H over the length of the predicted one."""
+    """The last column after all layers of $Ĥ = H + W_V H M (W_K H)ᵀ W_Q H$ over the length of the predicted one."""
     h, w = prompt(case), case.model
     m = mask(h.shape[1], h.shape[1] - 1 if kept is None else kept)
     for value, key, query in zip(w.value, w.key, w.query, strict=True):
@@ -41,7 +41,7 @@ def token_by_token(case: Case) -> np.ndarray:
 
 
 def proof(dimension: int = 2, count: int = 3) -> bool:
-    """Symbolically: H M = [H_s, 0], and H M (W_K H)ᵀ = H_s (W_K H_s)ᵀ, entry by entry."""
+    """Symbolically: $H M = [H_s, 0]$, and $H M (W_K H)ᵀ = H_s (W_K H_s)ᵀ$, entry by entry."""
     shown = sp.Matrix(dimension, count - 1, sp.symbols(f"h:{dimension * (count - 1)}"))
     h = shown.row_join(sp.Matrix(sp.symbols(f"q:{dimension}")))
     key = sp.Matrix(dimension, dimension, sp.symbols(f"k:{dimension**2}"))
@@ -52,14 +52,14 @@ def proof(dimension: int = 2, count: int = 3) -> bool:
 
 CLAIM = Claim(
     source="Y Eq. 1 to 3 without softmax, App. A.1 (8) and B.1, arXiv:2406.03768v2",
-    statement="With M = diag(I, 0): H M = [H_s, 0] and W_V H M (W_K H)ᵀ = W_V H_s (W_K H_s)ᵀ, so that in every layer "
-    "all tokens, the query too, see the demonstrations and nothing else.",
+    statement="With $M = diag(I, 0)$: $H M = [H_s, 0]$ and $W_V H M (W_K H)ᵀ = W_V H_s (W_K H_s)ᵀ$, so that in every "
+    "layer all tokens, the query too, see the demonstrations and nothing else.",
     origin="paper",
     relation="equal",
     measure=by_matrices,
     predict=predict,
-    explanation="Products of whole matrices with M through all layers against sums over the demonstrations; the "
-    "query's label slot is not zero. Under softmax M hides the query's value only: see mask_softmax.",
+    explanation="Products of whole matrices with $M$ through all layers against sums over the demonstrations; the "
+    "query's label slot is not zero. Under softmax $M$ hides the query's value only: see mask_softmax.",
     proof=proof,
     controls=(
         Control("no mask: the query sees itself", measure=lambda case: by_matrices(case, prompt(case).shape[1])),

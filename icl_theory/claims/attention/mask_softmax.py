@@ -21,7 +21,7 @@ def _softmax(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
 def demonstrations_after(
     case: Case, shift: float = 0.0, *, softmax: bool = True, hidden: bool = False, masked: bool = True
 ) -> np.ndarray:
-    """H_s after one layer of Eq. 1, Ĥ = H + W_V H M Softmax((W_K H)ᵀ W_Q H).
+    """$H_s$ after one layer of Eq. 1, $Ĥ = H + W_V H M Softmax((W_K H)ᵀ W_Q H)$.
 
     `shift` is added to the query; `softmax` False leaves the softmax out; `hidden` True keeps the query's key out of
     the normaliser too; `masked` False leaves M out, so that the query's value is seen.
@@ -82,12 +82,12 @@ def recheck(found: dict) -> bool:
 
 CLAIM = Claim(
     source="Y App. B.1 (no demonstration attends to the query) read for Eq. 1 with its softmax, arXiv:2406.03768v2",
-    statement="With the mask M of Eq. 1 the demonstrations do not depend on the query under softmax either.",
+    statement="With the mask $M$ of Eq. 1 the demonstrations do not depend on the query under softmax either.",
     origin="new",
     relation="equal",
     measure=demonstrations_after,
     predict=predict,
-    explanation="Two queries, the demonstrations after one layer. M takes the query's value away and leaves its key "
+    explanation="Two queries, the demonstrations after one layer. $M$ takes the query's value away and leaves its key "
     "in every normaliser, so that attention to demonstrations adds up to less than one, by an amount that the query "
     "decides. From the second layer on what is learnt from the demonstrations depends on the question.",
     controls=(

@@ -15,7 +15,7 @@ def measure(case: Case, activation: str = "identity") -> np.ndarray:
 
 
 def predict(case: Case) -> np.ndarray:
-    """(I + W_L) h_q with ΔW'' = W_out W_in W_V S W_Kᵀ W_Q in every layer."""
+    """$(I + W_L) h_q$ with $ΔW'' = W_out W_in W_V S W_Kᵀ W_Q$ in every layer."""
     path = implicit_trajectory(with_mlp(case).model, case.demonstrations)
     return _query(case) + path.accumulated[-1] @ _query(case)
 
@@ -29,7 +29,7 @@ def relu_error(case: Case) -> float:
 
 CLAIM = Claim(
     source="Y App. A.3, arXiv:2406.03768v2",
-    statement="With the activation dropped, ΔW'' = W_out W_in ΔW in every layer.",
+    statement="With the activation dropped, $ΔW'' = W_out W_in ΔW$ in every layer.",
     origin="paper",
     relation="equal",
     measure=measure,

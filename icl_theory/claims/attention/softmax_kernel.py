@@ -30,7 +30,7 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case, *, order: int = _ORDER, with_query: bool = True, masked: bool = True) -> np.ndarray:
-    """h_q + (1/D') Σ_i W_V h_i φ(W_K h_i)ᵀ φ(W_Q h_q), φᵀφ = Σ_n (kᵀq)^n / n!, D' over demonstrations and query.
+    """$h_q + (1/D') Σ_i W_V h_i φ(W_K h_i)ᵀ φ(W_Q h_q)$, $φᵀφ = Σ_n (kᵀq)^n / n!$, $D'$ over demonstrations and query.
 
     The monomial features of degree n are contracted pair by pair: their inner product is (kᵀq)^n / n!.
     """
@@ -55,7 +55,8 @@ def _other_normaliser(case: Case) -> np.ndarray:
 
 
 def proof(order: int = 5) -> bool:
-    """Eq. 10 with symbols in two dimensions, and exp(kᵀq) = Σ φ_α(k) φ_α(q), φ_α(k) = k^α / sqrt(α!), term by term."""
+    """Eq. 10 with symbols in two dimensions, and $exp(kᵀq) = Σ φ_α(k) φ_α(q)$, $φ_α(k) = k^α / sqrt(α!)$, term by
+    term."""
     (k, m), (q, r) = (sp.symbols(f"{name}:2", real=True) for name in "kq")
     product = k * q + m * r
     gaussian = sp.exp(-((k - q) ** 2 + (m - r) ** 2) / 2)
@@ -71,14 +72,14 @@ def proof(order: int = 5) -> bool:
 
 CLAIM = Claim(
     source="Y App. A.2, Eq. 9 to 12, arXiv:2406.03768v2",
-    statement="Softmax attention is ĥ_q = h_q + (1/D') [Σ W_V h_i ⊗ φ(W_K h_i)] φ(W_Q h_q), φ(k)ᵀφ(q) = exp(kᵀq).",
+    statement="Softmax attention is $ĥ_q = h_q + (1/D') [Σ W_V h_i ⊗ φ(W_K h_i)] φ(W_Q h_q)$, $φ(k)ᵀφ(q) = exp(kᵀq)$.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="The softmax pass of the first layer against the monomial features of the exponential kernel, degree "
-    "by degree up to 59 on scores up to 4. D' runs over demonstrations and query, whose value is masked; it is "
-    "another number for every query, so that (1/D') Σ W_V h_i ⊗ φ(W_K h_i) is no fixed matrix. Eq. 10 and the "
+    "by degree up to 59 on scores up to 4. $D'$ runs over demonstrations and query, whose value is masked; it is "
+    "another number for every query, so that $(1/D') Σ W_V h_i ⊗ φ(W_K h_i)$ is no fixed matrix. Eq. 10 and the "
     "features are derived symbolically.",
     proof=proof,
     controls=(

@@ -27,7 +27,7 @@ def _errors(case: Case, features: int, salt: int) -> np.ndarray:
 
 
 def slope(case: Case, *, large: int = _LARGE) -> Estimate:
-    """Exponent of the root mean square error in m, between two numbers of features."""
+    """Exponent of the root mean square error in $m$, between two numbers of features."""
     few, many = (Estimate.from_samples(x) for x in (_errors(case, _SMALL, 0), _errors(case, large, 1)))
     spread = math.log(_LARGE / _SMALL)
     value = 0.5 * (math.log(many.value) - math.log(few.value)) / spread
@@ -42,14 +42,15 @@ def _cases(factory: CaseFactory) -> list[Case]:
 
 CLAIM = Claim(
     source="Choromanski et al. 2021, arXiv:2009.14794v4; used in Y App. A.2, arXiv:2406.03768v2",
-    statement="With m positive random features the error of exp(kᵀq) falls like m^{-1/2}.",
+    statement="With $m$ positive random features the error of $exp(kᵀq)$ falls like $m^{-1/2}$.",
     origin="paper",
     relation="equal",
     measure=slope,
     predict=lambda case: -0.5,
-    explanation="Root mean square error over 400 draws at m = 64 and m = 1024, as an exponent with its standard error.",
+    explanation="Root mean square error over 400 draws at $m = 64$ and $m = 1024$, as an exponent with its standard "
+    "error.",
     controls=(
-        Control("rate 1/m", predict=lambda case: -1.0),
+        Control("rate $1/m$", predict=lambda case: -1.0),
         Control("no more features after all", measure=lambda case: slope(case, large=_SMALL)),
     ),
     cases=_cases,

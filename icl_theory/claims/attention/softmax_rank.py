@@ -21,28 +21,28 @@ def moved_rank(case: Case, tokens: np.ndarray) -> float:
 
 
 def measure(case: Case) -> np.ndarray:
-    """Rank of the moves of eight queries for both sets of demonstrations, and rank H_s of both."""
+    """Rank of the moves of eight queries for both sets of demonstrations, and $rank H_s$ of both."""
     return np.array([*(moved_rank(case, tokens) for tokens in demonstration_sets(case)), *ranks(case)])
 
 
 def predict(case: Case, spare: float = 0.0) -> np.ndarray:
-    """rank H_s for the update, N for rank H_s."""
+    """$rank H_s$ for the update, $N$ for $rank H_s$."""
     return np.concatenate([ranks(case) - spare, counts(case)])
 
 
 CLAIM = Claim(
     source="Y App. A.2, arXiv:2406.03768v2",
-    statement="The softmax update ΔW' = (1/D') Σ_i W_V h_i ⊗ φ(W_K h_i) has rank ΔW' ≤ rank H_s ≤ N.",
+    statement="The softmax update $ΔW' = (1/D') Σ_i W_V h_i ⊗ φ(W_K h_i)$ has $rank ΔW' ≤ rank H_s ≤ N$.",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
     trivial=lambda case: float(case.model.token_dim),
     explanation="The features of the exponential kernel are infinitely many, so the update is seen through eight "
-    "queries: their moves span at most three of D = 6 dimensions for N = 3 demonstrations, and two for N = 4 that span "
-    "two.",
+    "queries: their moves span at most three of $D = 6$ dimensions for $N = 3$ demonstrations, and two for $N = 4$ "
+    "that span two.",
     controls=(
-        Control("bound rank H_s - 1", predict=lambda case: predict(case, 1.0)),
+        Control("bound $rank H_s - 1$", predict=lambda case: predict(case, 1.0)),
         Control(
             "all demonstrations, bound 3",
             measure=lambda case: moved_rank(case, case.demonstrations),

@@ -28,29 +28,29 @@ def counts(case: Case) -> np.ndarray:
 
 
 def measure(case: Case) -> np.ndarray:
-    """rank ΔW_t of every layer for both sets of demonstrations, and rank H_s of both."""
+    """$rank ΔW_t$ of every layer for both sets of demonstrations, and $rank H_s$ of both."""
     paths = [implicit_trajectory(case.model, tokens).delta for tokens in demonstration_sets(case)]
     updates = [numerical_rank(update) for delta in paths for update in delta]
     return np.array([*updates, *ranks(case)], dtype=float)
 
 
 def predict(case: Case, spare: float = 0.0) -> np.ndarray:
-    """rank H_s for every update, N for rank H_s."""
+    """$rank H_s$ for every update, $N$ for $rank H_s$."""
     return np.concatenate([np.repeat(ranks(case), case.layers) - spare, counts(case)])
 
 
 CLAIM = Claim(
     source="Y Remark 1, arXiv:2406.03768v2",
-    statement="rank ΔW_t ≤ rank H_s ≤ N.",
+    statement="$rank ΔW_t ≤ rank H_s ≤ N$.",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
     trivial=lambda case: float(case.model.token_dim),
-    explanation="Numerical ranks of every layer's update at D = 6, with N = 3 demonstrations and with N = 4 that span "
-    "two dimensions.",
+    explanation="Numerical ranks of every layer's update at $D = 6$, with $N = 3$ demonstrations and with $N = 4$ that "
+    "span two dimensions.",
     controls=(
-        Control("bound rank H_s - 1", predict=lambda case: predict(case, 1.0)),
+        Control("bound $rank H_s - 1$", predict=lambda case: predict(case, 1.0)),
         Control(
             "all demonstrations, bound 3",
             measure=lambda c: float(numerical_rank(implicit_trajectory(c.model, c.demonstrations).delta[0])),

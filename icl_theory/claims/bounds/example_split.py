@@ -12,7 +12,7 @@ _NAMES = ("value", "key", "query")
 
 
 def measure(case: Case, *, cut_columns: bool = False) -> np.ndarray:
-    """||W_r h||² + ||(W - W_r) h||² for every module, rank and demonstration."""
+    """$||W_r h||² + ||(W - W_r) h||²$ for every module, rank and demonstration."""
     result = []
     for name in _NAMES:
         matrix = getattr(case.model, name)[0]
@@ -24,13 +24,13 @@ def measure(case: Case, *, cut_columns: bool = False) -> np.ndarray:
 
 
 def predict(case: Case) -> np.ndarray:
-    """||W h||²."""
+    """$||W h||²$."""
     full = [((case.demonstrations @ getattr(case.model, name)[0].T) ** 2).sum(1) for name in _NAMES]
     return np.repeat(np.stack(full), case.model.token_dim + 1, axis=0)
 
 
 def proof() -> bool:
-    """D = 2 with symbols: W = U diag(s, t) Vᵀ cut to U diag(s, 0) Vᵀ, applied to any vector h."""
+    """$D = 2$ with symbols: $W = U diag(s, t) Vᵀ$ cut to $U diag(s, 0) Vᵀ$, applied to any vector $h$."""
     s, t = sp.symbols("s t", positive=True)
     left, right, h = rotation("p"), rotation("q"), sp.Matrix(sp.symbols("h:2"))
     return excess(left * sp.diag(s, 0) * right.T * h, left * sp.diag(0, t) * right.T * h) == 0
@@ -38,12 +38,12 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y Examples 1 to 4, App. A.6, arXiv:2406.03768v2",
-    statement="||W h||² = ||W_r h||² + ||(W - W_r) h||² for the best rank-r approximation W_r.",
+    statement="$||W h||² = ||W_r h||² + ||(W - W_r) h||²$ for the best rank-$r$ approximation $W_r$.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="W_V, W_K and W_Q of the first layer at every rank, on every demonstration.",
+    explanation="$W_V$, $W_K$ and $W_Q$ of the first layer at every rank, on every demonstration.",
     proof=proof,
     controls=(
         Control("columns cut instead of singular values", measure=lambda case: measure(case, cut_columns=True)),

@@ -13,12 +13,12 @@ def _vectors(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(case: Case) -> np.ndarray:
-    """||a_i ⊗ b_i||_F."""
+    """$||a_i ⊗ b_i||_F$."""
     return np.array([np.linalg.norm(np.outer(a, b)) for a, b in zip(*_vectors(case), strict=True)])
 
 
 def predict(case: Case) -> np.ndarray:
-    """σ_max(a_i b_iᵀ)."""
+    """$σ_max(a_i b_iᵀ)$."""
     return np.array([np.linalg.norm(np.outer(a, b), 2) for a, b in zip(*_vectors(case), strict=True)])
 
 
@@ -33,7 +33,7 @@ def _two_terms_spectral(case: Case) -> np.ndarray:
 
 
 def proof(size: int = 3) -> bool:
-    """With symbols: (a bᵀ)ᵀ(a bᵀ) = |a|² b bᵀ has the eigenvalue |a|² |b|² at b, and 0 orthogonally to it."""
+    """With symbols: $(a bᵀ)ᵀ(a bᵀ) = |a|² b bᵀ$ has the eigenvalue $|a|² |b|²$ at $b$, and 0 orthogonally to it."""
     a, b, x = (sp.Matrix(sp.symbols(f"{name}:{size}", real=True)) for name in "abx")
     outer = a * b.T
     gram, square = outer.T * outer, a.dot(a) * b.dot(b)
@@ -45,7 +45,7 @@ def proof(size: int = 3) -> bool:
 
 CLAIM = Claim(
     source="Y footnote 6, arXiv:2406.03768v2",
-    statement="||a ⊗ b||_F = σ_max(a bᵀ).",
+    statement="$||a ⊗ b||_F = σ_max(a bᵀ)$.",
     origin="paper",
     relation="equal",
     measure=measure,

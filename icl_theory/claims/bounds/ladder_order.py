@@ -34,13 +34,13 @@ def predict(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="new; the rungs are Y Lemma 6 and Theorem 2 repaired, arXiv:2406.03768v2",
-    statement="At L = 1: gaussian ≤ isotropic ≤ isotropic_zero ≤ theorem_2_repaired.",
+    statement="At $L = 1$: gaussian ≤ isotropic ≤ isotropic_zero ≤ theorem_2_repaired.",
     origin="new",
     relation="at most",
     measure=measure,
     predict=predict,
     explanation="Arithmetic against geometric mean of the spectrum, a reference that is not the mean, then a product "
-    "of norms. Tight at d_S = 1, where the first two coincide.",
+    "of norms. Tight at $d_S = 1$, where the first two coincide.",
     controls=(
         Control("order reversed", measure=lambda c: rungs(c, _ORDER[1:]), predict=lambda c: rungs(c, _ORDER[:-1])),
         Control(

@@ -26,13 +26,13 @@ def excess(case: Case) -> float:
 
 
 def predict(case: Case) -> float:
-    """½ d_S log(arithmetic / geometric mean)."""
+    """$½ d_S$ log(arithmetic / geometric mean)."""
     values = spectrum(case)
     return float(0.5 * len(values) * (np.log(values.mean()) - np.log(values).mean()))
 
 
 def by_condition(case: Case, power: float = 1.0) -> float:
-    """½ d_S log κ with κ = κ(A)² κ(B)² κ(Σ_w)² ≥ κ(E C + Cov G); A = W_V, B = W_Kᵀ W_Q of full rank."""
+    """$½ d_S log κ$ with $κ = κ(A)² κ(B)² κ(Σ_w)² ≥ κ(E C + Cov G)$; $A = W_V$, $B = W_Kᵀ W_Q$ of full rank."""
     factors = layer_factors(case.model, 0, np.zeros((1, 1)))
     kappas = [np.linalg.cond(matrix) for matrix in (*factors, case.task.token_covariance(case.task_vector))]
     return power * 0.5 * len(spectrum(case)) * 2 * float(np.log(kappas).sum())
@@ -55,14 +55,16 @@ def _median(case: Case) -> float:
 
 CLAIM = Claim(
     source="new; links Y Lemma 6 with Y Section 3.4, arXiv:2406.03768v2",
-    statement="At L = 1 the isotropic rung is the Gaussian rung plus ½ d_S log(AM/GM) of the spectrum of E C + Cov G.",
+    statement="At $L = 1$ the isotropic rung is the Gaussian rung plus $½ d_S log(AM/GM)$ of the spectrum of $E C + "
+    "Cov G$.",
     origin="new",
     relation="equal",
     measure=excess,
     predict=predict,
     assumptions=(RESOLVED,),
-    explanation="The ladder works in d_S coordinates of the support; here the spectrum is taken in D² coordinates from "
-    "the fourth moments of the tokens. It is 0 for a flat spectrum, and κ(W_V), κ(W_KᵀW_Q) bound how far from flat.",
+    explanation="The ladder works in $d_S$ coordinates of the support; here the spectrum is taken in $D²$ coordinates "
+    "from the fourth moments of the tokens. It is 0 for a flat spectrum, and $κ(W_V)$, $κ(W_KᵀW_Q)$ bound how far from "
+    "flat.",
     controls=(
         Control("median for the arithmetic mean", predict=_median),
         Control("one direction too few", predict=lambda case: predict(case) * (1 - 1 / len(spectrum(case)))),

@@ -5,7 +5,7 @@ from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
 
 FULL_RANK = Assumption(
-    "W_V and W_KᵀW_Q have full rank",
+    "$W_V$ and $W_KᵀW_Q$ have full rank",
     holds=lambda case: case.ladder().support[0] == case.model.token_dim * (case.model.token_dim + 1) // 2,
 )
 
@@ -16,13 +16,14 @@ def _cases(factory: CaseFactory) -> list[Case]:
 
 CLAIM = Claim(
     source="new; Y Section 3.4 and Lemma 6, arXiv:2406.03768v2",
-    statement="At L = 1 the isotropic rung exceeds the Gaussian one by at most ½ d_S log(κ(W_V)² κ(W_KᵀW_Q)² κ(Σ)²).",
+    statement="At $L = 1$ the isotropic rung exceeds the Gaussian one by at most $½ d_S log(κ(W_V)² κ(W_KᵀW_Q)² "
+    "κ(Σ)²)$.",
     origin="new",
     relation="at most",
     measure=excess,
     predict=by_condition,
     assumptions=(FULL_RANK, RESOLVED),
-    explanation="AM/GM of a spectrum is at most its condition number, and that of X → A X B at most κ(A) κ(B).",
+    explanation="AM/GM of a spectrum is at most its condition number, and that of $X → A X B$ at most $κ(A) κ(B)$.",
     controls=(
         Control("a tenth of the logarithm", predict=lambda case: by_condition(case, 0.1)),
         Control("the other way round", measure=by_condition, predict=excess),

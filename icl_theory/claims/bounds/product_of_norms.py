@@ -9,7 +9,7 @@ from icl_theory.descent.trajectory import implicit_trajectory
 
 
 def measure(case: Case) -> np.ndarray:
-    """||G_t||_F² over ||ΔW_t||_F² ||I + W_{t-1}||_F² in every layer."""
+    """$||G_t||_F²$ over $||ΔW_t||_F² ||I + W_{t-1}||_F²$ in every layer."""
     path = implicit_trajectory(case.model, case.demonstrations)
     maps = np.eye(case.model.token_dim) + path.accumulated[:-1]
     size = (path.delta**2).sum(axis=(1, 2)) * (maps**2).sum(axis=(1, 2))
@@ -25,7 +25,8 @@ def _spectral(case: Case) -> np.ndarray:
 
 
 def proof() -> bool:
-    """2 x 2 with symbols (Lagrange): ||A||² ||B||² - ||AB||² = Σ_ij (a_i1 b_2j - a_i2 b_1j)², a sum of squares."""
+    """$2 x 2$ with symbols (Lagrange): $||A||² ||B||² - ||A B||² = Σ_ij (a_{i1} b_{2j} - a_{i2} b_{1j})²$, a sum of
+    squares."""
     (a, b, c, d), (e, f, g, h) = (sp.symbols(f"{name}:4", real=True) for name in "ab")
     left, right = sp.Matrix([[a, b], [c, d]]), sp.Matrix([[e, f], [g, h]])
     sizes = [sum((entry**2 for entry in matrix.flat()), sp.Integer(0)) for matrix in (left, right, left * right)]
@@ -34,18 +35,18 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    source="Y Eq. 19 and the last step of Theorem 2, App. A.5 and A.6, arXiv:2406.03768v2",
-    statement="||G_t||_F² = ||ΔW_t (I + W_{t-1})||_F² ≤ ||ΔW_t||_F² ||I + W_{t-1}||_F².",
+    source="Y Eq. 19 and the last step of Theorem 2, App. A.5 and $A$.6, arXiv:2406.03768v2",
+    statement="$||G_t||_F² = ||ΔW_t (I + W_{t-1})||_F² ≤ ||ΔW_t||_F² ||I + W_{t-1}||_F²$.",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
-    explanation="The ratio of both sides in every layer. In the first one, where W_0 = 0, it is 1/D: the step that "
-    "brings the norms into Theorem 2 gives a factor D away before anything is truncated. The largest singular value "
-    "of I + W_{t-1} would do in place of its Frobenius norm.",
+    explanation="The ratio of both sides in every layer. In the first one, where $W_0 = 0$, it is $1/D$: the step that "
+    "brings the norms into Theorem 2 gives a factor $D$ away before anything is truncated. The largest singular value "
+    "of $I + W_{t-1}$ would do in place of its Frobenius norm.",
     proof=proof,
     controls=(
-        Control("bound divided by D, 1 % less", predict=lambda case: 0.99 / case.model.token_dim),
+        Control("bound divided by $D$, 1 % less", predict=lambda case: 0.99 / case.model.token_dim),
         Control("largest singular values on both sides", measure=_spectral),
     ),
 )

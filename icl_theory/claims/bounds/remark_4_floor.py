@@ -28,12 +28,12 @@ _DEFINITION: dict[str, Any] = {"measure": _with_floor, "relation": "equal", "cas
 
 CLAIM = Claim(
     source="Y Remark 4 repaired, arXiv:2406.03768v2",
-    statement="With noise C_t + ε² on the support, ε² fixed, a smaller implicit gradient gives a smaller bound.",
+    statement="With noise $C_t + ε²$ on the support, $ε²$ fixed, a smaller implicit gradient gives a smaller bound.",
     origin="repaired",
     relation="at most",
     measure=measure,
     predict=predict,
-    explanation="As remark_4_printed, with ε² a tenth of the mean noise variance before shrinking.",
+    explanation="As remark_4_printed, with $ε²$ a tenth of the mean noise variance before shrinking.",
     controls=(
         Control(
             "the bound's information against the definition, run by run",

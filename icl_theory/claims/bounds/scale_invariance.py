@@ -26,14 +26,15 @@ def _numbers(ladder: BoundLadder) -> np.ndarray:
 
 
 def proof() -> bool:
-    """d log(c² E / d) - log(c^{2d} V) does not contain c: with G → c G the d-dimensional log det C gains 2d log c."""
+    """$d log(c² E / d) - log(c^{2d} V)$ does not contain $c$: with $G → c G$ the $d$-dimensional $log det C$ gains $2d
+    log c$."""
     c, size, volume, d = sp.symbols("c E V d", positive=True)
     term = d * sp.log(c**2 * size / d) - sp.log(c ** (2 * d) * volume)
     return sp.simplify(sp.diff(sp.expand_log(term), c)) == 0
 
 
 def measure(case: Case) -> np.ndarray:
-    """Four rungs and both ends of the sandwich in nats, W_V multiplied by 0.1."""
+    """Four rungs and both ends of the sandwich in nats, $W_V$ multiplied by 0.1."""
     return _numbers(case.ladder(scale=SHRINK))
 
 
@@ -44,13 +45,14 @@ def predict(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="new; contradicts Y Remark 4, arXiv:2406.03768v2",
-    statement="At L = 1 multiplying the layer's weights by any c ≠ 0 leaves the information and every rung unchanged.",
+    statement="At $L = 1$ multiplying the layer's weights by any $c ≠ 0$ leaves the information and every rung "
+    "unchanged.",
     origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="W_V is multiplied by 0.1, on the same draws: four rungs and both ends of the sandwich must not move. "
-    "C_t is a covariance of gradients, so it shrinks with them.",
+    explanation="$W_V$ is multiplied by 0.1, on the same draws: four rungs and both ends of the sandwich must not "
+    "move. $C_t$ is a covariance of gradients, so it shrinks with them.",
     proof=proof,
     controls=(
         Control(

@@ -65,7 +65,7 @@ def _of_linear_attention(case: Case) -> np.ndarray:
 
 
 def measure(case: Case) -> np.ndarray:
-    """|E_U[(-1)^{U_i} Δ_i | z̃]| / c for both losses, shape (2, supersamples, N)."""
+    """$|E_U[(-1)^{U_i} Δ_i | z̃]| / c$ for both losses, shape (2, supersamples, $N$)."""
     return np.array([np.abs(b.pointwise["gap"]) / b.trivial for b in _both(case)])
 
 
@@ -75,7 +75,7 @@ def information(case: Case) -> np.ndarray:
 
 
 def predict(case: Case) -> np.ndarray:
-    """sqrt(2 I), in units of c."""
+    """$sqrt(2 I)$, in units of $c$."""
     return np.sqrt(2 * information(case))
 
 
@@ -96,8 +96,8 @@ def _means(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="Wang and Mao 2023, arXiv:2302.02432v3, after Steinke and Zakynthinou 2020, arXiv:2001.09122; rounding: new",
-    statement="With all N demonstrations shown (b = N, I(W; H_s) = ∞), |E[(-1)^{U_i} Δ_i | z̃]| ≤ "
-    "c sqrt(2 I(Δ_i; U_i | Z̃ = z̃)) for every supersample and pair; the mean over them bounds the gap.",
+    statement="With all $N$ demonstrations shown ($b = N$, $I(W; H_s) = ∞$), $|E[(-1)^{U_i} Δ_i | z̃]| ≤ "
+    "c sqrt(2 I(Δ_i; U_i | Z̃ = z̃))$ for every supersample and pair; the mean over them bounds the gap.",
     origin="new",
     relation="at most",
     measure=measure,
@@ -105,7 +105,7 @@ CLAIM = Claim(
     trivial=lambda case: 1.0,
     explanation="All 64 selections from 16 supersamples of six pairs are run, for the 0-1 loss of the sign and the "
     "clipped squared error rounded at random to its two ends: both sides are exact and nothing is estimated. The "
-    "constant is c, not c/2, since a difference of losses ranges over [-c, c]. Softmax attention, a causal mask, "
+    "constant is $c$, not $c/2$, since a difference of losses ranges over $[-c, c]$. Softmax attention, a causal mask, "
     "an MLP with ReLU and two heads are among the cases.",
     controls=(
         Control(
@@ -116,14 +116,14 @@ CLAIM = Claim(
             trivial=None,
             expected=Verdict.HOLDS,
         ),
-        Control("R = c/2, the constant of a single loss", predict=lambda case: predict(case) / 2),
+        Control("$R = c/2$, the constant of a single loss", predict=lambda case: predict(case) / 2),
         Control("the information about the next pair's bit", predict=lambda case: np.roll(predict(case), 1, axis=-1)),
         Control(
             "one bit's information shared by all pairs", predict=lambda case: predict(case) / np.sqrt(_DEMONSTRATIONS)
         ),
         Control("conditioning on the supersample forgotten", predict=_marginal),
         Control(
-            "R = c/2 under softmax, causal mask and ReLU", predict=lambda case: predict(case) / 2, cases=_not_linear
+            "$R = c/2$ under softmax, causal mask and ReLU", predict=lambda case: predict(case) / 2, cases=_not_linear
         ),
         Control(
             "the information of linear attention with the same weights", predict=_of_linear_attention, cases=_not_linear

@@ -7,7 +7,7 @@ from icl_theory.core.estimate import Estimate
 from icl_theory.noise.covariance import gradient_noise
 
 DEFINITE = Assumption(
-    "the noise covariance C_t is positive definite on all D² coordinates",
+    "the noise covariance $C_t$ is positive definite on all $D²$ coordinates",
     holds=lambda case: (
         gradient_noise(case.model, case.demonstrations, shots=case.shots).rank == case.model.token_dim**2
     ),
@@ -23,16 +23,17 @@ def _spoilt(case: Case) -> Estimate:
 
 CLAIM = Claim(
     source="Y Theorem 2, arXiv:2406.03768v2",
-    statement="If C_t ≻ 0 (D ≥ 2): gap ≤ sqrt((R²/N) Σ_t E[D² log((||ΔW_t||² ||I + W_{t-1}||² + tr C_t)/D²) "
-    "- log det C_t]).",
+    statement="If $C_t ≻ 0$ ($D ≥ 2$): $gap ≤ sqrt((R²/N) Σ_t E[D² log((||ΔW_t||² ||I + W_{t-1}||² + tr C_t)/D²) "
+    "- log det C_t])$.",
     origin="paper",
     relation="at most",
     measure=gap,
     predict=lambda case: case.ladder().rungs["theorem_2_printed"],
     trivial=lambda case: case.ladder().trivial,
     assumptions=(DEFINITE,),
-    explanation="C_t ≻ 0 fails for every D ≥ 2, so log det C_t = -inf and the right side is +inf: nothing is said. "
-    "Truncation makes C_t more singular still. The one case in which it can hold, D = 1, is theorem_2_scalar.",
+    explanation="$C_t ≻ 0$ fails for every $D ≥ 2$, so $log det C_t = -inf$ and the right side is +inf: nothing is "
+    "said. Truncation makes $C_t$ more singular still. The one case in which it can hold, $D = 1$, is "
+    "theorem_2_scalar.",
     controls=(
         Control(
             "repaired right side, hypothesis dropped",

@@ -79,23 +79,23 @@ def _from_definition(name: str) -> dict[str, Any]:
 
 CLAIM = Claim(
     source="Y Theorem 2 repaired, arXiv:2406.03768v2",
-    statement="gap ≤ sqrt((R²/N) Σ_t {d_t log(E[||ΔW_t||² ||I + W_{t-1}||² + tr C_t]/d_t) - E log det_V C_t}), "
-    "d_t = dim V_t ≤ N - 1.",
+    statement="$gap ≤ sqrt((R²/N) Σ_t {d_t log(E[||ΔW_t||² ||I + W_{t-1}||² + tr C_t]/d_t) - E log det_V C_t})$, "
+    "$d_t = dim V_t ≤ N - 1$.",
     origin="repaired",
     relation="at most",
     measure=gap,
     predict=bound,
     trivial=lambda case: case.ladder().trivial,
     assumptions=(RESOLVED,),
-    explanation="Gap of the clipped squared error (R = c/2) at N = 80, b = 20 against the bound, on all weights. "
-    "A case in which the bound exceeds c says nothing and counts as vacuous.",
+    explanation="Gap of the clipped squared error ($R = c/2$) at $N = 80$, $b = 20$ against the bound, on all weights. "
+    "A case in which the bound exceeds $c$ says nothing and counts as vacuous.",
     controls=(
         Control(
             "its information against the definition, run by run",
             **_from_definition("theorem_2_repaired"),
             expected=Verdict.HOLDS,
         ),
-        Control("the rung without the factor ||I||² against the definition", **_from_definition("isotropic_zero")),
+        Control("the rung without the factor $||I||²$ against the definition", **_from_definition("isotropic_zero")),
         Control("the gap against losses on fresh tokens", **_GAP, expected=Verdict.HOLDS),
         Control("the same with its sign turned", **_GAP_TURNED),
         Control("bound / 200", predict=lambda case: _scaled(case, 0.005)),

@@ -69,7 +69,7 @@ def cases(factory: CaseFactory) -> list[Case]:
 
 
 def _gap(case: Case) -> Estimate:
-    """E[L_μ(W) - L_{H_s}(W)] over the runs, with its standard error."""
+    """$E[L_μ(W) - L_{H_s}(W)]$ over the runs, with its standard error."""
     return simulate(case.seed, case.samples)[0]
 
 
@@ -83,26 +83,26 @@ def _raised(case: Case) -> Estimate:
 
 
 CLAIM = Claim(
-    source="Y Theorem 2 at D = 1, arXiv:2406.03768v2",
-    statement="gap ≤ sqrt((R²/N) E[log(||ΔW||² + C) - log C]) at D = 1, where C > 0 can hold.",
+    source="Y Theorem 2 at $D = 1$, arXiv:2406.03768v2",
+    statement="$gap ≤ sqrt((R²/N) E[log(||ΔW||² + C) - log C])$ at $D = 1$, where $C > 0$ can hold.",
     origin="paper",
     relation="at most",
     measure=_gap,
     predict=_bound,
     trivial=lambda case: 1.0,
-    explanation="log h² is exponential with scale 50, N = 5, b = 1, loss 0 in a window of width 5 above log|w| and 1 "
-    "elsewhere. The printed order of expectation and logarithm makes the right side smaller than what the proof gives. "
-    "With the expectation inside, E h⁴ is infinite here and the bound says nothing.",
+    explanation="$log h²$ is exponential with scale 50, $N = 5$, $b = 1$, loss 0 in a window of width 5 above $log|w|$ "
+    "and 1 elsewhere. The printed order of expectation and logarithm makes the right side smaller than what the proof "
+    "gives. With the expectation inside, $E h⁴$ is infinite here and the bound says nothing.",
     controls=(
         Control(
-            "tame data, log h² of scale 0.1",
+            "tame data, $log h²$ of scale 0.1",
             measure=lambda c: simulate(c.seed, c.samples, 0.1)[0],
             predict=lambda c: simulate(c.seed, c.samples, 0.1)[1],
             expected=Verdict.HOLDS,
         ),
         Control(
             "expectation inside the logarithm (+inf)",
-            predict=lambda c: Estimate(float("inf"), note="E h⁴ = +inf"),
+            predict=lambda c: Estimate(float("inf"), note="$E h⁴ = +inf$"),
             expected=Verdict.VACUOUS,
         ),
         Control("printed bound raised by half", predict=lambda case: _raised(case)),

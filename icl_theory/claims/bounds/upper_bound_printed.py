@@ -9,7 +9,7 @@ from icl_theory.models.attention import layer_update, second_moment
 
 
 def measure(case: Case) -> float:
-    """||ΔW||_F² of the first layer in the sum convention."""
+    """$||ΔW||_F²$ of the first layer in the sum convention."""
     w = case.model
     moment = second_moment(case.demonstrations, "sum")
     return float((layer_update(w.value[0], w.key[0], w.query[0], moment) ** 2).sum())
@@ -36,16 +36,16 @@ def recheck(found: dict) -> bool:
 
 CLAIM = Claim(
     source="Y Example 1 and App. A.6, arXiv:2406.03768v2",
-    statement="||ΔW||_F² ≤ UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F² (sum convention).",
+    statement="$||ΔW||_F² ≤ UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²$ (sum convention).",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=upper_bound,
-    explanation="N equal tokens give a sum whose squared norm is N² that of one term, while UB adds N terms.",
+    explanation="$N$ equal tokens give a sum whose squared norm is $N²$ that of one term, while UB adds $N$ terms.",
     controls=(
-        Control("with a factor N", predict=lambda c: len(c.demonstrations) * upper_bound(c), expected=Verdict.HOLDS),
-        Control("with a factor N / 100", predict=lambda c: len(c.demonstrations) / 100 * upper_bound(c)),
-        Control("with a factor N, UB alone in the mean convention", predict=_mixed),
+        Control("with a factor $N$", predict=lambda c: len(c.demonstrations) * upper_bound(c), expected=Verdict.HOLDS),
+        Control("with a factor $N / 100$", predict=lambda c: len(c.demonstrations) / 100 * upper_bound(c)),
+        Control("with a factor $N$, UB alone in the mean convention", predict=_mixed),
     ),
     cases=with_equal_tokens,
     exact_counterexample=counterexample,

@@ -32,7 +32,7 @@ def _steps(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(case: Case) -> np.ndarray:
-    """||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F² of every demonstration after each step, at all ranks."""
+    """$||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²$ of every demonstration after each step, at all ranks."""
     return _steps(terms(case))[0]
 
 
@@ -43,18 +43,20 @@ def predict(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="Y Example 1 (*) to (**), footnote 6 (last sentence), Example 3, arXiv:2406.03768v2",
-    statement="No term of UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F² grows when W_V is cut to a rank r, then W_K to "
-    "another, then W_Q to a third, or one of them alone.",
+    statement="No term of $UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²$ grows when $W_V$ is cut to a rank $r$, then "
+    "$W_K$ to another, then $W_Q$ to a third, or one of them alone.",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
     explanation="All 343 combinations of ranks of the first layer, step by step and demonstration by demonstration. "
-    "UB is a product of norms, each of which truncation lowers; whether it bounds ||ΔW||_F² is another claim "
+    "UB is a product of norms, each of which truncation lowers; whether it bounds $||ΔW||_F²$ is another claim "
     "(upper_bound_printed).",
     controls=(
         Control(
-            "the norm of ΔW itself, W_K truncated", measure=lambda case: growth(case, "key"), predict=lambda case: 1.0
+            "the norm of $ΔW$ itself, $W_K$ truncated",
+            measure=lambda case: growth(case, "key"),
+            predict=lambda case: 1.0,
         ),
         Control("terms lowered by 1 %", predict=lambda case: 0.99 * predict(case)),
         Control("steps taken back", measure=predict, predict=measure),

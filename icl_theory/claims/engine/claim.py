@@ -13,7 +13,13 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case, CaseFactory
-from icl_theory.claims.engine.validation import require_callable, require_instances, require_option, require_text
+from icl_theory.claims.engine.validation import (
+    require_balanced,
+    require_callable,
+    require_instances,
+    require_option,
+    require_text,
+)
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.results import fields_in_help
@@ -144,7 +150,7 @@ class Claim:
         >>> claim = Claim(
         ...     label="trace_of_a_product",
         ...     source="linear algebra",
-        ...     statement="tr(A B) = Σ_ij A_ij B_ji",
+        ...     statement="$tr(A B) = Σ_ij A_ij B_ji$",
         ...     origin="new",
         ...     relation="equal",
         ...     measure=trace,
@@ -163,7 +169,7 @@ class Claim:
     source: str
     """Item and arXiv version."""
     statement: str
-    """The statement in our words."""
+    """The statement in our words; formulas in this and all other texts stand between marks, as in $x² ≥ 0$."""
     origin: Origin
     """"paper" as printed there, "repaired", or "new"."""
     relation: Relation
@@ -205,6 +211,7 @@ class Claim:
             require_text(f"{text} of {name}", getattr(self, text))
         if not isinstance(self.explanation, str):
             raise checks.refuse(f"explanation of {name}", repr(self.explanation), "text", "write what is checked")
+        require_balanced(f"explanation of {name}", self.explanation)
         require_option(f"origin of {name}", self.origin, get_args(Origin))
         _require_fields(name, {f.name: getattr(self, f.name) for f in fields(self)})
         require_instances(f"controls of {name}", self.controls, Control)

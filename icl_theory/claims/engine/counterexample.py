@@ -6,6 +6,7 @@ from typing import Any
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.check import Evidence
 from icl_theory.claims.engine.claim import Claim
+from icl_theory.core.marks import unmarked
 
 FORMAT = 2
 """2: the task by its type and all its fields, see `icl_theory.tasks.written`."""
@@ -19,7 +20,7 @@ def counterexample(claim: Claim, case: Case, evidence: Evidence, others: Sequenc
     return {
         "format": FORMAT,
         "claim": claim.label,
-        "statement": claim.statement,
+        "statement": unmarked(claim.statement),
         "relation": claim.relation,
         "measured": evidence.measured,
         "predicted": evidence.predicted,

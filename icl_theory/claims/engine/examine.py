@@ -13,6 +13,7 @@ from icl_theory.claims.engine.exceptions import describe_error_with_line
 from icl_theory.claims.engine.expected_verdicts import Flip, expected_verdict, flip
 from icl_theory.claims.engine.seed_interval import SeedInterval, interval_over_seeds, verdict_over_seeds
 from icl_theory.claims.engine.trained_ensembles import Cancelled, NotReady
+from icl_theory.core import marks
 from icl_theory.core.results import Result, fields_in_help
 
 NO_CASE = "making the cases"
@@ -151,7 +152,7 @@ def _attempt(work: Callable[[], Any]) -> tuple[Any, str]:
     except (NotReady, Cancelled):
         raise  # no error: models that are waited for, or a run that was broken off
     except Exception as error:  # a claim may raise anything; that is a verdict on it, and no reason to lose the others
-        return None, describe_error_with_line(error)
+        return None, marks.literal(describe_error_with_line(error))
 
 
 def _counterexamples(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:

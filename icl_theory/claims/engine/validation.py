@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
-from icl_theory.core import checks
+from icl_theory.core import checks, marks
 
 _SYMBOLS = {"<=": "at most", "≤": "at most", "<": "at most", ">=": "at least", "≥": "at least", ">": "at least"}
 _SYMBOLS |= {"=": "equal", "==": "equal"}
@@ -22,6 +22,14 @@ def require_option(name: str, value: Any, options: Sequence[str]) -> None:
 def require_text(name: str, value: Any) -> None:
     if not isinstance(value, str) or not value.strip():
         raise checks.refuse(name, repr(value), "text", "say it in words")
+    require_balanced(name, value)
+
+
+def require_balanced(name: str, text: str) -> None:
+    """Raises: ValueError for a mark of a formula without its partner."""
+    if not marks.balanced(text):
+        cure = r"write $x$ around a formula without blanks at its ends, and \$ for a dollar sign"
+        raise checks.refuse(name, repr(text), "marks in pairs", cure)
 
 
 def require_callable(name: str, value: Any) -> None:

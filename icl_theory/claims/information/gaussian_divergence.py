@@ -28,7 +28,7 @@ def _log_density(points: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -
 
 
 def measure(case: Case) -> np.ndarray:
-    """E_p log p/q for p = N(-G, C), q = N(-g̃, σ² I), twice; 2d points integrate a quadratic ratio exactly."""
+    """$E_p log p/q$ for $p = N(-G, C)$, $q = N(-g̃, σ² I)$, twice; $2d$ points integrate a quadratic ratio exactly."""
     mean, covariance, reference = channel(case)
     spread = np.sqrt(len(mean)) * np.linalg.cholesky(covariance).T
     points = np.concatenate([spread, -spread]) - mean
@@ -38,7 +38,7 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case, *, trace: float = 1.0, dimension: float = 1.0, half: float = 0.5) -> np.ndarray:
-    """Eq. 16, with determinants, and Eq. 17, with the trace of a matrix logarithm, at three variances σ²."""
+    """Eq. 16, with determinants, and Eq. 17, with the trace of a matrix logarithm, at three variances $σ²$."""
     mean, c, reference = channel(case)
     d, distance, s = len(mean), ((mean - reference) ** 2).sum(), np.array(_VARIANCES)
     first = 0.5 * np.log(s**d / np.linalg.det(c)) - 0.5 * dimension * d
@@ -49,7 +49,8 @@ def predict(case: Case, *, trace: float = 1.0, dimension: float = 1.0, half: flo
 
 
 def proof() -> bool:
-    """d = 2 with symbols: E_p log p/q from the moments of p, and tr log C = log det C in the eigenbasis of C."""
+    """$d = 2$ with symbols: $E_p log p/q$ from the moments of $p$, and $tr log C = log det C$ in the eigenbasis of
+    $C$."""
     g, r = (sp.Matrix(sp.symbols(f"{name}:2", real=True)) for name in "gr")
     a, b, c, s = sp.symbols("a b c s", positive=True)
     cov = sp.Matrix([[a, b], [b, c]])
@@ -71,7 +72,7 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y App. A.5, Eq. 16 and 17, arXiv:2406.03768v2",
-    statement="KL(N(-G, C) || N(-g̃, σ² I)) = ½ [(||G - g̃||² + tr C)/σ² + d log σ² - d - tr log C], and Eq. 16 says "
+    statement="$KL(N(-G, C) || N(-g̃, σ² I)) = ½ [(||G - g̃||² + tr C)/σ² + d log σ² - d - tr log C]$, and Eq. 16 says "
     "the same.",
     origin="paper",
     relation="equal",
@@ -81,9 +82,9 @@ CLAIM = Claim(
     "variances; the divergence by a cubature that is exact for quadratics, against both displays.",
     proof=proof,
     controls=(
-        Control("½ d dropped", predict=lambda case: predict(case, dimension=0.0)),
-        Control("tr C dropped", predict=lambda case: predict(case, trace=0.0)),
-        Control("factor ½ of Eq. 17 dropped", predict=lambda case: predict(case, half=1.0)),
+        Control("$½ d$ dropped", predict=lambda case: predict(case, dimension=0.0)),
+        Control("$tr C$ dropped", predict=lambda case: predict(case, trace=0.0)),
+        Control("factor $½$ of Eq. 17 dropped", predict=lambda case: predict(case, half=1.0)),
     ),
     tolerance=1e-9,
 )

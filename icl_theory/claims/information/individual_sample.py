@@ -46,25 +46,25 @@ def _examples(case: Case) -> list[tuple[np.ndarray, float, int]]:
 
 
 def measure(case: Case) -> np.ndarray:
-    """(1/N) Σ_i sqrt(2 R² I(W; h_i)) with R = 1."""
+    """$(1/N) Σ_i sqrt(2 R² I(W; h_i))$ with $R = 1$."""
     # The information of a bit with the parity is zero up to rounding, of either sign.
     return np.array([np.sqrt(2 * np.abs(single)).mean() for single, _, _ in _examples(case)])
 
 
 def predict(case: Case) -> np.ndarray:
-    """sqrt(2 R² I(W; H_s) / N)."""
+    """$sqrt(2 R² I(W; H_s) / N)$."""
     return np.array([np.sqrt(2 * total / count) for _, total, count in _examples(case)])
 
 
 CLAIM = Claim(
     source="Bu, Zou, Veeravalli 2020, arXiv:1901.04609v2, against Xu and Raginsky 2017, arXiv:1705.07809v2",
-    statement="(1/N) Σ_i sqrt(2 R² I(W; h_i)) ≤ sqrt(2 R² I(W; H_s) / N) for independent demonstrations.",
+    statement="$(1/N) Σ_i sqrt(2 R² I(W; h_i)) ≤ sqrt(2 R² I(W; H_s) / N)$ for independent demonstrations.",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
-    explanation="Exact on three channels made of the case's weights: a Gaussian one; a number of ΔW in four bins, over "
-    "32 sets of demonstrations; and the parity of the choices, where the left side is zero and the right is not.",
+    explanation="Exact on three channels made of the case's weights: a Gaussian one; a number of $ΔW$ in four bins, "
+    "over 32 sets of demonstrations; and the parity of the choices, where the left side is zero and the right is not.",
     controls=(
         Control("sides exchanged", measure=predict, predict=measure),
         Control("sum instead of mean", measure=lambda c: measure(c) * [len(c.demonstrations), _BITS, _BITS]),

@@ -19,7 +19,8 @@ _N, _SHOTS, _RUNS = 480, 120, 200
 
 @lru_cache(maxsize=64)
 def measure(case: Case) -> Estimate:
-    """½ (log det_V E(C + (G - EG)(G - EG)ᵀ) - E log det_V C) from `gradient_noise` of fresh demonstrations, in nats."""
+    """$½ (log det_V E(C + (G - E G)(G - E G)ᵀ) - E log det_V C)$ from `gradient_noise` of fresh demonstrations, in
+    nats."""
     rng = np.random.default_rng(case.seed)
     vectors = np.broadcast_to(case.task_vector, (_RUNS, case.task.dim))
     tokens = case.task.sample_tokens(rng, vectors, _N)
@@ -30,7 +31,7 @@ def measure(case: Case) -> Estimate:
 
 
 def predict(case: Case, correction: float | None = None, dimension: int | None = None) -> float:
-    """½ d_S log(N/(N-b)) + (E|z|⁴ - d_S)/(4N), or with another correction or dimension."""
+    """$½ d_S log(N/(N-b)) + (E|z|⁴ - d_S)/(4N)$, or with another correction or dimension."""
     width = case.model.token_dim
     first = look_information(dimension or width * (width + 1) // 2, _N, _SHOTS)
     return first + (look_correction(width, _N) if correction is None else correction)
@@ -49,18 +50,19 @@ def _cases(factory: CaseFactory) -> list[Case]:
 
 CLAIM = Claim(
     source="new",
-    statement="With one invertible layer the Gaussian rung is ½ d_S log(N/(N-b)) + (E|z|⁴ - d_S)/(4N) + O(1/N²).",
+    statement="With one invertible layer the Gaussian rung is $½ d_S log(N/(N-b)) + (E|z|⁴ - d_S)/(4N) + O(1/N²)$.",
     origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
     assumptions=(RESOLVED,),
-    explanation="N = 480, where 1/N² is far below the error bar. z is svec(h hᵀ) standardised; for Gaussian tokens "
-    "E|z|⁴ is a polynomial of their dimension. At D = 6 and N = 80 the correction is the larger of the two terms.",
+    explanation="$N = 480$, where $1/N²$ is far below the error bar. $z$ is $svec(h hᵀ)$ standardised; for Gaussian "
+    "tokens $E|z|⁴$ is a polynomial of their dimension. At $D = 6$ and $N = 80$ the correction is the larger of the "
+    "two terms.",
     controls=(
         Control("correction dropped", predict=lambda case: predict(case, 0.0)),
         Control("correction of Gaussian features", predict=lambda case: predict(case, _wishart(case))),
-        Control("d_S = D²", predict=lambda case: predict(case, dimension=case.model.token_dim**2)),
+        Control("$d_S = D²$", predict=lambda case: predict(case, dimension=case.model.token_dim**2)),
     ),
     cases=_cases,
 )

@@ -27,7 +27,7 @@ def divergence(means: np.ndarray, variances: np.ndarray) -> float:
 
 
 def measure(case: Case, *, noise: float = 1.0) -> np.ndarray:
-    """I(η(-G + C^{1/2} n); H_s) for five rates.
+    """$I(η(-G + C^{1/2} n); H_s)$ for five rates.
 
     `noise`: the power of η by which C^{1/2} n is multiplied.
     """
@@ -36,7 +36,7 @@ def measure(case: Case, *, noise: float = 1.0) -> np.ndarray:
 
 
 def predict(case: Case) -> float:
-    """I(G + C^{1/2} n; H_s)."""
+    """$I(G + C^{1/2} n; H_s)$."""
     return information(*channel(case))
 
 
@@ -47,7 +47,8 @@ def _entropies(case: Case, rates: tuple[float, ...]) -> np.ndarray:
 
 
 def proof() -> bool:
-    """|η| times the density of ηX at ηx is that of X at x, η of either sign: the ratio under the logarithm stays."""
+    """$|η|$ times the density of $ηX$ at $ηx$ is that of $X$ at $x$, $η$ of either sign: the ratio under the logarithm
+    stays."""
     x, mean = sp.symbols("x g", real=True)
     variance, size = sp.symbols("c s", positive=True)
 
@@ -62,20 +63,20 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y Eq. 4 and App. A.5 (the step after Eq. 15), arXiv:2406.03768v2",
-    statement="I(η(-G_t + C_t^{1/2} n); H_s | W_{t-1}) = I(G_t + C_t^{1/2} n; H_s | W_{t-1}) for every η ≠ 0, of "
+    statement="$I(η(-G_t + C_t^{1/2} n); H_s | W_{t-1}) = I(G_t + C_t^{1/2} n; H_s | W_{t-1})$ for every $η ≠ 0$, of "
     "either sign.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="One direction of the first layer's update, given one of eight demonstration sets; five rates η at a "
-    "given W_{t-1} (whose own law still depends on η). Eq. 4 descends and Theorem 1 adds: the information does not "
-    "see it. It is the step that drops every common factor of G_t and C_t^{1/2}, and with it the norm that Remark 4 "
-    "wants to control.",
+    explanation="One direction of the first layer's update, given one of eight demonstration sets; five rates $η$ at a "
+    "given $W_{t-1}$ (whose own law still depends on $η$). Eq. 4 descends and Theorem 1 adds: the information does not "
+    "see it. It is the step that drops every common factor of $G_t$ and $C_t^{1/2}$, and with it the norm that Remark "
+    "4 wants to control.",
     proof=proof,
     controls=(
-        Control("noise of its own scale, not multiplied by η", measure=lambda case: measure(case, noise=0.0)),
-        Control("noise multiplied by η^{1/2}, as in the SDE's step", measure=lambda case: measure(case, noise=0.5)),
+        Control("noise of its own scale, not multiplied by $η$", measure=lambda case: measure(case, noise=0.0)),
+        Control("noise multiplied by $η^{1/2}$, as in the SDE's step", measure=lambda case: measure(case, noise=0.5)),
         Control(
             "differential entropy instead",
             measure=lambda case: _entropies(case, RATES),

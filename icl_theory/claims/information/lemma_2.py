@@ -11,7 +11,7 @@ from icl_theory.core.estimate import Estimate, generalization_bound
 
 
 def bound(case: Case) -> Estimate:
-    """sqrt(2 R² I / N) from the upper end of the sandwich."""
+    """$sqrt(2 R² I / N)$ from the upper end of the sandwich."""
     return case.ladder().rungs["mutual_information"]
 
 
@@ -41,24 +41,24 @@ def _scaled(case: Case, factor: float) -> Estimate:
 
 CLAIM = Claim(
     source="Xu and Raginsky 2017, arXiv:1705.07809v2; Y Lemma 2, arXiv:2406.03768v2",
-    statement="gap ≤ sqrt(2 R² I(W; H_s) / N).",
+    statement="$gap ≤ sqrt(2 R² I(W; H_s) / N)$.",
     origin="paper",
     relation="at most",
     measure=gap,
     predict=bound,
     trivial=lambda case: case.ladder().trivial,
     assumptions=(RESOLVED,),
-    explanation="Gap of the clipped squared error (R = c/2; the plain squared error is not sub-Gaussian here) against "
-    "the upper end of the sandwich of the mutual information, at L > 1 of the path information.",
+    explanation="Gap of the clipped squared error ($R = c/2$; the plain squared error is not sub-Gaussian here) "
+    "against the upper end of the sandwich of the mutual information, at $L > 1$ of the path information.",
     controls=(
         Control(
             "an instance where it is tight: one bit, flipped now and then",
             **_at_the_bit("equal"),
             expected=Verdict.HOLDS,
         ),
-        Control("the same with R 5 % smaller", **_at_the_bit("at least", measure=lambda case: tight(case, 0.475))),
+        Control("the same with $R$ 5 % smaller", **_at_the_bit("at least", measure=lambda case: tight(case, 0.475))),
         Control(
-            "the ladder's bound from its information: R = c/2, N demonstrations",
+            "the ladder's bound from its information: $R = c/2$, $N$ demonstrations",
             measure=lambda case: bound(case).value,
             predict=lambda case: bound_by_hand(case, "mutual_information"),
             relation="equal",

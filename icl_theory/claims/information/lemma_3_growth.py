@@ -8,7 +8,7 @@ from icl_theory.claims.information.lemma_3 import cases, informations
 
 
 def _share(case: Case) -> np.ndarray:
-    """I(W_t; H_s | W_{t-1}) / I(W_1; H_s) at t = 2, 3."""
+    """$I(W_t; H_s | W_{t-1}) / I(W_1; H_s)$ at $t = 2, 3$."""
     chain = informations(case)["chain"]
     return chain[1:] / chain[0]
 
@@ -20,13 +20,13 @@ def _alone(case: Case) -> float:
 
 CLAIM = Claim(
     source="new; on the sum in Y Lemma 3, arXiv:2406.03768v2",
-    statement="The sum of Lemma 3 grows linearly in depth: I(W_t; H_s | W_{t-1}) = I(W_1; H_s).",
+    statement="The sum of Lemma 3 grows linearly in depth: $I(W_t; H_s | W_{t-1}) = I(W_1; H_s)$.",
     origin="new",
     relation="equal",
     measure=_share,
     predict=lambda case: np.ones(2),
-    explanation="By quadrature at D = 1. W_{t-1} is a function of earlier looks at S, so the next one adds less. What "
-    "grows linearly is the ladder's Gaussian rung, whose priors do not learn from W_{t-1}.",
+    explanation="By quadrature at $D = 1$. $W_{t-1}$ is a function of earlier looks at $S$, so the next one adds less. "
+    "What grows linearly is the ladder's Gaussian rung, whose priors do not learn from $W_{t-1}$.",
     controls=(
         Control("a second look without the first", measure=_alone, predict=lambda case: 1.0, expected=Verdict.HOLDS),
         Control("later looks add nothing", predict=lambda case: np.zeros(2)),

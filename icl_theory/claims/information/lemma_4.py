@@ -9,13 +9,13 @@ from icl_theory.claims.quantities import exact_channels as ch
 
 
 def measure(case: Case) -> np.ndarray:
-    """I of the discrete and of the Gaussian channel, once for every prior."""
+    """$I$ of the discrete and of the Gaussian channel, once for every prior."""
     values = ch.discrete_information(*ch.discrete(case)), ch.gaussian_information(*ch.gaussian(case))
     return np.repeat(values, ch.PRIORS)
 
 
 def predict(case: Case, mass: float = 1.0) -> np.ndarray:
-    """E KL(P_{W|H} || Q) for priors Q from the marginal to far from it.
+    """$E KL(P_{W|H} || Q)$ for priors $Q$ from the marginal to far from it.
 
     `mass`: the total to which the priors are scaled.
     """
@@ -32,7 +32,8 @@ def _looking_prior(case: Case) -> float:
 
 
 def proof() -> bool:
-    """A binary channel with symbols: E KL as a function of q has one stationary point, the marginal, and is convex."""
+    """A binary channel with symbols: $E KL$ as a function of $q$ has one stationary point, the marginal, and is
+    convex."""
     x, a, b, q = sp.symbols("x a b q", positive=True)
     marginal = x * a + (1 - x) * b
     # Only the cross entropy -E log q(y) depends on q.
@@ -45,17 +46,17 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y Lemma 4 (variational form of mutual information), arXiv:2406.03768v2",
-    statement="I(W; H) ≤ E_H KL(P_{W|H} || Q) for every distribution Q that does not look at H.",
+    statement="$I(W; H) ≤ E_H KL(P_{W|H} || Q)$ for every distribution $Q$ that does not look at $H$.",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
     explanation="Two channels whose information is exact, made of the case's weights: softmax attention from token to "
-    "token, and W_V h with Gaussian noise; twelve priors each, the marginal among them, where equality is attained.",
+    "token, and $W_V h$ with Gaussian noise; twelve priors each, the marginal among them, where equality is attained.",
     proof=proof,
     controls=(
         Control("priors of total mass 1.01", predict=lambda case: predict(case, 1.01)),
-        Control("a prior that looks at H half the time", predict=_looking_prior),
+        Control("a prior that looks at $H$ half the time", predict=_looking_prior),
         Control("divergence off by 1 %", predict=lambda case: 0.99 * predict(case)),
     ),
     tolerance=1e-10,

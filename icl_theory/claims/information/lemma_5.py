@@ -21,7 +21,7 @@ def _costs(case: Case) -> np.ndarray:
 
 
 def predict(case: Case, cost: float = 1.0) -> np.ndarray:
-    """I(W; H) + KL(P_W || Q)."""
+    """$I(W; H) + KL(P_W || Q)$."""
     values = ch.discrete_information(*ch.discrete(case)), ch.gaussian_information(*ch.gaussian(case))
     return np.repeat(values, ch.PRIORS) + cost * _costs(case)
 
@@ -36,7 +36,7 @@ def _uniform_weights(case: Case) -> np.ndarray:
 
 
 def proof() -> bool:
-    """A binary channel with symbols: E KL(P_{W|H} || Q) - I - KL(P_W || Q) is zero identically."""
+    """A binary channel with symbols: $E KL(P_{W|H} || Q) - I - KL(P_W || Q)$ is zero identically."""
     x, a, b, q = sp.symbols("x a b q", positive=True)
     marginal = x * a + (1 - x) * b
 
@@ -50,7 +50,7 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y Lemma 5 (optimum at the marginal), arXiv:2406.03768v2",
-    statement="E_H KL(P_{W|H} || Q) = I(W; H) + KL(P_W || Q), so Q = P_W is the best prior and attains I.",
+    statement="$E_H KL(P_{W|H} || Q) = I(W; H) + KL(P_W || Q)$, so $Q = P_W$ is the best prior and attains $I$.",
     origin="paper",
     relation="equal",
     measure=divergences,

@@ -49,12 +49,12 @@ def second_line(means: np.ndarray, variances: np.ndarray, reference: float) -> f
 
 
 def measure(case: Case) -> float:
-    """I(W; H_s), exact."""
+    """$I(W; H_s)$, exact."""
     return information(*channel(case))
 
 
 def predict(case: Case) -> np.ndarray:
-    """Both lines, for references g̃ from E G to far from it and variances σ² around the best one."""
+    """Both lines, for references $g̃$ from $E G$ to far from it and variances $σ²$ around the best one."""
     means, variances = channel(case)
     values = []
     for offset in _REFERENCES:
@@ -77,7 +77,7 @@ def _looking_prior(case: Case) -> float:
 
 
 def proof() -> bool:
-    """KL(N(g, c) || N(r, s)) from the moments of the log density ratio, then its best s for a mixture of sets."""
+    """$KL(N(g, c) || N(r, s))$ from the moments of the log density ratio, then its best $s$ for a mixture of sets."""
     x, g, r = sp.symbols("x g r", real=True)
     c, s = sp.symbols("c s", positive=True)
     ratio = ((x - r) ** 2 / s + sp.log(s) - (x - g) ** 2 / c - sp.log(c)) / 2
@@ -93,20 +93,20 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y App. A.5, Eq. 17, and Lemma 6, first line, arXiv:2406.03768v2",
-    statement="I(G_t + C_t^{1/2} n; H_s | W_{t-1}) ≤ ½ E[(||G_t - g̃||² + tr C_t)/σ² + d log σ² - log det C_t - d] "
-    "for all g̃, σ²; at the best σ² the first term becomes d log(E(||G_t - g̃||² + tr C_t)/d).",
+    statement="$I(G_t + C_t^{1/2} n; H_s | W_{t-1}) ≤ ½ E[(||G_t - g̃||² + tr C_t)/σ² + d log σ² - log det C_t - d]$ "
+    "for all $g̃$, $σ²$; at the best $σ²$ the first term becomes $d log(E(||G_t - g̃||² + tr C_t)/d)$.",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
     explanation="One direction of the first layer's update, given one of eight demonstration sets, is a mixture of "
     "Gaussians whose information is exact by quadrature; 30 isotropic priors must lie above it. The divergence and its "
-    "optimum are derived symbolically. The expectation over H_s stands inside the logarithm, as in the first line; the "
-    "second line of the lemma takes it out: see lemma_6_second_line.",
+    "optimum are derived symbolically. The expectation over $H_s$ stands inside the logarithm, as in the first line; "
+    "the second line of the lemma takes it out: see lemma_6_second_line.",
     proof=proof,
     controls=(
-        Control("tr C left out", predict=_without_variance),
-        Control("a prior whose mean looks at H_s", predict=_looking_prior),
+        Control("$tr C$ left out", predict=_without_variance),
+        Control("a prior whose mean looks at $H_s$", predict=_looking_prior),
         Control("half of the bound", predict=lambda case: 0.5 * predict(case)),
     ),
     tolerance=1e-9,

@@ -32,12 +32,12 @@ def printed_line(means: np.ndarray, variances: np.ndarray, reference: float = 0.
 
 
 def measure(case: Case) -> float:
-    """½ E[d log((||G - g̃||² + tr C)/d) - log det C], g̃ = 0."""
+    """$½ E[d log((||G - g̃||² + tr C)/d) - log det C]$, $g̃ = 0$."""
     return printed_line(*channel(case))
 
 
 def predict(case: Case) -> float:
-    """½ [d log(E(||G - g̃||² + tr C)/d) - E log det C], g̃ = 0."""
+    """$½ [d log(E(||G - g̃||² + tr C)/d) - E log det C]$, $g̃ = 0$."""
     return second_line(*channel(case), 0.0)
 
 
@@ -64,12 +64,13 @@ def recheck(found: dict) -> bool:
 
 CLAIM = Claim(
     source="Y Lemma 6, its second line (and so Theorem 2), arXiv:2406.03768v2",
-    statement="d log(E(||G_t - g̃||² + tr C_t)/d) - E log det C_t = E[d log((||G_t - g̃||² + tr C_t)/d) - log det C_t].",
+    statement="$d log(E(||G_t - g̃||² + tr C_t)/d) - E log det C_t = E[d log((||G_t - g̃||² + tr C_t)/d) - log det "
+    "C_t]$.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="The channel of `lemma_6`, expectations over the demonstration sets at a given W_{t-1}. The second "
+    explanation="The channel of `lemma_6`, expectations over the demonstration sets at a given $W_{t-1}$. The second "
     "line is the smaller one (Jensen, a control that holds), and it is no bound on the information: with one "
     "demonstration set in 64 unlike the others it falls below it. Theorem 2 is made from that line; theorem_2_scalar "
     "shows what comes of it.",

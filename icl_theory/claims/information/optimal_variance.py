@@ -22,20 +22,20 @@ def divergence(size: float, volume: float, d: int, variance: np.ndarray | float)
 
 
 def measure(case: Case) -> np.ndarray:
-    """Smallest divergence on a grid of variances around E/d, and at E/d itself."""
+    """Smallest divergence on a grid of variances around $E/d$, and at $E/d$ itself."""
     size, volume, d = _pieces(case)
     grid = size / d * np.exp(np.linspace(-1, 1, 4001))
     return np.array([divergence(size, volume, d, grid).min(), divergence(size, volume, d, size / d)])
 
 
 def predict(case: Case) -> float:
-    """½ [d log(E/d) - log det C]."""
+    """$½ [d log(E/d) - log det C]$."""
     size, volume, d = _pieces(case)
     return 0.5 * (d * np.log(size / d) - volume)
 
 
 def proof() -> bool:
-    """The derivative in s vanishes only at s = E/d, the second derivative is positive there."""
+    """The derivative in $s$ vanishes only at $s = E/d$, the second derivative is positive there."""
     s, size, d, volume = sp.symbols("s E d v", positive=True)
     value = (size / s - d + d * sp.log(s) - volume) / 2
     roots = sp.solve(sp.diff(value, s), s)
@@ -45,8 +45,9 @@ def proof() -> bool:
 
 
 CLAIM = Claim(
-    source="Y App. A.5 (the optimum below Eq. 17), arXiv:2406.03768v2; d = d_S on the support",
-    statement="The best isotropic prior N(0, s I) has s = (||G||² + tr C)/d and divergence ½ [d log s - log det C].",
+    source="Y App. A.5 (the optimum below Eq. 17), arXiv:2406.03768v2; $d = d_S$ on the support",
+    statement="The best isotropic prior $N(0, s I)$ has $s = (||G||² + tr C)/d$ and divergence $½ [d log s - log det "
+    "C]$.",
     origin="repaired",
     relation="equal",
     measure=measure,
@@ -55,7 +56,7 @@ CLAIM = Claim(
     "calculus symbolically.",
     controls=(
         Control(
-            "tr C left out",
+            "$tr C$ left out",
             predict=lambda case: (
                 0.5
                 * (
@@ -69,7 +70,8 @@ CLAIM = Claim(
             ),
         ),
         Control(
-            "d = D² instead of d_S", predict=lambda case: 0.5 * (36 * np.log(_pieces(case)[0] / 36) - _pieces(case)[1])
+            "$d = D²$ instead of $d_S$",
+            predict=lambda case: 0.5 * (36 * np.log(_pieces(case)[0] / 36) - _pieces(case)[1]),
         ),
     ),
     proof=proof,

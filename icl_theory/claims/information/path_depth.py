@@ -24,7 +24,7 @@ def saved(case: Case) -> Estimate:
 
 
 def predict(case: Case, looks: int | None = None, shots: int = LADDER_SHOTS) -> float:
-    """L ½ d_S log(N/(N-b)) - ½ d_S log(1 + L b/(N-b)), d_S = D(D+1)/2: no weight enters."""
+    """$L ½ d_S log(N/(N-b)) - ½ d_S log(1 + L b/(N-b))$, $d_S = D(D+1)/2$: no weight enters."""
     width, looks = case.model.token_dim * (case.model.token_dim + 1) // 2, looks or case.layers
     one = look_information(width, LADDER_DEMONSTRATIONS, shots)
     return looks * one - look_information(width, LADDER_DEMONSTRATIONS, shots, looks)
@@ -48,14 +48,14 @@ def _invertible(case: Case) -> bool:
 
 CLAIM = Claim(
     source="new",
-    statement="With invertible weights a Gaussian prior on the path saves ½ d_S [L log(N/(N-b)) - log(1 + L b/(N-b))] "
-    "nats on the sum over layers: what depends on S grows like log L.",
+    statement="With invertible weights a Gaussian prior on the path saves $½ d_S [L log(N/(N-b)) - log(1 + L "
+    "b/(N-b))]$ nats on the sum over layers: what depends on $S$ grows like $log L$.",
     origin="new",
     relation="equal",
     measure=saved,
     predict=predict,
-    explanation="The prior learns S from the layers before it, by a Kalman filter through the true maps. What a prior "
-    "of one covariance pays for the unknown C_X, O(1/N) per layer, remains and grows linearly.",
+    explanation="The prior learns $S$ from the layers before it, by a Kalman filter through the true maps. What a "
+    "prior of one covariance pays for the unknown $C_X$, $O(1/N)$ per layer, remains and grows linearly.",
     controls=(
         Control("one look less", predict=lambda case: predict(case, case.layers - 1) if case.layers > 1 else 0.0),
         Control("two shots more", predict=lambda case: predict(case, shots=LADDER_SHOTS + 2)),

@@ -44,12 +44,12 @@ def mean_end(case: Case, end: int, errors: float) -> float:
 
 
 def measure(case: Case) -> np.ndarray:
-    """E lower, raised by six standard errors, and I."""
+    """$E lower$, raised by six standard errors, and $I$."""
     return np.array([mean_end(case, 0, 6.0), information(case)])
 
 
 def predict(case: Case) -> np.ndarray:
-    """I, and E upper, lowered by six standard errors."""
+    """$I$, and $E upper$, lowered by six standard errors."""
     return np.array([information(case), mean_end(case, 1, -6.0)])
 
 
@@ -60,14 +60,14 @@ def _one_matrix(factory: CaseFactory) -> list[Case]:
 
 CLAIM = Claim(
     source="Poole et al. 2019, arXiv:1905.06922v1, Section 2 (leave-one-out upper bound, InfoNCE with a known density)",
-    statement="E lower ≤ I ≤ E upper for the two ends from K pairs of a channel with a known density.",
+    statement="$E lower ≤ I ≤ E upper$ for the two ends from $K$ pairs of a channel with a known density.",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
-    explanation="Gaussian channels made of W_V, random, constructed and trained, of 1 to 6 dimensions; K = 4 pairs, "
-    "where the ends are far apart, 300 times. Means are moved six standard errors against the statement, so that "
-    "holding is not luck. Every bound of this ledger takes the upper end.",
+    explanation="Gaussian channels made of $W_V$, random, constructed and trained, of 1 to 6 dimensions; $K = 4$ "
+    "pairs, where the ends are far apart, 300 times. Means are moved six standard errors against the statement, so "
+    "that holding is not luck. Every bound of this ledger takes the upper end.",
     controls=(
         Control("own pair left in the upper mixture", predict=lambda case: np.array([np.inf, mean_end(case, 0, 6.0)])),
         Control(

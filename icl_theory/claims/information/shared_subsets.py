@@ -48,7 +48,7 @@ def _shown(case: Case, start: int = 0) -> np.ndarray:
 
 
 def same(case: Case) -> np.ndarray:
-    """The looks of all layers when every one of them sees the first b demonstrations."""
+    """The looks of all layers when every one of them sees the first $b$ demonstrations."""
     return looks(case, [_shown(case)] * case.layers)
 
 
@@ -67,7 +67,7 @@ def _condition(case: Case) -> float:
 
 
 RESOLVED = Assumption(
-    "every map X → A X B is invertible with a condition number below 1e6, so that looks are solved for to 1e-8",
+    "every map $X → A X B$ is invertible with a condition number below 1e6, so that looks are solved for to 1e-8",
     holds=lambda case: _condition(case) < 1e6,
 )
 
@@ -77,24 +77,25 @@ def _cases(factory: CaseFactory) -> list[Case]:
 
 
 def predict(case: Case) -> np.ndarray:
-    """S_b of the demonstrations shown, for every layer."""
+    """$S_b$ of the demonstrations shown, for every layer."""
     return np.tile(moment(_shown(case)), (case.layers, 1))
 
 
 CLAIM = Claim(
     source="new; on the fresh noise of Y Assumption 1, arXiv:2406.03768v2",
-    statement="When all layers see the same b demonstrations, every increment pulls back to the one look S_b: L layers "
-    "carry one layer's information, I(W_{1:L}; H_s) = I(S_b; H_s).",
+    statement="When all layers see the same $b$ demonstrations, every increment pulls back to the one look $S_b$: $L$ "
+    "layers carry one layer's information, $I(W_{1:L}; H_s) = I(S_b; H_s)$.",
     origin="new",
     relation="equal",
     measure=same,
     predict=predict,
     assumptions=(RESOLVED,),
-    explanation="Unit vectors are sent through the model token by token, and A_t X_t B_t = W_t - W_{t-1} is solved for "
-    "X_t. A bound for the forward pass therefore needs no factor L. With a look of its own in every layer it does.",
+    explanation="Unit vectors are sent through the model token by token, and $A_t X_t B_t = W_t - W_{t-1}$ is solved "
+    "for $X_t$. A bound for the forward pass therefore needs no factor $L$. With a look of its own in every layer it "
+    "does.",
     controls=(
         Control("other demonstrations in every layer", measure=fresh, cases=lambda w: w.random(3)),
-        Control("all N demonstrations", predict=lambda case: np.tile(moment(case.demonstrations), (case.layers, 1))),
+        Control("all $N$ demonstrations", predict=lambda case: np.tile(moment(case.demonstrations), (case.layers, 1))),
         Control("one demonstration exchanged", predict=lambda c: np.tile(moment(_shown(c, 1)), (c.layers, 1))),
     ),
     cases=_cases,

@@ -73,28 +73,29 @@ RESOLVED = Assumption(
 
 
 def measure(case: Case) -> np.ndarray:
-    """The Gaussian rung, run by run, from full D² x N gradients along the noisy trajectory."""
+    """The Gaussian rung, run by run, from full $D² x N$ gradients along the noisy trajectory."""
     return dense(case)[0]
 
 
 def predict(case: Case) -> np.ndarray:
-    """L times the number made from S and its sampling covariance alone."""
+    """$L$ times the number made from $S$ and its sampling covariance alone."""
     return free(case, layers=case.layers)
 
 
 CLAIM = Claim(
     source="new",
-    statement="With invertible weights the Gaussian rung is L times a number that depends on N, b and the data only.",
+    statement="With invertible weights the Gaussian rung is $L$ times a number that depends on $N$, $b$ and the data "
+    "only.",
     origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
     assumptions=(RESOLVED,),
-    explanation="Pulled back to symmetric coordinates, gradient and noise of every layer are S and its sampling "
-    "covariance. Run by run, full D² x N gradients of random and trained models along their noisy trajectories are "
+    explanation="Pulled back to symmetric coordinates, gradient and noise of every layer are $S$ and its sampling "
+    "covariance. Run by run, full $D² x N$ gradients of random and trained models along their noisy trajectories are "
     "compared with a number into which no weight enters.",
     controls=(
-        Control("W_V at rank 5", measure=_cut, cases=lambda w: _some(w, 1)),
+        Control("$W_V$ at rank 5", measure=_cut, cases=lambda w: _some(w, 1)),
         Control("one shot more", predict=lambda c: free(c, layers=c.layers, shots=LADDER_SHOTS + 1)),
         Control("one layer too many", predict=lambda c: free(c, layers=c.layers + 1)),
     ),

@@ -31,31 +31,31 @@ def shown(case: Case) -> tuple[int, int]:
 
 
 def measure(case: Case, more: int = 0) -> np.ndarray:
-    """rank C_1 with N demonstrations, and the rank of the sum of C_1 over two such sets."""
+    """$rank C_1$ with $N$ demonstrations, and the rank of the sum of $C_1$ over two such sets."""
     sets = _centred(case, shown(case)[0] + more, 2)
     return np.array([_rank(sets[0]), _rank(np.concatenate(sets))], dtype=np.float64)
 
 
 def predict(case: Case) -> np.ndarray:
-    """N - 1 < d_S, and min(2 (N - 1), d_S): more than N - 1, so that the null spaces of the two sets differ."""
+    """$N - 1 < d_S$, and $min(2 (N - 1), d_S)$: more than $N - 1$, so that the null spaces of the two sets differ."""
     count, dimension = shown(case)
     return np.array([count - 1, min(2 * (count - 1), dimension)], dtype=np.float64)
 
 
 CLAIM = Claim(
     source="new; on the hypothesis of Y Theorem 2, arXiv:2406.03768v2, as repaired",
-    statement="With N - 1 < d_S demonstrations C_t is singular on its support V_t, rank C_t = N - 1, and its null "
-    "space there depends on the sample.",
+    statement="With $N - 1 < d_S$ demonstrations $C_t$ is singular on its support $V_t$, $rank C_t = N - 1$, and its "
+    "null space there depends on the sample.",
     origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="N = min(10, d_S). No Gaussian prior that is fixed before the sample is seen has a finite divergence "
-    "from such noise, so every rung with a density on V_t is +∞ unless a noise floor is added; the ladder says so "
+    explanation="$N = min(10, d_S)$. No Gaussian prior that is fixed before the sample is seen has a finite divergence "
+    "from such noise, so every rung with a density on $V_t$ is $+∞$ unless a noise floor is added; the ladder says so "
     "instead of returning a number.",
     controls=(
         Control("two demonstrations more", measure=lambda case: measure(case, 2)),
-        Control("rank d_S", predict=lambda case: np.full(2, float(shown(case)[1]))),
+        Control("rank $d_S$", predict=lambda case: np.full(2, float(shown(case)[1]))),
         Control("one null space for both", predict=lambda case: np.full(2, float(shown(case)[0] - 1))),
     ),
 )

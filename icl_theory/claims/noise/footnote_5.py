@@ -22,7 +22,7 @@ def exact(drift: np.ndarray, rate: np.ndarray) -> np.ndarray:
 
 
 def measure(case: Case, *, noise: float = 1.0) -> np.ndarray:
-    """Distance of Eq. 4 from the equation after one step: of the mean over η², of the variance over η³.
+    """Distance of Eq. 4 from the equation after one step: of the mean over $η²$, of the variance over $η³$.
 
     Every eigenvalue and rate. `noise` = 0 takes the diffusion C^{1/2} in place of (η C)^{1/2}.
     """
@@ -33,13 +33,13 @@ def measure(case: Case, *, noise: float = 1.0) -> np.ndarray:
 
 
 def predict(case: Case, share: float = 1.0) -> np.ndarray:
-    """λ²/2 for the mean, λ for the variance."""
+    """$λ²/2$ for the mean, $λ$ for the variance."""
     drift = np.meshgrid(_drifts(case), RATES)[0].ravel()
     return share * np.stack([drift**2 / 2, drift])
 
 
 def proof() -> bool:
-    """With symbols: exact minus Eq. 4 is λ² η²/2 + O(η³) in the mean and -λ η³ + O(η⁴) in the variance."""
+    """With symbols: exact minus Eq. 4 is $λ² η²/2 + O(η³)$ in the mean and $-λ η³ + O(η⁴)$ in the variance."""
     a, rate, time = sp.symbols("a eta t", positive=True)
     mean = sp.exp(-a * rate)
     variance = sp.integrate(rate * sp.exp(-2 * a * (rate - time)), (time, 0, rate))
@@ -50,18 +50,18 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y footnote 5 and Eq. 4, arXiv:2406.03768v2",
-    statement="Eq. 4 is one step of length η of the equation with drift -∇L and diffusion (η C)^{1/2}: where ∇L = "
-    "λ (W - w), its mean is off by at most (λ²/2) η² |W - w| and its variance by at most λ η³ C.",
+    statement="Eq. 4 is one step of length $η$ of the equation with drift $-∇L$ and diffusion $(η C)^{1/2}$: where $∇L "
+    "= λ (W - w)$, its mean is off by at most $(λ²/2) η² |W - w|$ and its variance by at most $λ η³ C$.",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
-    explanation="Least squares on the case's demonstrations, C = 1, every eigenvalue λ of the inputs' second moment, "
-    "η from 0.001 to 1, against the exact law of the equation. The step discretises it well if λ η is small. The "
-    "trajectory of Theorem 1 has η = 1, where these errors are of the size of the step.",
+    explanation="Least squares on the case's demonstrations, $C = 1$, every eigenvalue $λ$ of the inputs' second "
+    "moment, $η$ from 0.001 to 1, against the exact law of the equation. The step discretises it well if $λ η$ is "
+    "small. The trajectory of Theorem 1 has $η = 1$, where these errors are of the size of the step.",
     proof=proof,
     controls=(
-        Control("diffusion C^{1/2}, without η", measure=lambda case: measure(case, noise=0.0)),
+        Control("diffusion $C^{1/2}$, without $η$", measure=lambda case: measure(case, noise=0.0)),
         Control("half of the errors allowed", predict=lambda case: predict(case, 0.5)),
     ),
     cases=lambda factory: factory.one_layer,

@@ -35,7 +35,7 @@ def _half(case: Case) -> Estimate:
 
 CLAIM = Claim(
     source="Y Assumption 1 read as a statement on the forward pass, arXiv:2406.03768v2",
-    statement="The noise of the second layer is uncorrelated with that of the first when b demonstrations are shown.",
+    statement="The noise of the second layer is uncorrelated with that of the first when $b$ demonstrations are shown.",
     origin="paper",
     relation="equal",
     measure=lambda case: _correlation(case, "subset"),

@@ -9,7 +9,7 @@ from icl_theory.noise.covariance import gradient_noise, sampling_factor
 
 
 def measure(case: Case) -> np.ndarray:
-    """The N largest eigenvalues of C_1, built as a D² x D² matrix."""
+    """The $N$ largest eigenvalues of $C_1$, built as a $D² x D²$ matrix."""
     noise = gradient_noise(case.model, case.demonstrations, shots=case.shots)
     return np.linalg.eigvalsh(noise.dense())[::-1][: len(case.demonstrations)]
 
@@ -22,7 +22,7 @@ def inner_products(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def predict(case: Case, products: np.ndarray | None = None, *, centred: bool = True) -> np.ndarray:
-    """Eigenvalues of (N-b)/(b(N-1)N) J [(a_i·a_j)(b_i·b_j)] J, J = I - 1 1ᵀ/N."""
+    """Eigenvalues of $(N-b)/(b(N-1)N) J [(a_i·a_j)(b_i·b_j)] J$, $J = I - 1 1ᵀ/N$."""
     count = len(case.demonstrations)
     gram = np.prod(inner_products(case), axis=0) if products is None else products
     j = np.eye(count) - centred / count
@@ -30,7 +30,8 @@ def predict(case: Case, products: np.ndarray | None = None, *, centred: bool = T
 
 
 def proof() -> bool:
-    """N = 3 gradients with two entries, in symbols: the characteristic polynomials agree up to a power of the variable.
+    """$N = 3$ gradients with two entries, in symbols: the characteristic polynomials agree up to a power of the
+    variable.
 
     And ⟨a bᵀ, c dᵀ⟩ = (a·c)(b·d) for D = 2.
     """
@@ -45,18 +46,18 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="new; on the covariance of Y Assumption 1 and App. C.4, arXiv:2406.03768v2",
-    statement="The eigenvalues of (N-b)/(b(N-1)N) J [(a_i·a_j)(b_i·b_j)] J, J = I - 1 1ᵀ/N, are the nonzero ones of "
-    "C_t, with g_i = a_i b_iᵀ.",
+    statement="The eigenvalues of $(N-b)/(b(N-1)N) J [(a_i·a_j)(b_i·b_j)] J$, $J = I - 1 1ᵀ/N$, are the nonzero ones "
+    "of $C_t$, with $g_i = a_i b_iᵀ$.",
     origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="First layer, N = 20 demonstrations, D² = 36: twenty eigenvalues by two roads, one of which never "
-    "builds a matrix of D² rows. So traces, log-determinants and samples of the noise cost O(N² D + N³).",
+    explanation="First layer, $N = 20$ demonstrations, $D² = 36$: twenty eigenvalues by two roads, one of which never "
+    "builds a matrix of $D²$ rows. So traces, log-determinants and samples of the noise cost $O(N² D + N³)$.",
     proof=proof,
     controls=(
         Control("not centred", predict=lambda case: predict(case, centred=False)),
-        Control("a_i·a_j alone", predict=lambda case: predict(case, inner_products(case)[0])),
+        Control("$a_i·a_j$ alone", predict=lambda case: predict(case, inner_products(case)[0])),
         Control("one shot fewer", predict=lambda case: predict(case) * _fewer(case)),
     ),
 )

@@ -14,7 +14,8 @@ _TOKENS, _SHOTS = 6, 2  # 15 subsets
 
 
 def measure(case: Case, layer: int = 0) -> np.ndarray:
-    """Covariance of the mean gradient over every subset of b = 2 out of N = 6 at the state of all six, first layer."""
+    """Covariance of the mean gradient over every subset of $b = 2$ out of $N = 6$ at the state of all six, first
+    layer."""
     w, tokens = case.model, case.demonstrations[:_TOKENS]
     state, moment = np.eye(w.token_dim), tokens.T @ tokens / _TOKENS
     for value, key, query in list(zip(w.value, w.key, w.query, strict=True))[:layer]:
@@ -28,12 +29,12 @@ def measure(case: Case, layer: int = 0) -> np.ndarray:
 
 
 def predict(case: Case) -> np.ndarray:
-    """C_t from the factored form."""
+    """$C_t$ from the factored form."""
     return gradient_noise(case.model, case.demonstrations[:_TOKENS], shots=_SHOTS).dense()
 
 
 def proof(size: int = 4) -> bool:
-    """Exact enumeration with symbols: the variance of every subset mean of g_1, ..., g_4, for every b.
+    """Exact enumeration with symbols: the variance of every subset mean of $g_1, ..., g_4$, for every $b$.
 
     One coordinate is enough: a covariance matrix is fixed by the variances of its linear functionals.
     """
@@ -62,19 +63,20 @@ _CORRECTION = (_TOKENS - _SHOTS) / (_TOKENS - 1)
 
 CLAIM = Claim(
     source="Y Assumption 1 and App. C.4, arXiv:2406.03768v2",
-    statement="Showing b of N demonstrations has covariance (N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec Gᵀ].",
+    statement="Showing $b$ of $N$ demonstrations has covariance $(N-b)/(b(N-1)) [(1/N) Σ vec g_i vec g_iᵀ - vec G vec "
+    "Gᵀ]$.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="All 15 subsets of 2 out of 6 demonstrations are enumerated; the factored covariance must match. It "
-    "is the covariance at a fixed state W_{t-1}: whether all layers may be given noise of their own is fresh_noise.",
+    "is the covariance at a fixed state $W_{t-1}$: whether all layers may be given noise of their own is fresh_noise.",
     proof=proof,
     controls=(
         Control("in the last of three layers", **_LAST, predict=_last, tolerance=1e-9, expected=Verdict.HOLDS),
         Control("in the last of three layers, one shot more", **_LAST, predict=lambda c: _last(c, _SHOTS + 1)),
-        Control("with replacement (factor 1/b)", predict=lambda case: predict(case) / _CORRECTION),
-        Control("factor (N-b)/(bN)", predict=lambda case: predict(case) * (_TOKENS - 1) / _TOKENS),
+        Control("with replacement (factor $1/b$)", predict=lambda case: predict(case) / _CORRECTION),
+        Control("factor $(N-b)/(bN)$", predict=lambda case: predict(case) * (_TOKENS - 1) / _TOKENS),
         Control(
             "one shot more",
             predict=lambda c: gradient_noise(c.model, c.demonstrations[:_TOKENS], shots=_SHOTS + 1).dense(),

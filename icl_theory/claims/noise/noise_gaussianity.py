@@ -5,19 +5,19 @@ from icl_theory.claims.noise.noise_kurtosis import gaussian, measure, predict, w
 
 CLAIM = Claim(
     source="Y Assumption 1, arXiv:2406.03768v2",
-    statement="Showing b of the N demonstrations adds Gaussian noise to the implicit gradient, whose kurtosis "
-    "E(zᵀ C⁻¹ z)² would then be d(d+2).",
+    statement="Showing $b$ of the $N$ demonstrations adds Gaussian noise to the implicit gradient, whose kurtosis "
+    "$E(zᵀ C⁻¹ z)²$ would then be $d(d+2)$.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=gaussian,
     explanation="All subsets of 1, 2, 3 and 17 of 20 demonstrations are enumerated, in the coordinates of the readout. "
     "The noise has finitely many values and its kurtosis is not a Gaussian's; how far off it is says the claim "
-    "noise_kurtosis, and `normality_audit` tests samples of it against b. Information and bounds are those of "
+    "noise_kurtosis, and `normality_audit` tests samples of it against $b$. Information and bounds are those of "
     "the Gaussian model.",
     controls=(
         Control("the exact law of subsets", predict=predict, expected=Verdict.HOLDS),
-        Control("independent draws: Gaussian up to an excess of 1/b", predict=with_replacement),
+        Control("independent draws: Gaussian up to an excess of $1/b$", predict=with_replacement),
         Control("the exact law with one shot more", predict=lambda case: predict(case, 1)),
     ),
     tolerance=1e-9,

@@ -32,19 +32,19 @@ def enumerated(points: np.ndarray, shots: int) -> float:
 
 @lru_cache(maxsize=512)
 def measure(case: Case) -> np.ndarray:
-    """Kurtosis at every b of SHOTS, by enumeration."""
+    """Kurtosis at every $b$ of SHOTS, by enumeration."""
     points = readout_gradients(case)
     return np.array([enumerated(points, shots) for shots in SHOTS])
 
 
 def predict(case: Case, more: int = 0) -> np.ndarray:
-    """The closed form, at b + `more`."""
+    """The closed form, at $b$ + `more`."""
     points = readout_gradients(case)
     return np.array([subset_kurtosis(points, shots + more) for shots in SHOTS])
 
 
 def gaussian(case: Case) -> np.ndarray:
-    """d(d+2) with d the rank of the readout's noise."""
+    """$d(d+2)$ with $d$ the rank of the readout's noise."""
     rank = whitened(readout_gradients(case)).shape[1]
     return np.full(len(SHOTS), float(rank * (rank + 2)))
 
@@ -56,19 +56,19 @@ def with_replacement(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="new; finite-population fourth moments, for Y Assumption 1, arXiv:2406.03768v2",
-    statement="Mardia's kurtosis of the mean of b of N gradients is "
-    "[p_1 Q + p_2 (g - 7Q) + p_3 (12Q - 2g) + p_4 (g - 6Q)] / (b⁴ φ²): "
-    "its excess over d(d+2) falls like 1/b for b far below N, and is the same for b and N-b.",
+    statement="Mardia's kurtosis of the mean of $b$ of $N$ gradients is "
+    "$[p_1 Q + p_2 (g - 7Q) + p_3 (12Q - 2g) + p_4 (g - 6Q)] / (b⁴ φ²)$: "
+    "its excess over $d(d+2)$ falls like $1/b$ for $b$ far below $N$, and is the same for $b$ and $N-b$.",
     origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="The readout's noise at the first layer: all subsets of 1, 2, 3 and 17 of 20 demonstrations are "
-    "enumerated. Q = Σ |x_i|⁴ of the whitened gradients, g = N²d(d+2), p_k the probability that k given "
-    "demonstrations are shown, φ = (N-b)/(b(N-1)). Near b = N the noise is as far from Gaussian as near b = 1.",
+    "enumerated. $Q = Σ |x_i|⁴$ of the whitened gradients, $g = N²d(d+2)$, $p_k$ the probability that $k$ given "
+    "demonstrations are shown, $φ = (N-b)/(b(N-1))$. Near $b = N$ the noise is as far from Gaussian as near $b = 1$.",
     controls=(
-        Control("Gaussian noise: d(d+2)", predict=gaussian),
-        Control("independent draws: excess exactly like 1/b", predict=with_replacement),
+        Control("Gaussian noise: $d(d+2)$", predict=gaussian),
+        Control("independent draws: excess exactly like $1/b$", predict=with_replacement),
         Control("one shot more", predict=lambda case: predict(case, 1)),
     ),
     tolerance=1e-9,

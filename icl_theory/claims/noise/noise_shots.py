@@ -12,7 +12,7 @@ _TOKENS = 6
 
 
 def measure(case: Case) -> np.ndarray:
-    """tr C for b = 1, ..., 6 of 6 demonstrations in the last layer's weights, over every subset."""
+    """$tr C$ for $b = 1, ..., 6$ of 6 demonstrations in the last layer's weights, over every subset."""
     w, tokens = case.model, case.demonstrations[:_TOKENS]
     key_query = w.key[-1].T @ w.query[-1]
     gradients = np.stack([np.outer(w.value[-1] @ h, h) @ key_query for h in tokens]).reshape(_TOKENS, -1)
@@ -24,7 +24,7 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case, power: float = 1.0) -> np.ndarray:
-    """tr C(1) / b, the trace for one demonstration from the factored form."""
+    """$tr C(1) / b$, the trace for one demonstration from the factored form."""
     w = case.model
     last = w.replace(value=w.value[-1:], key=w.key[-1:], query=w.query[-1:])
     one = gradient_noise(last, case.demonstrations[:_TOKENS], shots=1).trace
@@ -32,18 +32,18 @@ def predict(case: Case, power: float = 1.0) -> np.ndarray:
 
 
 CLAIM = Claim(
-    source="Y App. C.4 (noise and shots) and Section 3.3 (C_t), arXiv:2406.03768v2",
-    statement="tr C_t(b) ≤ tr C_t(1) / b: the noise falls with the number of demonstrations shown.",
+    source="Y App. C.4 (noise and shots) and Section 3.3 ($C_t$), arXiv:2406.03768v2",
+    statement="$tr C_t(b) ≤ tr C_t(1) / b$: the noise falls with the number of demonstrations shown.",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=predict,
-    explanation="App. C.4 says that few shots make the implicit gradient noisy; the rate 1/b is that of C_t as "
+    explanation="App. C.4 says that few shots make the implicit gradient noisy; the rate $1/b$ is that of $C_t$ as "
     "Section 3.3 defines it. It is an identity of sampling, exact for all weights, so no population of trained "
     "models is asked. All subsets of 6 demonstrations of every size are enumerated, through the weights of the last "
-    "layer; at b = N nothing is left.",
+    "layer; at $b = N$ nothing is left.",
     controls=(
-        Control("like 1/b²", predict=lambda case: predict(case, 2.0)),
+        Control("like $1/b²$", predict=lambda case: predict(case, 2.0)),
         Control("one shot free", measure=lambda case: measure(case)[:-1], predict=lambda case: predict(case)[1:]),
     ),
 )

@@ -11,13 +11,13 @@ from icl_theory.noise.covariance import sampling_factor
 
 
 def bound(case: Case) -> float:
-    """(N-b)/(b(N-1)) UB/N, with UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²."""
+    """$(N-b)/(b(N-1)) UB/N$, with $UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²$."""
     count = len(case.demonstrations)
     return sampling_factor(count, case.shots) * upper_bound(case) / count
 
 
 def proof(count: int = 3) -> bool:
-    """With symbols: a variance is the mean of squares less the square of the mean; and Lagrange for ||b_iᵀ W_Q||."""
+    """With symbols: a variance is the mean of squares less the square of the mean; and Lagrange for $||b_iᵀ W_Q||$."""
     entries = sp.symbols(f"g:{count}", real=True)
     squares = sum((g**2 for g in entries), sp.Integer(0)) / count
     centred = sum(((g - sum(entries) / count) ** 2 for g in entries), sp.Integer(0)) / count
@@ -26,7 +26,7 @@ def proof(count: int = 3) -> bool:
 
 CLAIM = Claim(
     source="Y Remark 4 (trace of the noise) repaired, with UB of Example 1, arXiv:2406.03768v2",
-    statement="tr C_t ≤ ((N-b)/(b(N-1))) UB/N, UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F².",
+    statement="$tr C_t ≤ ((N-b)/(b(N-1))) UB/N$, $UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²$.",
     origin="repaired",
     relation="at most",
     measure=trace,
@@ -36,7 +36,7 @@ CLAIM = Claim(
     "(upper_bound_truncation): what the trace itself need not do, its bound does.",
     proof=proof,
     controls=(
-        Control("bound divided by N", predict=lambda case: bound(case) / len(case.demonstrations)),
-        Control("bound divided by D²", predict=lambda case: bound(case) / case.model.token_dim**2),
+        Control("bound divided by $N$", predict=lambda case: bound(case) / len(case.demonstrations)),
+        Control("bound divided by $D²$", predict=lambda case: bound(case) / case.model.token_dim**2),
     ),
 )

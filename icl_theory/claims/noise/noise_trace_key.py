@@ -49,25 +49,28 @@ def recheck(found: dict[str, Any]) -> bool:
 
 
 def measure(case: Case) -> np.ndarray:
-    """tr C after over tr C before, at every rank of W_K."""
+    """$tr C$ after over $tr C$ before, at every rank of $W_K$."""
     return growth(case, "key")
 
 
 CLAIM = Claim(
-    source="Y Remark 4 (trace of the noise) read for truncation of W_K, arXiv:2406.03768v2",
-    statement="Truncating W_K never raises tr C_t.",
+    source="Y Remark 4 (trace of the noise) read for truncation of $W_K$, arXiv:2406.03768v2",
+    statement="Truncating $W_K$ never raises $tr C_t$.",
     origin="new",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
-    explanation="Every rank of the first layer's W_K. It stands between the demonstrations and W_Q: a part of it that "
-    "makes gradients more alike may be cut. As for the norm (truncation_norm_key).",
+    explanation="Every rank of the first layer's $W_K$. It stands between the demonstrations and $W_Q$: a part of it "
+    "that makes gradients more alike may be cut. As for the norm (truncation_norm_key).",
     controls=(
-        Control("W_V truncated instead", measure=lambda case: growth(case, "value"), expected=Verdict.HOLDS),
-        Control("W_Q truncated instead", measure=lambda case: growth(case, "query"), expected=Verdict.HOLDS),
+        Control("$W_V$ truncated instead", measure=lambda case: growth(case, "value"), expected=Verdict.HOLDS),
+        Control("$W_Q$ truncated instead", measure=lambda case: growth(case, "query"), expected=Verdict.HOLDS),
         *(
             Control(f"{short} truncated, bound lowered by 1 %", measure=m, predict=lambda case: 0.99)
-            for short, m in (("W_V", lambda case: growth(case, "value")), ("W_Q", lambda case: growth(case, "query")))
+            for short, m in (
+                ("$W_V$", lambda case: growth(case, "value")),
+                ("$W_Q$", lambda case: growth(case, "query")),
+            )
         ),
     ),
     exact_counterexample=counterexample,

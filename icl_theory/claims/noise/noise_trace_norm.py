@@ -14,7 +14,7 @@ from icl_theory.truncation.svd import truncate
 
 
 def bound(case: Case) -> float:
-    """((N-b)/b) ||G_1||_F², G_1 = ΔW_1 the mean over the demonstrations."""
+    """$((N-b)/b) ||G_1||_F²$, $G_1 = ΔW_1$ the mean over the demonstrations."""
     count = len(case.demonstrations)
     return (count - case.shots) / case.shots * whole(case)
 
@@ -60,17 +60,18 @@ def recheck(found: dict[str, Any]) -> bool:
 
 CLAIM = Claim(
     source="Y Remark 4 (trace of the noise) read as an inequality, arXiv:2406.03768v2",
-    statement="The norm of the implicit gradient controls its noise as it does at D = 1: tr C_t ≤ ((N-b)/b) "
-    "||G_t||_F².",
+    statement="The norm of the implicit gradient controls its noise as it does at $D = 1$: $tr C_t ≤ ((N-b)/b) "
+    "||G_t||_F²$.",
     origin="new",
     relation="at most",
     measure=trace,
     predict=bound,
-    explanation="First layer, mean convention. Numbers of one sign cannot cancel, matrices can: then G_t = 0 and the "
+    explanation="First layer, mean convention. Numbers of one sign cannot cancel, matrices can: then $G_t = 0$ and the "
     "noise is what it was. Where all gradients have inner products of one sign the inequality holds (a control). "
-    "Multiplying the weights by c multiplies ||G_t||² and tr C_t by c², but that is no bound of one by the other.",
+    "Multiplying the weights by $c$ multiplies $||G_t||²$ and $tr C_t$ by $c²$, but that is no bound of one by the "
+    "other.",
     controls=(
-        Control("W_Kᵀ W_Q = W_Vᵀ: gradients that agree", cases=_aligned, expected=Verdict.HOLDS),
+        Control("$W_Kᵀ W_Q = W_Vᵀ$: gradients that agree", cases=_aligned, expected=Verdict.HOLDS),
         Control(
             "gradients that agree, a thousandth of the bound", cases=_aligned, predict=lambda case: 0.001 * bound(case)
         ),

@@ -12,7 +12,7 @@ from icl_theory.truncation.svd import truncate
 
 
 def trace(case: Case, **replaced: np.ndarray) -> float:
-    """tr C = (N-b)/(b(N-1)) (1/N) Σ ||g_i - G||_F² of the first layer.
+    """$tr C = (N-b)/(b(N-1)) (1/N) Σ ||g_i - G||_F²$ of the first layer.
 
     `replaced`: matrices in the place of W_V, W_K or W_Q.
     """
@@ -33,12 +33,12 @@ def parts(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(case: Case) -> np.ndarray:
-    """Kept plus cut part at every rank, for W_V and for W_Q."""
+    """Kept plus cut part at every rank, for $W_V$ and for $W_Q$."""
     return np.array([np.add(*parts(case, module)) for module in ("value", "query")])
 
 
 def predict(case: Case) -> float:
-    """tr C of the untouched layer, from its factored covariance."""
+    """$tr C$ of the untouched layer, from its factored covariance."""
     return gradient_noise(first_layer(case.model), case.demonstrations, shots=case.shots).trace
 
 
@@ -50,7 +50,8 @@ def _columns_cut(case: Case) -> float:
 
 
 def proof() -> bool:
-    """D = 2 with symbols: g_i - G = W_V X with any X, so each term splits; and X W_Q, the same from the right."""
+    """$D = 2$ with symbols: $g_i - G = W_V X$ with any $X$, so each term splits; and $X W_Q$, the same from the
+    right."""
     s, t = sp.symbols("s t", positive=True)
     left, right, x = rotation("p"), rotation("q"), sp.Matrix(2, 2, sp.symbols("x:4"))
     kept, cut = (left * sp.diag(*values) * right.T for values in ((s, 0), (0, t)))
@@ -59,17 +60,18 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y Remark 4 (trace of the noise), arXiv:2406.03768v2, for truncation; as an identity new",
-    statement="tr C_t = tr C_t(W_r) + tr C_t(W - W_r) when W is W_V or W_Q: truncating them never raises the noise.",
+    statement="$tr C_t = tr C_t(W_r) + tr C_t(W - W_r)$ when $W$ is $W_V$ or $W_Q$: truncating them never raises the "
+    "noise.",
     origin="repaired",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="Every rank of the first layer's W_V and W_Q. g_i - G = W_V (h_i h_iᵀ - S) W_Kᵀ W_Q: W_V stands "
-    "leftmost and W_Q rightmost in every term, where singular spaces are orthogonal. W_K stands in the middle: "
-    "noise_trace_key.",
+    explanation="Every rank of the first layer's $W_V$ and $W_Q$. $g_i - G = W_V (h_i h_iᵀ - S) W_Kᵀ W_Q$: $W_V$ "
+    "stands leftmost and $W_Q$ rightmost in every term, where singular spaces are orthogonal. $W_K$ stands in the "
+    "middle: noise_trace_key.",
     proof=proof,
     controls=(
-        Control("W_K truncated instead", measure=lambda case: np.add(*parts(case, "key"))),
+        Control("$W_K$ truncated instead", measure=lambda case: np.add(*parts(case, "key"))),
         Control("columns cut instead of singular values", measure=_columns_cut),
         Control("trace off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),

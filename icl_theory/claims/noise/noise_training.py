@@ -43,18 +43,18 @@ def log_rise(case: Case, relative: bool = True) -> float:
 
 CLAIM = Claim(
     source="Y App. C.4 (noise and training), arXiv:2406.03768v2, on small models",
-    statement="Training lowers the noise of the implicit gradient, tr C_t / ||G_t||².",
+    statement="Training lowers the noise of the implicit gradient, $tr C_t / ||G_t||²$.",
     origin="paper",
     relation="at most",
     measure=log_rise,
     explanation="The paper concludes from falling errors that the noise stems from too little training, and measures "
     "no noise; relative to the gradient is our reading, the fairest to it. Geometric mean over the layers, initial "
-    "and trained weights on the same demonstrations, b = 10 of N = 20. The trace tr C_t itself grows a hundredfold "
-    "and more, along with the gradients (a control that fails, and its reverse holds).",
+    "and trained weights on the same demonstrations, $b = 10$ of $N = 20$. The trace $tr C_t$ itself grows a "
+    "hundredfold and more, along with the gradients (a control that fails, and its reverse holds).",
     controls=(
         Control("to a tenth", predict=lambda case: -np.log(10.0)),
-        Control("tr C_t", measure=lambda case: log_rise(case, False)),
-        Control("tr C_t, time reversed", measure=lambda case: -log_rise(case, False), expected=Verdict.HOLDS),
+        Control("$tr C_t$", measure=lambda case: log_rise(case, False)),
+        Control("$tr C_t$, time reversed", measure=lambda case: -log_rise(case, False), expected=Verdict.HOLDS),
     ),
     cases=cases,
     over_seeds=True,

@@ -15,7 +15,7 @@ def _tokens(case: Case) -> np.ndarray:
 
 
 def is_definite(case: Case) -> bool:
-    """Whether C_1 has full rank D², by a dense singular value decomposition."""
+    """Whether $C_1$ has full rank $D²$, by a dense singular value decomposition."""
     noise = gradient_noise(case.model, _tokens(case), shots=20)
     values = np.linalg.svd(noise.dense(), compute_uv=False)
     return bool(values[-1] > 1e-13 * values[0])
@@ -37,12 +37,12 @@ def _unrelated_factors(case: Case) -> bool:
 
 CLAIM = Claim(
     source="new, on the hypothesis of Y Theorem 2, arXiv:2406.03768v2",
-    statement="For D ≥ 2 the noise covariance C_t is never positive definite.",
+    statement="For $D ≥ 2$ the noise covariance $C_t$ is never positive definite.",
     origin="new",
     relation="never",
     measure=is_definite,
-    explanation="With 100 demonstrations and D² = 36 a lack of data is not the reason: gradients A h hᵀ B share a "
-    "support of dimension at most D(D+1)/2.",
+    explanation="With 100 demonstrations and $D² = 36$ a lack of data is not the reason: gradients $A h hᵀ B$ share a "
+    "support of dimension at most $D(D+1)/2$.",
     controls=(
         Control("a noise floor added", measure=_with_floor),
         Control("gradients of unrelated factors", measure=_unrelated_factors),

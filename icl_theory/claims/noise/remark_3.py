@@ -29,7 +29,7 @@ def noisy_risk(case: Case) -> np.ndarray:
 
 
 def difference(case: Case, shots: int = LADDER_SHOTS) -> Estimate:
-    """|E L_μ(noisy) - E L_μ(subset)|, run by run on the same demonstrations."""
+    """$|E L_μ(noisy) - E L_μ(subset)|$, run by run on the same demonstrations."""
     found = prompt_errors.mean(noisy_risk(case) - subset_risk(case, shots), "loss")
     return Estimate(abs(found.value), found.stderr, found.samples, "unbiased", "loss")
 
@@ -57,11 +57,11 @@ CLAIM = Claim(
     measure=difference,
     predict=allowed,
     explanation="The paper says similar, of stochastic gradient descent and of transformers; the margin is ours, set "
-    "after looking at some seeds, and far below the difference found at three layers. Clipped squared error (c = 4), "
-    "N = 80, b = 20: fresh Gaussian noise of the exact covariance in every layer against the same b demonstrations "
-    "in all layers, as in a real forward pass. At one layer the two agree (a control that holds). Trained "
-    "three-layer models undo in later layers what the same demonstrations did in earlier ones; fresh noise is not "
-    "undone.",
+    "after looking at some seeds, and far below the difference found at three layers. Clipped squared error ($c = 4$), "
+    "$N = 80$, $b = 20$: fresh Gaussian noise of the exact covariance in every layer against the same $b$ "
+    "demonstrations in all layers, as in a real forward pass. At one layer the two agree (a control that holds). "
+    "Trained three-layer models undo in later layers what the same demonstrations did in earlier ones; fresh noise is "
+    "not undone.",
     controls=(
         Control("one layer", cases=lambda factory: factory.trained_seeds(1), expected=Verdict.HOLDS),
         *(

@@ -21,7 +21,7 @@ def _factors(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(case: Case) -> float:
-    """Rank of the stack of gradients A (h h'ᵀ + h' hᵀ) B over all pairs of basis tokens, each scaled to norm one."""
+    """Rank of the stack of gradients $A (h h'ᵀ + h' hᵀ) B$ over all pairs of basis tokens, each scaled to norm one."""
     left, right = _factors(case)
     size = len(left)
     rows, columns = np.triu_indices(size)
@@ -34,7 +34,7 @@ def measure(case: Case) -> float:
 
 
 def predict(case: Case) -> float:
-    """d_S = rank(A) rank(B) - k(k-1)/2."""
+    """$d_S = rank(A) rank(B) - k(k-1)/2$."""
     return float(support_dimension(*_factors(case)))
 
 
@@ -83,7 +83,8 @@ def _factors_of_ranks(rng: np.random.Generator, size: int, left: int, right: int
 
 
 def proof(largest: int = 6) -> bool:
-    """Exact rank over the rationals for every pair of ranks and every overlap k, with whole-number factors up to D."""
+    """Exact rank over the rationals for every pair of ranks and every overlap $k$, with whole-number factors up to
+    $D$."""
     rng = np.random.default_rng(0)
     for size in range(1, largest + 1):
         rows, columns = np.triu_indices(size)
@@ -101,19 +102,20 @@ def proof(largest: int = 6) -> bool:
 
 CLAIM = Claim(
     source="new",
-    statement="dim {A X B : X symmetric} = rank(A) rank(B) - k(k-1)/2, k = dim(row space A ∩ column space B).",
+    statement="$dim {A X B : X symmetric} = rank(A) rank(B) - k(k-1)/2$, $k = dim(row space A ∩ column space B)$.",
     origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="The formula is compared with the numerical rank of the images of a basis of symmetric matrices, for "
-    "full and truncated W_V, W_K, W_Q, and for W_V with singular values down to 1e-9, which are small and not zero.",
+    "full and truncated $W_V$, $W_K$, $W_Q$, and for $W_V$ with singular values down to 1e-9, which are small and not "
+    "zero.",
     proof=proof,
     controls=(
-        Control("k(k+1)/2 instead of k(k-1)/2", predict=_with_plus),
+        Control("$k(k+1)/2$ instead of $k(k-1)/2$", predict=_with_plus),
         Control("singular values below 1e-2 taken for zero", predict=_with_tolerance),
         Control("overlap ignored", predict=lambda c: float(np.prod(factor_ranks(*_factors(c))[:2]))),
-        Control("D(D+1)/2 always", predict=lambda c: c.model.token_dim * (c.model.token_dim + 1) / 2.0),
+        Control("$D(D+1)/2$ always", predict=lambda c: c.model.token_dim * (c.model.token_dim + 1) / 2.0),
     ),
     cases=cases,
 )

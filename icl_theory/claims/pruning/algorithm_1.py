@@ -30,7 +30,7 @@ def gain(case: Case, module: str = "attention", prompts: int = _PROMPTS) -> Esti
     loss, share = before.mean(), found.chosen.test_gain.value / found.test_loss.value
     # Gain and loss are taken on the same prompts: the loss has an error too, and the two go together.
     error = Estimate.from_samples(before - after - share * before).stderr / loss
-    note = f"layer {found.chosen.layer + 1}, ξ = {found.chosen.rate:.2g}"
+    note = f"layer {found.chosen.layer + 1}, $ξ = {found.chosen.rate:.2g}$"
     return Estimate(share, float(error), prompts, "unbiased", "share of the loss", note)
 
 
@@ -67,8 +67,8 @@ CLAIM = Claim(
     measure=gain,
     predict=lambda case: _GAIN,
     explanation="The paper calls the effect visible; its tables have 20 rises, 5 ties and 3 falls of the accuracy. "
-    f"The number {_GAIN:.0%} for visible is ours. Trained three-layer models, W_V, W_K and W_Q of the deepest of the "
-    "two layers with the largest condition numbers, every rank tried on 1024 validation prompts, the chosen one "
+    f"The number {_GAIN:.0%} for visible is ours. Trained three-layer models, $W_V$, $W_K$ and $W_Q$ of the deepest of "
+    "the two layers with the largest condition numbers, every rank tried on 1024 validation prompts, the chosen one "
     "reported on 1024 others. Models trained on ever fresh prompts are near their optimum, where truncation has "
     "nothing to repair. A spoilt singular direction is found and removed, and little harm is done either way "
     "(controls that hold).",

@@ -14,7 +14,7 @@ _MARGIN, _VALIDATION = 0.01, 512
 
 @lru_cache(maxsize=128)
 def log_rise(case: Case) -> Estimate:
-    """E log(test error clipped / untouched), for the clipping that does best on validation prompts.
+    """$E$ log(test error clipped / untouched), for the clipping that does best on validation prompts.
 
     Every layer, module and rate of Y that D = 6 allows is tried on 512 prompts; 2048 others are reported on.
     """
@@ -36,14 +36,15 @@ def _first_layer_at_rank_1(case: Case) -> Estimate:
 
 CLAIM = Claim(
     source="Y Section 2.1 (finding P1), arXiv:2406.03768v2, weakened, on small models",
-    statement=f"Some layer, module and rate ξ ≥ 0.1 raises the test error of trained models by at most {_MARGIN:.0%}.",
+    statement=f"Some layer, module and rate $ξ ≥ 0.1$ raises the test error of trained models by at most "
+    f"{_MARGIN:.0%}.",
     origin="new",
     relation="at most",
     measure=log_rise,
     predict=lambda case: _MARGIN,
-    explanation="Rates 0.1, 0.5 and 0.75 (ranks 5, 3, 1 of D = 6) of W_V, W_K, W_Q and all three in every layer of "
-    "the trained three-layer models, each seed with validation prompts to choose on and others to report on, at the "
-    "shots of training; geometric mean of the squared error. The paper says more, that clipping enhances the "
+    explanation="Rates 0.1, 0.5 and 0.75 (ranks 5, 3, 1 of $D = 6$) of $W_V$, $W_K$, $W_Q$ and all three in every "
+    "layer of the trained three-layer models, each seed with validation prompts to choose on and others to report on, "
+    "at the shots of training; geometric mean of the squared error. The paper says more, that clipping enhances the "
     "performance: see clipping_enhances. One-layer models tolerate it as well (a control that holds). The margin was "
     "fixed after looking at the seeds of one exploratory run.",
     controls=(

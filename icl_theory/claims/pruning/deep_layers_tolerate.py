@@ -24,7 +24,7 @@ def log_errors(case: Case, layer: int, module: str, rank: int, shots: int = TRAI
 
 
 def measure(case: Case, deep: int = -1, shallow: int = 0) -> Estimate:
-    """E log(error, deep layer clipped) - E log(error, shallow one clipped), for the worst module and rate."""
+    """$E$ log(error, deep layer clipped) - $E$ log(error, shallow one clipped), for the worst module and rate."""
     rows = [
         log_errors(case, deep % case.layers, module, prompt_errors.RATES[rate])
         - log_errors(case, shallow, module, prompt_errors.RATES[rate])
@@ -36,7 +36,8 @@ def measure(case: Case, deep: int = -1, shallow: int = 0) -> Estimate:
 
 CLAIM = Claim(
     source="Y Section 2.1 (finding P2), arXiv:2406.03768v2, on small models",
-    statement="Clipping W_V, W_K, W_Q or all three at ξ = 0.5 or 0.75 harms less in the last layer than in the first.",
+    statement="Clipping $W_V$, $W_K$, $W_Q$ or all three at $ξ = 0.5$ or 0.75 harms less in the last layer than in the "
+    "first.",
     origin="paper",
     relation="at most",
     measure=measure,

@@ -24,7 +24,7 @@ def log_errors(case: Case, shots: int) -> np.ndarray:
 
 
 def change(case: Case, shots: tuple[int, ...] = SHOTS) -> Estimate:
-    """E log(error with more / with fewer demonstrations), for the step that speaks most against the statement."""
+    """$E$ log(error with more / with fewer demonstrations), for the step that speaks most against the statement."""
     return prompt_errors.largest([log_errors(case, b) - log_errors(case, a) for a, b in pairwise(shots)], "log ratio")
 
 

@@ -27,8 +27,8 @@ def advantage(case: Case) -> float:
 
 CLAIM = Claim(
     source="Y App. B.4, arXiv:2406.03768v2, on small models",
-    statement=f"The clipping rate of W_K that is best with {SHOTS[0]} demonstrations is not the one that is best with "
-    f"{SHOTS[1]}, and the reverse.",
+    statement=f"The clipping rate of $W_K$ that is best with {SHOTS[0]} demonstrations is not the one that is best "
+    f"with {SHOTS[1]}, and the reverse.",
     origin="paper",
     relation="at least",
     measure=advantage,

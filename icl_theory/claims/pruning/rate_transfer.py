@@ -39,7 +39,7 @@ CLAIM = Claim(
     origin="paper",
     relation="at least",
     measure=both,
-    explanation="One-layer models shown five demonstrations; the rate ξ ≥ 0.1 of W_K is chosen with label noise 2 "
+    explanation="One-layer models shown five demonstrations; the rate $ξ ≥ 0.1$ of $W_K$ is chosen with label noise 2 "
     "and applied to the task of training, to one without label noise, to small and to anisotropic inputs. Validation "
     "prompts say which of them gains and which loses most, the exact risk decides. The tasks were found on the seeds "
     "of one exploratory run.",

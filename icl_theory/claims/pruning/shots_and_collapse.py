@@ -19,8 +19,8 @@ def collapse(case: Case, shots: int) -> Estimate:
 
 CLAIM = Claim(
     source="Y Section 2.2 and Remark 6 (ii) (finding P3), arXiv:2406.03768v2, on small models",
-    statement=f"Clipping the first layer's W_V, W_K, W_Q at ξ = {RATE} multiplies the error by more at {MANY} shots "
-    f"than at {FEW}.",
+    statement=f"Clipping the first layer's $W_V$, $W_K$, $W_Q$ at $ξ = {RATE}$ multiplies the error by more at {MANY} "
+    f"shots than at {FEW}.",
     origin="paper",
     relation="at least",
     measure=lambda case: collapse(case, MANY),

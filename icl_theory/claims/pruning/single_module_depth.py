@@ -19,7 +19,8 @@ def log_spread(case: Case, layer: int, module: str) -> float:
 
 
 def difference(case: Case, deep: int = -1, shallow: int = 0) -> float:
-    """log(spread, deep layer clipped / spread, shallow one), for the matrix that speaks most against the statement."""
+    """log(spread, deep layer clipped / spread, shallow one), for the matrix that speaks most against the
+    statement."""
     modules = ("value", "key", "query")
     return max(
         log_spread(case, deep % case.layers, module) - log_spread(case, shallow % case.layers, module)
@@ -29,8 +30,8 @@ def difference(case: Case, deep: int = -1, shallow: int = 0) -> float:
 
 CLAIM = Claim(
     source="Y App. B.3 and Remark 5 (second half), arXiv:2406.03768v2, on small models",
-    statement=f"Clipping W_V, W_K or W_Q alone at ξ = {_RATE} changes the error less evenly over prompts in the first "
-    "layer than in the last.",
+    statement=f"Clipping $W_V$, $W_K$ or $W_Q$ alone at $ξ = {_RATE}$ changes the error less evenly over prompts in "
+    "the first layer than in the last.",
     origin="paper",
     relation="at most",
     measure=difference,

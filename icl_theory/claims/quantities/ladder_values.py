@@ -11,6 +11,6 @@ def gap(case: Case) -> Estimate:
 
 
 RESOLVED = Assumption(
-    "N - 1 ≥ d_t in every layer, so that C_t is not singular on its support",
+    "$N - 1 ≥ d_t$ in every layer, so that $C_t$ is not singular on its support",
     holds=lambda case: max(case.ladder().support) <= LADDER_DEMONSTRATIONS - 1,
 )

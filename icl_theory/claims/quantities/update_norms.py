@@ -24,7 +24,7 @@ def parts(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def whole(case: Case) -> float:
-    """||ΔW||_F²."""
+    """$||ΔW||_F²$."""
     return float((update(case) ** 2).sum())
 
 
@@ -46,7 +46,7 @@ def growth(case: Case, module: str) -> np.ndarray:
 
 
 def upper_bound(case: Case) -> float:
-    """UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²."""
+    """$UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²$."""
     w, tokens = case.model, case.demonstrations
     values, keys = tokens @ w.value[0].T, tokens @ w.key[0].T
     return float(((values**2).sum(1) * (keys**2).sum(1)).sum() * (w.query[0] ** 2).sum())

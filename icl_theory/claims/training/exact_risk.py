@@ -17,7 +17,7 @@ _MANY = 10**9
 
 @lru_cache(maxsize=32)
 def measure(case: Case) -> Estimate:
-    """Mean of (p - w)ᵀ Λ (p - w) over 8192 prompts, S made of their tokens, the query integrated out."""
+    """Mean of $(p - w)ᵀ Λ (p - w)$ over 8192 prompts, $S$ made of their tokens, the query integrated out."""
     rng = np.random.default_rng(case.seed)
     w = case.task.sample_tasks(rng, _PROMPTS)
     tokens = case.task.sample_tokens(rng, w, TRAINING_SHOTS)
@@ -26,7 +26,7 @@ def measure(case: Case) -> Estimate:
 
 
 def predict(case: Case, shots: int = TRAINING_SHOTS, readout: str = "minus") -> Estimate:
-    """Wishart moments of S given the task, then Gaussian moments of the task: nothing sampled."""
+    """Wishart moments of $S$ given the task, then Gaussian moments of the task: nothing sampled."""
     return population_risk(case.model.replace(readout=readout), case.task, shots=shots)
 
 
@@ -36,8 +36,8 @@ def _cases(factory: CaseFactory) -> list[Case]:
 
 CLAIM = Claim(
     source="new; from the Wishart moments used for Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2",
-    statement="The population risk of a one-layer linear model is E pᵀΛp - 2 E pᵀΛw + tr Λ, a polynomial in its "
-    "weights, with E[S A S] = ((N+1)/N) Σ A Σ + (1/N) tr(A Σ) Σ in its first term.",
+    statement="The population risk of a one-layer linear model is $E pᵀΛp - 2 E pᵀΛw + tr Λ$, a polynomial in its "
+    "weights, with $E[S A S] = ((N+1)/N) Σ A Σ + (1/N) tr(A Σ) Σ$ in its first term.",
     origin="new",
     relation="equal",
     measure=measure,
@@ -46,7 +46,7 @@ CLAIM = Claim(
     "against the closed form. So truncation curves of one layer need no sampling.",
     controls=(
         Control("half the demonstrations", predict=lambda case: predict(case, TRAINING_SHOTS // 2)),
-        Control("terms in 1/N left out", predict=lambda case: predict(case, _MANY)),
+        Control("terms in $1/N$ left out", predict=lambda case: predict(case, _MANY)),
         Control("read with a plus", predict=lambda case: predict(case, readout="plus")),
     ),
     cases=_cases,

@@ -35,7 +35,7 @@ CLAIM = Claim(
     relation="at most",
     measure=excess,
     explanation="The paper says comparable, for any number of examples, of a GPT-2; here it is linear attention, at "
-    "one number only. d_x = 5, 20 demonstrations with label noise 0.5, on 4096 common prompts. Least squares is not "
+    "one number only. $d_x = 5$, 20 demonstrations with label noise 0.5, on 4096 common prompts. Least squares is not "
     "the best predictor here: the prior and the noise are known to training, not to it.",
     controls=(
         Control("one layer", cases=lambda factory: factory.trained_seeds(1)),

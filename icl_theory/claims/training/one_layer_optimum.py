@@ -18,7 +18,7 @@ def risk(case: Case) -> float:
 
 
 def optimum(case: Case) -> float:
-    """tr Λ - tr(Λ² Γ^{-1})."""
+    """$tr Λ - tr(Λ² Γ^{-1})$."""
     return one_layer_optimum(case.task, shots=TRAINING_SHOTS)[1]
 
 
@@ -27,7 +27,8 @@ def _one_layer(factory: CaseFactory) -> list[Case]:
 
 
 def proof() -> bool:
-    """At d = 1 with symbolic N, σ²: minimise E (η S_xy - w)² with E S_xy² from the moments 1 and 3 of x² and x⁴."""
+    """At $d = 1$ with symbolic $N$, $σ²$: minimise $E (η S_xy - w)²$ with $E S_xy²$ from the moments 1 and 3 of $x²$
+    and $x⁴$."""
     n, noise, eta = sp.symbols("N sigma2 eta", positive=True)
     # S_xy = (1/N) Σ x_i (w x_i + ε_i): N terms with E x⁴ = 3 and N (N - 1) with (E x²)² = 1, and E w² = 1.
     second = (3 * n + n * (n - 1)) / n**2 + noise / n
@@ -75,7 +76,7 @@ def _lowest(case: Case) -> float:
 
 CLAIM = Claim(
     source="Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2; Zhang, Frei, Bartlett 2024",
-    statement="No one-layer linear-attention model has a population risk below tr Λ - tr(Λ² Γ^{-1}).",
+    statement="No one-layer linear-attention model has a population risk below $tr Λ - tr(Λ² Γ^{-1})$.",
     origin="paper",
     relation="at least",
     measure=risk,
@@ -85,7 +86,7 @@ CLAIM = Claim(
     proof=proof,
     controls=(
         Control(
-            "Λ and Ω that do not commute: the construction attains the closed form",
+            "$Λ$ and $Ω$ that do not commute: the construction attains the closed form",
             measure=_lowest,
             predict=_by_hand,
             relation="equal",
@@ -93,13 +94,13 @@ CLAIM = Claim(
             expected=Verdict.HOLDS,
         ),
         Control(
-            "Λ and Ω that do not commute: nothing near it is better",
+            "$Λ$ and $Ω$ that do not commute: nothing near it is better",
             predict=_by_hand,
             cases=_skew,
             expected=Verdict.HOLDS,
         ),
         Control(
-            "Ω taken for a multiple of I",
+            "$Ω$ taken for a multiple of $I$",
             predict=lambda case: _by_hand(_isotropic_tasks(case)),
             relation="equal",
             measure=_lowest,

@@ -60,9 +60,9 @@ CLAIM = Claim(
     relation="at most",
     measure=measure,
     explanation="Both readouts trained from the same start on the same prompts, 4096 test prompts each. The advantage "
-    "is small here, about 7 % at d_x = 5 and 20 demonstrations. About one model in five that is read with a plus ends "
-    "in a worse solution, and a few of them would rule the mean: hence the limit of 0.2, set after seeing seeds 0 to "
-    "14. With a plus the residuals cannot be what the demonstrations carry from layer to layer (readout_sign), but "
+    "is small here, about 7 % at $d_x = 5$ and 20 demonstrations. About one model in five that is read with a plus "
+    "ends in a worse solution, and a few of them would rule the mean: hence the limit of 0.2, set after seeing seeds 0 "
+    "to 14. With a plus the residuals cannot be what the demonstrations carry from layer to layer (readout_sign), but "
     "there are other ways to descend.",
     controls=(
         Control("the two exchanged", measure=lambda case: -measure(case)),

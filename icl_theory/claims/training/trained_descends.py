@@ -12,7 +12,7 @@ COSINE = 0.998
 
 
 def cosine(case: Case) -> Estimate:
-    """Mean over prompts of p·w_gd / (|p| |w_gd|), the step size fitted on other prompts."""
+    """Mean over prompts of $p·w_gd / (|p| |w_gd|)$, the step size fitted on other prompts."""
     agreement = gradient_descent_agreement(case.model, case.task, shots=TRAINING_SHOTS, prompts=256, key=case.seed)
     return agreement.final.sensitivity_cosine
 
@@ -29,12 +29,12 @@ def _one_input_flipped(case: Case) -> Estimate:
 
 CLAIM = Claim(
     source="von Oswald et al. 2023, Section 3, arXiv:2212.07677v2; Y Section 3.1",
-    statement=f"The sensitivity ∂ŷ/∂x_q of a trained layer has a cosine of at least {COSINE} with one gradient step.",
+    statement=f"The sensitivity $∂ŷ/∂x_q$ of a trained layer has a cosine of at least {COSINE} with one gradient step.",
     origin="new",
     relation="at least",
     measure=cosine,
     predict=lambda case: COSINE,
-    explanation="One step from w = 0 on the same demonstrations, the step size fitted on one set of prompts and the "
+    explanation="One step from $w = 0$ on the same demonstrations, the step size fitted on one set of prompts and the "
     "cosine scored on another. Three trained layers are not three plain steps: a control.",
     controls=(
         Control("random weights", measure=_random),

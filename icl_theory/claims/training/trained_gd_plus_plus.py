@@ -35,8 +35,8 @@ CLAIM = Claim(
     relation="at most",
     measure=measure,
     predict=lambda case: np.log(0.5),
-    explanation="Both schemes are fitted on one set of prompts (η, for GD++ also the input step γ), scored on another "
-    "by the root mean square difference of predictions.",
+    explanation="Both schemes are fitted on one set of prompts ($η$, for GD++ also the input step $γ$), scored on "
+    "another by the root mean square difference of predictions.",
     controls=(
         Control("the two exchanged", measure=lambda case: -measure(case)),
         Control("a hundred times as close", predict=lambda case: np.log(0.01)),

@@ -19,7 +19,7 @@ def _setting(case: Case) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def measure(case: Case) -> np.ndarray:
-    """N(N-1) pairs of different tokens and N equal ones; E h hᵀ A h hᵀ by a product rule of 3^D nodes."""
+    """$N(N-1)$ pairs of different tokens and $N$ equal ones; $E h hᵀ A h hᵀ$ by a product rule of $3^D$ nodes."""
     sigma, a, count = _setting(case)
     size = len(sigma)
     nodes = np.array(list(product(_NODES, repeat=size))) @ np.linalg.cholesky(sigma).T
@@ -30,13 +30,13 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case, *, trace: float = 1.0, pairs: float = 1.0) -> np.ndarray:
-    """((N+1)/N) Σ A Σ + (1/N) tr(A Σ) Σ."""
+    """$((N+1)/N) Σ A Σ + (1/N) tr(A Σ) Σ$."""
     sigma, a, count = _setting(case)
     return ((count + pairs) * sigma @ a @ sigma + trace * np.trace(a @ sigma) * sigma) / count
 
 
 def proof() -> bool:
-    """D = 2 and symbolic N: fourth moments of two standard normals u, h = R u with R lower triangular."""
+    """$D = 2$ and symbolic $N$: fourth moments of two standard normals $u$, $h = R u$ with $R$ lower triangular."""
     n, u, v = sp.symbols("N u v")
     root = sp.Matrix([[sp.Symbol("r"), 0], [sp.Symbol("s"), sp.Symbol("t")]])
     a = sp.Matrix([[sp.Symbol("a"), sp.Symbol("b")], [sp.Symbol("b"), sp.Symbol("c")]])
@@ -55,17 +55,18 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Wishart moments, as used for Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2",
-    statement="E[S A S] = ((N+1)/N) Σ A Σ + (1/N) tr(A Σ) Σ for S = (1/N) Σ h hᵀ, h ~ N(0, Σ), and symmetric A.",
+    statement="$E[S A S] = ((N+1)/N) Σ A Σ + (1/N) tr(A Σ) Σ$ for $S = (1/N) Σ h hᵀ$, $h ~ N(0, Σ)$, and symmetric "
+    "$A$.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="The closed form against an exact quadrature of the fourth moments of a token, with A from the case's "
-    "W_K and W_Q and Σ the token covariance of its task.",
+    explanation="The closed form against an exact quadrature of the fourth moments of a token, with $A$ from the "
+    "case's $W_K$ and $W_Q$ and $Σ$ the token covariance of its task.",
     proof=proof,
     controls=(
         Control("trace term left out", predict=lambda case: predict(case, trace=0.0)),
-        Control("factor 1 instead of (N+1)/N", predict=lambda case: predict(case, pairs=0.0)),
+        Control("factor 1 instead of $(N+1)/N$", predict=lambda case: predict(case, pairs=0.0)),
         Control("off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
 )

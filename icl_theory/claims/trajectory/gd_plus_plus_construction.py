@@ -34,7 +34,7 @@ def cases(factory: CaseFactory) -> list[Case]:
 
 
 def predict(case: Case, *, sign: float = 1.0, query_moves: bool = True, input_steps: bool = True) -> float:
-    """ŷ of explicit GD++: residuals and inputs of every demonstration, and the query, moved step by step."""
+    """$ŷ$ of explicit GD++: residuals and inputs of every demonstration, and the query, moved step by step."""
     eta, gamma = _steps(case)
     x, residual = case.demonstrations[:, :-1].copy(), case.demonstrations[:, -1].copy()
     query, label = query_input(case), 0.0
@@ -49,7 +49,7 @@ def predict(case: Case, *, sign: float = 1.0, query_moves: bool = True, input_st
 
 
 def proof() -> bool:
-    """Symbolically for d = 1, N = 2, two layers: the token map against residuals and inputs stepped apart."""
+    """Symbolically for $d = 1$, $N = 2$, two layers: the token map against residuals and inputs stepped apart."""
     eta, gamma, query = sp.symbols("eta gamma q")
     xs, ys = sp.symbols("x:2"), sp.symbols("y:2")
     tokens, probe = list(zip(xs, ys, strict=True)), (query, sp.Integer(0))
@@ -67,7 +67,7 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="von Oswald et al. 2023, GD++ (Section 3, App. A.10), arXiv:2212.07677v2",
-    statement="W_V = diag(-γ I, -η), W_K = W_Q = diag(I, 0): L layers are exactly L steps of GD++.",
+    statement="$W_V = diag(-γ I, -η)$, $W_K = W_Q = diag(I, 0)$: $L$ layers are exactly $L$ steps of GD++.",
     origin="paper",
     relation="equal",
     measure=prediction,
@@ -78,7 +78,7 @@ CLAIM = Claim(
     controls=(
         Control("inputs not moved (plain steps)", predict=lambda case: predict(case, input_steps=False)),
         Control("query not moved", predict=lambda case: predict(case, query_moves=False)),
-        Control("sign of γ", predict=lambda case: predict(case, sign=-1.0)),
+        Control("sign of $γ$", predict=lambda case: predict(case, sign=-1.0)),
         Control("plus readout", measure=lambda case: prediction(case, readout="plus")),
     ),
     cases=cases,

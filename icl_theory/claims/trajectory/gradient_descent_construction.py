@@ -37,7 +37,7 @@ def measure(case: Case, **options: Any) -> np.ndarray:
 
 
 def predict(case: Case, *, factor: float = 1.0, fewer: int = 0) -> float:
-    """w_L · x_q of explicit gradient descent; step size and preconditioner are read off the weights."""
+    """$w_L · x_q$ of explicit gradient descent; step size and preconditioner are read off the weights."""
     step, matrix = -case.model.value[0, -1, -1], case.model.query[0, :-1, :-1].T
     x, y = case.demonstrations[:, :-1], case.demonstrations[:, -1]
     path = gradient_descent(x, y, steps=case.layers - fewer, step_size=float(factor * step), preconditioner=matrix)
@@ -45,7 +45,7 @@ def predict(case: Case, *, factor: float = 1.0, fewer: int = 0) -> float:
 
 
 def proof() -> bool:
-    """Symbolically for d = 1, N = 2, two layers: tokens [x; y] moved by the layer, against two explicit steps."""
+    """Symbolically for $d = 1$, $N = 2$, two layers: tokens $[x; y]$ moved by the layer, against two explicit steps."""
     eta, query = sp.symbols("eta q")
     xs, ys = sp.symbols("x:2"), sp.symbols("y:2")
     tokens, slot = list(zip(xs, ys, strict=True)), sp.Integer(0)
@@ -61,8 +61,8 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="von Oswald et al. 2023, Prop. 1, arXiv:2212.07677v2; readout sign: new",
-    statement="W_K = diag(I, 0), W_Q = diag(P, 0), W_V = diag(0, -η), minus readout: L layers are L steps of gradient "
-    "descent preconditioned by P.",
+    statement="$W_K = diag(I, 0)$, $W_Q = diag(P, 0)$, $W_V = diag(0, -η)$, minus readout: $L$ layers are $L$ steps of "
+    "gradient descent preconditioned by $P$.",
     origin="paper",
     relation="equal",
     measure=measure,

@@ -11,7 +11,7 @@ from icl_theory.models.model import Model
 
 
 def measure(case: Case) -> np.ndarray:
-    """G_L of the model, its tokens moved layer by layer."""
+    """$G_L$ of the model, its tokens moved layer by layer."""
     return gradients_token_by_token(case)[-1]
 
 
@@ -35,7 +35,7 @@ def _accumulated(case: Case, before: int = 1) -> np.ndarray:
 
 
 def predict(case: Case, before: int = 1, query_scale: float = 1.0) -> np.ndarray:
-    """G_2 of the stand-in on the same demonstrations."""
+    """$G_2$ of the stand-in on the same demonstrations."""
     model = stand_in(case, _accumulated(case, before), query_scale)
     return implicit_trajectory(model, case.demonstrations).gradient[1]
 
@@ -49,17 +49,17 @@ def _other_demonstrations(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="Y Remark 2, arXiv:2406.03768v2",
-    statement="G_t depends on the earlier layers through W_{t-1} only.",
+    statement="$G_t$ depends on the earlier layers through $W_{t-1}$ only.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="Two layers before the last are exchanged for a single one that reaches the same W_{L-1} by other "
+    explanation="Two layers before the last are exchanged for a single one that reaches the same $W_{L-1}$ by other "
     "weights; the last implicit gradient must not notice.",
     controls=(
-        Control("W_{t-2} instead", predict=lambda case: predict(case, before=2)),
-        Control("layer t's W_Q off by 1 %", predict=lambda case: predict(case, query_scale=1.01)),
-        Control("one demonstration fewer in layer t", predict=_other_demonstrations),
+        Control("$W_{t-2}$ instead", predict=lambda case: predict(case, before=2)),
+        Control("layer $t$'s $W_Q$ off by 1 %", predict=lambda case: predict(case, query_scale=1.01)),
+        Control("one demonstration fewer in layer $t$", predict=_other_demonstrations),
     ),
     cases=lambda factory: [*factory.three_layers, *(c for c in factory.truncated if c.layers == 3)],
     tolerance=1e-9,

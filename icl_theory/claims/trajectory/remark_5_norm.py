@@ -52,14 +52,14 @@ def measure(case: Case, deep: int = -1, shallow: int = 0) -> Estimate:
 
 CLAIM = Claim(
     source="Y Remark 5 (second half, on the norm), arXiv:2406.03768v2, for trained models and edits of one size",
-    statement="A random edit of 1 % of W_V, W_K or W_Q moves the global norm of G_1, ..., G_L less in the last layer "
-    "than in the first.",
+    statement="A random edit of 1 % of $W_V$, $W_K$ or $W_Q$ moves the global norm of $G_1, ..., G_L$ less in the last "
+    "layer than in the first.",
     origin="paper",
     relation="at most",
     measure=measure,
-    explanation="Global norm sqrt(Σ_t ||G_t||²); root mean square of its relative change over 64 prompts, for 16 "
-    "random edits of each matrix of the trained three-layer models, the same in both layers. That an edit of layer k "
-    "leaves the G_t before it alone is exact (span_of_change); how much it moves the others is not said by counting "
+    explanation="Global norm $sqrt(Σ_t ||G_t||²)$; root mean square of its relative change over 64 prompts, for 16 "
+    "random edits of each matrix of the trained three-layer models, the same in both layers. That an edit of layer $k$ "
+    "leaves the $G_t$ before it alone is exact (span_of_change); how much it moves the others is not said by counting "
     "them.",
     controls=(
         Control("layers exchanged", measure=lambda case: measure(case, 0, -1)),

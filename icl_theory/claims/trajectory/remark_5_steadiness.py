@@ -44,18 +44,19 @@ def _exchanged(case: Case) -> Estimate:
 
 CLAIM = Claim(
     source="Y Remark 5 (second half, on the performance), arXiv:2406.03768v2, for trained models and edits of one size",
-    statement="A random edit of 1 % of W_V, W_K or W_Q moves the prediction less in the last layer than in the first.",
+    statement="A random edit of 1 % of $W_V$, $W_K$ or $W_Q$ moves the prediction less in the last layer than in the "
+    "first.",
     origin="paper",
     relation="at most",
     measure=measure,
     explanation="The paper speaks of a steadier influence on the generalization performance without a measure of it; "
     "ours is the size of the change of the prediction. 16 random edits of each matrix of the trained three-layer "
-    "models, the same in both layers; root mean square change of the prediction over 512 prompts. It is W_K that "
+    "models, the same in both layers; root mean square change of the prediction over 512 prompts. It is $W_K$ that "
     "speaks against it.",
     controls=(
         Control("at most ten times as much", predict=lambda case: np.log(10.0), expected=Verdict.HOLDS),
-        Control("W_K only", measure=lambda case: measure(case, ("key",))),
-        Control("W_V only, layers exchanged", measure=_exchanged),
+        Control("$W_K$ only", measure=lambda case: measure(case, ("key",))),
+        Control("$W_V$ only, layers exchanged", measure=_exchanged),
     ),
     cases=lambda factory: factory.trained_seeds(3),
     over_seeds=True,

@@ -10,14 +10,14 @@ _FEWER = 12
 
 
 def measure(case: Case, normalization: str = "sum") -> np.ndarray:
-    """ΔW(N) - ΔW(N') of the first layer."""
+    """$ΔW(N) - ΔW(N')$ of the first layer."""
     full = implicit_trajectory(case.model.replace(normalization=normalization), case.demonstrations)
     fewer = implicit_trajectory(case.model.replace(normalization=normalization), case.demonstrations[:_FEWER])
     return full.delta[0] - fewer.delta[0]
 
 
 def predict(case: Case, first: int = _FEWER) -> np.ndarray:
-    """Σ_{i > N'} (W_V h_i)(W_K h_i)ᵀ W_Q."""
+    """$Σ_{i > N'} (W_V h_i)(W_K h_i)ᵀ W_Q$."""
     w = case.model
     terms = [np.outer(w.value[0] @ h, w.key[0] @ h) for h in case.demonstrations[first:]]
     return np.sum(terms, axis=0) @ w.query[0]
@@ -25,7 +25,7 @@ def predict(case: Case, first: int = _FEWER) -> np.ndarray:
 
 CLAIM = Claim(
     source="Y Remark 6 (shots), arXiv:2406.03768v2",
-    statement="In the sum convention ΔW(N) - ΔW(N') = Σ_{i > N'} (W_V h_i)(W_K h_i)ᵀ W_Q.",
+    statement="In the sum convention $ΔW(N) - ΔW(N') = Σ_{i > N'} (W_V h_i)(W_K h_i)ᵀ W_Q$.",
     origin="paper",
     relation="equal",
     measure=measure,

@@ -24,18 +24,18 @@ def measure(case: Case) -> float:
 
 
 def predict(case: Case) -> float:
-    """L - k + 1, k = 2."""
+    """$L - k + 1$, $k = 2$."""
     return float(case.layers - _LAYER)
 
 
 CLAIM = Claim(
     source="Y Remark 5 (first half), arXiv:2406.03768v2",
-    statement="Changing the weights of layer k changes G_t for t ≥ k only: L - k + 1 of them.",
+    statement="Changing the weights of layer $k$ changes $G_t$ for $t ≥ k$ only: $L - k + 1$ of them.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="W_V of the second of three layers is scaled by 1.1; the gradients that change at all are counted, "
+    explanation="$W_V$ of the second of three layers is scaled by 1.1; the gradients that change at all are counted, "
     "those before it must be equal to the last bit.",
     controls=(
         Control("first layer changed instead", measure=lambda case: _changed(case, 0)),

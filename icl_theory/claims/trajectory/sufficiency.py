@@ -8,7 +8,7 @@ from icl_theory.descent.trajectory import implicit_trajectory
 
 
 def measure(case: Case) -> np.ndarray:
-    """G_1, ..., G_L from tokens that are really moved from layer to layer."""
+    """$G_1, ..., G_L$ from tokens that are really moved from layer to layer."""
     model, tokens = case.model, case.demonstrations
     m, gradients = np.eye(model.token_dim), []
     for value, key, query in zip(model.value, model.key, model.query, strict=True):
@@ -20,7 +20,7 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case) -> np.ndarray:
-    """The same from S: any tokens with the same second moment will do, so a square root of S is used."""
+    """The same from $S$: any tokens with the same second moment will do, so a square root of $S$ is used."""
     root = np.linalg.cholesky(case.demonstrations.T @ case.demonstrations)
     stand_in = root.T * np.sqrt(len(root) / len(case.demonstrations))
     return implicit_trajectory(case.model, stand_in).gradient
@@ -37,13 +37,13 @@ def _first_moment_too(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="new; follows from Y Eq. 3, arXiv:2406.03768v2",
-    statement="All G_t depend on the N demonstrations only through S = (1/N) Σ h hᵀ.",
+    statement="All $G_t$ depend on the $N$ demonstrations only through $S = (1/N) Σ h hᵀ$.",
     origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="The trajectory of the real tokens, moved layer by layer, is compared with that of D other tokens that "
-    "have the same S (the rows of its Cholesky factor).",
+    explanation="The trajectory of the real tokens, moved layer by layer, is compared with that of $D$ other tokens "
+    "that have the same $S$ (the rows of its Cholesky factor).",
     controls=(
         Control("one demonstration left out", predict=_one_demonstration_less),
         Control("covariance instead of second moment", predict=_first_moment_too),

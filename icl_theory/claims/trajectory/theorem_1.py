@@ -26,7 +26,7 @@ def _product(delta: np.ndarray, query: np.ndarray) -> np.ndarray:
 
 
 def predict(case: Case) -> np.ndarray:
-    """(I + Σ_j G_j) h_q and (I + ΔW_L) ... (I + ΔW_1) h_q."""
+    """$(I + Σ_j G_j) h_q$ and $(I + ΔW_L) ... (I + ΔW_1) h_q$."""
     path, query = implicit_trajectory(case.model, case.demonstrations), _query(case)
     return np.stack([query + path.gradient.sum(axis=0) @ query, _product(path.delta, query)])
 
@@ -42,7 +42,7 @@ def _reversed_product(case: Case) -> np.ndarray:
 
 
 def proof(layers: int = 6) -> bool:
-    """Telescoping with symbols that do not commute: I + Σ_j ΔW_j Π_{s<j} (I + ΔW_s) = Π_s (I + ΔW_s)."""
+    """Telescoping with symbols that do not commute: $I + Σ_j ΔW_j Π_{s<j} (I + ΔW_s) = Π_s (I + ΔW_s)$."""
     product, total = sp.Integer(1), sp.Integer(1)
     for update in sp.symbols(f"delta1:{layers + 1}", commutative=False):
         total += update * product
@@ -54,16 +54,17 @@ def proof(layers: int = 6) -> bool:
 
 CLAIM = Claim(
     source="Y Theorem 1 with the index corrected, App. A.4, arXiv:2406.03768v2",
-    statement="h_q^L = (I + W_L) h_q with W_t = Σ_{j≤t} G_j, G_j = ΔW_j (I + W_{j-1}); and I + W_t = Π_s (I + ΔW_s).",
+    statement="$h_q^L = (I + W_L) h_q$ with $W_t = Σ_{j≤t} G_j$, $G_j = ΔW_j (I + W_{j-1})$; and $I + W_t = Π_s (I + "
+    "ΔW_s)$.",
     origin="repaired",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="The token-by-token forward pass through all layers is compared with the sum and the product form, "
-    "both computed from S alone.",
+    "both computed from $S$ alone.",
     proof=proof,
     controls=(
-        Control("factor I + W_{t-1} dropped", predict=_without_earlier_map),
+        Control("factor $I + W_{t-1}$ dropped", predict=_without_earlier_map),
         Control("product in the wrong order", predict=_reversed_product),
         Control("result off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),

@@ -10,12 +10,12 @@ from icl_theory.descent.trajectory import implicit_trajectory
 
 
 def measure(case: Case) -> np.ndarray:
-    """W_1, ..., W_L, each relative to the size of the last."""
+    """$W_1, ..., W_L$, each relative to the size of the last."""
     return implicit_trajectory(case.model, case.demonstrations).accumulated[1:]
 
 
 def predict(case: Case) -> np.ndarray:
-    """t copies of G_t, which is what the display says when read letter by letter."""
+    """$t$ copies of $G_t$, which is what the display says when read letter by letter."""
     gradient = implicit_trajectory(case.model, case.demonstrations).gradient
     return np.arange(1, case.layers + 1)[:, None, None] * gradient
 
@@ -47,14 +47,16 @@ def recheck(found: dict) -> bool:
 
 CLAIM = Claim(
     source="Y Theorem 1, second display, App. A.4, arXiv:2406.03768v2",
-    statement="W_t is the sum over j = 1..t of G_t (the index printed under the sum is j, the summand carries t).",
+    statement="$W_t$ is the sum over $j = 1..t$ of $G_t$ (the index printed under the sum is $j$, the summand carries "
+    "$t$).",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="Read literally the sum is t copies of G_t. That is right at L = 1 and wrong from the second layer on.",
+    explanation="Read literally the sum is $t$ copies of $G_t$. That is right at $L = 1$ and wrong from the second "
+    "layer on.",
     controls=(
-        Control("summand corrected to G_j", predict=_summed, expected=Verdict.HOLDS),
+        Control("summand corrected to $G_j$", predict=_summed, expected=Verdict.HOLDS),
         Control("one layer only", cases=lambda factory: factory.one_layer, expected=Verdict.HOLDS),
         Control("corrected sum off by 1 %", predict=lambda case: 1.01 * _summed(case)),
         Control("the last increment alone", predict=_last),

@@ -30,7 +30,7 @@ def _parts(solutions: np.ndarray) -> np.ndarray:
 
 
 def measure(case: Case) -> np.ndarray:
-    """x for b = Σ l_i x_i, and what b + x_i adds to it, for every i; real and imaginary parts."""
+    """$x$ for $b = Σ l_i x_i$, and what $b + x_i$ adds to it, for every $i$; real and imaginary parts."""
     vectors = eigenvectors(case)[1]
     b = vectors @ _coefficients(case)
     moved = np.linalg.solve(case.model.value[0], np.column_stack([b, vectors + b[:, None]]))
@@ -38,18 +38,18 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case, *, exchanged: bool = False, singular: bool = False) -> np.ndarray:
-    """Σ (l_i/λ_i) x_i, and x_i/λ_i for every i."""
+    """$Σ (l_i/λ_i) x_i$, and $x_i/λ_i$ for every $i$."""
     values, vectors = eigenvectors(case)
     sizes = values[::-1] if exchanged else values
     sizes = np.linalg.svd(case.model.value[0], compute_uv=False) if singular else sizes
     return _parts(np.column_stack([vectors @ (_coefficients(case) / sizes), vectors / sizes]))
 
 
-WELL_POSED = Assumption("W_V and the matrix of its eigenvectors have condition numbers below 1e6", holds=_well_posed)
+WELL_POSED = Assumption("$W_V$ and the matrix of its eigenvectors have condition numbers below 1e6", holds=_well_posed)
 
 
 def proof() -> bool:
-    """With symbols, W = X diag(λ) X^{-1} of size 2: W ((l_1/λ_1) x_1 + (l_2/λ_2) x_2) = l_1 x_1 + l_2 x_2."""
+    """With symbols, $W = X diag(λ) X^{-1}$ of size 2: $W ((l_1/λ_1) x_1 + (l_2/λ_2) x_2) = l_1 x_1 + l_2 x_2$."""
     vectors = sp.Matrix(2, 2, sp.symbols("x:4"))
     values, parts = sp.symbols("lambda1:3", nonzero=True), sp.symbols("l1:3")
     w = vectors * sp.diag(*values) * vectors.inv()
@@ -63,16 +63,16 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y Section 3.4, Case 1, arXiv:2406.03768v2",
-    statement="With W x_i = λ_i x_i and b = Σ_i l_i x_i, the solution of W x = b is x = Σ_i (l_i/λ_i) x_i: raising l_i "
-    "by 1 moves it by x_i/λ_i.",
+    statement="With $W x_i = λ_i x_i$ and $b = Σ_i l_i x_i$, the solution of $W x = b$ is $x = Σ_i (l_i/λ_i) x_i$: "
+    "raising $l_i$ by 1 moves it by $x_i/λ_i$.",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     assumptions=(WELL_POSED,),
-    explanation="W_V of the first layer with all its eigenvectors, of which the paper takes two; W x = b solved "
+    explanation="$W_V$ of the first layer with all its eigenvectors, of which the paper takes two; $W x = b$ solved "
     "before and after each move. It says what happens along eigenvectors. For other directions eigenvalues are no "
-    "guide unless W is normal: see case_1_eigenvalues.",
+    "guide unless $W$ is normal: see case_1_eigenvalues.",
     proof=proof,
     controls=(
         Control("eigenvalues exchanged", predict=lambda case: predict(case, exchanged=True)),

@@ -43,21 +43,22 @@ def recheck(found: dict) -> bool:
 
 
 def measure(case: Case) -> np.ndarray:
-    """(|δx|/|x|) / (|δb|/|b|) over |λ|_max/|λ|_min, for the worst and for random b and δb."""
+    """$(|δx|/|x|) / (|δb|/|b|)$ over $|λ|_max/|λ|_min$, for the worst and for random $b$ and $δb$."""
     return amplification(case) / spread(case.model.value[0])
 
 
 CLAIM = Claim(
     source="Y Section 3.4, Case 1 (its eigenvalues as the measure), arXiv:2406.03768v2",
-    statement="In W x = b a relative change of b changes x by at most |λ|_max/|λ|_min times as much.",
+    statement="In $W x = b$ a relative change of $b$ changes $x$ by at most $|λ|_max/|λ|_min$ times as much.",
     origin="new",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
     assumptions=(INVERTIBLE,),
-    explanation="W_V of the first layer, b and its change as in condition_number. Eigenvectors that are nearly "
-    "parallel let a small b have a large solution, whatever the eigenvalues; trained weights are not normal. Singular "
-    "values, which the paper turns to for its algorithm, do bound it; both agree for normal W (a control that holds).",
+    explanation="$W_V$ of the first layer, $b$ and its change as in condition_number. Eigenvectors that are nearly "
+    "parallel let a small $b$ have a large solution, whatever the eigenvalues; trained weights are not normal. "
+    "Singular values, which the paper turns to for its algorithm, do bound it; both agree for normal $W$ (a control "
+    "that holds).",
     controls=(
         Control(
             "a symmetric matrix of the same singular values",

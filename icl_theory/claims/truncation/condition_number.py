@@ -38,18 +38,19 @@ def amplification_of_matrix(case: Case) -> np.ndarray:
 
 
 def measure(case: Case) -> np.ndarray:
-    """Both amplifications over κ₂."""
+    """Both amplifications over $κ₂$."""
     return np.concatenate([amplification(case), amplification_of_matrix(case)]) / condition_number(_matrix(case))
 
 
 INVERTIBLE = Assumption(
-    "W_V is invertible with a condition number below 1e8",
+    "$W_V$ is invertible with a condition number below 1e8",
     holds=lambda case: condition_number(_matrix(case)) < 1e8,
 )
 
 
 def proof() -> bool:
-    """Symbolically for W = diag(s, t), s ≥ t > 0: |x| = |b|/s at best, |δx| = |δb|/t at worst, so the ratio is s/t."""
+    """Symbolically for $W = diag(s, t)$, $s ≥ t > 0$: $|x| = |b|/s$ at best, $|δx| = |δb|/t$ at worst, so the ratio is
+    $s/t$."""
     s, t, angle, other = sp.symbols("s t alpha beta", positive=True)
     solved = sp.diag(s, t).inv() * sp.Matrix([sp.cos(angle), sp.sin(angle)])
     change = sp.diag(s, t).inv() * sp.Matrix([sp.cos(other), sp.sin(other)])
@@ -62,19 +63,20 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y Section 3.4 (condition number) and footnote 7, arXiv:2406.03768v2",
-    statement="In W x = b a relative change of b, or of W, changes x by at most κ₂ = σ_max/σ_min times as much.",
+    statement="In $W x = b$ a relative change of $b$, or of $W$, changes $x$ by at most $κ₂ = σ_max/σ_min$ times as "
+    "much.",
     origin="paper",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
     assumptions=(INVERTIBLE,),
-    explanation="W_V of the first layer, b along the largest and δb along the smallest singular direction, where the "
-    "bound is attained, and with random directions; for a change of W, of which one of rank one attains it, the change "
-    "of x is relative to the new x.",
+    explanation="$W_V$ of the first layer, $b$ along the largest and $δb$ along the smallest singular direction, where "
+    "the bound is attained, and with random directions; for a change of $W$, of which one of rank one attains it, the "
+    "change of $x$ is relative to the new $x$.",
     controls=(
-        Control("κ lowered by 1 %", predict=lambda case: 0.99),
+        Control("$κ$ lowered by 1 %", predict=lambda case: 0.99),
         Control(
-            "Frobenius condition number / D²",
+            "Frobenius condition number / $D²$",
             predict=lambda case: float(
                 np.linalg.norm(_matrix(case))
                 * np.linalg.norm(np.linalg.inv(_matrix(case)))

@@ -23,28 +23,28 @@ def tendency(case: Case, name: str) -> float:
 
 
 def smallest(case: Case, names: tuple[str, ...] = MATRICES) -> float:
-    """τ of the matrix that speaks most against the statement."""
+    """$τ$ of the matrix that speaks most against the statement."""
     return min(tendency(case, name) for name in names)
 
 
 CLAIM = Claim(
     source="Y Section 3.4 and Figure 3 (depth), arXiv:2406.03768v2, on small models",
-    statement="The condition numbers of W_V, W_K, W_Q and of the MLP tend to grow with depth: each has a rank "
+    statement="The condition numbers of $W_V$, $W_K$, $W_Q$ and of the MLP tend to grow with depth: each has a rank "
     "correlation above 0.",
     origin="paper",
     relation="at least",
     measure=smallest,
     explanation="The paper sees the tendency in two language models; these are three-layer models with a linear MLP. "
-    "W_V does as the paper says (a control that holds): of the last layer only the label's row of the update is "
-    "read, so that W_V is trained along one direction and its other singular values stay small. W_K and W_Q do the "
-    "reverse; three layers without an MLP, after 6000 steps, show little tendency of W_K. The κ₂ of W_K and W_Q in "
-    "the first layer spreads over orders of magnitude, as one singular value is trained to almost 0, hence ranks are "
-    "compared. Models and reading were chosen after a first one, the mean growth of log κ₂ without an MLP, had come "
-    "out undecided after 6000 steps.",
+    "$W_V$ does as the paper says (a control that holds): of the last layer only the label's row of the update is "
+    "read, so that $W_V$ is trained along one direction and its other singular values stay small. $W_K$ and $W_Q$ do "
+    "the reverse; three layers without an MLP, after 6000 steps, show little tendency of $W_K$. The $κ₂$ of $W_K$ and "
+    "$W_Q$ in the first layer spreads over orders of magnitude, as one singular value is trained to almost 0, hence "
+    "ranks are compared. Models and reading were chosen after a first one, the mean growth of $log κ₂$ without an MLP, "
+    "had come out undecided after 6000 steps.",
     controls=(
-        Control("W_V alone", measure=lambda case: smallest(case, ("value",)), expected=Verdict.HOLDS),
-        Control("W_Q alone", measure=lambda case: smallest(case, ("query",))),
-        Control("W_V, layers exchanged", measure=lambda case: -smallest(case, ("value",))),
+        Control("$W_V$ alone", measure=lambda case: smallest(case, ("value",)), expected=Verdict.HOLDS),
+        Control("$W_Q$ alone", measure=lambda case: smallest(case, ("query",))),
+        Control("$W_V$, layers exchanged", measure=lambda case: -smallest(case, ("value",))),
     ),
     cases=population,
     over_seeds=True,

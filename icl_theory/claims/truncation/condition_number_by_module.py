@@ -19,7 +19,7 @@ def _log_ratios(case: Case) -> np.ndarray:
 
 
 def log_ratio(case: Case) -> float:
-    """log(κ₂ of the MLP / of the attention), in the layer that speaks most against the statement."""
+    """log($κ₂$ of the MLP / of the attention), in the layer that speaks most against the statement."""
     return float(_log_ratios(case).max())
 
 
@@ -34,8 +34,8 @@ CLAIM = Claim(
     relation="at most",
     measure=log_ratio,
     explanation="Three-layer models with a linear MLP of square matrices, so that matrices of one order are "
-    "compared; of each module the worst of its matrices. W_K, W_Q and the MLP all begin orthogonal (κ₂ = 1), so it "
-    "is training that sets them apart.",
+    "compared; of each module the worst of its matrices. $W_K$, $W_Q$ and the MLP all begin orthogonal ($κ₂ = 1$), so "
+    "it is training that sets them apart.",
     controls=(
         Control("modules exchanged", measure=_exchanged),
         Control("ten thousand times lower", predict=lambda case: -np.log(1e4)),

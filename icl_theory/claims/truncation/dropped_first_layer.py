@@ -65,8 +65,8 @@ CLAIM = Claim(
     relation="at most",
     measure=measure,
     explanation="Random and trained three-layer models, and models of two layers whose first one makes the gradients "
-    "of the second isotropic. One non-negative term goes, but those of later layers change with M: what the rung pays "
-    "for unequal directions may be more without the layer. The Gaussian rung, which is free of invertible "
+    "of the second isotropic. One non-negative term goes, but those of later layers change with $M$: what the rung "
+    "pays for unequal directions may be more without the layer. The Gaussian rung, which is free of invertible "
     "weights, does fall (a control that holds).",
     controls=(
         Control("Gaussian rung", measure=lambda case: change(case, "gaussian"), expected=Verdict.HOLDS),

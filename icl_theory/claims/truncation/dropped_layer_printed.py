@@ -19,12 +19,12 @@ def main_part(case: Case, layers: int, scale: float = 1.0) -> float:
 
 
 def dropped(case: Case, scale: float = 1.0) -> float:
-    """The sum to L - 1."""
+    """The sum to $L - 1$."""
     return main_part(case, case.layers - 1, scale)
 
 
 def kept(case: Case, scale: float = 1.0) -> float:
-    """The sum to L."""
+    """The sum to $L$."""
     return main_part(case, case.layers, scale)
 
 
@@ -51,29 +51,29 @@ def _deep(factory: CaseFactory) -> list[Case]:
 
 CLAIM = Claim(
     source="Y App. B.6 (2), the display with the main part only, arXiv:2406.03768v2",
-    statement="Without the last layer the main part Σ_t d log(||ΔW_t||_F² ||G_t||_F²) is smaller.",
+    statement="Without the last layer the main part $Σ_t d log(||ΔW_t||_F² ||G_t||_F²)$ is smaller.",
     origin="paper",
     relation="at most",
     measure=dropped,
     predict=kept,
     explanation="Exact norms of three-layer models, one term fewer. A logarithm is negative below 1, and these norms "
     "are small: dropping such a layer raises the main part, which has no lower limit. What cannot be negative is the "
-    "whole term, with - log det C_t: see dropped_layer. A layer dropped earlier changes all later G_t besides "
+    "whole term, with $- log det C_t$: see dropped_layer. A layer dropped earlier changes all later $G_t$ besides "
     "(span_of_change).",
     controls=(
         Control(
-            "last W_V a million times larger",
+            "last $W_V$ a million times larger",
             measure=lambda case: dropped(case, 1e6),
             predict=lambda case: kept(case, 1e6),
             expected=Verdict.HOLDS,
         ),
         Control(
-            "last W_V a million times larger, with and without exchanged",
+            "last $W_V$ a million times larger, with and without exchanged",
             measure=lambda case: kept(case, 1e6),
             predict=lambda case: dropped(case, 1e6),
         ),
         Control(
-            "last W_V a million times smaller",
+            "last $W_V$ a million times smaller",
             measure=lambda case: dropped(case, 1e-6),
             predict=lambda case: kept(case, 1e-6),
         ),

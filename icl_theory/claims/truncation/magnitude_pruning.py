@@ -14,7 +14,7 @@ def prune(matrix: np.ndarray, share: float) -> np.ndarray:
 
 
 def growth(case: Case) -> np.ndarray:
-    """||ΔW pruned||_F² / ||ΔW||_F² for W_V, W_K, W_Q and several shares."""
+    """$||ΔW pruned||_F² / ||ΔW||_F²$ for $W_V$, $W_K$, $W_Q$ and several shares."""
     pruned = [
         update(case, **{name: prune(getattr(case.model, name)[0], share)})
         for name in ("value", "key", "query")
@@ -53,13 +53,13 @@ def recheck(found: dict) -> bool:
 
 CLAIM = Claim(
     source="Y Remark 6 (pruning), arXiv:2406.03768v2, read as a statement on the implicit update",
-    statement="Pruning W_V, W_K or W_Q by magnitude never raises ||ΔW||_F.",
+    statement="Pruning $W_V$, $W_K$ or $W_Q$ by magnitude never raises $||ΔW||_F$.",
     origin="new",
     relation="at most",
     measure=growth,
     predict=lambda case: 1.0,
     explanation="Shares of 10 to 75 % of the entries of one matrix of the first layer. The weight's own norm falls (a "
-    "control that holds); entries that cancelled in ΔW may be cut, so ΔW's need not.",
+    "control that holds); entries that cancelled in $ΔW$ may be cut, so $ΔW$'s need not.",
     controls=(
         Control("norm of the weights", measure=weight_growth, expected=Verdict.HOLDS),
         Control("norm of the weights, halved at least", measure=weight_growth, predict=lambda case: 0.5),

@@ -18,7 +18,7 @@ def risk(case: Case) -> float:
 
 
 def measure(case: Case) -> np.ndarray:
-    """Exact risk after truncation of W_V, W_K, W_Q or all three, at every rank."""
+    """Exact risk after truncation of $W_V$, $W_K$, $W_Q$ or all three, at every rank."""
     cut = [
         truncate_weights(case.model, layer=0, module=module, rank=rank)
         for module in _MODULES
@@ -47,7 +47,8 @@ def _disturbed_optima(factory: CaseFactory) -> list[Case]:
 
 CLAIM = Claim(
     source="new; on Y Section 2, arXiv:2406.03768v2, at the optimum of Ahn et al. 2023 Theorem 1",
-    statement="At the exact one-layer optimum no truncation of W_V, W_K, W_Q or all three lowers the population risk.",
+    statement="At the exact one-layer optimum no truncation of $W_V$, $W_K$, $W_Q$ or all three lowers the population "
+    "risk.",
     origin="new",
     relation="at least",
     measure=measure,
@@ -56,7 +57,7 @@ CLAIM = Claim(
     "were made. Noise on the weights is enough to change it: of a disturbed optimum some truncation lowers the risk (a "
     "control that fails), so gains need finite training, noisy weights or a shift between training and use.",
     controls=(
-        Control("W_K and W_Q with noise on them", cases=_disturbed_optima),
+        Control("$W_K$ and $W_Q$ with noise on them", cases=_disturbed_optima),
         Control("risk raised by 1 %", predict=lambda case: 1.01 * risk(case)),
     ),
     cases=_optima,

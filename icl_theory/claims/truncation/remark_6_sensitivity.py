@@ -34,12 +34,13 @@ def moves(case: Case, shots: int, normalization: str = "sum") -> np.ndarray:
 
 
 def predict(case: Case, power: float = 1.0) -> np.ndarray:
-    """(N/N') E ||ΔW(N') - ΔW_r(N')||_F²."""
+    """$(N/N') E ||ΔW(N') - ΔW_r(N')||_F²$."""
     return (_MANY / _FEW) ** power * moves(case, _FEW)
 
 
 def proof() -> bool:
-    """E (X_1 + .. + X_N)² = N² μ² + N s, so that E at N less (N/N') E at N' is N (N - N') μ² ≥ 0 for N ≥ N'."""
+    """$E (X_1 + .. + X_N)² = N² μ² + N s$, so that $E$ at $N$ less $(N/N') E$ at $N'$ is $N (N - N') μ² ≥ 0$ for $N ≥
+    N'$."""
     many, few, mean, spread = sp.symbols("N M mu s", positive=True)
 
     def size(count: sp.Expr) -> sp.Expr:
@@ -49,20 +50,20 @@ def proof() -> bool:
 
 
 def measure(case: Case) -> np.ndarray:
-    """E ||ΔW(4) - ΔW_r(4)||_F² over all ways to draw four tokens, for every module and rank."""
+    """$E ||ΔW(4) - ΔW_r(4)||_F²$ over all ways to draw four tokens, for every module and rank."""
     return moves(case, _MANY)
 
 
 CLAIM = Claim(
-    source="Y Remark 6 (ii), the conclusion from ΔW(N) - ΔW(N'), read for truncation, arXiv:2406.03768v2",
-    statement="In the sum convention E ||ΔW(N) - ΔW_r(N)||_F² ≥ (N/N') E ||ΔW(N') - ΔW_r(N')||_F²: more shots, larger "
-    "moves under truncation.",
+    source="Y Remark 6 (ii), the conclusion from $ΔW(N) - ΔW(N')$, read for truncation, arXiv:2406.03768v2",
+    statement="In the sum convention $E ||ΔW(N) - ΔW_r(N)||_F² ≥ (N/N') E ||ΔW(N') - ΔW_r(N')||_F²$: more shots, "
+    "larger moves under truncation.",
     origin="new",
     relation="at least",
     measure=measure,
     predict=predict,
-    explanation="N = 4 and N' = 2 tokens drawn from four with replacement, all 256 and 16 draws enumerated; W_V, W_K "
-    "and W_Q of the first layer at every rank. With a mean in place of the sum nothing grows (a control): this "
+    explanation="$N = 4$ and $N' = 2$ tokens drawn from four with replacement, all 256 and 16 draws enumerated; $W_V$, "
+    "$W_K$ and $W_Q$ of the first layer at every rank. With a mean in place of the sum nothing grows (a control): this "
     "explanation of a faster collapse rests on the convention.",
     proof=proof,
     controls=(
@@ -71,6 +72,6 @@ CLAIM = Claim(
             measure=lambda case: moves(case, _MANY, "mean"),
             predict=lambda case: 1.01 * moves(case, _FEW, "mean"),
         ),
-        Control("like (N/N')²", predict=lambda case: predict(case, 2.0)),
+        Control("like $(N/N')²$", predict=lambda case: predict(case, 2.0)),
     ),
 )

@@ -29,7 +29,7 @@ def _divergence(case: Case, model: Model, shots: int) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def measure(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
-    """KL(N(G, C) || prior) of every run, for several truncations, in nats."""
+    """$KL(N(G, C) || prior)$ of every run, for several truncations, in nats."""
     cut = [truncate_weights(case.model, layer=0, module=module, rank=rank) for module, rank in _PLANS]
     return np.stack([_divergence(case, model, shots) for model in cut])
 
@@ -47,7 +47,8 @@ def _one_layer(factory: CaseFactory) -> list[Case]:
 
 CLAIM = Claim(
     source="new",
-    statement="At L = 1 truncating W_V, W_Q or W_K never raises the Gaussian rung: KL(N(G, C) || prior) falls.",
+    statement="At $L = 1$ truncating $W_V$, $W_Q$ or $W_K$ never raises the Gaussian rung: $KL(N(G, C) || prior)$ "
+    "falls.",
     origin="new",
     relation="at most",
     measure=measure,

@@ -91,13 +91,13 @@ def _lowered(case: Case) -> Estimate:
 
 CLAIM = Claim(
     source="new; on Y Lemma 6 and Section 3.4, arXiv:2406.03768v2",
-    statement="At L = 1 truncating W_Q never raises the isotropic rung.",
+    statement="At $L = 1$ truncating $W_Q$ never raises the isotropic rung.",
     origin="new",
     relation="at most",
     measure=change,
     predict=lambda case: 0.0,
-    explanation="Truncation lowers d_S, but the spectrum that is left may be less even: d_S log(AM/GM) rises. True of "
-    "most random weights, false of some integer ones by data of any size, shown for large N in exact fractions.",
+    explanation="Truncation lowers $d_S$, but the spectrum that is left may be less even: $d_S log(AM/GM)$ rises. True "
+    "of most random weights, false of some integer ones by data of any size, shown for large $N$ in exact fractions.",
     controls=(
         Control(
             "Gaussian rung instead", measure=lambda case: change(case, "query", "gaussian"), expected=Verdict.HOLDS

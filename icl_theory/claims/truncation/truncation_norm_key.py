@@ -49,25 +49,28 @@ def recheck(found: dict[str, Any]) -> bool:
 
 
 def measure(case: Case) -> np.ndarray:
-    """||ΔW_r||_F² / ||ΔW||_F² at every rank r of W_K."""
+    """$||ΔW_r||_F² / ||ΔW||_F²$ at every rank $r$ of $W_K$."""
     return growth(case, "key")
 
 
 CLAIM = Claim(
     source="Y Examples 1 and 3 read as a statement on the norm itself, App. A.6, arXiv:2406.03768v2",
-    statement="||ΔW||_F never grows when W_K is truncated.",
+    statement="$||ΔW||_F$ never grows when $W_K$ is truncated.",
     origin="new",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
-    explanation="Every rank of the first layer's W_K. Only the paper's bound is shown to shrink; the norm itself need "
-    "not, since W_K stands between S and W_Q and parts that cancelled may be cut.",
+    explanation="Every rank of the first layer's $W_K$. Only the paper's bound is shown to shrink; the norm itself "
+    "need not, since $W_K$ stands between $S$ and $W_Q$ and parts that cancelled may be cut.",
     controls=(
-        Control("W_V truncated instead", measure=lambda case: growth(case, "value"), expected=Verdict.HOLDS),
-        Control("W_Q truncated instead", measure=lambda case: growth(case, "query"), expected=Verdict.HOLDS),
+        Control("$W_V$ truncated instead", measure=lambda case: growth(case, "value"), expected=Verdict.HOLDS),
+        Control("$W_Q$ truncated instead", measure=lambda case: growth(case, "query"), expected=Verdict.HOLDS),
         *(
             Control(f"{short} truncated, bound lowered by 1 %", measure=m, predict=lambda case: 0.99)
-            for short, m in (("W_V", lambda case: growth(case, "value")), ("W_Q", lambda case: growth(case, "query")))
+            for short, m in (
+                ("$W_V$", lambda case: growth(case, "value")),
+                ("$W_Q$", lambda case: growth(case, "query")),
+            )
         ),
     ),
     exact_counterexample=integer_counterexample,

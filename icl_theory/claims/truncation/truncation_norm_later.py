@@ -62,7 +62,7 @@ def recheck(found: dict[str, Any]) -> bool:
 
 
 def measure(case: Case) -> np.ndarray:
-    """||G_t||_F² after over before, at every rank of the first layer's W_V, for the layers after it."""
+    """$||G_t||_F²$ after over before, at every rank of the first layer's $W_V$, for the layers after it."""
     return growth(case, "value", 1)
 
 
@@ -72,17 +72,17 @@ def _first(case: Case, module: str = "value") -> np.ndarray:
 
 CLAIM = Claim(
     source="Y Examples 1 to 4, App. A.6, arXiv:2406.03768v2, read for the layers after the truncated one",
-    statement="Truncating W_V of the first layer never raises ||G_t||_F of a later layer.",
+    statement="Truncating $W_V$ of the first layer never raises $||G_t||_F$ of a later layer.",
     origin="new",
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,
     explanation="Every rank below the full one. Of the truncated layer itself the norm cannot grow (a control that "
-    "holds, as truncation_norm_value says). Later layers act on tokens moved by M = I + W_1, and what made M small may "
-    "be cut: the examples speak of one layer.",
+    "holds, as truncation_norm_value says). Later layers act on tokens moved by $M = I + W_1$, and what made $M$ small "
+    "may be cut: the examples speak of one layer.",
     controls=(
         Control("the truncated layer itself", measure=_first, expected=Verdict.HOLDS),
-        Control("the truncated layer itself, W_K truncated", measure=lambda case: _first(case, "key")),
+        Control("the truncated layer itself, $W_K$ truncated", measure=lambda case: _first(case, "key")),
         Control("the truncated layer itself, a tenth of the norm at most", measure=_first, predict=lambda case: 0.1),
     ),
     cases=lambda factory: factory.three_layers,

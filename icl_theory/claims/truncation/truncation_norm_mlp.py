@@ -23,7 +23,7 @@ def _sum(kept: np.ndarray, whole: np.ndarray) -> float:
 
 
 def measure(case: Case) -> np.ndarray:
-    """Kept plus dropped part at every rank: of the product W_out W_in, and of W_out alone."""
+    """Kept plus dropped part at every rank: of the product $W_out W_in$, and of $W_out$ alone."""
     outer, inner, delta = _matrices(case)
     whole, ranks = outer @ inner @ delta, range(len(outer) + 1)
     folded = [_sum(truncate(outer @ inner, rank).matrix @ delta, whole) for rank in ranks]
@@ -32,7 +32,7 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case) -> float:
-    """||W_out W_in ΔW||_F²."""
+    """$||W_out W_in ΔW||_F²$."""
     outer, inner, delta = _matrices(case)
     return float(((outer @ inner @ delta) ** 2).sum())
 
@@ -51,7 +51,7 @@ def _value_below(case: Case) -> np.ndarray:
 
 
 def proof() -> bool:
-    """D = 2 with symbols: U diag(s, t) Vᵀ, cut to U diag(s, 0) Vᵀ, times anything that stands to its right."""
+    """$D = 2$ with symbols: $U diag(s, t) Vᵀ$, cut to $U diag(s, 0) Vᵀ$, times anything that stands to its right."""
     s, t = sp.symbols("s t", positive=True)
     left, right, x = rotation("p"), rotation("q"), sp.Matrix(2, 2, sp.symbols("x:4"))
     return excess(left * sp.diag(s, 0) * right.T * x, left * sp.diag(0, t) * right.T * x) == 0
@@ -59,17 +59,17 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y Example 4, App. A.6, arXiv:2406.03768v2; as an identity new",
-    statement="||ΔW''||_F² = ||ΔW''_r||_F² + ||ΔW'' - ΔW''_r||_F² when W_out W_in, or W_out alone, is truncated.",
+    statement="$||ΔW''||_F² = ||ΔW''_r||_F² + ||ΔW'' - ΔW''_r||_F²$ when $W_out W_in$, or $W_out$ alone, is truncated.",
     origin="repaired",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="ΔW'' = W_out W_in ΔW with a random linear MLP, at every rank. What stands leftmost obeys Pythagoras; "
-    "W_in alone does not, and neither does W_V once an MLP stands to its left (controls).",
+    explanation="$ΔW'' = W_out W_in ΔW$ with a random linear MLP, at every rank. What stands leftmost obeys "
+    "Pythagoras; $W_in$ alone does not, and neither does $W_V$ once an MLP stands to its left (controls).",
     proof=proof,
     controls=(
-        Control("W_in alone truncated", measure=_inner_alone),
-        Control("W_V below an MLP truncated", measure=_value_below),
+        Control("$W_in$ alone truncated", measure=_inner_alone),
+        Control("$W_V$ below an MLP truncated", measure=_value_below),
         Control("norm off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
 )

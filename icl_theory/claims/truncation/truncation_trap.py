@@ -64,12 +64,12 @@ def predict(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="new; on Y Section 2 and Algorithm 1, arXiv:2406.03768v2, applied to the exact optimum",
-    statement="Cutting the smallest singular values of the one-layer optimum gives its best rank-m version in risk.",
+    statement="Cutting the smallest singular values of the one-layer optimum gives its best rank-$m$ version in risk.",
     origin="new",
     relation="at most",
     measure=measure,
     predict=predict,
-    explanation="Exact risks at every rank. Γ^{-1} is largest where inputs vary least, so plain truncation keeps the "
+    explanation="Exact risks at every rank. $Γ^{-1}$ is largest where inputs vary least, so plain truncation keeps the "
     "wrong directions; truncation in the whitened metric keeps the right ones (a control that holds).",
     controls=(
         Control(

@@ -19,12 +19,12 @@ def risks(case: Case, power: float) -> np.ndarray:
 
 
 def measure(case: Case) -> np.ndarray:
-    """Exact risk of the optimum cut by the SVD of Λ^{1/2} P Λ^{1/2}, at every rank."""
+    """Exact risk of the optimum cut by the SVD of $Λ^{1/2} P Λ^{1/2}$, at every rank."""
     return risks(case, 1.0)
 
 
 def predict(case: Case) -> np.ndarray:
-    """tr Λ - Σ_{i≤m} λ_i²/γ_i, γ_i = ((N+1)/N) λ_i + (tr Λ + σ²)/N, λ_1 ≥ λ_2 ≥ ..., at every m."""
+    """$tr Λ - Σ_{i≤m} λ_i²/γ_i$, $γ_i = ((N+1)/N) λ_i + (tr Λ + σ²)/N$, $λ_1 ≥ λ_2 ≥ ...$, at every $m$."""
     spectrum = np.linalg.eigvalsh(case.task.covariance)[::-1]
     trace, noise = spectrum.sum(), case.task.noise_std**2
     gamma = ((TRAINING_SHOTS + 1) * spectrum + trace + noise) / TRAINING_SHOTS
@@ -36,18 +36,18 @@ def _cases(factory: CaseFactory) -> list[Case]:
 
 
 CLAIM = Claim(
-    source="new; the best rank-m version of Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2",
-    statement="Cut by the SVD of Λ^{1/2} P Λ^{1/2}, the one-layer optimum P has the smallest risk of rank m, "
-    "tr Λ - Σ_{i≤m} λ_i²/γ_i.",
+    source="new; the best rank-$m$ version of Ahn et al. 2023 Theorem 1, arXiv:2306.00297v2",
+    statement="Cut by the SVD of $Λ^{1/2} P Λ^{1/2}$, the one-layer optimum $P$ has the smallest risk of rank $m$, "
+    "$tr Λ - Σ_{i≤m} λ_i²/γ_i$.",
     origin="new",
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="Anisotropic inputs in random directions and isotropic ones, every rank from 0 to d_x; the closed form "
-    "keeps the directions in which inputs vary most. Plain truncation of the same optimum: truncation_trap.",
+    explanation="Anisotropic inputs in random directions and isotropic ones, every rank from 0 to $d_x$; the closed "
+    "form keeps the directions in which inputs vary most. Plain truncation of the same optimum: truncation_trap.",
     controls=(
         Control("plain truncation", measure=lambda case: risks(case, 0.0)),
-        Control("metric Λ^{-1}", measure=lambda case: risks(case, -1.0)),
+        Control("metric $Λ^{-1}$", measure=lambda case: risks(case, -1.0)),
         Control("risk off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
     cases=_cases,

@@ -6,7 +6,7 @@ from typing import Any
 from icl_theory.report.page.elements import Markup, joined, tag
 from icl_theory.report.page.formulas import sentence
 
-_MATRICES = {"value": "W_V", "key": "W_K", "query": "W_Q"}
+_MATRICES = {"value": "$W_V$", "key": "$W_K$", "query": "$W_Q$"}
 _SIGNS = {"equal": "≠", "at most": ">", "at least": "<"}
 _CONFIRMED = {True: "it breaks the statement", False: "it does NOT break the statement", None: "not checked"}
 

@@ -1,89 +1,69 @@
-"""Sentences with formulas as HTML and MathML: every character of the source in the same order, none guessed.
+"""Sentences with marked formulas as HTML and MathML: every character of the source in the same order, none guessed.
 
-Subscripts, superscripts, square roots and unambiguous fractions become layout, so that the signs which asked for
-them (`_`, `^`, braces of a script, `sqrt( )`, `/` and the brackets around a fraction or its parts) go; "-" becomes a
-minus sign and "'" a prime. Everything else, and all that is not a formula, stays as it was written.
+What stands between marks (`icl_theory.core.marks`) is set as a formula, all else stays as it was written; names in
+back-ticks and names with underscores are code.
 """
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from icl_theory.core import marks
 from icl_theory.report.page.elements import Markup, escaped, joined, tag
-from icl_theory.report.page.formula_tokens import RELATIONS, Token, segments, tokens
+from icl_theory.report.page.formula_layout import Node, row, tree
+from icl_theory.report.page.formula_tokens import RELATIONS, tokens
 
 WIDE = 24
 """A formula of more signs than this cannot be broken on a phone and gets a line, and a scroll bar, of its own."""
+_SHORT = 4  # signs
 _BLANKS = re.compile("[ \t\n\f\r]+")
 """What a browser shows as one blank."""
+_CODE = re.compile(r"(`[^`]+`|\b[A-Za-z]{3,}[A-Za-z0-9]*(?:_[A-Za-z0-9]+)+)")
 _WIDE_END = "</math></span>"
-_THIN = Markup('<mspace width="0.17em"></mspace>')
-_ACCENTS = str.maketrans("\u0302\u0303\u0304", "ˆ˜¯")  # combining marks have no width to be centred by
-_UPRIGHT = set("ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ∂∇∞½√")
-
-
-@dataclass(frozen=True)
-class _Node:
-    """A token, or a pair of brackets with what is between them."""
-
-    token: Token
-    """The token; of a bracket the opening one."""
-    inner: "tuple[_Node, ...] | None" = None
-    close: Token | None = None
-    spaced: bool = False
-    """Whether a space stood before it."""
-
-    @property
-    def operator(self) -> bool:
-        return self.token.kind == "operator"
-
-    @property
-    def operand(self) -> bool:
-        """A letter, number or bracket: what may stand above or below a fraction's line."""
-        return self.inner is not None or self.token.kind in ("letter", "number")
+_JOINER = Markup("\N{WORD JOINER}")
 
 
 def sentence(text: str, *, display: bool = False) -> Markup:
-    """`text` as HTML, its formulas as MathML, everything else escaped.
+    """`text` as HTML, its marked formulas as MathML, everything else escaped.
 
     With `display`, fractions are set one above the other; within running text they keep their slash.
     """
-    parts: list[Markup] = []
-    for formula, run in segments(_BLANKS.sub(" ", text)):
-        if formula:
-            joint = bool(parts) and parts[-1][-1:].isalnum()  # no line may be broken where the source has no space
-            parts += [Markup("\N{WORD JOINER}")] * joint + _formula(run, display)
-            continue
-        words = joined(*map(_text, run, [*run[1:], None]))
-        if parts and parts[-1].endswith(_WIDE_END) and words[:1] in {",", ".", ";", ":"}:
-            # Punctuation goes with the formula before it, which may be a line of its own.
-            parts[-1], words = Markup(f"{parts[-1].removesuffix('</span>')}{words[0]}</span>"), words[1:]
-        elif parts and parts[-1].endswith("</math>") and words[:1] in {",", ".", ";", ":", ")"}:
-            parts[-1], words = tag("span", parts[-1], words[0], class_="kept"), words[1:]
-        parts.append(words)
-    return joined(*parts)
+    made: list[Markup] = []
+    for formula, part in marks.parts(_BLANKS.sub(" ", text)):
+        # No line may be broken where the source has no space.
+        joint = [_JOINER] if made and made[-1][-1:] not in {" ", ">"} else []
+        made += [*joint, *_formula(part, display)] if formula else [_behind(made, part)]
+    return joined(*made)
 
 
-def _text(token: Token, after: Token | None) -> Markup:
-    """A token outside formulas; names in back-ticks and with underscores are code, and "1 %" is not broken."""
-    if token.kind == "code" and ("_" in token.raw or token.raw[0] == "`") and len(token.raw) > 2:
-        return tag("code", token.raw.strip("`"))
-    return Markup("&nbsp;") if token.raw == " " and after is not None and after.raw == "%" else escaped(token.raw)
+def _behind(made: list[Markup], words: str) -> Markup:
+    """Words as HTML; the sign they begin with is kept with the formula before them, which it may follow into `made`."""
+    if made and made[-1].endswith(_WIDE_END) and words[:1] in {",", ".", ";", ":"}:
+        # The formula may be a line of its own.
+        made[-1], words = Markup(f"{made[-1].removesuffix('</span>')}{words[0]}</span>"), words[1:]
+    elif made and made[-1].endswith("</math>") and words[:1] in {",", ".", ";", ":", ")"}:
+        made[-1], words = tag("span", made[-1], words[0], class_="kept"), words[1:]
+    elif made and made[-1].endswith("</math>") and words[:1] not in {"", " "}:
+        return joined(_JOINER, _words(words))
+    return _words(words)
 
 
-def _formula(run: Sequence[Token], display: bool) -> list[Markup]:
+def _words(text: str) -> Markup:
+    """What is no formula; names are code, and "1 %" is not broken."""
+    pieces = enumerate(_CODE.split(text))  # every other one is a name
+    return joined(*(tag("code", part.strip("`")) if i % 2 else _unbroken(part) for i, part in pieces))
+
+
+def _unbroken(text: str) -> Markup:
+    return Markup("&nbsp;%").join(escaped(part) for part in text.split(" %"))
+
+
+def _formula(source: str, display: bool) -> list[Markup]:
     """One `math` element; a long one may be broken before relations outside all brackets."""
-    nodes = _tree(run)
-    if sum(map(_length, nodes)) <= WIDE:
-        return [_after_words(tag("math", _row(nodes, display)))]
-    chunks: list[list[_Node]] = [[]]
-    for node in nodes:
-        if chunks[-1] and node.operator and node.token.text in RELATIONS:
-            chunks.append([])
-        chunks[-1].append(node)
-    made = [_chunk(chunk, display) for chunk in chunks]
+    nodes = tree(tokens(source))
+    if _signs(nodes) <= WIDE:
+        return [_after_words(tag("math", row(nodes, display)))]
+    made = [_chunk(chunk, display) for chunk in _chunks(nodes)]
     made[0] = _after_words(made[0])
     # A line of its own needs no place to break before it or behind it; one would be an empty line.
     broken = [not any(part.endswith(_WIDE_END) for part in pair) for pair in itertools.pairwise(made)]
@@ -91,174 +71,34 @@ def _formula(run: Sequence[Token], display: bool) -> list[Markup]:
     return [made[0], *(part for place, chunk in zip(places, made[1:], strict=True) for part in (place, chunk) if part)]
 
 
+def _chunks(nodes: Sequence[Node]) -> list[list[Node]]:
+    """The formula cut before its relations; a short left side stays with what it is the left side of."""
+    chunks: list[list[Node]] = [[]]
+    for node in nodes:
+        if chunks[-1] and node.operator and node.token.text in RELATIONS:
+            chunks.append([])
+        chunks[-1].append(node)
+    if len(chunks) > 1 and _signs(chunks[0]) <= _SHORT:
+        alone, together = _signs(chunks[1]), _signs([*chunks[0], *chunks[1]])
+        chunks[:2] = [[*chunks[0], *chunks[1]]] if alone > WIDE or together <= WIDE else chunks[:2]
+    return chunks
+
+
 def _after_words(made: Markup) -> Markup:
     """A formula that begins with a sign has the space of the sentence before it, and needs no other."""
     return Markup(re.sub('^((?:<span[^>]*>)?<math><mo form="infix")>', r'\1 lspace="0">', str(made)))
 
 
-def _chunk(nodes: Sequence[_Node], display: bool) -> Markup:
-    made = tag("math", _row(nodes, display))
-    return made if sum(map(_length, nodes)) <= WIDE else tag("span", made, class_="wide")
+def _chunk(nodes: Sequence[Node], display: bool) -> Markup:
+    made = tag("math", row(nodes, display))
+    return made if _signs(nodes) <= WIDE else tag("span", made, class_="wide")
 
 
-def _length(node: _Node) -> int:
+def _signs(nodes: Sequence[Node]) -> int:
+    return sum(map(_length, nodes))
+
+
+def _length(node: Node) -> int:
     """Signs side by side, scripts counted as half."""
     own = len(node.token.text) + (len(node.token.sub) + len(node.token.sup) + 1) // 2
     return own if node.inner is None else own + 1 + sum(map(_length, node.inner))
-
-
-def _tree(run: Sequence[Token]) -> list[_Node]:
-    """Tokens with bracketed parts folded; a bracket without its partner stays a sign."""
-    stack: list[list[_Node]] = [[]]
-    openings: list[tuple[Token, bool]] = []
-    spaced = False
-    for token in run:
-        if token.kind == "open":
-            openings.append((token, spaced))
-            stack.append([])
-        elif token.kind == "close" and openings:
-            inner, (opening, space) = tuple(stack.pop()), openings.pop()
-            stack[-1].append(_Node(opening, inner, token, space))
-        elif token.kind != "space":
-            stack[-1].append(_Node(token, spaced=spaced))
-        spaced = token.kind == "space"
-    while openings:
-        inner, (opening, space) = stack.pop(), openings.pop()
-        stack[-1] += [_Node(opening, spaced=space), *inner]
-    return stack[-1]
-
-
-def _row(nodes: Sequence[_Node], fractions: bool) -> Markup:
-    """The nodes side by side; roots and fractions where the notation leaves no doubt."""
-    parts: list[Markup] = []
-    i = 0
-    while i < len(nodes):
-        node = nodes[i]
-        if i and node.spaced and not (node.operator or nodes[i - 1].operator):
-            parts.append(_THIN)
-        if node.token.raw == "sqrt" and i + 1 < len(nodes) and _is_argument(nodes[i + 1]):
-            parts.append(_scripts(tag("msqrt", _row(nodes[i + 1].inner or (), fractions)), nodes[i + 1].close))
-            i += 2
-        elif fractions and _is_fraction(nodes, i):
-            parts.append(tag("mfrac", _bare(node), _bare(nodes[i + 2])))
-            i += 3
-        else:
-            parts.append(_node(nodes, i, fractions))
-            i += 1
-    return joined(*parts)
-
-
-def _is_argument(node: _Node) -> bool:
-    return node.inner is not None and node.token.text == "(" and not node.spaced
-
-
-def _is_fraction(nodes: Sequence[_Node], i: int) -> bool:
-    """operand / operand, with neither a factor in front of the first nor one right behind the second."""
-    if i + 2 >= len(nodes) or nodes[i + 1].token.raw != "/" or not (nodes[i].operand and nodes[i + 2].operand):
-        return False
-    if not all(_plain_bracket(node) and not _holds_fraction(node) for node in (nodes[i], nodes[i + 2])):
-        return False
-    alone = i == 0 or (nodes[i - 1].operator and nodes[i - 1].token.raw != "/")
-    behind = nodes[i + 3] if i + 3 < len(nodes) else None
-    ended = behind is None or behind.spaced or behind.operator
-    return alone and ended and not (behind is not None and behind.token.raw == "/")
-
-
-def _plain_bracket(node: _Node) -> bool:
-    """No scripts on a bracket whose signs the fraction's line will replace, and more than one thing in it."""
-    if node.inner is None or node.close is None:
-        return True
-    return node.token.text == "(" and not node.close.sub and not node.close.sup and len(node.inner) > 1
-
-
-def _holds_fraction(node: _Node) -> bool:
-    """Brackets around a fraction and nothing else."""
-    return node.inner is not None and len(node.inner) == 3 and _is_fraction(node.inner, 0)
-
-
-def _bare(node: _Node) -> Markup:
-    """An operand above or below the line, without its brackets."""
-    return tag("mrow", _row(node.inner, True)) if node.inner is not None else _node([node], 0, True)
-
-
-def _node(nodes: Sequence[_Node], i: int, fractions: bool) -> Markup:
-    node = nodes[i]
-    if node.inner is None or node.close is None:
-        prefix = i == 0 or nodes[i - 1].operator
-        return _scripts(_leaf(node.token, prefix, nodes, i), node.token)
-    inner = _row(node.inner, fractions)
-    attached = i > 0 and not node.spaced and not nodes[i - 1].operator
-    if fractions and not attached and _plain_bracket(node) and _holds_fraction(node):
-        return Markup(str(inner).replace("<mfrac>", '<mfrac class="bracketed">', 1))
-    stretchy = "true" if "<mfrac" in inner or "<msqrt>" in inner else "false"
-    first = tag("mo", node.token.text, form="prefix", stretchy=stretchy)
-    last = tag("mo", node.close.text, form="postfix", stretchy=stretchy)
-    return _scripts(tag("mrow", first, inner, last), node.close)
-
-
-def _leaf(token: Token, prefix: bool, nodes: Sequence[_Node], i: int) -> Markup:
-    """A token without its scripts."""
-    if token.kind == "number":
-        return tag("mn", token.text)
-    if token.kind == "letter":
-        return _identifier(token.text, nodes, i)
-    if token.kind == "operator":
-        sign = token.text.replace("-", "−")
-        if sign in ("/", ".."):
-            gap = "0.22em" if nodes[i].spaced else "0"
-            return tag("mo", sign, form="infix", lspace=gap, rspace=gap)
-        return tag("mo", sign, form="prefix" if prefix and sign in "−+±" else "infix")
-    if token.kind == "bar":
-        return tag("mo", token.text, form=_bar_form(nodes, i), stretchy="false")
-    if token.kind in ("open", "close"):
-        return tag("mo", token.text, form="prefix" if token.kind == "open" else "postfix", stretchy="false")
-    return tag("mi", token.text) if token.kind == "function" else tag("mtext", token.text)
-
-
-def _identifier(letter: str, nodes: Sequence[_Node], i: int) -> Markup:
-    """Latin and small Greek letters in italics, capital Greek ones upright; `x` between two letters is a cross."""
-    if letter == "x" and 0 < i < len(nodes) - 1 and nodes[i].spaced and nodes[i + 1].spaced:
-        around = nodes[i - 1], nodes[i + 1]
-        if all(node.operand and not nodes[i].token.sub for node in around):
-            return tag("mo", letter, form="infix", lspace="0.22em", rspace="0.22em")
-    if letter in _UPRIGHT:
-        return tag("mi", letter, mathvariant="normal")
-    base, *accents = unicodedata.normalize("NFD", letter)
-    if not accents:
-        return tag("mi", base)
-    above = "".join(accents).translate(_ACCENTS)
-    return tag("mover", tag("mi", base), tag("mo", above, stretchy="false"), accent="true")
-
-
-def _bar_form(nodes: Sequence[_Node], i: int) -> str:
-    """Bars come in pairs; one with a space on both sides separates."""
-    loose = nodes[i].spaced and (i + 1 == len(nodes) or nodes[i + 1].spaced) and not nodes[i].token.sup
-    open_before = sum(node.token.text == nodes[i].token.text and node.inner is None for node in nodes[:i]) % 2
-    return "postfix" if open_before else "infix" if loose else "prefix"
-
-
-def _scripts(base: Markup, token: Token | None) -> Markup:
-    """The base with its scripts, in the order written; primes are raised by themselves and stand beside it."""
-    if token is None:
-        return base
-    rest = token.sup.lstrip("′")
-    primes = token.sup[: len(token.sup) - len(rest)]
-    sub, sup = (_script(content) if content else None for content in (token.sub, rest))
-    if sub and sup and not primes and not token.raised_first:
-        return tag("msubsup", base, sub, sup)
-    if sub and not token.raised_first:
-        base = tag("msub", base, sub)
-    if primes:
-        base = tag("mrow", base, tag("mo", primes, form="postfix", lspace="0", rspace="0"))
-    if sup:
-        base = tag("msup", base, sup)
-    return tag("msub", base, sub) if sub and token.raised_first else base
-
-
-def _script(content: str) -> Markup:
-    """What stands above or below: always a formula, without fractions; a word is set upright."""
-    if content == "T":
-        return tag("mi", content, mathvariant="normal")
-    row = _row(_tree(tokens(content)), fractions=False)
-    # Operators in scripts are set closer, which browsers do not do by themselves.
-    return tag("mrow", Markup(str(row).replace('form="infix">', 'form="infix" lspace="0.08em" rspace="0.08em">')))

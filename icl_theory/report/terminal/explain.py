@@ -3,6 +3,8 @@
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from icl_theory.core.marks import unmarked
+
 if TYPE_CHECKING:
     from icl_theory.claims.engine.claim import Claim
 
@@ -56,5 +58,5 @@ def explain_text(claim: "Claim", width: int = 80) -> str:
     for heading, paragraphs in parts:
         lines += ["", f"  {heading}"]
         for paragraph in filter(None, paragraphs):
-            lines += textwrap.wrap(paragraph, width, initial_indent="    ", subsequent_indent="    ")
+            lines += textwrap.wrap(unmarked(paragraph), width, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from icl_theory.core.marks import unmarked
 from icl_theory.records.documents import number
 from icl_theory.records.seed_means import distinct_rungs, estimate_at, over_ranks, require_sweep
 
@@ -59,7 +60,7 @@ def evidence_text(claim: dict[str, Any]) -> str:
     the numbers where they are exact, in standard errors (s.e.) where they are estimated. Of a population the seeds for
     and against are told, and the mean margin with its interval.
 
-    An error is told in the words of the exception, with the line it comes from.
+    An error is told in the words of the exception, with the line it comes from. Formulas keep their marks.
     """
     if claim.get("over_seeds"):
         return _population_text(claim["over_seeds"])
@@ -141,11 +142,11 @@ def claims_table(records: dict[str, Any], width: int = 120) -> Table:
             section = claim["section"]
             table.add_row(Text(_SECTIONS[section], "underline"))
         package = f" ({claim['package']})" if claim.get("package") else ""
-        statement = Text.assemble((claim["label"], "bold"), package, "\n", claim["statement"])
+        statement = Text.assemble((claim["label"], "bold"), package, "\n", unmarked(claim["statement"]))
         informative = {True: "yes", False: "no", None: "-"}[claim["informative"]]
         verdict = _verdict_text(claim["verdict"])
         middle = [verdict.append(f"\n{claim['origin']}", "default not bold")] if narrow else [claim["origin"], verdict]
-        table.add_row(statement, *middle, Text(evidence_text(claim)), _controls_text(claim), informative)
+        table.add_row(statement, *middle, Text(unmarked(evidence_text(claim))), _controls_text(claim), informative)
     return table
 
 

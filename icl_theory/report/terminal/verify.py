@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from icl_theory.core.marks import unmarked
 from icl_theory.records.documents import to_json
 from icl_theory.report.terminal import console, plain_text, tables
 from icl_theory.report.terminal.comparison import comparison_lines
@@ -30,7 +31,7 @@ def remarks(records: dict[str, Any], out: str | None) -> None:
         if claim["flip"] == "changed":
             console.remark(f"changed: {claim['label']}: known {claim['expected']}, now {claim['verdict']}")
         if not claim["sound"]:
-            console.remark(f"not sound: {claim['label']}: {'; '.join(_reasons(claim))}")
+            console.remark(f"not sound: {claim['label']}: {unmarked('; '.join(_reasons(claim)))}")
 
 
 def _reasons(claim: dict[str, Any]) -> list[str]:

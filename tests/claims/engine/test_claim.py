@@ -41,6 +41,15 @@ def compared(measured: Any, predicted: Any = 1.0, relation: str = "equal") -> Ve
         ({"statement": " "}, "statement of claim 'small': got ' ', expected text"),
         ({"source": None}, "source of claim 'small': got None"),
         ({"explanation": 3}, "explanation of claim 'small': got 3"),
+        (
+            {"statement": "$x = 1"},
+            "statement of claim 'small': got '$x = 1', expected marks in pairs; write $x$ around",
+        ),
+        ({"source": "$"}, "source of claim 'small': got '$', expected marks in pairs"),
+        (
+            {"explanation": "from $5 to $6"},
+            r"expected marks in pairs; write $x$ around a formula without blanks at its ",
+        ),
         ({"measure": 1.0}, "measure of claim 'small': got a float, expected a function"),
         ({"predict": None}, "predict of claim 'small': got a NoneType"),
         ({"cases": []}, "cases of claim 'small': got a list, expected a function"),

@@ -176,7 +176,11 @@ def test_a_counterexample_is_the_case_that_speaks_most_against_the_statement() -
     [found] = _counterexamples(ESTIMATED, cases, [check(ESTIMATED, one) for one in cases])
     assert (found["case"], found["others"]) == (cases[2].describe(), [])
     assert (found["measured"], found["predicted"], found["stderr"]) == (1.9, 1.0, 0.1)
-    assert (found["claim"], found["statement"], found["relation"]) == ("small", CLAIM.statement, "at most")
+    assert (found["claim"], found["statement"], found["relation"]) == (
+        "small",
+        CLAIM.statement.replace("$", ""),
+        "at most",
+    )
     cases = [case(number, seed) for seed, number in enumerate((1.4, 1.6, 1.5, 1.45, 1.55))]
     [found] = _counterexamples(POPULATION, cases, [check(POPULATION, one) for one in cases])
     assert found["case"]["seed"] == 1

@@ -102,6 +102,24 @@ def test_structure_for_readers_of_every_kind(read: Reader) -> None:
     assert read.all("html")[0][0]["lang"] == "en"
 
 
+def test_no_mark_is_on_the_page(text: str) -> None:
+    """The script has dollar signs of its own. The control: the records do have marks, in every text."""
+    assert "$" not in re.sub("<script>.*?</script>", "", text, flags=re.DOTALL)
+    for claim in document()["claims"][:2]:
+        texts = (claim["statement"], claim["source"], claim["explanation"], claim["assumptions"][0]["sentence"])
+        assert all("$" in words for words in texts)
+
+
+def test_marks_that_are_no_pair_and_records_without_marks_come_out_as_text() -> None:
+    records = document()
+    claim = records["claims"][0]
+    claim |= {"statement": "costs $x more", "explanation": "ΔW = W_V S", "measures": "$", "source": "$a$ or $b"}
+    claim["evidence"][0]["note"] = "from $5 to $6"
+    whole = article(Reader(page(records)), claim["label"])
+    for words in ("costs $x more", "ΔW = W_V S", "Measured: $", "a or $b", "from $5 to $6"):
+        assert words in whole
+
+
 def article(read: Reader, label: str) -> str:
     return read.all("article", id=label)[0][1]
 
