@@ -261,7 +261,7 @@ KILLED = """
 import sys, warnings
 import numpy as np
 from icl_theory import LinearRegression, train
-from icl_theory.checkpoint import Checkpoints, CheckpointWarning
+from icl_theory.training.checkpoints import Checkpoints, CheckpointWarning
 warnings.simplefilter("error")
 warnings.simplefilter("always", CheckpointWarning)  # a kill between Orbax's last word and the seal
 place, mode = sys.argv[1:]
@@ -269,7 +269,7 @@ store = None if mode == "plain" else Checkpoints(place + "/checkpoints", resume=
 print("ready", flush=True)
 task = LinearRegression(4, noise_std=0.2)
 result = train(task, 3, layers=2, shots=9, steps=4000, seeds=3, batch=64, checkpoints=store)
-np.savez(place + "/result.npz", losses=result.losses, value=result.weights.value, query=result.weights.query)
+np.savez(place + "/result.npz", losses=result.losses, value=result.models.value, query=result.models.query)
 """
 
 
