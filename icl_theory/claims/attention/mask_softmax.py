@@ -21,7 +21,7 @@ def _softmax(scores: np.ndarray, seen: np.ndarray) -> np.ndarray:
 def demonstrations_after(
     case: Case, shift: float = 0.0, *, softmax: bool = True, hidden: bool = False, masked: bool = True
 ) -> np.ndarray:
-    """$H_s$ after one layer of Eq. 1, $Ĥ = H + W_V H M Softmax((W_K H)ᵀ W_Q H)$.
+    """$H_s$ after one layer of Eq. 1, $Ĥ = H + W_V H M A$ with $A = Softmax((W_K H)ᵀ W_Q H)$.
 
     `shift` is added to the query; `softmax` False leaves the softmax out; `hidden` True keeps the query's key out of
     the normaliser too; `masked` False leaves M out, so that the query's value is seen.
