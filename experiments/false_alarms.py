@@ -27,7 +27,7 @@ from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.examine import Outcome, examine
 from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.registry import load_all
-from icl_theory.records.documents import plain
+from icl_theory.records.documents import to_plain
 from icl_theory.records.files import write_json
 from icl_theory.records.journal import Journal
 from icl_theory.report.terminal.console import LiveProgress
@@ -64,7 +64,7 @@ def examined(claims: list[Claim], seed: int, setting: dict[str, Any]) -> Iterato
     with closing((Untrained if setting["untrained"] else CaseFactory)(PROFILES[setting["profile"]], seed)) as factory:
         for claim in claims:
             if claim.cases(factory):
-                yield plain(line(examine(claim, factory), seed))
+                yield to_plain(line(examine(claim, factory), seed))
 
 
 def examined_elsewhere(labels: list[str], seed: int, setting: dict[str, Any]) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     document = summary(lines)
-    print(write_json(arguments.out / "summary.json", plain(document)), file=sys.stderr)
+    print(write_json(arguments.out / "summary.json", to_plain(document)), file=sys.stderr)
     print(table(document))
     return 0
 

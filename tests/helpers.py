@@ -13,7 +13,7 @@ import pytest
 SHAPE_OF_A_REFUSAL = re.compile(r"^[^:\n]+: got [^\n]+, expected [^\n]+; [^\n]+\.$")
 
 
-def refusal(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
+def error_message(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
     """The message of the ValueError that `function` must raise: one line with got, expected and the cure."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011  (the message is examined on the next line)
         function(*args, **kwargs)

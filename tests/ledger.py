@@ -13,7 +13,7 @@ from icl_theory.claims.engine.examine import examine
 from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.record import record
 from icl_theory.claims.registry import load
-from icl_theory.records.documents import plain
+from icl_theory.records.documents import to_plain
 from icl_theory.records.environment import environment
 
 HOSTILE = "</script><script>window.hurt=1</script><img src=x onerror=window.hurt=1>\"'&"
@@ -113,9 +113,9 @@ def _document() -> dict[str, Any]:
         claim["section"] = section
     claims[-1]["package"] = f"foreign 1.0 {HOSTILE}"
     facts = {"profile": "quick", "seed": 0, "standard_errors": 6.0, "seconds": 1.25}
-    return plain({"format": 2, "environment": environment(), "claims": claims, "sweep": [], **facts})
+    return to_plain({"format": 2, "environment": environment(), "claims": claims, "sweep": [], **facts})
 
 
 def document() -> dict[str, Any]:
     """The records of a run over these claims, as `verify` makes them; a copy that may be spoilt."""
-    return plain(_document())
+    return to_plain(_document())

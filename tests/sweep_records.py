@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory.records.documents import plain
+from icl_theory.records.documents import to_plain
 
 RUNGS = ("mutual_information", "gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
 
@@ -37,4 +37,4 @@ def sweep(
             | {"information": {name: entry(value) for name, value in information.items()}}
             | {"sandwich": {"lower": entry(0.8 * upper), "upper": entry(upper), "saturated": False}}
         )
-    return plain(rows)
+    return to_plain(rows)

@@ -15,7 +15,7 @@ from icl_theory.models.model import Model
 from icl_theory.risk.one_layer import one_layer_risk
 from icl_theory.risk.population import risk_and_losses
 from icl_theory.tasks.laws import Gaussian, Uniform
-from icl_theory.training.ensemble import LOST, _loss_without_lost_prompts
+from icl_theory.training.ensemble import OVERFLOW_LOSS, _loss_without_lost_prompts
 
 MIX = np.array([[1.0, 0.3], [0.3, 0.7]])
 
@@ -92,7 +92,7 @@ def test_lost_prompts_leave_loss_and_gradient_to_the_others() -> None:
     stack[1], stack[4] = 1e9 * stack[1], 1e60 * stack[4]
     covariance = np.diag([2.0, 0.5])
     assert np.isfinite(implied_by_loop(model, stack[1])).all()
-    assert ((implied_by_loop(model, stack[1]) - w[1]) ** 2).sum() > LOST
+    assert ((implied_by_loop(model, stack[1]) - w[1]) ** 2).sum() > OVERFLOW_LOSS
     with jax.enable_x64(True):
         both = jax.value_and_grad(lambda m, s, t: _loss_without_lost_prompts(m, s, t, covariance))
         loss, gradient = jax.tree.map(np.asarray, jax.jit(both)(model, stack, w))

@@ -44,7 +44,7 @@ def claims() -> dict[str, OutsideClaim]:
             _require_sound(claim, package)
             other = "icl_theory" if claim.label in LABELS else getattr(found.get(claim.label), "package", None)
             if other is not None:
-                raise _refusal(package, f"a second claim {claim.label!r}", f"a label that {other} does not use")
+                raise _error(package, f"a second claim {claim.label!r}", f"a label that {other} does not use")
             found[claim.label] = OutsideClaim(claim, package)
     return found
 
@@ -53,9 +53,9 @@ def _package(point: EntryPoint) -> str:
     return "an unnamed distribution" if point.dist is None else f"{point.dist.name} {point.dist.version}"
 
 
-def _refusal(package: str, got: str, expected: str) -> ValueError:
-    cure = "repair or uninstall that package, or name the claims to check with --claims"
-    return checks.refuse(f"claims of the installed package {package}", got, expected, cure)
+def _error(package: str, got: str, expected: str) -> ValueError:
+    hint = "repair or uninstall that package, or name the claims to check with --claims"
+    return checks.error(f"claims of the installed package {package}", got, expected, hint)
 
 
 def _claims_of(point: EntryPoint, package: str) -> list[Any]:
@@ -68,7 +68,7 @@ def _claims_of(point: EntryPoint, package: str) -> list[Any]:
         elif callable(value):
             value = value()
     except Exception as error:  # whatever a foreign module does wrong must be told, not passed on
-        raise _refusal(package, f"{describe_error(error)} from {point.value!r}", expected) from error
+        raise _error(package, f"{describe_error(error)} from {point.value!r}", expected) from error
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
@@ -77,10 +77,10 @@ def _require_sound(claim: Any, package: str) -> None:
     from icl_theory.claims.engine.claim import Claim, Verdict
 
     if not isinstance(claim, Claim):
-        raise _refusal(package, f"a {type(claim).__name__}", "a Claim or a list of them")
+        raise _error(package, f"a {type(claim).__name__}", "a Claim or a list of them")
     if not claim.label:
-        raise _refusal(package, "a claim without a label", "a label such as my_claim")
+        raise _error(package, "a claim without a label", "a label such as my_claim")
     negative = sum(control.expected == Verdict.FAILS for control in claim.controls)
     if negative < 2:
         got = f"{claim.label!r} with {negative} controls that must fail"
-        raise _refusal(package, got, "at least two negative controls")
+        raise _error(package, got, "at least two negative controls")

@@ -74,7 +74,7 @@ def _require_document(document: Any) -> None:
     """Refuse what `counterexample` cannot have made, by format and by the types of the fields that are read."""
     known = isinstance(document, dict) and document.get("format") == FORMAT
     if not known or not {"claim", "case", "exact"} <= document.keys():
-        raise checks.refuse(
+        raise checks.error(
             "counterexample",
             "a document of another kind",
             f"format {FORMAT} with claim, case and exact",
@@ -85,32 +85,32 @@ def _require_document(document: Any) -> None:
         value = document.get(name, [])
         if not isinstance(value, kind):
             words = {str: "a label", dict: "an object", list: "a list of cases"}.get(kind, "an object or null")
-            raise checks.refuse(name, f"{type(value).__name__}", words, "pass the file as it was written")
+            raise checks.error(name, f"{type(value).__name__}", words, "pass the file as it was written")
 
 
 def _checked(claim: Claim, description: Any) -> Evidence:
     """The check on the case of a file. Raises: ValueError for a description that cannot be built or measured."""
     if not isinstance(description, dict):
-        raise checks.refuse("case", type(description).__name__, "an object", "pass the file as it was written")
+        raise checks.error("case", type(description).__name__, "an object", "pass the file as it was written")
     for name, low in (("seed", 0), ("shots", 1), ("samples", 1)):
         if name in description:
             checks.integer(f"{name} of the case", description[name], low, None, "pass the file as it was written")
     for name, shape in (("task_vector", (None,)), ("demonstrations", (None, None))):
         if name in description:
             checks.array(f"{name} of the case", description[name], shape, "pass the file as it was written")
-    case = Case.rebuild(description)
+    case = Case.from_dict(description)
     try:
         return check(claim, case)
     except DEFECTS as error:  # shapes that do not belong together, most likely
         got = f"{describe_error(error)} from the check of {claim.label!r}"
-        raise checks.refuse("case", got, "a case of this claim", "pass the file as it was written") from error
+        raise checks.error("case", got, "a case of this claim", "pass the file as it was written") from error
 
 
 def _breaks(claim: Claim, exact: dict[str, Any]) -> bool:
     """Whether the small counterexample breaks the statement, in exact arithmetic. Raises: ValueError for a defect."""
     if claim.verify_exact is None:
-        raise checks.refuse("exact", "a counterexample", "none, since the claim cannot check it", "remove it")
+        raise checks.error("exact", "a counterexample", "none, since the claim cannot check it", "remove it")
     try:
         return claim.verify_exact(exact)
     except DEFECTS as error:
-        raise checks.refuse("exact", f"a defect at {error}", "whole numbers as written", "write it again") from None
+        raise checks.error("exact", f"a defect at {error}", "whole numbers as written", "write it again") from None

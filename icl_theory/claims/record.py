@@ -11,7 +11,7 @@ from icl_theory.claims.engine.claim import Assumption, Claim
 from icl_theory.claims.engine.examine import Outcome
 from icl_theory.claims.order import section_of
 from icl_theory.claims.registry import package_of
-from icl_theory.records.documents import plain
+from icl_theory.records.documents import to_plain
 
 
 def record(outcome: Outcome) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def counterexample_file(label: str, number: int) -> str:
 
 def _counterexample(outcome: Outcome, number: int) -> dict[str, Any]:
     """The document, where it is kept, and whether its exact part does break the statement, in exact arithmetic."""
-    claim, document = outcome.claim, plain(outcome.counterexamples[number])
+    claim, document = outcome.claim, to_plain(outcome.counterexamples[number])
     exact = document["exact"]
     confirmed = None if exact is None or claim.verify_exact is None else claim.verify_exact(exact)
     return {"file": counterexample_file(claim.label, number), "exact_confirmed": confirmed, "document": document}

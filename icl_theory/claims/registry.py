@@ -59,8 +59,8 @@ def require_known(labels: Iterable[str]) -> None:
     for label in labels:
         if label not in LABELS and label not in (known := all_labels()):
             near = difflib.get_close_matches(label, known, 1, 0.3)
-            cure = f"did you mean {near[0]!r}" if near else "run `icl-theory explain` for the list"
-            raise checks.refuse("claims", repr(label), "the label of a claim", cure)
+            hint = f"did you mean {near[0]!r}" if near else "run `icl-theory explain` for the list"
+            raise checks.error("claims", repr(label), "the label of a claim", hint)
 
 
 def load(label: str) -> "Claim":
@@ -78,7 +78,7 @@ def load_all(labels: Iterable[str] | None = None) -> list["Claim"]:
     """The claims asked for, or all of them: ours section by section, then those of installed packages."""
     chosen = all_labels() if labels is None else tuple(labels)
     if not chosen:
-        raise checks.refuse("claims", "an empty list", "at least one claim", "leave it out to check all")
+        raise checks.error("claims", "an empty list", "at least one claim", "leave it out to check all")
     claims = {label: load(label) for label in chosen}
     ours = [label for label in LABELS if label in claims]
     others = [] if len(ours) == len(claims) else [label for label in all_labels()[len(LABELS) :] if label in claims]

@@ -30,7 +30,7 @@ from pathlib import Path
 
 from icl_theory.cli.options import PROGRAM, Bounds, Explain, Recheck, Train, Verify, parse
 from icl_theory.core.version import VERSION
-from icl_theory.report.terminal.plain_text import spell_out
+from icl_theory.report.terminal.plain_text import set_ascii_fallback
 
 UNEXPECTED = 70
 """Exit status of what nobody foresaw; EX_SOFTWARE of sysexits.h."""
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
             return main(arguments)
     try:
-        spell_out()
+        set_ascii_fallback()
         status = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
         return status
@@ -61,8 +61,8 @@ def _run(arguments: list[str]) -> int:
     if sys.stdout is None:
         from icl_theory.core import checks
 
-        cure = "send it to /dev/null if it is not wanted"
-        raise checks.refuse("standard output", "a closed stream", "one that can be written", cure)
+        hint = "send it to /dev/null if it is not wanted"
+        raise checks.error("standard output", "a closed stream", "one that can be written", hint)
     if "--version" in arguments[:1]:
         print(f"{PROGRAM} {VERSION}")
         return 0
@@ -92,7 +92,7 @@ def _ended_by(error: BaseException) -> int:
 def _bad_input(error: BaseException) -> str | None:
     """What is wrong with the input or with the place for the output, in a line; None if the error is another one."""
     text = " ".join(str(error).split())
-    if isinstance(error, _refusal()):
+    if isinstance(error, _input_error()):
         return text
     if isinstance(error, MemoryError):
         return (
@@ -100,12 +100,12 @@ def _bad_input(error: BaseException) -> str | None:
         )
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         place = "" if error.filename is None else f"{os.fsdecode(error.filename)!r}: "
-        cure = "free some space or name another place"
-        return f"output: got {place}{error.strerror}, expected a place that can be written; {cure}."
+        hint = "free some space or name another place"
+        return f"output: got {place}{error.strerror}, expected a place that can be written; {hint}."
     return None
 
 
-def _refusal() -> type[ValueError]:
+def _input_error() -> type[ValueError]:
     from icl_theory.core.checks import InvalidInputError  # imports numpy, which --help does without
 
     return InvalidInputError
@@ -161,7 +161,7 @@ def _verify(command: Verify) -> int:
     verify.show(report.records, report.changes, as_json=command.json)
     if out is not None:
         write(report, out)
-    verify.remarks(report.records, command.out)
+    verify.log_notes(report.records, command.out)
     return 0 if report.sound else 1
 
 
@@ -174,28 +174,28 @@ def _train(command: Train) -> int:
     settings = train.own_fields(command)
     out = directory.prepare(settings, command.out, overwrite=command.overwrite, resume=command.resume)
     console.start()
-    with console.LiveProgress() as progress, console.warnings_as_remarks():
+    with console.LiveProgress() as progress, console.log_warnings():
         document = train.run(command, out, resume=command.resume, progress=progress)
     if out is not None:
-        console.remark(f"configuration, metrics, checkpoints, loss curve and weights are in {command.out}")
+        console.log(f"configuration, metrics, checkpoints, loss curve and weights are in {command.out}")
     if command.json:
         sys.stdout.write(to_json(document))
     else:
         console.show(training_table.table(document))
     if document["diverged"]:
-        console.remark(f"not sound: training diverged for seeds {document['diverged']}")
+        console.log(f"not sound: training diverged for seeds {document['diverged']}")
     return 1 if document["diverged"] else 0
 
 
 def _bounds(command: Bounds) -> int:
     from icl_theory.core import checks
-    from icl_theory.records.documents import number, to_json
+    from icl_theory.records.documents import from_plain, to_json
     from icl_theory.report.terminal import console, plain_text, tables
     from icl_theory.runs import bounds, bounds_config
 
     bounds_config.validate(command)
     if command.resume and command.out is None:
-        raise checks.refuse("resume", "no directory", "the directory of a sweep", "name it with --out")
+        raise checks.error("resume", "no directory", "the directory of a sweep", "name it with --out")
     out = None
     if command.out is not None:
         out = bounds.prepare(command, command.out, overwrite=command.overwrite, resume=command.resume)
@@ -204,18 +204,18 @@ def _bounds(command: Bounds) -> int:
         document = bounds.run(command, progress, out=out, resume=command.resume)
     if out is not None:
         bounds.write_results(document, out)
-        console.remark(f"records and figures are in {command.out}")
+        console.log(f"records and figures are in {command.out}")
     if command.json:
         sys.stdout.write(to_json(document))
     else:
         records = document if console.shows_greek() else plain_text.ascii_records(document)
-        console.show(tables.sweep_table(records["sweep"]), "", *tables.remarks_on_rungs(records["sweep"]))
+        console.show(tables.sweep_table(records["sweep"]), "", *tables.rung_notes(records["sweep"]))
     if document["diverged"]:
-        console.remark(f"not sound: training diverged for seeds {document['diverged']}, which are left out")
-    risks = [number(record[name]["value"]) for record in document["sweep"] for name in ("gap", "population_risk")]
+        console.log(f"not sound: training diverged for seeds {document['diverged']}, which are left out")
+    risks = [from_plain(record[name]["value"]) for record in document["sweep"] for name in ("gap", "population_risk")]
     finite = all(map(math.isfinite, risks))
     if not finite:
-        console.remark("not sound: a gap or a risk is not finite")
+        console.log("not sound: a gap or a risk is not finite")
     return 0 if finite and not document["diverged"] else 1
 
 
@@ -238,12 +238,12 @@ def _explain(command: Explain) -> int:
 
 
 def _recheck(command: Recheck) -> int:
-    from icl_theory.records.documents import plain, to_json
+    from icl_theory.records.documents import to_json, to_plain
     from icl_theory.records.files import read_json
 
     document = read_json(command.file)
     from icl_theory.claims.recheck import recheck
 
     found = recheck(document)
-    sys.stdout.write(to_json(plain(found)) if command.json else f"{found}\n")
+    sys.stdout.write(to_json(to_plain(found)) if command.json else f"{found}\n")
     return 0 if found.confirmed else 1

@@ -10,9 +10,9 @@ class InvalidInputError(ValueError):
     """Bad input, in the one form that `refuse` gives; the command line tells it from an error of ours by its type."""
 
 
-def refuse(name: str, got: object, expected: str, cure: str) -> InvalidInputError:
+def error(name: str, got: object, expected: str, hint: str) -> InvalidInputError:
     """The one form of a refusal, so that every message reads alike."""
-    return InvalidInputError(f"{name}: got {got}, expected {expected}; {cure}.")
+    return InvalidInputError(f"{name}: got {got}, expected {expected}; {hint}.")
 
 
 def _describe(shape: Sequence[int | None]) -> str:
@@ -26,15 +26,15 @@ def numbers(name: str, value: Any) -> np.ndarray:
     float32 is refused by name: in an exact comparison its rounding would decide.
     """
     if isinstance(value, np.ma.MaskedArray):
-        raise refuse(name, "a masked array", "plain numbers", "fill the masked entries, or leave them out")
+        raise error(name, "a masked array", "plain numbers", "fill the masked entries, or leave them out")
     try:
         raw = np.asarray(value)
     except (TypeError, ValueError):
-        raise refuse(name, f"a {type(value).__name__}", "numbers", "return a number or a full array") from None
+        raise error(name, f"a {type(value).__name__}", "numbers", "return a number or a full array") from None
     if raw.dtype == np.float32 or raw.dtype == np.float16 or str(raw.dtype) == "bfloat16":
-        raise refuse(name, str(raw.dtype), "float64", "compute in double precision, as the functions here do")
+        raise error(name, str(raw.dtype), "float64", "compute in double precision, as the functions here do")
     if raw.dtype.kind not in "biuf":
-        raise refuse(name, f"{_kind(raw)}", "real numbers", "return numbers in float64")
+        raise error(name, f"{_kind(raw)}", "real numbers", "return numbers in float64")
     return raw.astype(np.float64)
 
 
@@ -43,53 +43,53 @@ def _kind(raw: np.ndarray) -> str:
     return words.get(raw.dtype.kind, str(raw.dtype))
 
 
-def array(name: str, value: Any, shape: Sequence[int | None], cure: str = "reshape it") -> np.ndarray:
+def array(name: str, value: Any, shape: Sequence[int | None], hint: str = "reshape it") -> np.ndarray:
     """`value` as a finite float64 array of `shape`, where None stands for any size of at least one.
 
     Masked arrays, complex numbers, dates and text are refused: as float64 they would lose what they say.
     """
     if isinstance(value, np.ma.MaskedArray):
-        raise refuse(name, "a masked array", "plain numbers", "fill the masked entries, or leave them out")
+        raise error(name, "a masked array", "plain numbers", "fill the masked entries, or leave them out")
     try:
         raw = np.asarray(value)
     except (TypeError, ValueError):
-        raise refuse(name, type(value).__name__, "an array of real numbers", "pass numbers") from None
+        raise error(name, type(value).__name__, "an array of real numbers", "pass numbers") from None
     if raw.dtype.kind not in "biuf" and str(raw.dtype) != "bfloat16":
         got = type(value).__name__ if raw.dtype.kind == "O" else _kind(raw)
-        raise refuse(name, got, "an array of real numbers", "pass numbers")
+        raise error(name, got, "an array of real numbers", "pass numbers")
     result = raw.astype(np.float64)
     fits = result.ndim == len(shape) and all(
         got >= 1 if size is None else got == size for got, size in zip(result.shape, shape, strict=True)
     )
     if not fits:
-        raise refuse(name, f"shape {result.shape}", f"shape {_describe(shape)}", cure)
+        raise error(name, f"shape {result.shape}", f"shape {_describe(shape)}", hint)
     if not np.isfinite(result).all():
         bad = int((~np.isfinite(result)).sum())
-        raise refuse(name, f"{bad} entries that are NaN or infinite", "finite numbers", "clean the input first")
+        raise error(name, f"{bad} entries that are NaN or infinite", "finite numbers", "clean the input first")
     return result
 
 
-def integer(name: str, value: Any, low: int, high: int | None, cure: str) -> int:
+def integer(name: str, value: Any, low: int, high: int | None, hint: str) -> int:
     """`value` as an int within [low, high]."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not whole or value < low or (high is not None and value > high):
         limit = f"a whole number of at least {low}" if high is None else f"a whole number from {low} to {high}"
-        raise refuse(name, repr(value), limit, cure)
+        raise error(name, repr(value), limit, hint)
     return int(value)
 
 
-def number(name: str, value: Any, *, low: float, strict: bool = False, cure: str) -> float:
+def number(name: str, value: Any, *, low: float, strict: bool = False, hint: str) -> float:
     """`value` as a finite float that is at least `low` (above it if `strict`)."""
     real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not real or not np.isfinite(value) or value < low or (strict and value == low):
-        raise refuse(name, repr(value), f"a finite number {'above' if strict else 'of at least'} {low:g}", cure)
+        raise error(name, repr(value), f"a finite number {'above' if strict else 'of at least'} {low:g}", hint)
     return float(value)
 
 
 def choice(name: str, value: Any, options: Sequence[str]) -> str:
     """`value` if it is one of `options`."""
     if value not in options:
-        raise refuse(name, repr(value), "one of " + ", ".join(options), "choose one of these")
+        raise error(name, repr(value), "one of " + ", ".join(options), "choose one of these")
     return value
 
 
@@ -100,10 +100,10 @@ def covariance(name: str, value: Any, dimension: int) -> np.ndarray:
     matrix = array(name, value, (dimension, dimension), f"pass a {dimension} x {dimension} covariance")
     scale = np.abs(matrix).max()
     if np.abs(matrix - matrix.T).max() > 1e-12 * scale:
-        raise refuse(name, "a matrix that is not symmetric", "a covariance", "pass (C + C.T) / 2")
+        raise error(name, "a matrix that is not symmetric", "a covariance", "pass (C + C.T) / 2")
     smallest = np.linalg.eigvalsh(matrix)[0]
     if smallest < -1e-12 * scale:
-        raise refuse(
+        raise error(
             name,
             f"smallest eigenvalue {smallest:.3g}",
             "a positive semidefinite matrix",

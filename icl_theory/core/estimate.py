@@ -74,10 +74,10 @@ def _samples(values: Any) -> np.ndarray:
     except ValueError:  # a ragged list
         numbers = np.asarray(None)
     if numbers.dtype.kind not in "biuf":
-        raise checks.refuse("samples", f"{type(values).__name__} of no real numbers", "numbers", "pass one per sample")
+        raise checks.error("samples", f"{type(values).__name__} of no real numbers", "numbers", "pass one per sample")
     if numbers.ndim != 1 or len(numbers) < 2:
-        cure = "draw more, or take means until one number is left per independent sample"
-        raise checks.refuse("samples", f"shape {numbers.shape}", "shape (n,) with n of at least 2", cure)
+        hint = "draw more, or take means until one number is left per independent sample"
+        raise checks.error("samples", f"shape {numbers.shape}", "shape (n,) with n of at least 2", hint)
     return np.asarray(numbers, dtype=np.float64)
 
 
@@ -94,10 +94,10 @@ def generalization_bound(information: Estimate, *, range_constant: float, demons
     """
     if information.direction in ("lower", "biased"):
         got = "a lower bound" if information.direction == "lower" else "a biased estimate"
-        raise checks.refuse("information", got, "an exact value or an upper bound", "use the upper end of the sandwich")
+        raise checks.error("information", got, "an exact value or an upper bound", "use the upper end of the sandwich")
     if math.isnan(information.value):
-        raise checks.refuse("information", "NaN", "a number of nats", "look at how it was estimated")
-    range_constant = checks.number("range_constant", range_constant, low=0.0, cure="pass half the range of the loss")
+        raise checks.error("information", "NaN", "a number of nats", "look at how it was estimated")
+    range_constant = checks.number("range_constant", range_constant, low=0.0, hint="pass half the range of the loss")
     demonstrations = checks.integer("demonstrations", demonstrations, 1, None, "pass N, at least 1")
     scale = 2 * range_constant**2 / demonstrations
     note = information.note
@@ -105,7 +105,7 @@ def generalization_bound(information: Estimate, *, range_constant: float, demons
         # The estimate of a tiny information can come out below zero; more than its error allows is a mistake. Nats have
         # no unit to choose, so that a number of them is small or not by itself.
         if information.value < -6 * information.stderr - 1e-12:
-            raise checks.refuse("information", f"{information.value:.3g}", "at least 0", "check the estimator")
+            raise checks.error("information", f"{information.value:.3g}", "at least 0", "check the estimator")
         note = "the information is zero within its error"
     value = math.sqrt(scale * max(information.value, 0))  # sqrt of the negative part is no bound: see the note
     # Near zero the square root has no slope; one standard error of information is then the honest error bar.

@@ -44,7 +44,7 @@ def generator(key: Key) -> np.random.Generator:
             return np.random.default_rng(np.asarray(key).ravel())
     got = repr(key) if np.ndim(key) == 0 and not isinstance(key, jax.Array) else type(key).__name__
     expected = "a jax.random.key or a whole number of at least 0"
-    raise checks.refuse("key", got, expected, "pass jax.random.key(0)")
+    raise checks.error("key", got, expected, "pass jax.random.key(0)")
 
 
 def transpose(matrix: Any) -> Any:

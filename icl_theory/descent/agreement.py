@@ -96,7 +96,7 @@ def gradient_descent_agreement(
     rng = generator(key)
     fit, score = (task.sample_moments(rng, prompts, shots)[0] for _ in range(2))
     if not np.abs(fit[:, :-1, -1]).max() > 0:
-        raise checks.refuse("task", "labels that are always zero", "some signal", "use a non-zero task covariance")
+        raise checks.error("task", "labels that are always zero", "some signal", "use a non-zero task covariance")
     fitted, scored = (_implied(members, s) for s in (fit, score))
     steps = members.layers
     step_size = np.array([_fit_step_size(p[:, -1], fit, matrix, task.covariance, steps) for p in fitted])
@@ -164,7 +164,7 @@ def _fit_step_size(p: np.ndarray, moments: np.ndarray, matrix: np.ndarray, covar
             break
         width *= 2
     else:
-        raise checks.refuse("weights", "predictions too large to fit", "finite ones", "drop members that diverged")
+        raise checks.error("weights", "predictions too large to fit", "finite ones", "drop members that diverged")
     low, high = grid[best - 1], grid[best + 1]
     if derivative(low) < 0 < derivative(high):
         root: Any = brentq(derivative, low, high, xtol=1e-15 * width)

@@ -69,7 +69,7 @@ def gradient_descent(x: Any, y: Any, *, steps: int, step_size: float, preconditi
     x = checks.array("x", x, (None, None), "pass one input per row")
     y = checks.array("y", y, (x.shape[0],), "pass one label per input")
     steps = checks.integer("steps", steps, 0, None, "take no step or more")
-    step_size = checks.number("step_size", step_size, low=-np.inf, cure="pass a finite step size")
+    step_size = checks.number("step_size", step_size, low=-np.inf, hint="pass a finite step size")
     matrix = np.eye(x.shape[1]) if preconditioner is None else preconditioner
     matrix = checks.array("preconditioner", matrix, (x.shape[1], x.shape[1]))
     return _descend(x, y, jnp.arange(steps), step_size * matrix)

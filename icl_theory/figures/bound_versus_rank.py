@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from icl_theory.figures.style import RISK_STYLES, Z, curve, save, style
-from icl_theory.records.documents import number
+from icl_theory.records.documents import from_plain
 from icl_theory.records.seed_means import (
     Series,
     distinct_rungs,
@@ -93,7 +93,7 @@ def _size(name: str) -> dict[str, float]:
 
 def _gap_panel(axis: Axes, records: list[dict[str, Any]], place: str) -> None:
     """The measured gap under every bound, on a logarithmic axis."""
-    trivial = number(records[0]["trivial"])
+    trivial = from_plain(records[0]["trivial"])
     tightest = next(iter(distinct_rungs(records)))
     for name in distinct_rungs(records):
         label, colour, marker, dashes = style(name)
@@ -173,7 +173,7 @@ def _legend(figure: Figure, records: list[dict[str, Any]]) -> None:
     handles = [Line2D([], [], color="black", marker="*", markersize=7, label="measured gap")]
     for name in distinct_rungs(records):
         label, colour, marker, dashes = style(name)
-        infinite = [r for r in records if not math.isfinite(number(r["rungs"][name]["value"]))]
+        infinite = [r for r in records if not math.isfinite(from_plain(r["rungs"][name]["value"]))]
         if len(infinite) == len(records):
             continue
         if infinite:
@@ -186,10 +186,10 @@ def _legend(figure: Figure, records: list[dict[str, Any]]) -> None:
     figure.legend(
         handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.3 / height), ncols=3, frameon=False, handlelength=3
     )
-    figure.text(0.5, 0.08 / height, _remarks(records), ha="center", va="bottom", fontsize=7, color="#333333")
+    figure.text(0.5, 0.08 / height, _notes(records), ha="center", va="bottom", fontsize=7, color="#333333")
 
 
-def _remarks(records: list[dict[str, Any]]) -> str:
+def _notes(records: list[dict[str, Any]]) -> str:
     """Seeds, error bars, saturation, and every bound that is +inf everywhere with its reason."""
     seeds = len({record["seed"] for record in records})
     lines = [f"Mean over {seeds} seed{'s' * (seeds > 1)}, bars ± {Z} standard errors."]
@@ -197,7 +197,7 @@ def _remarks(records: list[dict[str, Any]]) -> str:
         lines[0] += " Lower end of the band saturated at log K at some ranks."
     for name in records[0]["rungs"]:
         entries = [record["rungs"][name] for record in records]
-        if all(not math.isfinite(number(entry["value"])) for entry in entries):
+        if all(not math.isfinite(from_plain(entry["value"])) for entry in entries):
             reason = entries[0].get("note", "").split(", since")[0].split("; ")[0]
             reason = reason.replace("C_t", "$C_t$").replace("d_S", "$d_S$")
             lines.append(f"{style(name)[0]} = +∞" + (f": {reason}" if reason else ""))

@@ -35,7 +35,7 @@ def loss_curve(
     """
     losses = np.asarray(losses)
     if losses.ndim != 2 or not losses.size:
-        raise checks.refuse("losses", f"shape {losses.shape}", "shape (seeds, steps)", "pass TrainResult.losses")
+        raise checks.error("losses", f"shape {losses.shape}", "shape (seeds, steps)", "pass TrainResult.losses")
     return save(lambda: _curves(losses, optimum, layers), path_stem, formats)
 
 

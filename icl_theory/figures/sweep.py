@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from icl_theory.core.estimate import Estimate
 from icl_theory.figures.bound_versus_rank import bound_versus_rank
 from icl_theory.figures.style import Z, save, style
-from icl_theory.records.documents import number
+from icl_theory.records.documents import from_plain
 from icl_theory.records.seed_means import distinct_rungs, estimate_at, over_ranks, require_sweep
 
 Records = Sequence[dict[str, Any]]
@@ -77,7 +77,7 @@ def _information_versus_support(records: Records) -> Figure:
     _against(axis, sizes, by_size, upper, "sandwich, upper end", colour, marker, dashes)
     _against(axis, sizes, by_size, lower, "sandwich, lower end", colour, "_", (0, (1, 1)))
     if all("large_sample" in record for record in records):
-        level = [float(np.mean([number(record["large_sample"]) for record in own])) for own in by_size]
+        level = [float(np.mean([from_plain(record["large_sample"]) for record in own])) for own in by_size]
         label = "Gaussian prior, large $N$: $\\sum_t \\frac{1}{2} d_t \\log\\frac{N}{N-b}$"
         axis.plot(sizes, level, color="black", linestyle=":", label=label)
     axis.set(xlabel="dimension of the support, $\\sum_t d_t$", ylabel="nats", title="information and support")
@@ -103,7 +103,7 @@ def _bound_versus_gap(records: Records) -> Figure:
     """One point per (layer, module, rank): the tightest Gaussian bound against the measured gap, and the diagonal."""
     figure = Figure(figsize=(4.6, 4.0))
     axis = figure.add_axes((0.14, 0.2, 0.83, 0.73))
-    trivial = number(records[0]["trivial"])
+    trivial = from_plain(records[0]["trivial"])
     name = "path_gaussian" if "path_gaussian" in records[0]["rungs"] else "gaussian"
     hidden, smallest = 0, trivial
     for i, ((layer, module), own) in enumerate(_places(records).items()):
@@ -136,7 +136,7 @@ def _bound_versus_gap(records: Records) -> Figure:
 def _finite(records: Records) -> list[str]:
     """Distinct rungs that are finite somewhere."""
     names = distinct_rungs(records)
-    return [n for n in names if any(math.isfinite(number(record["rungs"][n]["value"])) for record in records)]
+    return [n for n in names if any(math.isfinite(from_plain(record["rungs"][n]["value"])) for record in records)]
 
 
 def _tightness(records: Records) -> Figure:

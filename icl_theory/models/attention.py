@@ -153,7 +153,7 @@ def predict(model: Model, prompt: Prompt) -> Any:
         (3,)
     """
     if not isinstance(prompt, Prompt):
-        raise checks.refuse("prompt", type(prompt).__name__, "a Prompt", "use task.sample or Prompt(x, y, ...)")
+        raise checks.error("prompt", type(prompt).__name__, "a Prompt", "use task.sample or Prompt(x, y, ...)")
     x = checks.array("prompt.x", prompt.x, (None, None, None))
     batch, shots, width = x.shape
     y = checks.array("prompt.y", prompt.y, (batch, shots, None)[: max(2, np.ndim(prompt.y))])

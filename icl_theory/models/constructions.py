@@ -25,7 +25,7 @@ def gradient_descent_weights(
     """
     dim = checks.integer("dim", dim, 1, None, "use at least one input dimension")
     layers = checks.integer("layers", layers, 1, None, "use at least one layer")
-    step_size = checks.number("step_size", step_size, low=-np.inf, cure="pass a finite step size")
+    step_size = checks.number("step_size", step_size, low=-np.inf, hint="pass a finite step size")
     matrix = np.eye(dim) if preconditioner is None else preconditioner
     matrix = checks.array("preconditioner", matrix, (dim, dim))
     labels = np.eye(1) if label_projection is None else label_projection
@@ -42,7 +42,7 @@ def random_weights(key: Any, *, layers: int, token_dim: int, scale: float = 0.5)
     """Independent normal entries of standard deviation scale/√D, value, key and query each (layers, D, D)."""
     layers = checks.integer("layers", layers, 1, None, "use at least one layer")
     token_dim = checks.integer("token_dim", token_dim, 1, None, "a token has at least one entry")
-    scale = checks.number("scale", scale, low=0.0, cure="pass a standard deviation")
+    scale = checks.number("scale", scale, low=0.0, hint="pass a standard deviation")
     rng = generator(key)
     shape = (3, layers, token_dim, token_dim)
     value, key_, query = rng.standard_normal(shape) * (scale / np.sqrt(token_dim))
@@ -89,10 +89,10 @@ def one_layer_optimum(task: Task, *, shots: int, rank: int | None = None) -> tup
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
     covariance, dim = task.covariance, task.dim
     if np.linalg.matrix_rank(covariance) < dim:
-        raise checks.refuse("task.covariance", "a singular matrix", "full rank", "drop the empty directions")
+        raise checks.error("task.covariance", "a singular matrix", "full rank", "drop the empty directions")
     cross, moment = task.readout_moments(shots)
     if not np.trace(moment) > 0:
-        raise checks.refuse("task", "labels that are always zero", "some signal", "use a non-zero task covariance")
+        raise checks.error("task", "labels that are always zero", "some signal", "use a non-zero task covariance")
     best = np.linalg.solve(covariance, np.linalg.solve(moment, cross.T).T)
     left, right = square_root(covariance), square_root(moment)
     u, s, vt = np.linalg.svd(left @ best @ right)

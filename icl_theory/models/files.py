@@ -52,20 +52,20 @@ def load_model(path: str | Path) -> Model:
         with np.load(path, allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in (*MATRICES, _ENTRY) if name in saved}
     except FileNotFoundError:
-        raise checks.refuse("model file", f"{str(path)!r}: no such file", "an npz file", "save a model first") from None
+        raise checks.error("model file", f"{str(path)!r}: no such file", "an npz file", "save a model first") from None
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise _refused(path, f"which is damaged ({type(error).__name__})") from error
+        raise _error(path, f"which is damaged ({type(error).__name__})") from error
     if _ENTRY not in arrays:
-        raise _refused(path, "which does not say what its matrices are of")
+        raise _error(path, "which does not say what its matrices are of")
     try:
         return rebuilt(json.loads(str(arrays.pop(_ENTRY))), arrays)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise _refused(path, f"which is damaged ({type(error).__name__})") from error
+        raise _error(path, f"which is damaged ({type(error).__name__})") from error
 
 
-def _refused(path: Path, what: str) -> ValueError:
-    cure = "read other files with numpy.load and pass their matrices to Model.create"
-    return checks.refuse("model file", f"{str(path)!r}, {what}", "an npz file of save_model", cure)
+def _error(path: Path, what: str) -> ValueError:
+    hint = "read other files with numpy.load and pass their matrices to Model.create"
+    return checks.error("model file", f"{str(path)!r}, {what}", "an npz file of save_model", hint)
 
 
 def _matrices(model: Model) -> dict[str, np.ndarray]:
@@ -81,15 +81,13 @@ def rebuilt(words: dict[str, Any], arrays: dict[str, Any]) -> Model:
     """The model of a description and its matrices, each member checked. Raises: ValueError, KeyError, TypeError."""
     words = dict(words)
     if words.pop("format") != FORMAT:
-        raise checks.refuse("model", "a format of another version", f"format {FORMAT}", "save it again")
+        raise checks.error("model", "a format of another version", f"format {FORMAT}", "save it again")
     seeds, heads = words.pop("seeds"), words.pop("heads")
     first = {name: np.asarray(matrix)[0] if seeds is not None else matrix for name, matrix in arrays.items()}
     options = Model.create(**first, heads=heads, **words).options
     result = Model(**{name: np.asarray(matrix) for name, matrix in arrays.items()}, heads=heads, **options)
     if result.seeds != seeds:
-        raise checks.refuse(
-            "model", f"seeds={seeds} with matrices of {result.seeds}", "as many as there are", "save it"
-        )
+        raise checks.error("model", f"seeds={seeds} with matrices of {result.seeds}", "as many as there are", "save it")
     return result
 
 
@@ -105,5 +103,5 @@ def from_dict(document: dict[str, Any]) -> Model:
     words = {name: word for name, word in document.items() if name not in MATRICES}
     arrays = {name: document[name] for name in MATRICES if name in document}
     if words.get("seeds") is not None:
-        raise checks.refuse("model", "an ensemble", "a single model", "write its members one by one")
+        raise checks.error("model", "an ensemble", "a single model", "write its members one by one")
     return rebuilt(words, {name: checks.array(f"model.{name}", a, np.shape(a)) for name, a in arrays.items()})

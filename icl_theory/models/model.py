@@ -105,7 +105,7 @@ class Model:
         value, key, query = _attention(value, key, query, heads)
         layers, dimension = value.shape[0], value.shape[-1]
         if (mlp_in is None) != (mlp_out is None):
-            raise checks.refuse("model.mlp_in, mlp_out", "only one of the two", "both or none", "pass both")
+            raise checks.error("model.mlp_in, mlp_out", "only one of the two", "both or none", "pass both")
         if mlp_in is not None:
             mlp_in = checks.array("model.mlp_in", mlp_in, (layers, None, dimension))
             mlp_out = checks.array("model.mlp_out", mlp_out, (layers, dimension, mlp_in.shape[1]))
@@ -141,7 +141,7 @@ class Model:
     def member(self, seed: int) -> "Model":
         """One model out of an ensemble with a leading axis of seeds. Raises: ValueError for a single model."""
         if self.seeds is None:
-            raise checks.refuse("model", "a single model", "an ensemble (seeds, layers, D, D)", "use it directly")
+            raise checks.error("model", "a single model", "an ensemble (seeds, layers, D, D)", "use it directly")
         seed = checks.integer("seed", seed, 0, self.seeds - 1, "choose a member of the ensemble")
         return jax.tree.map(lambda a: np.asarray(a)[seed], self)
 
@@ -201,11 +201,11 @@ def _attention(value: Any, key: Any, query: Any, heads: int | None) -> tuple[np.
     if heads is not None:
         heads = checks.integer("heads", heads, 1, None, "leave it out for matrices without an axis of heads")
     stacks = {name: _stacked(name, a, heads) for name, a in (("value", value), ("key", key), ("query", query))}
-    cure = "stack the layers: value, key and query are each (layers, D, D), or (layers, heads, D, D) with heads=H"
+    hint = "stack the layers: value, key and query are each (layers, D, D), or (layers, heads, D, D) with heads=H"
     shape = (None, None, None) if heads is None else (None, heads, None, None)
-    first = checks.array("model.value", stacks["value"], shape, cure)
+    first = checks.array("model.value", stacks["value"], shape, hint)
     square = (*first.shape[:-1], first.shape[-2])
-    value, key, query = (checks.array(f"model.{name}", a, square, cure) for name, a in stacks.items())
+    value, key, query = (checks.array(f"model.{name}", a, square, hint) for name, a in stacks.items())
     return value, key, query
 
 
@@ -214,12 +214,12 @@ def _stacked(name: str, matrices: Any, heads: int | None) -> Any:
     try:
         axes = np.ndim(matrices)
     except ValueError:
-        raise checks.refuse(
+        raise checks.error(
             f"model.{name}", "lists of different lengths", "a full (layers, D, D) array", "fill the rows up"
         ) from None
     if axes == 4 and heads is None:
-        cure = "say heads=H for (layers, heads, D, D); of an ensemble (seeds, layers, D, D) pass one member at a time"
-        raise checks.refuse(f"model.{name}", f"shape {np.shape(matrices)}", "(layers, D, D)", cure)
+        hint = "say heads=H for (layers, heads, D, D); of an ensemble (seeds, layers, D, D) pass one member at a time"
+        raise checks.error(f"model.{name}", f"shape {np.shape(matrices)}", "(layers, D, D)", hint)
     if axes == 2 and heads is None:
         # Whatever carries more than numbers, a mask say, is looked at by `checks.array`, which must see it as it came.
         return matrices[None] if isinstance(matrices, np.ndarray) else np.asarray(matrices)[None]
@@ -229,15 +229,15 @@ def _stacked(name: str, matrices: Any, heads: int | None) -> Any:
 def checked(model: Model, token_dim: int | None = None) -> Model:
     """A single model, validated, in float64, whose token dimension is `token_dim`."""
     if not isinstance(model, Model):
-        raise checks.refuse("model", f"a {type(model).__name__}", "a Model", _hint(model))
+        raise checks.error("model", f"a {type(model).__name__}", "a Model", _hint(model))
     if np.ndim(model.value) == (4 if model.heads is None else 5):
-        cure = "use model.member(seed), or say heads=H in Model.create if the second axis is heads"
-        raise checks.refuse("model", "an ensemble of seeds", "a single model", cure)
+        hint = "use model.member(seed), or say heads=H in Model.create if the second axis is heads"
+        raise checks.error("model", "an ensemble of seeds", "a single model", hint)
     matrices = {name: getattr(model, name) for name in MATRICES}
     result = Model.create(**matrices, heads=model.heads, **model.options)
     if token_dim is not None and result.token_dim != token_dim:
         got, expected = f"token dimension {result.token_dim}", f"token dimension {token_dim}"
-        raise checks.refuse("model", got, expected, "tokens are [x; y]: use a model of dimension d_x + d_y")
+        raise checks.error("model", got, expected, "tokens are [x; y]: use a model of dimension d_x + d_y")
     return result
 
 
@@ -255,11 +255,11 @@ def checked_linear(model: Model, token_dim: int | None, what: str, *, sums: bool
     result = checked(model, token_dim)
     if not result.linear_in_moments:
         got = ", ".join(f"{name}={option!r}" for name, option in result.options.items() if _beyond(result, name))
-        cure = "supersample_bounds, population_risk and accuracy take any model"
-        raise checks.refuse(f"model for {what}", got, "linear attention over all demonstrations, no ReLU", cure)
+        hint = "supersample_bounds, population_risk and accuracy take any model"
+        raise checks.error(f"model for {what}", got, "linear attention over all demonstrations, no ReLU", hint)
     if result.normalization == "sum" and not sums:
-        cure = "use model.with_mean(N), which does the same for N demonstrations"
-        raise checks.refuse(f"model for {what}", "normalization='sum'", "normalization='mean'", cure)
+        hint = "use model.with_mean(N), which does the same for N demonstrations"
+        raise checks.error(f"model for {what}", "normalization='sum'", "normalization='mean'", hint)
     return result
 
 

@@ -106,7 +106,7 @@ class NoiseCovariance(Result):
 
         Raises: ValueError for a negative floor or a dimension below the rank.
         """
-        floor = checks.number("floor", floor, low=0.0, cure="pass a noise variance of 0 or more")
+        floor = checks.number("floor", floor, low=0.0, hint="pass a noise variance of 0 or more")
         full = self.left.shape[-1] * self.right.shape[-1]
         size = full if dimension is None else dimension
         size = checks.integer("dimension", size, self.rank, full, "a space must contain the support")

@@ -135,7 +135,7 @@ def normality_tests(points: Any) -> tuple[NormalityTest, NormalityTest, Normalit
     checks.integer("number of points", count, d + 3, None, f"draw many more than the {d} dimensions")
     z = whitened(points)
     if z.shape[1] < d:
-        raise checks.refuse("points", f"{z.shape[1]} dimensions", f"{d}", "drop the coordinates that do not vary")
+        raise checks.error("points", f"{z.shape[1]} dimensions", f"{d}", "drop the coordinates that do not vary")
     return _tests(z)
 
 
@@ -239,7 +239,7 @@ def normality_audit(
     # Affine invariance: where the map of the weights is invertible, its image need not be formed.
     population = whitened(coordinates if features is None else features)
     if not population.shape[1]:
-        raise checks.refuse("weights", "gradients that do not vary", "some noise", "use weights that read the tokens")
+        raise checks.error("weights", "gradients that do not vary", "some noise", "use weights that read the tokens")
     samples = checks.integer("samples", samples, population.shape[1] + 3, None, "draw more than the dimension d_S")
     rng = generator(key)
     return tuple(_record(population, b, samples, rng) for b in chosen)
@@ -250,7 +250,7 @@ def _record(population: np.ndarray, shots: int, samples: int, rng: np.random.Gen
     z = whitened(_subset_means(population, shots, samples, rng))
     if z.shape[1] < d:
         got = f"{samples} subsets that span {z.shape[1]} of {d} dimensions"
-        raise checks.refuse("samples", got, "all of them", "draw more subsets")
+        raise checks.error("samples", got, "all of them", "draw more subsets")
     skewness, kurtosis, distance = _tests(z)
     squares = np.sort((z**2).sum(axis=1))
     law = betainc(d / 2, (samples - d - 1) / 2, squares / (samples - 1))

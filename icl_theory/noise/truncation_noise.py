@@ -71,7 +71,7 @@ def truncation_noise(
     model = checked_linear(model, dimension, "the noise at every rank")
     if model.mlp_in is not None or model.heads is not None:
         got = "an MLP" if model.mlp_in is not None else "several heads"
-        raise checks.refuse("model", got, "one head alone", "use gradient_noise of the truncated model")
+        raise checks.error("model", got, "one head alone", "use gradient_noise of the truncated model")
     checks.choice("module", module, ("value", "key", "query"))
     layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
     shots = checks.integer("shots", shots, 1, count - 1, "show at least one and not all of them")

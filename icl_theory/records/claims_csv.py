@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from icl_theory.core.marks import unmarked
-from icl_theory.records.documents import number
+from icl_theory.records.documents import from_plain
 from icl_theory.records.tables import csv_text
 
 VERDICTS = ("HOLDS", "FAILS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE", "ERROR")
@@ -54,8 +54,8 @@ def table(records: dict[str, Any]) -> str:
 
 def worst(claim: dict[str, Any]) -> dict[str, Any] | None:
     """The evidence with the smallest slack; None if no case has one."""
-    known = [item for item in claim["evidence"] if not math.isnan(number(item["slack"]))]
-    return min(known, key=lambda item: number(item["slack"]), default=None)
+    known = [item for item in claim["evidence"] if not math.isnan(from_plain(item["slack"]))]
+    return min(known, key=lambda item: from_plain(item["slack"]), default=None)
 
 
 def row_of(claim: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def row_of(claim: dict[str, Any]) -> dict[str, Any]:
     names = ("worst_slack", "slack_unit", "worst_case", "worst_measured", "worst_predicted", "worst_stderr")
     if item is None:
         return _ordered(row | dict.fromkeys(names))
-    unit = "standard errors" if number(item["stderr"]) > 0 else "relative"
+    unit = "standard errors" if from_plain(item["stderr"]) > 0 else "relative"
     values = (item["slack"], unit, item["case"], item["measured"], item["predicted"], item["stderr"])
     return _ordered(row | dict(zip(names, values, strict=True)))
 

@@ -19,11 +19,11 @@ def read_run(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     document = read_json(path / "records.json" if path.is_dir() else path)
-    cure = "pass the records.json that `icl-theory verify --out` wrote"
+    hint = "pass the records.json that `icl-theory verify --out` wrote"
     if not isinstance(document, dict) or document.get("format") != FORMAT or "claims" not in document:
-        raise checks.refuse("compare", f"another kind of document in {str(path)!r}", "records of verify", cure)
+        raise checks.error("compare", f"another kind of document in {str(path)!r}", "records of verify", hint)
     if not isinstance(document["claims"], list) or not all(map(_is_claim, document["claims"])):
-        raise checks.refuse("compare", f"damaged claims in {str(path)!r}", "a label and a verdict for each", cure)
+        raise checks.error("compare", f"damaged claims in {str(path)!r}", "a label and a verdict for each", hint)
     return document
 
 

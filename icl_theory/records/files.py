@@ -42,11 +42,11 @@ def read_json(path: str | Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except RecursionError:
         got = f"{str(path)!r}, which is nested too deep"
-        raise checks.refuse("records", got, "a JSON document", "make the records again") from None
+        raise checks.error("records", got, "a JSON document", "make the records again") from None
     except OSError as error:
-        raise checks.refuse("records", f"{str(path)!r}: {error.strerror}", "a JSON file", "make it first") from None
+        raise checks.error("records", f"{str(path)!r}: {error.strerror}", "a JSON file", "make it first") from None
     except ValueError:
-        raise checks.refuse("records", f"{str(path)!r}", "a JSON document", "make the records again") from None
+        raise checks.error("records", f"{str(path)!r}", "a JSON document", "make the records again") from None
 
 
 def prepare_directory(out: str | Path, overwrite: bool = False) -> Path:
@@ -60,16 +60,16 @@ def prepare_directory(out: str | Path, overwrite: bool = False) -> Path:
     path = Path(out)
     try:
         if path.exists() and not path.is_dir():
-            raise checks.refuse("out", f"the file {str(path)!r}", "a directory", "name another place")
+            raise checks.error("out", f"the file {str(path)!r}", "a directory", "name another place")
         if path.is_dir() and any(path.iterdir()) and not overwrite:
-            cure = "name another or ask to overwrite"
-            raise checks.refuse("out", f"{str(path)!r}, which is not empty", "a new or empty directory", cure)
+            hint = "name another or ask to overwrite"
+            raise checks.error("out", f"{str(path)!r}, which is not empty", "a new or empty directory", hint)
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
         got = f"{str(path)!r}: {error.strerror}"
-        raise checks.refuse("out", got, "a directory that can be written", "name another place") from None
+        raise checks.error("out", got, "a directory that can be written", "name another place") from None
     return path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from icl_theory.core import checks
-from icl_theory.records.documents import NON_FINITE, plain
+from icl_theory.records.documents import NON_FINITE, to_plain
 
 
 class Journal:
@@ -45,14 +45,14 @@ class Journal:
         content = _whole_lines(self.path) if resume and self.path.is_file() else b""
         if not content:
             self.path.write_bytes(b"")
-        header = None if settings is None else plain(settings)
+        header = None if settings is None else to_plain(settings)
         self._read(content, header)
         if header is not None and not content:
             self._ends[0] = self._append(header)
 
     def add(self, line: dict[str, Any]) -> None:
         """Append a line; threads may do so side by side. Raises: TypeError for what a record cannot hold, OSError."""
-        line = plain(line)
+        line = to_plain(line)
         with self._lock:
             self._ends.append(self._append(line))
             self.lines.append(line)
@@ -77,21 +77,21 @@ class Journal:
         try:
             lines = [json.loads(line) for line in raw]
         except ValueError:
-            raise self._refused("a file with a line that is no JSON") from None
+            raise self._error("a file with a line that is no JSON") from None
         ends = list(itertools.accumulate(map(len, raw), initial=0))
         if header is not None and lines:
             first = lines.pop(0)
             if not isinstance(first, dict) or first.get("format") != header.get("format"):
-                raise self._refused("a file of another kind")
+                raise self._error("a file of another kind")
             require_same(header, first)
             ends.pop(0)
         if not all(isinstance(line, dict) and line.keys() >= self._fields for line in lines):
-            raise self._refused("a file with a line that is no entry")
+            raise self._error("a file with a line that is no entry")
         self.lines, self._ends = lines, ends
 
-    def _refused(self, got: str) -> ValueError:
-        cure = "remove it and start anew, or name another place"
-        return checks.refuse("resume", f"{self.path.name!r}, {got}", "the lines of an interrupted run", cure)
+    def _error(self, got: str) -> ValueError:
+        hint = "remove it and start anew, or name another place"
+        return checks.error("resume", f"{self.path.name!r}, {got}", "the lines of an interrupted run", hint)
 
 
 class SweepJournal(Journal):
@@ -117,7 +117,7 @@ def require_same(now: dict[str, Any], then: Any) -> None:
     names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
     if names:
         got = "; ".join(f"{name} {now.get(name)} (saved: {then.get(name)})" for name in names)
-        raise checks.refuse("resume", got, "the settings of the interrupted run", "repeat them or start anew")
+        raise checks.error("resume", got, "the settings of the interrupted run", "repeat them or start anew")
 
 
 def _whole_lines(path: Path) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
-from icl_theory.records.documents import number
+from icl_theory.records.documents import from_plain
 
 Series = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Ranks, mean over seeds, standard error of the mean."""
@@ -26,10 +26,10 @@ _WELL_KNOWN = ("mutual_information", "gaussian")
 def require_sweep(records: Sequence[dict[str, Any]]) -> None:
     """Raises: ValueError for no records, or one that lacks something that tables and figures read."""
     if not records:
-        raise checks.refuse("records", "none", "at least one record of a rank sweep", "make a sweep first")
+        raise checks.error("records", "none", "at least one record of a rank sweep", "make a sweep first")
     missing = sorted({key for record in records for key in SWEEP_KEYS if key not in record})
     if missing:
-        raise checks.refuse("records", "one without " + ", ".join(missing), "those of rank_sweep", "make them again")
+        raise checks.error("records", "one without " + ", ".join(missing), "those of rank_sweep", "make them again")
 
 
 def distinct_rungs(records: Sequence[dict[str, Any]]) -> list[str]:
@@ -40,7 +40,7 @@ def distinct_rungs(records: Sequence[dict[str, Any]]) -> list[str]:
     names: list[str] = []
     last: list[float] = [math.nan]
     for name in records[0]["rungs"]:
-        values = [number(record["rungs"][name]["value"]) for record in records]
+        values = [from_plain(record["rungs"][name]["value"]) for record in records]
         if not np.allclose(values, last, rtol=1e-9, atol=0.0):
             names.append(name)
         elif name in _WELL_KNOWN:
@@ -69,12 +69,12 @@ def estimate_at(*path: str) -> Callable[[dict[str, Any]], tuple[float, float]]:
         entry: Any = record
         for key in path:
             entry = entry[key]
-        return number(entry["value"]), number(entry["stderr"])
+        return from_plain(entry["value"]), from_plain(entry["stderr"])
 
     return pick
 
 
 def lower_end_bound(record: dict[str, Any]) -> tuple[float, float]:
     """sqrt(2 R² I / N) at the lower end of the sandwich; an estimate below 0 counts as no information."""
-    information = max(number(record["sandwich"]["lower"]["value"]), 0.0)
-    return number(record["trivial"]) / 2 * math.sqrt(2 * information / record["demonstrations"]), 0.0
+    information = max(from_plain(record["sandwich"]["lower"]["value"]), 0.0)
+    return from_plain(record["trivial"]) / 2 * math.sqrt(2 * information / record["demonstrations"]), 0.0

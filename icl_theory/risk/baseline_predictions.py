@@ -27,7 +27,7 @@ def ridge_predict(prompt: Prompt, penalty: float, *, prior: Any = None) -> np.nd
     Raises: ValueError for wrong shapes, NaN or λ ≤ 0.
     """
     x, y, x_query = prompt_arrays(prompt)
-    penalty = checks.number("penalty", penalty, low=0.0, strict=True, cure="use least_squares_predict")
+    penalty = checks.number("penalty", penalty, low=0.0, strict=True, hint="use least_squares_predict")
     root = prior_root(prior, x.shape[2])
     return ridge_predictions(x @ root, y, x_query @ root, penalty)
 
@@ -40,7 +40,7 @@ def prior_root(prior: Any, dim: int) -> np.ndarray:
 def prompt_arrays(prompt: Prompt) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """x (batch, N, d_x), y (batch, N[, d_y]) and x_query (batch, d_x) of a prompt, checked."""
     if not isinstance(prompt, Prompt):
-        raise checks.refuse("prompt", type(prompt).__name__, "a Prompt", "use task.sample or Prompt(x, y, ...)")
+        raise checks.error("prompt", type(prompt).__name__, "a Prompt", "use task.sample or Prompt(x, y, ...)")
     x = checks.array("prompt.x", prompt.x, (None, None, None))
     batch, shots, dim = x.shape
     y = checks.array("prompt.y", prompt.y, (batch, shots, None)[: max(2, np.ndim(prompt.y))])

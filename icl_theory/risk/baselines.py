@@ -97,7 +97,7 @@ def ridge_risk(
     Raises: ValueError for λ ≤ 0 or a count below its minimum.
     """
     shots, samples = _counts(shots, samples)
-    penalty = checks.number("penalty", penalty, low=0.0, strict=True, cure="use least_squares_risk")
+    penalty = checks.number("penalty", penalty, low=0.0, strict=True, hint="use least_squares_risk")
     root = prior_root(prior, task.dim)
     linear = _one_output(task)
     if linear is None:
@@ -139,7 +139,7 @@ def _sparse_bayes_risk(task: SparseLinearRegression, shots: int, samples: int, k
         if shots <= task.nonzero or not full:
             got = f"no label noise with N = {shots} and s = {task.nonzero}"
             expected = "label noise, or N > s, continuous inputs and a Λ of full rank"
-            raise checks.refuse("task for the Bayes risk", got, expected, "add it")
+            raise checks.error("task for the Bayes risk", got, expected, "add it")
         return Estimate(0.0, unit=UNIT)
     return _mean(sparse_bayes_losses(task, generator(key), samples, shots, BLOCK_ENTRIES))
 

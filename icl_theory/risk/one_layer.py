@@ -142,8 +142,8 @@ class _Excess(NamedTuple):
             return (known_fourth_moment(law, name, "the exact risk of one layer") - 3) * self.factor
         if self.factor > 1e-12 * self.size:
             return math.inf
-        got, cure = f"{law!r}, whose E u⁴ is infinite, and heads that cancel to rounding", "sample whole prompts"
-        raise checks.refuse(f"{name} for the exact risk of one layer", got, "a finite E u⁴", cure)
+        got, hint = f"{law!r}, whose E u⁴ is infinite, and heads that cancel to rounding", "sample whole prompts"
+        raise checks.error(f"{name} for the exact risk of one layer", got, "a finite E u⁴", hint)
 
 
 def _excess(heads: list[tuple[np.ndarray, np.ndarray]], task: LinearRegression) -> float:

@@ -131,8 +131,8 @@ def accuracy(
     """
     model = checked(model, task.token_dim)
     if not task.classifies:
-        cure = "use population_risk"
-        raise checks.refuse("task for the accuracy", f"a {type(task).__name__}", "a classification", cure)
+        hint = "use population_risk"
+        raise checks.error("task for the accuracy", f"a {type(task).__name__}", "a classification", hint)
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
     samples = checks.integer("samples", samples, 2, None, "a standard error needs two samples")
     blocks = _predictions(model, task, shots, samples, key)

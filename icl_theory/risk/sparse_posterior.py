@@ -18,8 +18,8 @@ def supports_of(task: SparseLinearRegression) -> np.ndarray:
     """All supports of s out of d_x entries, shape (C(d_x, s), s), or a refusal where they are too many."""
     count = math.comb(task.dim, task.nonzero)
     if count > MOST_SUPPORTS:
-        got, cure = f"{count} supports", "take fewer dimensions or fewer nonzero entries"
-        raise checks.refuse("task for the posterior of w", got, f"at most {MOST_SUPPORTS}", cure)
+        got, hint = f"{count} supports", "take fewer dimensions or fewer nonzero entries"
+        raise checks.error("task for the posterior of w", got, f"at most {MOST_SUPPORTS}", hint)
     return np.array(list(itertools.combinations(range(task.dim), task.nonzero)))
 
 

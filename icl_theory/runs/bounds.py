@@ -32,7 +32,7 @@ def run(
     Returns: a plain dictionary, ready for `write_json`; a resumed run gives the sweep of an uninterrupted one.
     Raises: ValueError for anything out of range, before training, and for a resume under other settings.
     """
-    from icl_theory.records.documents import plain
+    from icl_theory.records.documents import to_plain
     from icl_theory.records.environment import environment
     from icl_theory.records.journal import SweepJournal
     from icl_theory.tasks.linear_regression import LinearRegression
@@ -71,7 +71,7 @@ def run(
         "sweep": sweep,
         "seconds": time.perf_counter() - started,
     }
-    return plain(document)
+    return to_plain(document)
 
 
 def _own(config: SweepConfig) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _kept_weights(
                 return model, saved["diverged"].tolist()
         except (AttributeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             got = f"{str(path)!r}, which is damaged ({type(error).__name__})"
-            raise checks.refuse("resume", got, "the weights of the sweep", "start it anew with --overwrite") from error
+            raise checks.error("resume", got, "the weights of the sweep", "start it anew with --overwrite") from error
     model, diverged = _weights(config, task, tell)
     if path is not None:
         save_model(path, model, diverged=np.array(diverged, dtype=np.int64))
@@ -125,10 +125,10 @@ def prepare(config: SweepConfig, out: str | Path, *, overwrite: bool, resume: bo
     from icl_theory.records.journal import SweepJournal
 
     if resume and overwrite:
-        raise checks.refuse("resume", "also overwrite", "one of the two", "drop one of them")
+        raise checks.error("resume", "also overwrite", "one of the two", "drop one of them")
     if resume and not (Path(out) / "entries.jsonl").is_file():
         got = f"{str(out)!r} without an entries.jsonl"
-        raise checks.refuse("resume", got, "the directory of a sweep", "start it without --resume")
+        raise checks.error("resume", got, "the directory of a sweep", "start it without --resume")
     path = prepare_directory(out, overwrite or resume)
     if resume:
         SweepJournal(path / "entries.jsonl", _own(config), resume=True)  # refuses other settings
@@ -177,5 +177,5 @@ def _trained(config: SweepConfig, task: "LinearRegression", tell: Progress) -> t
         progress=tell,
     )
     if result.diverged.all():
-        raise checks.refuse("training", "no member that converged", "at least one", "use fewer layers or steps")
+        raise checks.error("training", "no member that converged", "at least one", "use fewer layers or steps")
     return jax.tree.map(lambda a: a[~result.diverged], result.models), np.flatnonzero(result.diverged).tolist()

@@ -69,18 +69,18 @@ def validate(config: SweepConfig) -> None:
     checks.integer("hidden", config.hidden, 0, None, "pass 0 for no MLP")
     if config.model != "trained" and (config.heads, config.hidden) != (1, 0):
         got = f"a {config.model} model with heads {config.heads} and hidden {config.hidden}"
-        raise checks.refuse("model", got, "one head and no MLP", "use --model trained")
+        raise checks.error("model", got, "one head and no MLP", "use --model trained")
     checks.integer("samples", config.samples, 16, None, "fewer give no honest error bar")
     checks.integer("seed", config.seed, 0, 2**31 - 1, "pass a whole number")
-    checks.number("noise_std", config.noise_std, low=0.0, cure="pass 0 for clean labels")
-    checks.number("clip", config.clip, low=0.0, strict=True, cure="clip the loss at a positive value")
-    checks.number("floor", config.floor, low=0.0, cure="pass a noise variance of 0 or more")
+    checks.number("noise_std", config.noise_std, low=0.0, hint="pass 0 for clean labels")
+    checks.number("clip", config.clip, low=0.0, strict=True, hint="clip the loss at a positive value")
+    checks.number("floor", config.floor, low=0.0, hint="pass a noise variance of 0 or more")
     _require_modules(config)
     side = _side(config)
     for rank in config.ranks:
         checks.integer("ranks", rank, 0, side, f"the smallest side among {' '.join(config.modules)} is {side}")
     if config.ranks and config.rates:
-        raise checks.refuse("rates", "also ranks", "one of the two", "drop one of them")
+        raise checks.error("rates", "also ranks", "one of the two", "drop one of them")
     for rate in config.rates:
         rank_of_rate(rate, side, side)
     for layer in config.layer_indices:
@@ -95,7 +95,7 @@ def _require_modules(config: SweepConfig) -> None:
     for module in config.modules:
         checks.choice("modules", module, MODULES)
     if "mlp" in config.modules and config.hidden == 0:
-        raise checks.refuse("modules", "'mlp' of a model without an MLP", "a module it has", "pass --hidden")
+        raise checks.error("modules", "'mlp' of a model without an MLP", "a module it has", "pass --hidden")
 
 
 def _side(config: SweepConfig) -> int:

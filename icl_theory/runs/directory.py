@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from icl_theory.core import checks
-from icl_theory.records.documents import plain
+from icl_theory.records.documents import to_plain
 from icl_theory.records.files import prepare_directory, read_json
 from icl_theory.records.journal import Journal, require_same
 from icl_theory.training.checkpoints import require_spellable, saved_steps
@@ -28,10 +28,10 @@ def prepare(settings: dict[str, Any], out: str | None, *, overwrite: bool, resum
     Raises: ValueError for a directory that is in use, or is no run that can go on under these settings.
     """
     if resume and overwrite:
-        raise checks.refuse("resume", "also overwrite", "one of the two", "drop one of them")
+        raise checks.error("resume", "also overwrite", "one of the two", "drop one of them")
     if out is None:
         if resume:
-            raise checks.refuse("resume", "no directory", "the directory of a run", "name it with --out")
+            raise checks.error("resume", "no directory", "the directory of a run", "name it with --out")
         return None
     path = Path(out)
     require_spellable(path)
@@ -49,10 +49,10 @@ def _require_same(settings: dict[str, Any], path: Path) -> None:
     """Refuse to resume what is no run, has no checkpoint, or was made under other settings."""
     if not (path / "config.json").is_file():
         got = f"{str(path)!r} without a config.json"
-        raise checks.refuse("resume", got, "the directory of a run", "start it without --resume")
+        raise checks.error("resume", got, "the directory of a run", "start it without --resume")
     if not saved_steps(path / "checkpoints"):
         got = f"{str(path)!r} without checkpoints"
-        raise checks.refuse("resume", got, "at least one checkpoint", "start again with --overwrite")
+        raise checks.error("resume", got, "at least one checkpoint", "start again with --overwrite")
     document = read_json(path / "config.json")
     require_same(settings, document.get("configuration") if isinstance(document, dict) else None)
 
@@ -71,7 +71,7 @@ def metrics_file(out: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]
 
     def write(line: dict[str, Any]) -> None:
         place = next(count)
-        if journal.lines[place : place + 1] != [plain(line)]:
+        if journal.lines[place : place + 1] != [to_plain(line)]:
             journal.keep(place)
             journal.add(line)
 

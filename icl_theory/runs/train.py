@@ -35,7 +35,7 @@ def run(
     Returns: a plain dictionary: configuration, optimum, risk and excess by seed, members that diverged, seconds.
     Raises: ValueError for anything out of range. Warns: `CheckpointWarning`, see `train`.
     """
-    from icl_theory.records.documents import plain
+    from icl_theory.records.documents import to_plain
     from icl_theory.records.environment import environment
     from icl_theory.records.files import write_json
     from icl_theory.runs.directory import metrics_file
@@ -63,7 +63,7 @@ def run(
         _write_result(out, result, reference)
     document = {"format": FORMAT, "environment": environment(), "configuration": own_fields(config)}
     document |= _outcome(task, result, reference) | {"seconds": time.perf_counter() - started}
-    return plain(document)
+    return to_plain(document)
 
 
 def validate(config: TrainRunConfig) -> tuple["Task", "TrainConfig", float | None]:

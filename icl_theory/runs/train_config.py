@@ -83,7 +83,7 @@ def input_law(inputs: str, dof: float | None) -> "Law":
     checks.choice("inputs", inputs, ("gaussian", "uniform", "student-t"))
     if (inputs == "student-t") != (dof is not None):
         got = f"{'no dof' if dof is None else f'dof {dof:g}'} with {inputs} inputs"
-        raise checks.refuse("dof", got, "a number with student-t inputs, none with others", "pass --dof 5, or drop it")
+        raise checks.error("dof", got, "a number with student-t inputs, none with others", "pass --dof 5, or drop it")
     return StudentT(dof) if dof is not None else Uniform() if inputs == "uniform" else Gaussian()
 
 

@@ -21,7 +21,7 @@ from icl_theory.core.progress import Progress
 from icl_theory.core.results import Result, fields_in_help
 from icl_theory.records.claims_csv import row_of, table
 from icl_theory.records.compare import FORMAT, compare
-from icl_theory.records.documents import plain
+from icl_theory.records.documents import to_plain
 from icl_theory.records.environment import environment
 from icl_theory.records.files import prepare_directory, write_bytes, write_json
 from icl_theory.report.page.document import page
@@ -174,5 +174,5 @@ def run(
         "sweep": bound_versus_rank,
     }
     records["seconds"] = time.perf_counter() - started
-    records = plain(records)
+    records = to_plain(records)
     return VerifyResult(records, outcomes, None if baseline is None else compare(baseline, records, labels))

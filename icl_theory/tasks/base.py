@@ -80,8 +80,8 @@ class Task(Written, ABC):
         super().__init_subclass__(**options)
         if "sample" in vars(cls):
             expected = "sample_prompts(rng, tasks, shots), or a step before it"
-            cure = "`sample` only turns a key into a generator, and much is sampled without it"
-            raise checks.refuse(f"{cls.__name__}.sample", "an override", expected, cure)
+            hint = "`sample` only turns a key into a generator, and much is sampled without it"
+            raise checks.error(f"{cls.__name__}.sample", "an override", expected, hint)
         withdraw(cls)
 
     def _check_inputs(self) -> None:
@@ -90,7 +90,7 @@ class Task(Written, ABC):
         checked_law("inputs", self.inputs)
 
     def _check_noise(self, noise_std: Any, noise: Any) -> None:
-        checks.number("noise_std", noise_std, low=0.0, cure="use 0 for noise-free labels")
+        checks.number("noise_std", noise_std, low=0.0, hint="use 0 for noise-free labels")
         checked_law("noise", noise)
 
     @property
@@ -206,8 +206,8 @@ class Task(Written, ABC):
         return "; ".join(dict.fromkeys(filter(None, (tail_note(law, order) for law in laws))))
 
     def _unknown(self, what: str) -> checks.InvalidInputError:
-        cure = "average (predict(...) - y_query)² over task.sample"
-        return checks.refuse(what, f"a {type(self).__name__}", "a task that states it", cure)
+        hint = "average (predict(...) - y_query)² over task.sample"
+        return checks.error(what, f"a {type(self).__name__}", "a task that states it", hint)
 
     @property
     def row(self) -> Any:
@@ -216,8 +216,8 @@ class Task(Written, ABC):
 
     def require_linear(self, what: str) -> Any:
         """The task as `LinearRegression` with y = w · x + σ ε, whatever the law of w, u and ε; or a refusal."""
-        cure = "average (predict(...) - y_query)² over task.sample"
-        raise checks.refuse(f"task for {what}", f"a {type(self).__name__}", "linear regression", cure)
+        hint = "average (predict(...) - y_query)² over task.sample"
+        raise checks.error(f"task for {what}", f"a {type(self).__name__}", "linear regression", hint)
 
     def require_gaussian_tokens(self, what: str) -> Any:
         """The task as `LinearRegression` with Gaussian inputs and label noise (S is Wishart), any w; or a refusal."""
@@ -233,5 +233,5 @@ class Task(Written, ABC):
 
     def correct(self, prediction: np.ndarray, y_query: np.ndarray) -> np.ndarray:  # noqa: ARG002  (as above)
         """Whether predictions (batch[, d_y]) name the class of the query, shape (batch,); or a refusal."""
-        got, cure = f"a {type(self).__name__}", "use population_risk"
-        raise checks.refuse("task for the accuracy", got, "a classification", cure)
+        got, hint = f"a {type(self).__name__}", "use population_risk"
+        raise checks.error("task for the accuracy", got, "a classification", hint)

@@ -33,9 +33,9 @@ class LinearClassification(Task):
 
     def __post_init__(self) -> None:
         self._check_inputs()
-        flip = checks.number("flip_probability", self.flip_probability, low=0.0, cure="use 0 for labels without flips")
+        flip = checks.number("flip_probability", self.flip_probability, low=0.0, hint="use 0 for labels without flips")
         if flip > 0.5:
-            raise checks.refuse("flip_probability", repr(flip), "at most 0.5", "flip less than half of the labels")
+            raise checks.error("flip_probability", repr(flip), "at most 0.5", "flip less than half of the labels")
 
     @property
     @rests_on("labels", "sample_prompts")
@@ -51,7 +51,7 @@ class LinearClassification(Task):
     def correct(self, prediction: np.ndarray, y_query: np.ndarray) -> np.ndarray:
         """Whether the sign of a prediction (batch,) is the query's label, shape (batch,); labels ±1 only."""
         if not (np.abs(y_query) == 1).all():
-            raise checks.refuse("labels", "numbers other than ±1", "±1", f"override correct in {type(self).__name__}")
+            raise checks.error("labels", "numbers other than ±1", "±1", f"override correct in {type(self).__name__}")
         return np.where(prediction >= 0, 1.0, -1.0) == y_query
 
     @rests_on(*STEPS)
@@ -156,8 +156,8 @@ class OneHotClassification(Task):
     def correct(self, prediction: np.ndarray, y_query: np.ndarray) -> np.ndarray:
         """Whether the largest entry of a prediction (batch, C) is at the class of a one-hot label, shape (batch,)."""
         if not (((y_query == 0) | (y_query == 1)).all() and (y_query.sum(-1) == 1).all()):
-            got, cure = "labels that are not one-hot", f"override correct in {type(self).__name__}"
-            raise checks.refuse("labels", got, "one-hot labels", cure)
+            got, hint = "labels that are not one-hot", f"override correct in {type(self).__name__}"
+            raise checks.error("labels", got, "one-hot labels", hint)
         return prediction.argmax(-1) == y_query.argmax(-1)
 
 
@@ -167,8 +167,8 @@ def _round_scale(task: Task, what: str) -> float:
     isotropic = np.array_equal(task.covariance, scale * np.eye(task.dim))
     if type(task.inputs) is not Gaussian or not isotropic:
         got = f"{task.inputs!r} inputs with Λ {'=' if isotropic else '≠'} λI"
-        cure = "drop covariance and inputs, or sample"
-        raise checks.refuse(f"task for {what}", got, "Gaussian inputs with Λ = λI", cure)
+        hint = "drop covariance and inputs, or sample"
+        raise checks.error(f"task for {what}", got, "Gaussian inputs with Λ = λI", hint)
     return scale
 
 

@@ -48,7 +48,7 @@ def withdraw(cls: type) -> None:
         steps = STEPS if _steps(form) is None else _steps(form)
         overridden = [step for step in steps or () if _owner(cls, step) < owner]
         if overridden:
-            setattr(cls, name, _refusing(cls, name, overridden[0], cls.__mro__[owner], form))
+            setattr(cls, name, _withdrawn(cls, name, overridden[0], cls.__mro__[owner], form))
 
 
 def _steps(value: Any) -> tuple[str, ...] | None:
@@ -63,14 +63,14 @@ def _owner(cls: type, name: str) -> int:
     return next((i for i, base in enumerate(order) if name in vars(base)), len(order))
 
 
-def _refusing(cls: type, name: str, step: str, owner: type, form: Any) -> Any:
+def _withdrawn(cls: type, name: str, step: str, owner: type, form: Any) -> Any:
     """In place of a method or property: a refusal with the reason."""
 
-    def refusal(*args: Any, **_: Any) -> Any:
+    def withdrawn(*args: Any, **_: Any) -> Any:
         what = f"task for {args[1]}" if name.startswith("require_") and len(args) > 1 else f"{name} of the task"
         got = f"a {cls.__name__}, which overrides {step}, on which {name} of {owner.__name__} rests"
-        cure = f"restate it ({name} = {owner.__name__}.{name} if it still holds), or sample whole prompts"
-        raise checks.refuse(what, got, f"{name} stated beside {step}", cure)
+        hint = f"restate it ({name} = {owner.__name__}.{name} if it still holds), or sample whole prompts"
+        raise checks.error(what, got, f"{name} stated beside {step}", hint)
 
-    refusal.__dict__["rests_on"] = ()  # it refuses for good: only a statement anew replaces it
-    return property(refusal) if isinstance(form, property | cached_property) else refusal
+    withdrawn.__dict__["rests_on"] = ()  # it refuses for good: only a statement anew replaces it
+    return property(withdrawn) if isinstance(form, property | cached_property) else withdrawn

@@ -18,7 +18,7 @@ def checked_law(name: str, value: Any) -> Law:
     if isinstance(value, type) or not isinstance(value, Law):
         word = _WORDS.get(value, "Gaussian()") if isinstance(value, str) else "Gaussian()"
         got = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
-        raise checks.refuse(name, got, "a law, that is an object with sample(rng, shape)", f"pass icl_theory.{word}")
+        raise checks.error(name, got, "a law, that is an object with sample(rng, shape)", f"pass icl_theory.{word}")
     if type(value) not in (Gaussian, Uniform, StudentT, Mixture):
         _require_sound(name, value)
     return value
@@ -26,23 +26,23 @@ def checked_law(name: str, value: Any) -> Law:
 
 def _require_sound(name: str, law: Law) -> None:
     """Refuse what a few draws and the number E u⁴ show to be no law of mean 0 and variance 1."""
-    cure = "sample(rng, shape) returns an array of independent draws of mean 0 and variance 1"
+    hint = "sample(rng, shape) returns an array of independent draws of mean 0 and variance 1"
     try:
         drawn = law.sample(np.random.default_rng(0), (2, _DRAWS))
     except TypeError as error:  # another signature
-        raise checks.refuse(name, str(error), "a law, that is an object with sample(rng, shape)", cure) from None
-    draws = checks.array(f"a draw of {name}", drawn, (2, _DRAWS), cure)
+        raise checks.error(name, str(error), "a law, that is an object with sample(rng, shape)", hint) from None
+    draws = checks.array(f"a draw of {name}", drawn, (2, _DRAWS), hint)
     fourth = fourth_moment(law)
     if fourth is not None:
         real = isinstance(fourth, int | float) and not isinstance(fourth, bool)
         if not real or not fourth >= 1:
-            raise checks.refuse(f"{name}.fourth_moment", repr(fourth), "E u⁴ ≥ (E u²)² = 1", "or None if unknown")
+            raise checks.error(f"{name}.fourth_moment", repr(fourth), "E u⁴ ≥ (E u²)² = 1", "or None if unknown")
     if fourth is None or math.isinf(fourth):
         return  # heavy tails: the mean of a few squares can be far below 1
     mean, square, size = draws.mean(), (draws**2).mean(), math.sqrt(draws.size)
     if abs(mean) > 10 / size or abs(square - 1) > 10 * math.sqrt(fourth - 1) / size + 1e-9:
         got = f"draws of mean {mean:.3g} and mean square {square:.3g}"
-        raise checks.refuse(name, got, "mean 0, variance 1", "shift and scale it, or mend fourth_moment")
+        raise checks.error(name, got, "mean 0, variance 1", "shift and scale it, or mend fourth_moment")
 
 
 def tail_note(law: Law, order: int) -> str:
@@ -67,6 +67,6 @@ def known_fourth_moment(law: Law, name: str, what: str) -> float:
     found = fourth_moment(law)
     if found is None or math.isinf(found):
         got = f"{law!r}, whose E u⁴ is {'not known' if found is None else 'infinite'}"
-        cure = "use a law with a finite fourth_moment, or sample whole prompts"
-        raise checks.refuse(f"{name} for {what}", got, "a law with a known and finite E u⁴", cure)
+        hint = "use a law with a finite fourth_moment, or sample whole prompts"
+        raise checks.error(f"{name} for {what}", got, "a law with a known and finite E u⁴", hint)
     return float(found)

@@ -113,7 +113,7 @@ class StudentT(_Smooth):
     dof: float
 
     def __post_init__(self) -> None:
-        dof = checks.number("dof", self.dof, low=2.0, strict=True, cure="a t with ν ≤ 2 has no variance")
+        dof = checks.number("dof", self.dof, low=2.0, strict=True, hint="a t with ν ≤ 2 has no variance")
         object.__setattr__(self, "dof", dof)
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -154,10 +154,10 @@ class Mixture(_Smooth):
         scales = checks.array("scales", self.scales, (None,))
         weights = checks.array("probabilities", self.probabilities, (len(scales),), "one for each scale")
         if not (scales > 0).all():
-            raise checks.refuse("scales", f"{scales.min():g}", "positive numbers", "u would have an atom at 0")
+            raise checks.error("scales", f"{scales.min():g}", "positive numbers", "u would have an atom at 0")
         if (weights < 0).any() or abs(weights.sum() - 1) > len(weights) * 1e-15:
             got = f"a sum of {weights.sum():.17g}" if (weights >= 0).all() else "a negative number"
-            raise checks.refuse("probabilities", got, "numbers of at least 0 with sum 1", "divide them by their sum")
+            raise checks.error("probabilities", got, "numbers of at least 0 with sum 1", "divide them by their sum")
         object.__setattr__(self, "scales", tuple(scales.tolist()))
         object.__setattr__(self, "probabilities", tuple(weights.tolist()))
 

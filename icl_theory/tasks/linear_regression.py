@@ -114,8 +114,8 @@ class LinearRegression(Task):
     def require_gaussian_tokens(self, what: str) -> "LinearRegression":
         """Refuse where a closed form or a Wishart draw needs Gaussian inputs and label noise."""
         if type(self.inputs) is not Gaussian:
-            cure = "use LinearRegression(inputs=Gaussian())"
-            raise checks.refuse(f"task.inputs for {what}", repr(self.inputs), "Gaussian inputs", cure)
+            hint = "use LinearRegression(inputs=Gaussian())"
+            raise checks.error(f"task.inputs for {what}", repr(self.inputs), "Gaussian inputs", hint)
         return self._require_gaussian_noise(what)
 
     @rests_on(*FUNCTIONS, *LABELS, *TOKENS)
@@ -125,8 +125,8 @@ class LinearRegression(Task):
 
     def _require_gaussian_noise(self, what: str) -> "LinearRegression":
         if self.noise_std > 0 and type(self.noise) is not Gaussian:
-            cure = "use LinearRegression(noise=Gaussian())"
-            raise checks.refuse(f"task.noise for {what}", repr(self.noise), "Gaussian label noise", cure)
+            hint = "use LinearRegression(noise=Gaussian())"
+            raise checks.error(f"task.noise for {what}", repr(self.noise), "Gaussian label noise", hint)
         return self
 
     @rests_on(*INPUTS, *LABELS, *TOKENS)

@@ -53,8 +53,8 @@ class ReLUTeacher(Task):
     def _require_symmetric(self, what: str) -> None:
         """Refuse inputs that may be skewed: E[x |w · x|] is then not 0, and β not what S_xy estimates."""
         if not getattr(self.inputs, "symmetric", False):
-            cure = "state `symmetric` if it is, or sample whole prompts"
-            raise checks.refuse(f"task.inputs for {what}", repr(self.inputs), "a law known to be symmetric", cure)
+            hint = "state `symmetric` if it is, or sample whole prompts"
+            raise checks.error(f"task.inputs for {what}", repr(self.inputs), "a law known to be symmetric", hint)
 
     @rests_on(*STEPS)
     def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:

@@ -62,6 +62,6 @@ class SparseLinearRegression(LinearRegression):
 
     def require_gaussian_posterior(self, what: str) -> LinearRegression:
         """Refuse: w is not Gaussian."""
-        raise checks.refuse(
+        raise checks.error(
             f"task for {what}", "a SparseLinearRegression", "w ~ N(0, Ω)", "use LinearRegression, with the same Ω = I"
         )

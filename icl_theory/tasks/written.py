@@ -43,9 +43,9 @@ class Written:
             same = _described(_built(type(self), described)) == described
         except (TypeError, ValueError) as error:
             expected = "a class made from its fields"
-            raise checks.refuse(_what(self), str(error), expected, "make it a dataclass") from None
+            raise checks.error(_what(self), str(error), expected, "make it a dataclass") from None
         if not same:
-            raise checks.refuse(_what(self), "other fields than it was made from", "a frozen dataclass", "make it one")
+            raise checks.error(_what(self), "other fields than it was made from", "a frozen dataclass", "make it one")
         return described
 
 
@@ -62,7 +62,7 @@ def _described(value: Written) -> dict[str, Any]:
     fields = getattr(value, "__dataclass_fields__", None)
     if fields is None:
         if vars(value):
-            raise checks.refuse(_what(value), "an object without fields", "a dataclass", "make its class a dataclass")
+            raise checks.error(_what(value), "an object without fields", "a dataclass", "make its class a dataclass")
         fields = {}
     own = {name: _plain(value, name, getattr(value, name)) for name, field in fields.items() if field.init}
     return {"type": name_of(type(value)), **own}
@@ -80,7 +80,7 @@ def _plain(owner: Any, name: str, value: Any) -> Any:
     if value is None or (isinstance(value, bool | int | float | str) and finite):
         return value
     got = f"{name} = {value!r}"
-    raise checks.refuse(_what(owner), got, _FOREIGN, "inherit from icl_theory.tasks.UnitLaw, or use numbers")
+    raise checks.error(_what(owner), got, _FOREIGN, "inherit from icl_theory.tasks.UnitLaw, or use numbers")
 
 
 def _value(value: Any) -> Any:
@@ -98,16 +98,16 @@ def built(kind: type[W], described: Any) -> W:
     """The object that `Written.to_dict` wrote down, a `kind`. Raises: ValueError for anything else."""
     name = described.get("type") if isinstance(described, Mapping) else None
     if not isinstance(name, str):
-        raise checks.refuse("task or law", f"{described!r:.60}", "an object with a type", "pass what to_dict made")
+        raise checks.error("task or law", f"{described!r:.60}", "an object with a type", "pass what to_dict made")
     cls = _CLASSES.get(name)
     if cls is None or not issubclass(cls, kind):
         known = ", ".join(sorted(n for n, c in _CLASSES.items() if issubclass(c, kind) and not isabstract(c)))
-        cure = "import the module that defines it first" if "." in name else "pass what to_dict made"
-        raise checks.refuse("type", repr(name), f"a class that has been imported ({known})", cure)
+        hint = "import the module that defines it first" if "." in name else "pass what to_dict made"
+        raise checks.error("type", repr(name), f"a class that has been imported ({known})", hint)
     try:
         return _built(cls, described)
     except TypeError as error:
-        raise checks.refuse(name, str(error), "the fields that to_dict wrote", "write it again") from None
+        raise checks.error(name, str(error), "the fields that to_dict wrote", "write it again") from None
 
 
 def task_or_reason(task: "Task") -> dict[str, Any]:
@@ -135,6 +135,6 @@ def task_from_dict(described: Any) -> "Task":
 
     del classification, relu_teacher, sparse_regression, vector_regression  # imported so that their classes are known
     if isinstance(described, Mapping) and "unwritten" in described:
-        got, cure = f"no task, since {described['unwritten']}", "use the task itself"
-        raise checks.refuse("task", got, "a task that could be written down", cure)
+        got, hint = f"no task, since {described['unwritten']}", "use the task itself"
+        raise checks.error("task", got, "a task that could be written down", hint)
     return built(base.Task, described)

@@ -66,7 +66,7 @@ def require_spellable(directory: str | Path) -> None:
         str(Path(directory).absolute()).encode("utf-8")
     except UnicodeEncodeError:
         got = f"{str(directory)!r}, which is no UTF-8"
-        raise checks.refuse("checkpoints", got, "a path in UTF-8", "name another place") from None
+        raise checks.error("checkpoints", got, "a path in UTF-8", "name another place") from None
 
 
 class Store:
@@ -88,12 +88,12 @@ class Store:
         self._unsaved = 0
         if not options.resume and self.steps():
             got = f"{str(options.directory)!r}, which holds checkpoints up to step {self.steps()[-1]}"
-            raise checks.refuse("checkpoints", got, "a directory without any", "resume, or name another directory")
+            raise checks.error("checkpoints", got, "a directory without any", "resume, or name another directory")
         try:
             self._root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             got = f"{str(options.directory)!r}: {error.strerror}"
-            raise checks.refuse("checkpoints", got, "a directory", "name another place") from None
+            raise checks.error("checkpoints", got, "a directory", "name another place") from None
 
     def steps(self) -> list[int]:
         """The steps for which there is something, ascending, whole or not."""
@@ -133,7 +133,7 @@ class Store:
         """
         steps = self.steps()
         if not steps:
-            raise checks.refuse("checkpoints", "none", "at least one to resume from", "start without resume")
+            raise checks.error("checkpoints", "none", "at least one to resume from", "start without resume")
         refused = []
         for step in reversed(steps):
             try:
@@ -144,17 +144,17 @@ class Store:
             for reason in refused:
                 warnings.warn(f"{reason}; going on from step {step}", CheckpointWarning, stacklevel=3)
             return self._read(content)
-        raise checks.refuse("checkpoints", "; ".join(refused), "one that is whole", "start anew without resume")
+        raise checks.error("checkpoints", "; ".join(refused), "one that is whole", "start anew without resume")
 
     def _read(self, content: dict[str, Any]) -> Saved:
         """The arrays behind a seal that has been verified."""
         if content["layout"] != LAYOUT:
             got = f"layout {content['layout']}"
-            raise checks.refuse("checkpoints", got, f"layout {LAYOUT}", "use the version that wrote it")
+            raise checks.error("checkpoints", got, f"layout {LAYOUT}", "use the version that wrote it")
         differing = _differences(content["setup"], self._setup)
         if differing:
             got = "; ".join(f"{name} {now} (saved: {then})" for name, (then, now) in differing.items())
-            raise checks.refuse("checkpoints", got, "the run that was saved", "repeat its settings, or start anew")
+            raise checks.error("checkpoints", got, "the run that was saved", "repeat its settings, or start anew")
         for name, (then, now) in _differences(content["versions"], self._versions).items():
             text = f"saved with {name} {then}, resumed with {name} {now}: the last bits may differ"
             warnings.warn(text, CheckpointWarning, stacklevel=4)

@@ -24,7 +24,7 @@ CHUNKS = 10
 """Fewest chunks of a run, hence the fewest calls of `progress`."""
 CHUNKS_WITH_STOP = 24
 """Fewest chunks where every border may be the end: a finer grid wastes fewer steps, each border costs about 1 ms."""
-LOST = 1e20
+OVERFLOW_LOSS = 1e20
 """Loss from which on a prompt is left out of the batch of a deep model, in squared label units."""
 Sampling = Literal["auto", "moments", "tokens"]
 
@@ -88,7 +88,7 @@ def checked_config(config: TrainConfig) -> TrainConfig:
     plain: dict[str, Any] = {
         name: checks.integer(name, getattr(config, name), 1, None, "use at least one") for name in counts
     } | {
-        name: checks.number(name, getattr(config, name), low=0.0, strict=True, cure=f"try {default}")
+        name: checks.number(name, getattr(config, name), low=0.0, strict=True, hint=f"try {default}")
         for name, default in sizes.items()
     }
     choices = {name: get_args(OPTIONS[name]) for name in ("readout", "kind", "mask", "activation")}
@@ -99,10 +99,10 @@ def checked_config(config: TrainConfig) -> TrainConfig:
         plain["tasks"] = checks.integer("tasks", config.tasks, 1, None, "use None for fresh tasks for ever")
     elif config.prompts_per_task > 1:
         got = f"{config.prompts_per_task} without a number of tasks"
-        raise checks.refuse("prompts_per_task", got, "1, or a finite set", "say how many tasks it has")
+        raise checks.error("prompts_per_task", got, "1, or a finite set", "say how many tasks it has")
     if config.stop_excess is not None:
-        cure = "try 0.01, or None for all steps"
-        plain["stop_excess"] = checks.number("stop_excess", config.stop_excess, low=0.0, strict=True, cure=cure)
+        hint = "try 0.01, or None for all steps"
+        plain["stop_excess"] = checks.number("stop_excess", config.stop_excess, low=0.0, strict=True, hint=hint)
     return replace(config, **plain)
 
 
@@ -192,7 +192,7 @@ def _loss_without_lost_prompts(model: Model, moments: Any, w: Any, covariance: A
     def losses(model: Model, moments: Any) -> Any:
         return quadratic_loss(final_implied_weights(model, jnp.moveaxis(moments, 0, -1)).T, w, covariance)
 
-    kept = losses(jax.lax.stop_gradient(model), moments) < LOST  # NaN is not below it
+    kept = losses(jax.lax.stop_gradient(model), moments) < OVERFLOW_LOSS  # NaN is not below it
     # Taken out before the second pass: masked afterwards, an infinite loss would still have a gradient of NaN.
     finite = losses(model, jnp.where(kept[:, None, None], moments, 0.0))
     return jnp.where(kept, finite, 0.0).sum() / kept.sum()

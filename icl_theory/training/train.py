@@ -169,7 +169,7 @@ def known_optimum(task: Task, config: TrainConfig) -> float | None:
             "a run whose optimum is known: one layer of linear attention on linear regression, inputs and label noise "
             "with a finite fourth moment, a covariance of full rank, labels that are not all zero"
         )
-        raise checks.refuse("stop_excess", got, expected, "leave stop_excess out")
+        raise checks.error("stop_excess", got, expected, "leave stop_excess out")
     return optimum or None
 
 
@@ -179,7 +179,7 @@ def source_of(task: Task, config: TrainConfig, rng: np.random.Generator) -> Sour
     if config.sampling == "moments" and not possible:
         task.require_linear("sampling='moments'")
         got = f"'moments' for {config.kind} attention, {config.mask} mask, hidden={config.hidden}, {config.activation}"
-        raise checks.refuse("sampling", got, "linear attention", "use 'auto' or 'tokens'")
+        raise checks.error("sampling", got, "linear attention", "use 'auto' or 'tokens'")
     if config.tasks is not None:
         sums = config.linear_in_moments and task.outputs == 1 and config.sampling != "tokens"
         tokens = TokenSource(task, config.shots)

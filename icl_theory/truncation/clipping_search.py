@@ -143,7 +143,7 @@ def search_clipping_rate(
     """
     model = checked(model, task.token_dim)
     if checks.choice("loss", loss, get_args(Loss)) != "squared" and task.outputs > 1:
-        raise checks.refuse("loss", f"{loss!r} for labels that are vectors", "labels ±1", "use the squared loss")
+        raise checks.error("loss", f"{loss!r} for labels that are vectors", "labels ±1", "use the squared loss")
     prompts = checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
     top = checks.integer("top", top, 1, model.layers, "choose among the layers there are")
     full = module_rank(model, module)

@@ -11,7 +11,7 @@ from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import Key, generator
 from icl_theory.core.progress import Progress
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
-from icl_theory.information.ladder.large_sample_limit import look_information
+from icl_theory.information.ladder.large_sample_limit import observation_information
 from icl_theory.information.ladder.losses import BoundedLoss, loss_range
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rungs import RUNGS
@@ -114,7 +114,7 @@ def _record(entry: _Entry, before: _Entry, setting: Setting) -> dict[str, Any]:
             "saturated": ladder.sandwich.saturated,
         },
         "trivial": ladder.trivial,
-        "large_sample": sum(look_information(d, setting.demonstrations, setting.shots) for d in ladder.support),
+        "large_sample": sum(observation_information(d, setting.demonstrations, setting.shots) for d in ladder.support),
         "change": _differences(entry, before),
     }
 
@@ -128,7 +128,7 @@ def _plan(
 ) -> list[tuple[int, str, int]]:
     """Every (layer, module, rank) asked for, validated before anything is computed."""
     if ranks is not None and rates is not None:
-        raise checks.refuse("rates", "also ranks", "one of the two", "drop one of them")
+        raise checks.error("rates", "also ranks", "one of the two", "drop one of them")
     chosen = range(model.layers) if layer_indices is None else layer_indices
     plan = []
     for layer in chosen:

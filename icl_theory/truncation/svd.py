@@ -56,7 +56,7 @@ def truncate(matrix: Any, rank: int, *, metric: Any = None) -> Truncation:
     root = square_root(metric)
     # Of the metric itself: an eigenvalue that is zero up to rounding, 1e-16, would be 1e-8 in its root.
     if np.linalg.matrix_rank(metric, hermitian=True) < size:
-        raise checks.refuse("metric", "a singular matrix", "a positive definite metric", "add a floor to it")
+        raise checks.error("metric", "a singular matrix", "a positive definite metric", "add a floor to it")
     whitened = truncate(root @ matrix @ root, rank)
     inverse = np.linalg.inv(root)
     return Truncation(inverse @ whitened.matrix @ inverse, whitened.kept, whitened.dropped)
@@ -101,11 +101,11 @@ def rank_of_rate(rate: float, rows: int, columns: int) -> int:
 
     Raises: ValueError for a rate outside [0, 1) or one that would keep nothing (ask `truncate` for rank 0).
     """
-    rate = checks.number("rate", rate, low=0.0, cure="a clipping rate lies in [0, 1)")
+    rate = checks.number("rate", rate, low=0.0, hint="a clipping rate lies in [0, 1)")
     side = min(rows, columns)
     rank = int(np.floor(side * (1 - rate) + 1e-9))
     if rank < 1:
-        raise checks.refuse(
+        raise checks.error(
             "rate",
             f"{rate:g} for a {rows} x {columns} matrix",
             f"at most {1 - 1 / side:g}",
@@ -124,7 +124,7 @@ def _present(model: Model, module: str) -> tuple[str, ...]:
     checks.choice("module", module, MODULES)
     names = tuple(name for name in _MATRICES[module] if getattr(model, name) is not None)
     if not names:
-        raise checks.refuse("module", f"{module!r} of weights without an MLP", "a module they have", "use 'attention'")
+        raise checks.error("module", f"{module!r} of weights without an MLP", "a module they have", "use 'attention'")
     return names
 
 

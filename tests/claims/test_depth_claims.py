@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from icl_theory.claims.engine.cases import CaseFactory
 from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.information import lemma_3
-from icl_theory.claims.quantities.support_maps import images
+from icl_theory.claims.quantities.support_maps import basis_images
 from icl_theory.claims.truncation.truncation_isotropic import integer_counterexample, recheck
 
 
@@ -65,7 +65,9 @@ def test_finer_grids_change_nothing(case, monkeypatch):
 
 def large_sample_rung(value, inner, ratio):
     """½ d [log ρ + log AM/GM] from singular values in floats, for tokens N(0, I)."""
-    values = np.linalg.svd(images(np.array(value, dtype=float), np.array(inner, dtype=float)), compute_uv=False) ** 2
+    values = (
+        np.linalg.svd(basis_images(np.array(value, dtype=float), np.array(inner, dtype=float)), compute_uv=False) ** 2
+    )
     values = values[values > 1e-20 * values[0]]
     return 0.5 * len(values) * (math.log(ratio) + math.log(values.mean()) - np.log(values).mean())
 

@@ -77,7 +77,7 @@ def test_a_statement_that_fails_now_is_a_regression_if_it_is_ours(factory, label
 
 
 def remarks(*outcomes: Outcome, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    verify_output.remarks({"claims": [record(item) for item in outcomes]}, None)
+    verify_output.log_notes({"claims": [record(item) for item in outcomes]}, None)
     return capsys.readouterr().err.splitlines()
 
 

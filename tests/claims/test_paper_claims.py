@@ -120,7 +120,7 @@ def test_trace_of_the_noise_by_enumeration(case):
 
 def test_trace_of_a_truncated_layer_is_that_of_its_noise(case):
     cut = truncate_weights(case.model, layer=0, module="key", rank=3)
-    kept = noise_trace_truncation.parts(case, "key")[0]
+    kept = noise_trace_truncation.truncated_traces(case, "key")[0]
     assert kept[3] == pytest.approx(gradient_noise(cut, case.demonstrations, shots=case.shots).trace, rel=1e-10)
 
 
@@ -138,7 +138,7 @@ def test_exact_traces_by_hand():
 def test_gradients_that_cancel_and_that_agree(case):
     flat, agreeing = noise_trace_norm.cancelling(case), noise_trace_norm.aligned(case)
     noise = gradient_noise(flat.model, flat.demonstrations, shots=flat.shots)
-    assert noise_trace_norm.whole(flat) < 1e-24 * noise.trace
+    assert noise_trace_norm.update_norm(flat) < 1e-24 * noise.trace
     per_token = gradients(agreeing.model, agreeing.demonstrations, 0)
     assert np.einsum("iab,jab->ij", per_token, per_token).min() > -1e-12
 
@@ -156,7 +156,7 @@ def test_eigenvectors_and_condition_numbers_of_a_matrix_known_by_hand(case):
     value = np.array(case.model.value)
     value[0] = np.diag([1.0, 2.0, 4.0, 1.0, 1.0, 8.0])
     known = replace(case, model=case.model.replace(value=value))
-    assert case_1_eigenvalues.spread(value[0]) == pytest.approx(8)
+    assert case_1_eigenvalues.eigenvalue_ratio(value[0]) == pytest.approx(8)
     assert condition_number.amplification(known).max() == pytest.approx(8)
     assert condition_number.amplification_of_matrix(known).max() == pytest.approx(8)
     assert_close(case_1.measure(known), case_1.predict(known), 1e-12)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from command_line import fresh
 from distributions import write_distribution
-from helpers import refusal
+from helpers import error_message
 
 from icl_theory import verify
 from icl_theory.claims import plugins
@@ -114,7 +114,7 @@ def test_every_form_of_an_entry_point(place: Callable[..., None], source: str, p
     assert package_of("lemma_1") is None
     assert [claim.label for claim in load_all(["theirs", "lemma_1"])] == ["lemma_1", "theirs"]
     assert load_all()[-1].label == "theirs"
-    assert "did you mean 'theirs'" in refusal(load, "their")
+    assert "did you mean 'theirs'" in error_message(load, "their")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_what_breaks_a_rule_is_refused_with_its_package(
     place: Callable[..., None], source: str, words: tuple[str, ...]
 ) -> None:
     place(source)
-    message = refusal(load_all)
+    message = error_message(load_all)
     for word in ("claims of the installed package theirs 0.1", "repair or uninstall", *words):
         assert word in message
     assert load("lemma_1").label == "lemma_1"  # our own are not touched
@@ -164,7 +164,7 @@ def test_a_claim_that_breaks_down_is_named_and_the_run_goes_on(
     report = verify(["theirs", "sound"])
     assert [(c["label"], c["verdict"]) for c in report.records["claims"]] == [("theirs", "ERROR"), ("sound", "HOLDS")]
     assert not report.sound
-    verify_output.remarks(report.records, None)
+    verify_output.log_notes(report.records, None)
     line = "icl-theory: not sound: theirs: ERROR in theirs 0.1: ZeroDivisionError (division by zero) at theirs.py:5"
     assert capsys.readouterr().err.startswith(line)
 

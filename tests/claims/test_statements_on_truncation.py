@@ -119,6 +119,6 @@ def test_ends_of_a_channel_pair_by_pair(factory):
     table = -0.5 * ((outputs[0][:, None] - means[0][None]) ** 2).sum(-1)
     upper = np.mean([table[i, i] - logsumexp(np.delete(table[i], i)) + np.log(pairs - 1) for i in range(pairs)])
     lower = np.mean(np.diag(table) - logsumexp(table, axis=1)) + np.log(pairs)
-    assert sandwich_ends.ends(case)[0] == pytest.approx([lower, upper])
+    assert sandwich_ends.sandwich_means(case)[0] == pytest.approx([lower, upper])
     covariance = np.eye(6) + matrix @ matrix.T
     assert sandwich_ends.information(case) == pytest.approx(0.5 * np.log(np.linalg.det(covariance)))

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,7 +86,7 @@ def test_what_is_not_finite_stays_visible() -> None:
     ],
 )
 def test_what_is_no_sample_of_a_mean_is_refused(values: Any, words: str) -> None:
-    message = refusal(Estimate.from_samples, values)
+    message = error_message(Estimate.from_samples, values)
     assert message.startswith("samples: got ")
     assert words in message
 
@@ -141,11 +141,11 @@ def test_rounding_below_zero_is_forgiven(direction: str) -> None:
 
 
 def test_bound_refuses() -> None:
-    assert "lower bound" in refusal(bound, Estimate(1.0, direction="lower"))
-    assert "biased estimate" in refusal(bound, Estimate(1.0, direction="biased"))
-    assert "NaN" in refusal(bound, Estimate(math.nan))
-    assert "at least 0" in refusal(bound, Estimate(-1.0, 0.01))
-    assert "at least 0" in refusal(bound, Estimate(-1e-9))
+    assert "lower bound" in error_message(bound, Estimate(1.0, direction="lower"))
+    assert "biased estimate" in error_message(bound, Estimate(1.0, direction="biased"))
+    assert "NaN" in error_message(bound, Estimate(math.nan))
+    assert "at least 0" in error_message(bound, Estimate(-1.0, 0.01))
+    assert "at least 0" in error_message(bound, Estimate(-1e-9))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_bound_refuses() -> None:
     ],
 )
 def test_bound_refuses_constants_out_of_range(range_constant: float, demonstrations: int, name: str) -> None:
-    assert name in refusal(bound, Estimate(1.0), range_constant, demonstrations)
+    assert name in error_message(bound, Estimate(1.0), range_constant, demonstrations)
 
 
 def test_uncertain_information_near_zero_keeps_an_error_bar() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import accumulated_map, assert_close, descend, forward_by_token, random_matrices, refusal
+from helpers import accumulated_map, assert_close, descend, error_message, forward_by_token, random_matrices
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,25 +117,27 @@ def test_implied_weights_predict(rng: np.random.Generator) -> None:
 
 def test_trajectory_refuses(rng: np.random.Generator) -> None:
     model, tokens, _ = make(rng)
-    assert "tokens" in refusal(implicit_trajectory, model, tokens[0])
-    assert "tokens" in refusal(implicit_trajectory, model, tokens * np.nan)
-    assert "token dimension" in refusal(implicit_trajectory, model, tokens[:, :-1])
+    assert "tokens" in error_message(implicit_trajectory, model, tokens[0])
+    assert "tokens" in error_message(implicit_trajectory, model, tokens * np.nan)
+    assert "token dimension" in error_message(implicit_trajectory, model, tokens[:, :-1])
     for name in ("normalization", "readout", "kind", "mask", "activation"):
-        assert f"{name}: got 'other'" in refusal(implicit_trajectory, model.replace(**{name: "other"}), tokens)
+        assert f"{name}: got 'other'" in error_message(implicit_trajectory, model.replace(**{name: "other"}), tokens)
     for changes in ({"kind": "softmax"}, {"mask": "causal"}):
-        assert "model for an implicit trajectory: got" in refusal(implicit_trajectory, model.replace(**changes), tokens)
+        assert "model for an implicit trajectory: got" in error_message(
+            implicit_trajectory, model.replace(**changes), tokens
+        )
     ensemble = Model(*(np.stack([a, a]) for a in (model.value, model.key, model.query)))
-    assert "member" in refusal(implicit_trajectory, ensemble, tokens)
+    assert "member" in error_message(implicit_trajectory, ensemble, tokens)
 
 
 def test_gradient_descent_refuses(rng: np.random.Generator) -> None:
     x, y = rng.standard_normal((N, D)), rng.standard_normal(N)
-    assert "x:" in refusal(gradient_descent, y, y, steps=1, step_size=0.1)
-    assert "x:" in refusal(gradient_descent, x * np.inf, y, steps=1, step_size=0.1)
-    assert "y:" in refusal(gradient_descent, x, y[:-1], steps=1, step_size=0.1)
+    assert "x:" in error_message(gradient_descent, y, y, steps=1, step_size=0.1)
+    assert "x:" in error_message(gradient_descent, x * np.inf, y, steps=1, step_size=0.1)
+    assert "y:" in error_message(gradient_descent, x, y[:-1], steps=1, step_size=0.1)
     for steps in (-1, 1.5, True):
-        assert "steps" in refusal(gradient_descent, x, y, steps=steps, step_size=0.1)
+        assert "steps" in error_message(gradient_descent, x, y, steps=steps, step_size=0.1)
     for size in (np.nan, np.inf, -np.inf, "0.1"):
-        assert "step_size" in refusal(gradient_descent, x, y, steps=1, step_size=size)
+        assert "step_size" in error_message(gradient_descent, x, y, steps=1, step_size=size)
     wrong = np.eye(D + 1)
-    assert "preconditioner" in refusal(gradient_descent, x, y, steps=1, step_size=0.1, preconditioner=wrong)
+    assert "preconditioner" in error_message(gradient_descent, x, y, steps=1, step_size=0.1, preconditioner=wrong)

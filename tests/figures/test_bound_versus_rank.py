@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from matplotlib.image import imread
 from sweep_records import sweep
 
@@ -79,12 +79,12 @@ def test_the_lower_end_becomes_a_bound() -> None:
 
 @pytest.mark.parametrize("records", [[], [{"rank": 1}]])
 def test_unusable_records_are_refused(records: list, tmp_path: Path) -> None:
-    assert "rank_sweep" in refusal(bound_versus_rank.bound_versus_rank, records, tmp_path / "f") or not records
+    assert "rank_sweep" in error_message(bound_versus_rank.bound_versus_rank, records, tmp_path / "f") or not records
     assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
-    assert "svg" in refusal(bound_versus_rank.bound_versus_rank, sweep(), tmp_path / "f", formats=("svg",))
+    assert "svg" in error_message(bound_versus_rank.bound_versus_rank, sweep(), tmp_path / "f", formats=("svg",))
 
 
 def test_fonts_are_embedded_as_outlines_that_can_be_searched(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from matplotlib.image import imread
 from sweep_records import sweep
 
@@ -67,5 +67,5 @@ def test_equal_neighbours_are_shown_once() -> None:
 
 @pytest.mark.parametrize("records", [[], [{"rank": 1}]])
 def test_unusable_records_are_refused(records: list, tmp_path: Path) -> None:
-    refusal(figures.sweep_figures, records, tmp_path)
+    error_message(figures.sweep_figures, records, tmp_path)
     assert not list(tmp_path.iterdir())

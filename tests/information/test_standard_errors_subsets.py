@@ -25,7 +25,7 @@ from icl_theory.information.ladder.shared_subsets import (
     _shift,
     correlation_with_first,
     layer_noise,
-    with_one_look,
+    with_one_observation,
     with_subset,
 )
 
@@ -134,7 +134,7 @@ def test_every_estimate_from_the_same_draws(found: SharedSubsets):
         assert correlations[1].stderr == pytest.approx(error, rel=1e-9)
     square, spread = without_bias(subset_last, last)
     assert found.shift.value == pytest.approx(square / spread, rel=1e-9)
-    look_last = simulate(setting, with_one_look(fresh)).accumulated
+    look_last = simulate(setting, with_one_observation(fresh)).accumulated
     for gap, accumulated in ((found.gap, look_last), (found.subset_gap, subset_last), (found.fresh_gap, last)):
         p = implied_weights(accumulated, "minus")
         losses = population_loss(p, TASK, W, 4.0) - empirical_loss(p, fresh.tokens, 4.0)

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from helpers import assert_close, forward_by_token, random_matrices, refusal
+from helpers import assert_close, error_message, forward_by_token, random_matrices
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,51 +173,51 @@ def test_forward_refuses(rng: np.random.Generator) -> None:
     model, tokens, query = b["model"], b["tokens"], b["query"]
     holed = tokens.copy()
     holed[0, 0] = np.nan
-    assert "tokens" in refusal(forward, model, holed, query)
-    assert "tokens" in refusal(forward, model, tokens[0], query)
-    assert "tokens" in refusal(forward, model, tokens[:0], query)
-    assert "tokens" in refusal(forward, model, "tokens", query)
-    assert "query" in refusal(forward, model, tokens, query[:-1])
-    assert "query" in refusal(forward, model, tokens, query * np.inf)
-    assert "model" in refusal(forward, model, tokens[:, :-1], query[:-1])
-    assert "member" in refusal(forward, b["ensemble"], tokens, query)
-    assert "Model.create" in refusal(forward, model.value, tokens, query)
+    assert "tokens" in error_message(forward, model, holed, query)
+    assert "tokens" in error_message(forward, model, tokens[0], query)
+    assert "tokens" in error_message(forward, model, tokens[:0], query)
+    assert "tokens" in error_message(forward, model, "tokens", query)
+    assert "query" in error_message(forward, model, tokens, query[:-1])
+    assert "query" in error_message(forward, model, tokens, query * np.inf)
+    assert "model" in error_message(forward, model, tokens[:, :-1], query[:-1])
+    assert "member" in error_message(forward, b["ensemble"], tokens, query)
+    assert "Model.create" in error_message(forward, model.value, tokens, query)
     for name in ("kind", "mask", "normalization", "activation"):
-        assert name in refusal(forward, model.replace(**{name: "other"}), tokens, query)
+        assert name in error_message(forward, model.replace(**{name: "other"}), tokens, query)
 
 
 def test_predict_refuses(rng: np.random.Generator) -> None:
     b = bad(rng)
     prompt = LinearRegression(D - 1).sample(0, 4, N)
-    assert "readout" in refusal(predict, b["model"].replace(readout="both"), prompt)
-    assert "member" in refusal(predict, b["ensemble"], prompt)
-    assert "token dimension" in refusal(predict, b["model"], LinearRegression(D).sample(0, 4, N))
+    assert "readout" in error_message(predict, b["model"].replace(readout="both"), prompt)
+    assert "member" in error_message(predict, b["ensemble"], prompt)
+    assert "token dimension" in error_message(predict, b["model"], LinearRegression(D).sample(0, 4, N))
     short = Prompt(prompt.x, prompt.y, prompt.x_query[:-1], prompt.y_query)
-    assert "x_query" in refusal(predict, b["model"], short)
+    assert "x_query" in error_message(predict, b["model"], short)
     holed = Prompt(prompt.x, prompt.y * np.nan, prompt.x_query, prompt.y_query)
-    assert "prompt.y" in refusal(predict, b["model"], holed)
+    assert "prompt.y" in error_message(predict, b["model"], holed)
 
 
 def test_create_and_member_refuse(rng: np.random.Generator) -> None:
     b = bad(rng)
     w = b["model"]
     create = Model.create
-    assert "model.value" in refusal(create, w.value[..., :-1], w.key, w.query)
-    assert "model.key" in refusal(create, w.value, w.key[:1], w.query)
-    assert "model.query" in refusal(create, w.value, w.key, w.query * np.nan)
+    assert "model.value" in error_message(create, w.value[..., :-1], w.key, w.query)
+    assert "model.key" in error_message(create, w.value, w.key[:1], w.query)
+    assert "model.query" in error_message(create, w.value, w.key, w.query * np.nan)
     inner, outer = np.ones((LAYERS, HIDDEN, D)), np.ones((LAYERS, D, HIDDEN))
-    assert "both" in refusal(create, w.value, w.key, w.query, inner)
-    assert "both" in refusal(create, w.value, w.key, w.query, None, outer)
-    assert "mlp_in" in refusal(create, w.value, w.key, w.query, inner[..., :-1], outer)
-    assert "mlp_out" in refusal(create, w.value, w.key, w.query, inner, outer[..., :-1])
-    assert "ensemble" in refusal(w.member, 0)
-    assert "seed" in refusal(b["ensemble"].member, 2)
-    assert "seed" in refusal(b["ensemble"].member, -1)
+    assert "both" in error_message(create, w.value, w.key, w.query, inner)
+    assert "both" in error_message(create, w.value, w.key, w.query, None, outer)
+    assert "mlp_in" in error_message(create, w.value, w.key, w.query, inner[..., :-1], outer)
+    assert "mlp_out" in error_message(create, w.value, w.key, w.query, inner, outer[..., :-1])
+    assert "ensemble" in error_message(w.member, 0)
+    assert "seed" in error_message(b["ensemble"].member, 2)
+    assert "seed" in error_message(b["ensemble"].member, -1)
 
 
 def test_create_refuses_ragged_lists() -> None:
-    assert "model.value" in refusal(Model.create, [[1.0], [1.0, 2.0]], np.eye(2), np.eye(2))
+    assert "model.value" in error_message(Model.create, [[1.0], [1.0, 2.0]], np.eye(2), np.eye(2))
 
 
 def test_predict_refuses_what_is_no_prompt(rng: np.random.Generator) -> None:
-    assert "prompt" in refusal(predict, make(rng), rng.standard_normal((4, N, D)))
+    assert "prompt" in error_message(predict, make(rng), rng.standard_normal((4, N, D)))

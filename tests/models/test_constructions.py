@@ -7,9 +7,9 @@ from helpers import (
     assert_mean,
     best_readout_risk,
     descend,
+    error_message,
     readout_moment,
     readout_risk,
-    refusal,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -207,16 +207,16 @@ def test_risk_is_what_sampled_prompts_show(rank: int | None) -> None:
 
 def test_constructions_refuse() -> None:
     make = gradient_descent_weights
-    assert "dim" in refusal(make, 0)
-    assert "layers" in refusal(make, 2, layers=0)
-    assert "preconditioner" in refusal(make, 2, preconditioner=np.eye(3))
-    assert "preconditioner" in refusal(make, 2, preconditioner=np.eye(2) * np.nan)
-    assert "key" in refusal(random_weights, "seed", layers=1, token_dim=2)
+    assert "dim" in error_message(make, 0)
+    assert "layers" in error_message(make, 2, layers=0)
+    assert "preconditioner" in error_message(make, 2, preconditioner=np.eye(3))
+    assert "preconditioner" in error_message(make, 2, preconditioner=np.eye(2) * np.nan)
+    assert "key" in error_message(random_weights, "seed", layers=1, token_dim=2)
 
 
 @pytest.mark.parametrize("step_size", [np.nan, np.inf, "0.1"])
 def test_gradient_descent_weights_refuse_a_bad_step(step_size: object) -> None:
-    assert "step_size" in refusal(gradient_descent_weights, 2, step_size=step_size)
+    assert "step_size" in error_message(gradient_descent_weights, 2, step_size=step_size)
 
 
 @pytest.mark.parametrize(
@@ -224,18 +224,18 @@ def test_gradient_descent_weights_refuse_a_bad_step(step_size: object) -> None:
 )
 def test_random_weights_refuse(name: str, value: float) -> None:
     arguments = {"layers": 1, "token_dim": 2, "scale": 0.5} | {name: value}
-    assert name in refusal(random_weights, 0, **arguments)
+    assert name in error_message(random_weights, 0, **arguments)
 
 
 def test_optimum_refuses() -> None:
     task = LinearRegression(2)
-    assert "shots" in refusal(one_layer_optimum, task, shots=0)
+    assert "shots" in error_message(one_layer_optimum, task, shots=0)
     for rank in (-1, 3, 1.0):
-        assert "rank" in refusal(one_layer_optimum, task, shots=3, rank=rank)
-    assert "singular" in refusal(one_layer_optimum, LinearRegression(2, covariance=np.diag([1.0, 0.0])), shots=3)
+        assert "rank" in error_message(one_layer_optimum, task, shots=3, rank=rank)
+    assert "singular" in error_message(one_layer_optimum, LinearRegression(2, covariance=np.diag([1.0, 0.0])), shots=3)
     square = LinearClassification(2, covariance=np.diag([1.0, 2.0]))
-    assert "Gaussian inputs" in refusal(one_layer_optimum, square, shots=3)
-    assert "Gaussian inputs" in refusal(one_layer_optimum, LinearClassification(2, inputs=Uniform()), shots=3)
-    assert "preconditioner" in refusal(preconditioner_risk, np.eye(3), task, 3)
-    assert "shots" in refusal(preconditioner_risk, np.eye(2), task, 0)
-    assert "signal" in refusal(one_layer_optimum, LinearRegression(2, task_covariance=np.zeros((2, 2))), shots=3)
+    assert "Gaussian inputs" in error_message(one_layer_optimum, square, shots=3)
+    assert "Gaussian inputs" in error_message(one_layer_optimum, LinearClassification(2, inputs=Uniform()), shots=3)
+    assert "preconditioner" in error_message(preconditioner_risk, np.eye(3), task, 3)
+    assert "shots" in error_message(preconditioner_risk, np.eye(2), task, 0)
+    assert "signal" in error_message(one_layer_optimum, LinearRegression(2, task_covariance=np.zeros((2, 2))), shots=3)

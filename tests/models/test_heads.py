@@ -12,10 +12,10 @@ from helpers import (
     assert_mean,
     covariance_by_definition,
     covariance_by_enumeration,
+    error_message,
     forward_by_token,
     gradients,
     nonzero_spectrum,
-    refusal,
     support_matrix,
 )
 
@@ -244,6 +244,6 @@ def test_shapes_seeds_and_refusals(rng: np.random.Generator) -> None:
     assert_close(twice.key, np.concatenate([model.key[:1]] * 3))
     query = np.zeros(D)
     tokens = rng.standard_normal((5, D))
-    assert "single model" in refusal(forward, ensemble, tokens, query)
-    assert "heads" in refusal(forward, model.replace(heads=2), tokens, query)
-    assert "value" in refusal(Model.create, model.value, model.key[0], model.query)
+    assert "single model" in error_message(forward, ensemble, tokens, query)
+    assert "heads" in error_message(forward, model.replace(heads=2), tokens, query)
+    assert "value" in error_message(Model.create, model.value, model.key[0], model.query)

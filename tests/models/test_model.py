@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 
 from icl_theory import Model
 from icl_theory.models.model import checked
@@ -50,13 +50,13 @@ def test_first_layers_and_members():
     second = several.member(1)
     np.testing.assert_array_equal(second.query, several.query[1])
     np.testing.assert_array_equal(second.first_layers(2).value, several.value[1, :2])
-    assert "ensemble of seeds" in refusal(checked, several)
-    assert "seed: got 2" in refusal(several.member, 2)
-    assert "single model" in refusal(second.member, 0)
+    assert "ensemble of seeds" in error_message(checked, several)
+    assert "seed: got 2" in error_message(several.member, 2)
+    assert "single model" in error_message(second.member, 0)
 
 
 def test_half_an_mlp_and_a_wrong_number_of_heads_are_refused():
     value = marked(2, 3, 3)
     for parts in ((marked(2, 4, 3), None), (None, marked(2, 3, 4))):
-        assert "mlp" in refusal(Model.create, value, value, value, *parts)
-    assert "heads" in refusal(checked, Model(value[:, None], value[:, None], value[:, None], heads=2))
+        assert "mlp" in error_message(Model.create, value, value, value, *parts)
+    assert "heads" in error_message(checked, Model(value[:, None], value[:, None], value[:, None], heads=2))

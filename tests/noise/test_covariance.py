@@ -9,11 +9,11 @@ from helpers import (
     covariance_by_definition,
     covariance_by_enumeration,
     dense_support_dimension,
+    error_message,
     gradients,
     matrix_of_rank,
     nonzero_spectrum,
     random_matrices,
-    refusal,
 )
 
 from icl_theory import Model, NoiseCovariance, gradient_noise, implicit_trajectory, support_dimension
@@ -254,24 +254,24 @@ def test_scale_of_the_weights(rng: np.random.Generator) -> None:
 
 def test_noise_refuses(rng: np.random.Generator) -> None:
     model, tokens = make(rng), rng.standard_normal((N, D))
-    assert "tokens" in refusal(gradient_noise, model, tokens[:1], shots=1)
-    assert "tokens" in refusal(gradient_noise, model, tokens[0], shots=1)
-    assert "tokens" in refusal(gradient_noise, model, tokens * np.nan, shots=1)
-    assert "token dimension" in refusal(gradient_noise, model, tokens[:, :-1], shots=1)
+    assert "tokens" in error_message(gradient_noise, model, tokens[:1], shots=1)
+    assert "tokens" in error_message(gradient_noise, model, tokens[0], shots=1)
+    assert "tokens" in error_message(gradient_noise, model, tokens * np.nan, shots=1)
+    assert "token dimension" in error_message(gradient_noise, model, tokens[:, :-1], shots=1)
     for shots in (0, N + 1, 2.0, True):
-        assert "shots" in refusal(gradient_noise, model, tokens, shots=shots)
+        assert "shots" in error_message(gradient_noise, model, tokens, shots=shots)
     for layer in (-1, LAYERS, 0.0):
-        assert "layer" in refusal(gradient_noise, model, tokens, shots=2, layer=layer)
+        assert "layer" in error_message(gradient_noise, model, tokens, shots=2, layer=layer)
     ensemble = Model(*(np.stack([a, a]) for a in (model.value, model.key, model.query)))
-    assert "member" in refusal(gradient_noise, ensemble, tokens, shots=2)
+    assert "member" in error_message(gradient_noise, ensemble, tokens, shots=2)
     noise = gradient_noise(model, tokens, shots=2)
     for floor in (-1.0, np.nan, np.inf, "0"):
-        assert "floor" in refusal(noise.log_determinant, floor)
+        assert "floor" in error_message(noise.log_determinant, floor)
     for dimension in (noise.rank - 1, D * D + 1, 6.0):
-        assert "dimension" in refusal(noise.log_determinant, 0.1, dimension)
+        assert "dimension" in error_message(noise.log_determinant, 0.1, dimension)
     for count in (0, -1, 2.5):
-        assert "n:" in refusal(noise.sample, 0, count)
-    assert "key" in refusal(noise.sample, "seed", 2)
+        assert "n:" in error_message(noise.sample, 0, count)
+    assert "key" in error_message(noise.sample, "seed", 2)
 
 
 def exact_log_determinant(model: Model, tokens: np.ndarray, shots: int) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import assert_mean, gradients, refusal
+from helpers import assert_mean, error_message, gradients
 from scipy.stats import beta, binom, kstest, lognorm, multivariate_normal
 
 from icl_theory import LinearRegression, gradient_noise, normality_audit, random_weights
@@ -237,13 +237,13 @@ def test_same_key_same_audit():
 )
 def test_bad_input_is_refused(changes, words):
     options: dict[str, Any] = AUDIT | changes
-    assert words in refusal(normality_audit, model(), TOKENS, **options)
+    assert words in error_message(normality_audit, model(), TOKENS, **options)
 
 
 def test_degenerate_input_is_refused():
-    assert "do not vary" in refusal(
+    assert "do not vary" in error_message(
         normality_audit, random_weights(0, layers=1, token_dim=3, scale=0.0), TOKENS, **AUDIT
     )
     flat = multivariate_normal(np.zeros(2)).rvs(50, random_state=0) @ np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]])
-    assert "1 dimensions" in refusal(normality_tests, flat)
-    assert "number of points" in refusal(normality_tests, np.eye(4))
+    assert "1 dimensions" in error_message(normality_tests, flat)
+    assert "number of points" in error_message(normality_tests, np.eye(4))

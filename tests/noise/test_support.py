@@ -7,8 +7,8 @@ import pytest
 from helpers import (
     assert_close,
     dense_support_dimension,
+    error_message,
     matrix_of_rank,
-    refusal,
     support_matrix,
 )
 from hypothesis import given
@@ -216,10 +216,10 @@ def test_numerical_rank(rng: np.random.Generator) -> None:
 
 def test_support_refuses(rng: np.random.Generator) -> None:
     a, b = pair(rng, D, D)
-    assert "left" in refusal(support_dimension, a[0], b)
-    assert "left" in refusal(support_dimension, a * np.nan, b)
-    assert "right" in refusal(support_dimension, a, b[:-1])
-    assert "right" in refusal(support_dimension, a, b * np.inf)
-    assert "tokens" in refusal(support_dimension, a, b, np.ones((3, D + 1)))
-    assert "tokens" in refusal(support_dimension, a, b, np.ones(D))
-    assert "tokens" in refusal(support_dimension, a, b, np.full((3, D), np.nan))
+    assert "left" in error_message(support_dimension, a[0], b)
+    assert "left" in error_message(support_dimension, a * np.nan, b)
+    assert "right" in error_message(support_dimension, a, b[:-1])
+    assert "right" in error_message(support_dimension, a, b * np.inf)
+    assert "tokens" in error_message(support_dimension, a, b, np.ones((3, D + 1)))
+    assert "tokens" in error_message(support_dimension, a, b, np.ones(D))
+    assert "tokens" in error_message(support_dimension, a, b, np.full((3, D), np.nan))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 
 from icl_theory import Model, gradient_noise, random_weights, truncate_weights, truncation_noise
 from icl_theory.noise.truncation_noise import TruncationNoise
@@ -86,8 +86,8 @@ def test_degenerate_tokens_and_factors_take_the_general_road():
 
 def test_bad_input_is_refused():
     model, tokens = well_conditioned(4, layers=1), np.random.default_rng(1).standard_normal((9, 4))
-    assert "attention" in refusal(truncation_noise, model, tokens, shots=3, module="attention")
-    assert "ranks: got 5" in refusal(truncation_noise, model, tokens, shots=3, module="key", ranks=[5])
-    assert "shots: got 9" in refusal(truncation_noise, model, tokens, shots=9, module="key")
+    assert "attention" in error_message(truncation_noise, model, tokens, shots=3, module="attention")
+    assert "ranks: got 5" in error_message(truncation_noise, model, tokens, shots=3, module="key", ranks=[5])
+    assert "shots: got 9" in error_message(truncation_noise, model, tokens, shots=9, module="key")
     mlp = model.replace(mlp_in=np.ones((1, 5, 4)), mlp_out=np.ones((1, 4, 5)))
-    assert "an MLP" in refusal(truncation_noise, mlp, tokens, shots=3, module="value")
+    assert "an MLP" in error_message(truncation_noise, mlp, tokens, shots=3, module="value")

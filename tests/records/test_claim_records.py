@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import refusal
+from helpers import error_message
 from jsonschema import Draft202012Validator
 from ledger import CLAIMS, cases, derivation, document
 from schema import SCHEMA, problems
@@ -21,7 +21,7 @@ from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.record import record
 from icl_theory.records.claims_csv import COLUMNS, VERDICTS, table, worst
 from icl_theory.records.compare import compare, read_run
-from icl_theory.records.documents import number, plain
+from icl_theory.records.documents import from_plain, to_plain
 from icl_theory.records.files import write_json
 from icl_theory.report.terminal.comparison import comparison_lines
 
@@ -124,8 +124,8 @@ def test_the_table_has_one_row_per_claim_and_the_same_numbers() -> None:
         assert int(row["cases"]) == len(claim["evidence"])
         assert int(row["controls_caught"]) == sum(c["caught"] for c in claim["controls"])
         assert row["sound"] == str(claim["sound"]).lower()
-        slacks = [number(item["slack"]) for item in claim["evidence"] if item["slack"] != "nan"]
-        assert row["worst_slack"] == ("" if not slacks else str(plain(min(slacks))))
+        slacks = [from_plain(item["slack"]) for item in claim["evidence"] if item["slack"] != "nan"]
+        assert row["worst_slack"] == ("" if not slacks else str(to_plain(min(slacks))))
         assert row["slack_unit"] in ("", "relative", "standard errors")
     by_label = {row["label"]: row for row in rows}
     assert by_label["vacuous"]["worst_predicted"] == "inf"
@@ -201,12 +201,12 @@ def test_a_comparison_names_everything_that_changed() -> None:
 )
 def test_what_is_no_run_is_refused(tmp_path: Path, content: Any) -> None:
     path = write_json(tmp_path / "other.json", content)
-    assert "compare: got" in refusal(read_run, path)
+    assert "compare: got" in error_message(read_run, path)
 
 
 def test_a_run_is_read_from_its_file_or_its_directory(tmp_path: Path) -> None:
     path = write_json(tmp_path / "records.json", document())
     assert read_run(path) == read_run(tmp_path) == document()
-    assert "make it first" in refusal(read_run, tmp_path / "missing.json")
+    assert "make it first" in error_message(read_run, tmp_path / "missing.json")
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
-    assert "JSON" in refusal(read_run, tmp_path / "broken.json")
+    assert "JSON" in error_message(read_run, tmp_path / "broken.json")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -27,7 +27,7 @@ from icl_theory.report.terminal.comparison import comparison_lines
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_every_float_comes_back_from_strict_json(x: float) -> None:
-    back = documents.number(json.loads(json.dumps(documents.plain(x), allow_nan=False)))
+    back = documents.from_plain(json.loads(json.dumps(documents.to_plain(x), allow_nan=False)))
     assert back == x or (math.isnan(back) and math.isnan(x))
 
 
@@ -40,7 +40,7 @@ def test_arrays_dataclasses_and_enumerations_become_plain() -> None:
         "count": np.int64(3),
         3: (None, True, "x"),
     }
-    plain = documents.plain(document)
+    plain = documents.to_plain(document)
     assert plain["verdict"] == "FAILS"
     assert type(plain["verdict"]) is str
     assert plain["estimate"]["value"] == "inf"
@@ -54,12 +54,12 @@ def test_arrays_dataclasses_and_enumerations_become_plain() -> None:
 
 def test_what_a_record_cannot_hold_is_an_error_not_a_repr() -> None:
     with pytest.raises(TypeError, match="object"):
-        documents.plain({"x": object()})
+        documents.to_plain({"x": object()})
 
 
 @pytest.mark.parametrize("value", ["infinity", None, True, "1.0", [1.0]])
 def test_number_reads_only_what_plain_writes(value: Any) -> None:
-    assert "number" in refusal(documents.number, value)
+    assert "number" in error_message(documents.from_plain, value)
 
 
 def test_writing_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,9 +90,9 @@ def test_a_record_is_as_readable_as_any_other_file(tmp_path: Path) -> None:
 
 
 def test_reading_refuses_what_is_no_record(tmp_path: Path) -> None:
-    assert "records" in refusal(files.read_json, tmp_path / "nothing.json")
+    assert "records" in error_message(files.read_json, tmp_path / "nothing.json")
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
-    assert "JSON" in refusal(files.read_json, tmp_path / "broken.json")
+    assert "JSON" in error_message(files.read_json, tmp_path / "broken.json")
 
 
 def test_a_directory_in_use_is_refused_unless_asked(tmp_path: Path) -> None:
@@ -100,11 +100,11 @@ def test_a_directory_in_use_is_refused_unless_asked(tmp_path: Path) -> None:
     assert files.prepare_directory(fresh) == fresh
     assert files.prepare_directory(str(fresh)) == fresh  # still empty
     (fresh / "mine.txt").write_text("keep", encoding="utf-8")
-    assert "not empty" in refusal(files.prepare_directory, fresh)
+    assert "not empty" in error_message(files.prepare_directory, fresh)
     assert files.prepare_directory(fresh, overwrite=True) == fresh
     assert (fresh / "mine.txt").read_text(encoding="utf-8") == "keep"
-    assert "file" in refusal(files.prepare_directory, fresh / "mine.txt", overwrite=True)
-    assert "written" in refusal(files.prepare_directory, fresh / "mine.txt" / "below")
+    assert "file" in error_message(files.prepare_directory, fresh / "mine.txt", overwrite=True)
+    assert "written" in error_message(files.prepare_directory, fresh / "mine.txt" / "below")
 
 
 def test_the_environment_names_no_person_and_no_place() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import refusal
+from helpers import error_message
 
 from icl_theory.records.journal import Journal, require_same
 
@@ -81,12 +81,12 @@ def test_other_settings_are_refused_with_both_values_of_each(tmp_path: Path) -> 
     path = tmp_path / "lines.jsonl"
     filled(path, SETTINGS)
     before = path.read_bytes()
-    message = refusal(Journal, path, SETTINGS | {"seed": 1, "clip": 2.0})
+    message = error_message(Journal, path, SETTINGS | {"seed": 1, "clip": 2.0})
     assert message.startswith("resume: got seed 1 (saved: 0); clip 2.0 (saved: 4.0), expected")
-    assert "new 3 (saved: None)" in refusal(Journal, path, SETTINGS | {"new": 3})
-    assert "clip None (saved: 4.0)" in refusal(Journal, path, {"format": 1, "seed": 0})
+    assert "new 3 (saved: None)" in error_message(Journal, path, SETTINGS | {"new": 3})
+    assert "clip None (saved: 4.0)" in error_message(Journal, path, {"format": 1, "seed": 0})
     assert path.read_bytes() == before
-    assert "seed 0 (saved: None)" in refusal(require_same, SETTINGS, None)
+    assert "seed 0 (saved: None)" in error_message(require_same, SETTINGS, None)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_other_settings_are_refused_with_both_values_of_each(tmp_path: Path) -> 
 def test_what_is_no_such_journal_is_refused_and_left_alone(tmp_path: Path, content: str, words: str) -> None:
     path = tmp_path / "lines.jsonl"
     path.write_text(content, encoding="utf-8")
-    message = refusal(Journal, path, SETTINGS, fields=["step"])
+    message = error_message(Journal, path, SETTINGS, fields=["step"])
     assert f"'lines.jsonl', a file {'of' if words.startswith('another') else 'with'}" in message
     assert words in message
     assert path.read_text(encoding="utf-8") == content

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from rich.console import Console
 
 from icl_theory import LinearRegression, gradient_descent_weights, one_layer_optimum, population_risk, random_weights
@@ -153,10 +153,10 @@ def test_a_word_of_the_command_line_names_a_law(inputs: Any, dof: float | None, 
 
 def test_degrees_of_freedom_belong_to_student_t() -> None:
     """What would be ignored is refused."""
-    assert "no dof with student-t inputs" in refusal(make_task, TrainRunConfig(inputs="student-t"))
-    assert "dof 5 with uniform inputs" in refusal(make_task, TrainRunConfig(inputs="uniform", dof=5.0))
-    assert "no variance" in refusal(make_task, TrainRunConfig(inputs="student-t", dof=2.0))
-    assert "inputs" in refusal(make_task, TrainRunConfig(inputs="cauchy"))  # pyright: ignore[reportArgumentType]
+    assert "no dof with student-t inputs" in error_message(make_task, TrainRunConfig(inputs="student-t"))
+    assert "dof 5 with uniform inputs" in error_message(make_task, TrainRunConfig(inputs="uniform", dof=5.0))
+    assert "no variance" in error_message(make_task, TrainRunConfig(inputs="student-t", dof=2.0))
+    assert "inputs" in error_message(make_task, TrainRunConfig(inputs="cauchy"))  # pyright: ignore[reportArgumentType]
 
 
 def test_a_document_of_a_training_is_that_of_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:

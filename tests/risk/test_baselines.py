@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import assert_close, assert_mean, refusal
+from helpers import assert_close, assert_mean, error_message
 
 from icl_theory import (
     LinearClassification,
@@ -272,8 +272,8 @@ def test_sparse_bayes_is_the_mixture_over_supports(rng: np.random.Generator) -> 
     sparse = bayes_risk(task, shots=4, samples=20_000)
     assert sparse.value + 6 * sparse.stderr < second.value  # knowing that w is sparse helps
     assert bayes_risk(SparseLinearRegression(3, nonzero=1), shots=2).value == 0.0
-    assert "N > s" in refusal(bayes_risk, SparseLinearRegression(3, nonzero=2), shots=2)
-    assert "supports" in refusal(bayes_risk, SparseLinearRegression(30, nonzero=10, noise_std=1.0), shots=2)
+    assert "N > s" in error_message(bayes_risk, SparseLinearRegression(3, nonzero=2), shots=2)
+    assert "supports" in error_message(bayes_risk, SparseLinearRegression(30, nonzero=10, noise_std=1.0), shots=2)
 
 
 @pytest.mark.parametrize("task", [ReLUTeacher(3, 2, noise_std=0.3), LinearClassification(3, flip_probability=0.1)])
@@ -303,15 +303,15 @@ def test_outputs_add_up() -> None:
 
 def test_baselines_refuse() -> None:
     for task in (ReLUTeacher(3, 2), LinearClassification(3)):
-        assert "linear regression" in refusal(bayes_risk, task, shots=9)
+        assert "linear regression" in error_message(bayes_risk, task, shots=9)
     for penalty in (0.0, -1.0, np.nan):
-        assert "penalty" in refusal(ridge_risk, make(), shots=9, penalty=penalty)
-        assert "penalty" in refusal(ridge_predict, make().sample(0, 1, 2), penalty)
+        assert "penalty" in error_message(ridge_risk, make(), shots=9, penalty=penalty)
+        assert "penalty" in error_message(ridge_predict, make().sample(0, 1, 2), penalty)
     for function in (least_squares_risk, bayes_risk, lambda t, **k: ridge_risk(t, penalty=0.1, **k)):
-        assert "shots" in refusal(function, make(), shots=0)
-        assert "samples" in refusal(function, make(), shots=9, samples=1)
-    assert "key" in refusal(bayes_risk, make(), shots=9, key="seed")
-    assert "prior" in refusal(ridge_risk, make(), shots=9, penalty=0.1, prior=np.eye(2))
+        assert "shots" in error_message(function, make(), shots=0)
+        assert "samples" in error_message(function, make(), shots=9, samples=1)
+    assert "key" in error_message(bayes_risk, make(), shots=9, key="seed")
+    assert "prior" in error_message(ridge_risk, make(), shots=9, penalty=0.1, prior=np.eye(2))
     bad = Prompt(np.ones((2, 3, 2)), np.ones((2, 4)), np.ones((2, 2)), np.ones(2))
-    assert "prompt.y" in refusal(least_squares_predict, bad)
-    assert "Prompt" in refusal(least_squares_predict, np.ones((2, 3)))
+    assert "prompt.y" in error_message(least_squares_predict, bad)
+    assert "Prompt" in error_message(least_squares_predict, np.ones((2, 3)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import forward_by_token, refusal
+from helpers import error_message, forward_by_token
 
 from icl_theory import (
     LinearClassification,
@@ -101,7 +101,7 @@ def test_the_note_on_heavy_tails_stands_up_to_three_from_the_rank(shots, heavy):
 
 @pytest.mark.parametrize("size", [1e-10, 1e-6, 0.05])
 def test_a_covariance_that_is_not_symmetric_is_refused(size):
-    assert "not symmetric" in refusal(LinearRegression, 2, np.array([[1.0, size], [0.0, 1.0]]))
+    assert "not symmetric" in error_message(LinearRegression, 2, np.array([[1.0, size], [0.0, 1.0]]))
 
 
 def test_zero_is_refused_where_a_positive_number_is_needed():
@@ -109,5 +109,5 @@ def test_zero_is_refused_where_a_positive_number_is_needed():
 
     model, task = random_weights(1, layers=1, token_dim=3), LinearRegression(2)
     options = {"demonstrations": 12, "shots": 3, "samples": 16, "key": 0}
-    assert "clip: got 0" in refusal(bound_ladder, model, task, clip=0.0, **options)
-    assert "top: got 0" in refusal(search_clipping_rate, model, task, shots=3, top=0)
+    assert "clip: got 0" in error_message(bound_ladder, model, task, clip=0.0, **options)
+    assert "top: got 0" in error_message(search_clipping_rate, model, task, shots=3, top=0)

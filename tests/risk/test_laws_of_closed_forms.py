@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from laws import Coin, Silent, Waiting
 from rational import gaussian_moment, rational_risk, uniform_moment
 
@@ -148,7 +148,7 @@ def test_an_infinite_fourth_moment_of_the_inputs() -> None:
         assert (found.value, found.direction) == (np.inf, "exact")
         assert "fourth moment" in found.note
     assert population_risk(gradient_descent_weights(2, step_size=0.0), task, shots=5).value == 2.0
-    assert "E u⁴ is infinite" in refusal(one_layer_optimum, task, shots=5)
+    assert "E u⁴ is infinite" in error_message(one_layer_optimum, task, shots=5)
     assert not task.knows_moments
     deep = population_risk(gradient_descent_weights(2, layers=2, step_size=0.1), task, shots=5, samples=64)
     assert (deep.direction, "no guide" in deep.note) == ("unbiased", True)
@@ -192,8 +192,8 @@ def test_an_unknown_fourth_moment() -> None:
     assert "not known" in found.note
     exact = population_risk(model, LinearRegression(2, noise_std=0.3), shots=4)
     assert abs(found.value - exact.value) < 6 * found.stderr < 0.5 * exact.value
-    assert "E u⁴ is not known" in refusal(one_layer_optimum, silent, shots=4)
-    assert "task.inputs" in refusal(gradient_descent_agreement, model, silent, shots=4)
+    assert "E u⁴ is not known" in error_message(one_layer_optimum, silent, shots=4)
+    assert "task.inputs" in error_message(gradient_descent_agreement, model, silent, shots=4)
     # Noise that says nothing counts where S_yy is read, and nowhere else.
     noisy = LinearRegression(2, noise_std=0.3, noise=Silent())
     assert population_risk(gradient_descent_weights(2), noisy, shots=4).direction == "exact"
@@ -216,15 +216,15 @@ def test_a_task_that_draws_its_own_inputs() -> None:
     losses = (predict(model, prompt) - prompt.y_query) ** 2
     assert losses.mean() > gaussian.value + 6 * losses.std() / np.sqrt(len(losses))
     assert abs(found.value - losses.mean()) < 6 * np.hypot(found.stderr, losses.std() / np.sqrt(len(losses)))
-    assert "overrides sample_inputs" in refusal(one_layer_optimum, task, shots=6)
+    assert "overrides sample_inputs" in error_message(one_layer_optimum, task, shots=6)
     config = config_of(task)
     rng = np.random.default_rng(0)
     assert isinstance(source_of(task, config, rng), TokenSource)
     assert isinstance(source_of(LinearRegression(2, inputs=StudentT(4.5)), config, rng), TokenMomentSource)
     assert isinstance(source_of(LinearRegression(2, noise_std=1.0, noise=Uniform()), config, rng), TokenMomentSource)
     assert isinstance(source_of(LinearRegression(2, noise=Uniform()), config, rng), MomentSource)
-    assert "overrides sample_inputs" in refusal(train, task, 0, layers=1, shots=6, sampling="moments")
-    assert "linear attention" in refusal(
+    assert "overrides sample_inputs" in error_message(train, task, 0, layers=1, shots=6, sampling="moments")
+    assert "linear attention" in error_message(
         train, LinearRegression(2), 0, layers=1, shots=6, sampling="moments", kind="softmax"
     )
 
@@ -279,8 +279,8 @@ def test_a_teacher_of_skewed_inputs_has_no_closed_form() -> None:
         symmetric = True
 
     task, wrong = (ReLUTeacher(2, 3, inputs=law) for law in (Coin(0.1), Claimed(0.1)))
-    assert "symmetric" in refusal(task.readout_moments, 4)
-    assert "symmetric" in refusal(lambda: task.linear_risk)
+    assert "symmetric" in error_message(task.readout_moments, 4)
+    assert "symmetric" in error_message(lambda: task.linear_risk)
     model = gradient_descent_weights(2, step_size=0.3)
     prompt = task.sample(2, 160_000, 4)
     losses = (predict(model, prompt) - prompt.y_query) ** 2
@@ -330,7 +330,7 @@ def test_ridge_and_bayes_under_other_laws(law: Any) -> None:
         losses = (ridge_predict(prompt, penalty, prior=prior) - prompt.y_query) ** 2
         assert abs(found.value - losses.mean()) < 6 * np.hypot(found.stderr, losses.std() / 200) < 0.3 * found.value
     noisy = LinearRegression(2, noise_std=0.6, noise=law)
-    assert "Gaussian label noise" in refusal(bayes_risk, noisy, shots=5)
+    assert "Gaussian label noise" in error_message(bayes_risk, noisy, shots=5)
     same = [least_squares_risk(t, shots=6) for t in (noisy, LinearRegression(2, noise_std=0.6))]
     assert same[0] == same[1]  # of the noise its variance alone
     assert least_squares_risk(task, shots=3).value == np.inf

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 
 from icl_theory import LinearRegression
 from icl_theory.records.files import write_json
@@ -38,20 +38,24 @@ def test_a_sweep_goes_on_only_under_the_settings_it_began_with(tmp_path: Path) -
     entry = {"seed": 0, "layer": 0, "module": "value", "rank": 1}
     SweepJournal(tmp_path / "entries.jsonl", settings, resume=True).add(entry)
     for name, value in settings.items():
-        message = refusal(SweepJournal, tmp_path / "entries.jsonl", settings | {name: another(value)}, resume=True)
+        message = error_message(
+            SweepJournal, tmp_path / "entries.jsonl", settings | {name: another(value)}, resume=True
+        )
         assert message.count("(saved:") == 1
         assert message.startswith(f"resume: got {name} ")
-    assert "brand_new 1 (saved: None)" in refusal(
+    assert "brand_new 1 (saved: None)" in error_message(
         SweepJournal, tmp_path / "entries.jsonl", settings | {"brand_new": 1}, resume=True
     )
     fewer = {name: value for name, value in settings.items() if name != "loss"}
-    assert "loss None (saved: clipped_squared)" in refusal(SweepJournal, tmp_path / "entries.jsonl", fewer, resume=True)
+    assert "loss None (saved: clipped_squared)" in error_message(
+        SweepJournal, tmp_path / "entries.jsonl", fewer, resume=True
+    )
     assert SweepJournal(tmp_path / "entries.jsonl", settings, resume=True).finished == [entry]
     for missing in entry:
         SweepJournal(tmp_path / "other.jsonl", settings, resume=False).add(
             {name: value for name, value in entry.items() if name != missing}
         )
-        assert "no entry" in refusal(SweepJournal, tmp_path / "other.jsonl", settings, resume=True)
+        assert "no entry" in error_message(SweepJournal, tmp_path / "other.jsonl", settings, resume=True)
 
 
 def test_a_training_goes_on_only_under_the_settings_it_began_with(tmp_path: Path) -> None:
@@ -60,11 +64,11 @@ def test_a_training_goes_on_only_under_the_settings_it_began_with(tmp_path: Path
     (tmp_path / "checkpoints" / "10").mkdir(parents=True)
     for name, value in settings.items():
         changed = settings | {name: another(value)}
-        message = refusal(prepare, changed, str(tmp_path), overwrite=False, resume=True)
+        message = error_message(prepare, changed, str(tmp_path), overwrite=False, resume=True)
         assert message.count("(saved:") == 1
         assert message.startswith(f"resume: got {name} ")
     fewer = {name: value for name, value in settings.items() if name != "tied"}
-    refusal(prepare, fewer, str(tmp_path), overwrite=False, resume=True)
+    error_message(prepare, fewer, str(tmp_path), overwrite=False, resume=True)
     assert prepare(settings, str(tmp_path), overwrite=False, resume=True) == tmp_path
 
 
@@ -78,7 +82,7 @@ def test_damaged_weights_of_a_sweep_are_refused(tmp_path: Path, content: Any) ->
     else:
         np.savez(tmp_path / "weights.npz", **content)
     config = SweepConfig(model="random", dim=2)
-    message = refusal(_kept_weights, config, TASK, lambda *_: None, tmp_path, True)
+    message = error_message(_kept_weights, config, TASK, lambda *_: None, tmp_path, True)
     assert "which is damaged" in message
     assert "start it anew with --overwrite" in message
     assert "unsafe" not in message

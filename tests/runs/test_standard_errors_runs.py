@@ -22,7 +22,7 @@ from icl_theory import (
     random_weights,
     ridge_risk,
 )
-from icl_theory.records.documents import plain
+from icl_theory.records.documents import to_plain
 from icl_theory.records.seed_means import over_ranks
 from icl_theory.report.terminal.training_table import table
 from icl_theory.risk.population import risk_and_losses
@@ -68,7 +68,7 @@ def test_risks_of_a_training_run_have_a_key_of_their_own_for_every_member():
             assert found[name][seed] == measure(models[seed], task, shots=5, key=seed)
             assert found[name][seed].stderr > 0
     assert found["last_loss"] == pytest.approx([37.5, 77.5, 117.5])
-    text = [[str(cell) for cell in column.cells] for column in table(plain(found)).columns]
+    text = [[str(cell) for cell in column.cells] for column in table(to_plain(found)).columns]
     for row, seed in ((0, 0), (2, 2)):
         risk = found["population_risk"][seed]
         assert text[2][row] == f"{risk.value:.5g} +- {risk.stderr:.1g}"

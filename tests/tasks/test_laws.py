@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from helpers import assert_mean, refusal
+from helpers import assert_mean, error_message
 from laws import Coin, Silent, Waiting
 from scipy import integrate, stats
 
@@ -96,20 +96,20 @@ def test_degrees_of_freedom(dof: float, fourth: float) -> None:
 
 def test_laws_refuse() -> None:
     for dof in (2, 1.0, -3, np.inf, np.nan, "5"):
-        assert "dof" in refusal(StudentT, dof)
-    assert "scales" in refusal(Mixture, (1.0, 0.0), (0.5, 0.5))
-    assert "scales" in refusal(Mixture, (1.0, -1.0), (0.5, 0.5))
-    assert "probabilities" in refusal(Mixture, (1.0, 2.0), (0.5, 0.5, 0.0))
-    assert "a sum of 0.9" in refusal(Mixture, (1.0, 2.0), (0.5, 0.4))
-    assert "negative" in refusal(Mixture, (1.0, 2.0), (1.5, -0.5))
+        assert "dof" in error_message(StudentT, dof)
+    assert "scales" in error_message(Mixture, (1.0, 0.0), (0.5, 0.5))
+    assert "scales" in error_message(Mixture, (1.0, -1.0), (0.5, 0.5))
+    assert "probabilities" in error_message(Mixture, (1.0, 2.0), (0.5, 0.5, 0.0))
+    assert "a sum of 0.9" in error_message(Mixture, (1.0, 2.0), (0.5, 0.4))
+    assert "negative" in error_message(Mixture, (1.0, 2.0), (1.5, -0.5))
 
 
 @pytest.mark.parametrize("name", ["inputs", "noise"])
 def test_a_word_is_no_law(name: str) -> None:
     """The refusal names the object to pass."""
-    for word, cure in (("gaussian", "Gaussian()"), ("uniform", "Uniform()"), ("student-t", "StudentT(5)"), (3, "Gau")):
-        assert f"pass icl_theory.{cure}" in refusal(LinearRegression, 2, **{name: cast(Any, word)})
-    assert "the class Uniform" in refusal(LinearRegression, 2, **{name: Uniform})
+    for word, hint in (("gaussian", "Gaussian()"), ("uniform", "Uniform()"), ("student-t", "StudentT(5)"), (3, "Gau")):
+        assert f"pass icl_theory.{hint}" in error_message(LinearRegression, 2, **{name: cast(Any, word)})
+    assert "the class Uniform" in error_message(LinearRegression, 2, **{name: Uniform})
 
 
 def law_of(draw: Any, **facts: Any) -> Any:
@@ -118,7 +118,7 @@ def law_of(draw: Any, **facts: Any) -> Any:
 
 def test_a_law_of_a_user_is_looked_at() -> None:
     def of(draw: Any, **facts: Any) -> str:
-        return refusal(LinearRegression, 2, inputs=law_of(draw, **facts))
+        return error_message(LinearRegression, 2, inputs=law_of(draw, **facts))
 
     assert "shape (4096,)" in of(lambda rng, shape: rng.standard_normal(shape[-1]))
     assert "shape (4096, 2)" in of(lambda rng, shape: rng.standard_normal(shape[::-1]))
@@ -140,7 +140,7 @@ def test_a_subclass_that_draws_otherwise_knows_nothing() -> None:
     law = Doubled(5)
     facts = law.fourth_moment, law.finite_moments, law.symmetric, law.continuous
     assert facts == (None, None, False, False)
-    assert "not known" in refusal(LinearRegression(2, inputs=law).readout_moments, 3)
+    assert "not known" in error_message(LinearRegression(2, inputs=law).readout_moments, 3)
 
     class Stated(Doubled):
         fourth_moment = 1.0  # pyright: ignore
@@ -171,8 +171,8 @@ def test_the_input_quartic_of_any_law(rng: np.random.Generator) -> None:
 
 def test_what_a_law_is_asked_for() -> None:
     assert known_fourth_moment(StudentT(5), "inputs", "it") == 9.0
-    assert "E u⁴ is infinite" in refusal(known_fourth_moment, StudentT(3), "inputs", "it")
-    assert "E u⁴ is not known" in refusal(known_fourth_moment, Silent(), "noise", "it")
+    assert "E u⁴ is infinite" in error_message(known_fourth_moment, StudentT(3), "inputs", "it")
+    assert "E u⁴ is not known" in error_message(known_fourth_moment, Silent(), "noise", "it")
     assert tail_note(Gaussian(), 100) == tail_note(StudentT(8.5), 8) == tail_note(Coin(0.2), 100) == ""
     assert "below order 8 only, the variance here needs order 8" in tail_note(StudentT(8), 8)
     assert "mean itself" not in tail_note(StudentT(4.5), 8)

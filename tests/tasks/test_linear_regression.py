@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from helpers import assert_close, assert_mean, assert_same_mean, readout_moment, refusal
+from helpers import assert_close, assert_mean, assert_same_mean, error_message, readout_moment
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,35 +148,35 @@ def test_square_root_squares_to_any_covariance(seed: int, rank: int) -> None:
 
 def test_task_refuses() -> None:
     for dim in (0, -1, 2.0, True, "3"):
-        assert "dim" in refusal(LinearRegression, dim)
+        assert "dim" in error_message(LinearRegression, dim)
     asymmetric = np.array([[1.0, 0.5], [0.0, 1.0]])
     indefinite = np.array([[1.0, 2.0], [2.0, 1.0]])
     for name in ("covariance", "task_covariance"):
-        assert name in refusal(LinearRegression, 2, **{name: np.eye(3)})
-        assert "symmetric" in refusal(LinearRegression, 2, **{name: asymmetric})
-        assert "eigenvalue -1" in refusal(LinearRegression, 2, **{name: indefinite})
-        assert "NaN" in refusal(LinearRegression, 2, **{name: np.eye(2) * np.nan})
+        assert name in error_message(LinearRegression, 2, **{name: np.eye(3)})
+        assert "symmetric" in error_message(LinearRegression, 2, **{name: asymmetric})
+        assert "eigenvalue -1" in error_message(LinearRegression, 2, **{name: indefinite})
+        assert "NaN" in error_message(LinearRegression, 2, **{name: np.eye(2) * np.nan})
     for sigma in (-0.1, np.nan, np.inf, "0"):
-        assert "noise_std" in refusal(LinearRegression, 2, noise_std=sigma)
-    assert "inputs" in refusal(LinearRegression, 2, inputs="cauchy")
+        assert "noise_std" in error_message(LinearRegression, 2, noise_std=sigma)
+    assert "inputs" in error_message(LinearRegression, 2, inputs="cauchy")
 
 
 def test_sampling_refuses(rng: np.random.Generator) -> None:
     task = make()
     for count in (0, -1, 2.5):
-        assert "batch" in refusal(task.sample, 0, count, 2)
-        assert "shots" in refusal(task.sample, 0, 2, count)
-    assert "task_vector" in refusal(task.token_covariance, np.ones(2))
-    assert "Gaussian" in refusal(make(inputs=Uniform()).sample_moments, rng, 2, 2)
+        assert "batch" in error_message(task.sample, 0, count, 2)
+        assert "shots" in error_message(task.sample, 0, 2, count)
+    assert "task_vector" in error_message(task.token_covariance, np.ones(2))
+    assert "Gaussian" in error_message(make(inputs=Uniform()).sample_moments, rng, 2, 2)
 
 
 @pytest.mark.parametrize("key", ["seed", None, 1.5, np.float64(0.5), np.array([0.5, 1.5]), -1])
 def test_a_key_that_is_none_is_refused(key: Any) -> None:
     """A float must not silently become seed 0."""
-    assert "key" in refusal(make().sample, key, 2, 2)
+    assert "key" in error_message(make().sample, key, 2, 2)
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.5])
 def test_moments_refuse_bad_counts(rng: np.random.Generator, count: Any) -> None:
-    assert "shots" in refusal(make().sample_moments, rng, 2, count)
-    assert "batch" in refusal(make().sample_moments, rng, count, 2)
+    assert "shots" in error_message(make().sample_moments, rng, 2, count)
+    assert "batch" in error_message(make().sample_moments, rng, count, 2)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import assert_close, assert_mean, refusal
+from helpers import assert_close, assert_mean, error_message
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -218,9 +218,9 @@ LADDER: dict[str, Any] = {"demonstrations": 6, "shots": 3, "clip": 1.0, "samples
 def test_what_needs_gaussian_linear_regression_refuses(name: str) -> None:
     task: Any = TASKS[name]
     model = random_weights(1, layers=1, token_dim=4)
-    assert "bound ladder" in refusal(bound_ladder, model, task, **LADDER)
-    assert "bound ladder" in refusal(rank_sweep, model, task, **LADDER)
-    assert "agreement" in refusal(gradient_descent_agreement, model, task, shots=3)
+    assert "bound ladder" in error_message(bound_ladder, model, task, **LADDER)
+    assert "bound ladder" in error_message(rank_sweep, model, task, **LADDER)
+    assert "agreement" in error_message(gradient_descent_agreement, model, task, shots=3)
 
 
 def test_sparse_tasks_reach_what_depends_on_gaussian_inputs_alone() -> None:
@@ -243,18 +243,18 @@ def test_sparse_tasks_reach_what_depends_on_gaussian_inputs_alone() -> None:
 
 def test_teachers_refuse() -> None:
     for nonzero in (0, 4, 1.0, -1):
-        assert "nonzero" in refusal(SparseLinearRegression, 3, nonzero=nonzero)
+        assert "nonzero" in error_message(SparseLinearRegression, 3, nonzero=nonzero)
     for hidden in (0, 2.0, True):
-        assert "hidden" in refusal(ReLUTeacher, 3, hidden)
+        assert "hidden" in error_message(ReLUTeacher, 3, hidden)
     for flip in (-0.1, 0.6, np.nan, "0"):
-        assert "flip_probability" in refusal(LinearClassification, 3, flip_probability=flip)
+        assert "flip_probability" in error_message(LinearClassification, 3, flip_probability=flip)
     for sigma in (-0.1, np.inf):
-        assert "noise_std" in refusal(ReLUTeacher, 3, 2, noise_std=sigma)
-        assert "noise_std" in refusal(SparseLinearRegression, 3, nonzero=1, noise_std=sigma)
+        assert "noise_std" in error_message(ReLUTeacher, 3, 2, noise_std=sigma)
+        assert "noise_std" in error_message(SparseLinearRegression, 3, nonzero=1, noise_std=sigma)
     for make in (lambda **k: ReLUTeacher(3, 2, **k), lambda **k: LinearClassification(3, **k)):
-        assert "covariance" in refusal(make, covariance=np.eye(2))
-        assert "inputs" in refusal(make, inputs="cauchy")
-        assert "shots" in refusal(make().sample, 0, 2, 0)
+        assert "covariance" in error_message(make, covariance=np.eye(2))
+        assert "inputs" in error_message(make, inputs="cauchy")
+        assert "shots" in error_message(make().sample, 0, 2, 0)
     for dim in (0, 1.0):
-        assert "dim" in refusal(LinearClassification, dim)
-        assert "dim" in refusal(ReLUTeacher, dim, 2)
+        assert "dim" in error_message(LinearClassification, dim)
+        assert "dim" in error_message(ReLUTeacher, dim, 2)

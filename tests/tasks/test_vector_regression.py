@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_mean, forward_by_token, refusal
+from helpers import assert_mean, error_message, forward_by_token
 from scipy.stats import multivariate_normal
 
 from icl_theory import (
@@ -171,17 +171,17 @@ def test_accuracy_counts_signs_and_classes() -> None:
 
 
 def test_refusals() -> None:
-    assert "outputs" in refusal(VectorRegression, 3, 1)
-    assert "classes" in refusal(OneHotClassification, 3, 1)
+    assert "outputs" in error_message(VectorRegression, 3, 1)
+    assert "classes" in error_message(OneHotClassification, 3, 1)
     for task in (OneHotClassification(2, 3, np.diag([1.0, 2.0])), OneHotClassification(2, 3, inputs=Uniform())):
         assert not task.knows_moments
-        assert "λI" in refusal(one_layer_optimum, task, shots=3)
+        assert "λI" in error_message(one_layer_optimum, task, shots=3)
         assert population_risk(one_layer_optimum(OneHotClassification(2, 3), shots=3)[0], task, shots=3).samples == 4096
     options = {"demonstrations": 6, "shots": 3, "clip": 1.0, "samples": 16, "key": 0}
-    assert "linear regression" in refusal(
+    assert "linear regression" in error_message(
         bound_ladder, random_weights(0, layers=1, token_dim=5), TASKS["vector"], **options
     )
     prompt = TASKS["vector"].sample(0, 2, 3)
     short = Prompt(prompt.x, prompt.y[:, :-1], prompt.x_query, prompt.y_query)
-    assert "prompt.y" in refusal(predict, random_weights(0, layers=1, token_dim=5), short)
-    assert "token dimension" in refusal(predict, random_weights(0, layers=1, token_dim=4), prompt)
+    assert "prompt.y" in error_message(predict, random_weights(0, layers=1, token_dim=5), short)
+    assert "token dimension" in error_message(predict, random_weights(0, layers=1, token_dim=4), prompt)

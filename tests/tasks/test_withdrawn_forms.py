@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 
 from icl_theory import (
     LinearRegression,
@@ -50,10 +50,10 @@ def override(self: Any) -> float:  # noqa: ARG001
 
 def test_what_rests_on_an_override_refuses_with_the_reason() -> None:
     own = of(Base, labels=override)
-    words = refusal(own.form)
+    words = error_message(own.form)
     assert "a Own, which overrides labels, on which form of Base rests" in words
     assert "form = Base.form if it still holds" in words
-    assert "value of Base rests" in refusal(lambda: own.value)
+    assert "value of Base rests" in error_message(lambda: own.value)
     assert own.free() == "never marked"
     assert of(Base, step=override).form() == "base"
 
@@ -62,16 +62,16 @@ def test_what_is_restated_beside_the_override_counts() -> None:
     assert of(Base, labels=override, form=Base.form, value=Base.value).form() == "base"
     own = of(Base, labels=override, form=lambda self: "mine")
     assert own.form() == "mine"
-    assert "value" in refusal(lambda: own.value)
+    assert "value" in error_message(lambda: own.value)
 
 
 def test_a_grandchild() -> None:
     child = type(of(Base, labels=override))
-    assert "overrides labels" in refusal(of(child).form)  # nothing new: still away
+    assert "overrides labels" in error_message(of(child).form)  # nothing new: still away
     assert of(child, form=lambda self: "mine").form() == "mine"
     stated = type(of(Base, labels=override, form=lambda self: "mine"))
     # What a user states without saying what it rests on rests on everything.
-    assert "overrides corrupted, on which form of Own rests" in refusal(of(stated, corrupted=override).form)
+    assert "overrides corrupted, on which form of Own rests" in error_message(of(stated, corrupted=override).form)
     assert of(stated, step=override).form() == "mine"
 
 
@@ -81,7 +81,7 @@ def test_the_order_of_bases_counts() -> None:
     class Mixin:
         labels = override
 
-    assert "overrides labels" in refusal(of(Mixin, Base).form)
+    assert "overrides labels" in error_message(of(Mixin, Base).form)
     assert of(Base, Mixin).form() == "base"
 
 
@@ -92,7 +92,7 @@ def test_known() -> None:
         known(raising, ValueError("a plain one"))
 
     def refused() -> None:
-        raise checks.refuse("a", "b", "c", "d")
+        raise checks.error("a", "b", "c", "d")
 
     assert known(refused) is None
 
@@ -131,7 +131,7 @@ def test_restating_moments_brings_the_optimum_back() -> None:
     _, risk = one_layer_optimum(task, shots=5)
     eta = 5 / (5 + 3 + 1 - 2 + 0.25)
     assert risk == pytest.approx(3 * (1 - eta), rel=1e-12)
-    assert "require_linear" in refusal(task.require_linear, "a test")
+    assert "require_linear" in error_message(task.require_linear, "a test")
 
 
 def test_capabilities_of_the_tasks_of_the_package() -> None:
@@ -143,8 +143,8 @@ def test_capabilities_of_the_tasks_of_the_package() -> None:
     assert (vector.row.dim, vector.row.noise_std) == (3, 0.4)
     hot = OneHotClassification(3, 2)
     assert (hot.knows_moments, hot.linear_labels, hot.classifies) == (True, False, True)
-    assert "linear regression" in refusal(lambda: hot.row)
-    assert "classification" in refusal(sparse.correct, np.ones(2), np.ones(2))
+    assert "linear regression" in error_message(lambda: hot.row)
+    assert "classification" in error_message(sparse.correct, np.ones(2), np.ones(2))
 
 
 def test_a_task_that_states_nothing() -> None:
@@ -166,5 +166,5 @@ def test_a_task_that_states_nothing() -> None:
     task = Cosine()
     assert task.sample(0, 3, 2).y.shape == (3, 2)
     assert not task.knows_moments
-    assert "zero_risk" in refusal(lambda: task.zero_risk)
-    assert "readout_moments" in refusal(task.readout_moments, 3)
+    assert "zero_risk" in error_message(lambda: task.zero_risk)
+    assert "readout_moments" in error_message(task.readout_moments, 3)

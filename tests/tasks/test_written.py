@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from laws import Coin, Silent, Waiting
 
 from icl_theory import (
@@ -79,7 +79,7 @@ def test_every_field_is_written(task: Task) -> None:
     for name in written:
         less = {key: value for key, value in described.items() if key != name}
         if name in ("dim", "nonzero", "hidden", "outputs", "classes"):
-            assert name in refusal(task_from_dict, less)
+            assert name in error_message(task_from_dict, less)
         else:
             task_from_dict(less)  # a default: the class knows it
 
@@ -113,11 +113,11 @@ SPOILT: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("described", "words"), SPOILT)
 def test_what_is_no_task_is_refused(described: Any, words: str) -> None:
-    assert words in refusal(task_from_dict, described)
+    assert words in error_message(task_from_dict, described)
 
 
 def test_nothing_is_imported_for_a_file() -> None:
-    assert "has been imported" in refusal(task_from_dict, {"type": "antigravity.Task", "dim": 2})
+    assert "has been imported" in error_message(task_from_dict, {"type": "antigravity.Task", "dim": 2})
     assert "antigravity" not in sys.modules
 
 
@@ -136,8 +136,8 @@ def test_a_class_that_is_made_again_takes_the_place_of_the_first() -> None:
 
 
 def test_what_cannot_be_written_is_refused_in_one_sentence() -> None:
-    assert "Silent" in refusal(LinearRegression(2, inputs=Silent()).to_dict)
-    assert "UnitLaw" in refusal(LinearRegression(2, inputs=Silent()).to_dict)
+    assert "Silent" in error_message(LinearRegression(2, inputs=Silent()).to_dict)
+    assert "UnitLaw" in error_message(LinearRegression(2, inputs=Silent()).to_dict)
 
     class Plain(UnitLaw):
         def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -153,14 +153,14 @@ def test_what_cannot_be_written_is_refused_in_one_sentence() -> None:
         def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
             return rng.choice(self.table, size=shape)
 
-    assert "Loaded to be written down" in refusal(LinearRegression(2, inputs=Loaded([-1.0, 1.0])).to_dict)
+    assert "Loaded to be written down" in error_message(LinearRegression(2, inputs=Loaded([-1.0, 1.0])).to_dict)
 
     class Counting(LinearRegression):
         def __init__(self, dim: int, more: int) -> None:
             super().__init__(dim)
             object.__setattr__(self, "more", more)
 
-    assert "a class made from its fields" in refusal(Counting(2, 3).to_dict)
+    assert "a class made from its fields" in error_message(Counting(2, 3).to_dict)
 
     @dataclass(frozen=True, eq=False)
     class Growing(LinearRegression):
@@ -170,14 +170,14 @@ def test_what_cannot_be_written_is_refused_in_one_sentence() -> None:
             super().__post_init__()
             object.__setattr__(self, "size", 2 * self.size)
 
-    assert "other fields than it was made from" in refusal(Growing(2).to_dict)
+    assert "other fields than it was made from" in error_message(Growing(2).to_dict)
 
     @dataclass(frozen=True, eq=False)
     class Holding(LinearRegression):
         what: Any = None
 
     for value in (np.inf, float("nan"), object(), {"a": 1}, [1.0, np.nan], len):
-        assert "Holding to be written down" in refusal(Holding(2, what=value).to_dict)
+        assert "Holding to be written down" in error_message(Holding(2, what=value).to_dict)
     for value in (np.float64(0.1), np.arange(3), (1, "two", None, True), Gaussian(), [[1.5]]):
         task = Holding(2, what=value)
         assert task_from_dict(task.to_dict()).to_dict() == task.to_dict()

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from laws import Silent
 
 from icl_theory.tasks.base import Task
@@ -74,7 +74,7 @@ def test_laws_are_told_apart_by_their_numbers() -> None:
     one, other = (setup(LinearRegression(2, noise=law), CONFIG, np.random.default_rng(0)) for law in mixtures)
     assert set(checkpoints._differences(one, other)) == {"noise"}
     silent = LinearRegression(2, inputs=Silent())
-    assert "Silent" in refusal(setup, silent, CONFIG, np.random.default_rng(0))
+    assert "Silent" in error_message(setup, silent, CONFIG, np.random.default_rng(0))
 
 
 def test_the_key_identifies_a_run_whatever_was_drawn_from_it() -> None:

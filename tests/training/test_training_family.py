@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from helpers import assert_same_mean, refusal
+from helpers import assert_same_mean, error_message
 
 from icl_theory.descent.agreement import gradient_descent_agreement
 from icl_theory.models.constructions import one_layer_optimum
@@ -181,7 +181,9 @@ def test_classification_is_learnt(task: Any, chance: float) -> None:
     assert trained.unit == "accuracy"
     blind = accuracy(flat, task, shots=20)
     assert abs(blind.value - chance) < 6 * blind.stderr
-    assert "classification" in refusal(accuracy, result.models.member(0), LinearRegression(task.token_dim - 1), shots=3)
+    assert "classification" in error_message(
+        accuracy, result.models.member(0), LinearRegression(task.token_dim - 1), shots=3
+    )
 
 
 def test_two_tied_layers_are_two_steps_of_gd_plus_plus() -> None:
@@ -221,5 +223,5 @@ def test_refusals() -> None:
         ({"prompts_per_task": 3}, "prompts_per_task"),
         ({"stop_excess": 0.1, "kind": "softmax"}, "stop_excess"),
     ):
-        assert word in refusal(train, LINEAR, 0, **(options | changes))
-    assert "sampling" in refusal(train, ReLUTeacher(3, 2), 0, **options, sampling="moments")
+        assert word in error_message(train, LINEAR, 0, **(options | changes))
+    assert "sampling" in error_message(train, ReLUTeacher(3, 2), 0, **options, sampling="moments")

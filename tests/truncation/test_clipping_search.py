@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 
 from icl_theory import (
     LinearClassification,
@@ -162,12 +162,12 @@ def test_refusals():
     def search(**changes):
         return search_clipping_rate(model, task, shots=4, prompts=changes.pop("prompts", 4), **changes)
 
-    assert "rate: got 0.9 for a 4 x 4 matrix" in refusal(search, rates=RATES)
-    assert "top: got 3" in refusal(search, top=3)
-    assert "prompts: got 1" in refusal(search, prompts=1)
-    assert "loss: got 'hinge'" in refusal(search, loss="hinge")
-    assert "without an MLP" in refusal(search, module="mlp")
-    assert "token dimension 4" in refusal(search_clipping_rate, model, LinearRegression(2), shots=4)
+    assert "rate: got 0.9 for a 4 x 4 matrix" in error_message(search, rates=RATES)
+    assert "top: got 3" in error_message(search, top=3)
+    assert "prompts: got 1" in error_message(search, prompts=1)
+    assert "loss: got 'hinge'" in error_message(search, loss="hinge")
+    assert "without an MLP" in error_message(search, module="mlp")
+    assert "token dimension 4" in error_message(search_clipping_rate, model, LinearRegression(2), shots=4)
 
 
 def test_of_ranks_that_gain_the_same_the_largest_is_chosen():

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 
 from icl_theory import LinearRegression, random_weights, rank_sweep
-from icl_theory.records.documents import plain
+from icl_theory.records.documents import to_plain
 from icl_theory.records.journal import SweepJournal
 from icl_theory.records.sweep_csv import sweep_csv
 from icl_theory.runs.bounds import prepare, run
@@ -102,10 +102,10 @@ def test_rates_are_ranks(model, whole):
     by_rate = rank_sweep(model, TASK, **SWEEP, layer_indices=[0], rates=(0.0, 0.1, 0.5, 0.6))
     assert [(r["rank"], r["rate"]) for r in by_rate] == [(3, 0.0), (2, pytest.approx(1 / 3)), (1, pytest.approx(2 / 3))]
     assert by_rate[0] == whole[2]
-    assert "rate: got 0.9 for a 3 x 3 matrix" in refusal(lambda: rank_sweep(model, TASK, **SWEEP, rates=[0.9]))
-    assert "also ranks" in refusal(lambda: rank_sweep(model, TASK, **SWEEP, rates=[0.5], ranks=[1]))
-    assert "also ranks" in refusal(validate, SweepConfig(ranks=(1,), rates=(0.5,)))
-    assert "0.95" in refusal(validate, SweepConfig(rates=(0.95,)))
+    assert "rate: got 0.9 for a 3 x 3 matrix" in error_message(lambda: rank_sweep(model, TASK, **SWEEP, rates=[0.9]))
+    assert "also ranks" in error_message(lambda: rank_sweep(model, TASK, **SWEEP, rates=[0.5], ranks=[1]))
+    assert "also ranks" in error_message(validate, SweepConfig(ranks=(1,), rates=(0.5,)))
+    assert "0.95" in error_message(validate, SweepConfig(rates=(0.95,)))
 
 
 def test_journal_survives_a_torn_line_and_keeps_infinities(tmp_path: Path, whole):
@@ -134,13 +134,13 @@ def test_journal_refuses_what_is_not_its_own(tmp_path: Path):
     path = tmp_path / "entries.jsonl"
     SweepJournal(path, {"seed": 0, "clip": 4.0}, resume=False)
     before = path.read_bytes()
-    message = refusal(SweepJournal, path, {"seed": 1, "clip": 4.0}, resume=True)
+    message = error_message(SweepJournal, path, {"seed": 1, "clip": 4.0}, resume=True)
     assert "seed 1 (saved: 0)" in message
     assert "clip" not in message
     path.write_text('{"other": 1}\n')
-    assert "another kind" in refusal(SweepJournal, path, {"seed": 0}, resume=True)
+    assert "another kind" in error_message(SweepJournal, path, {"seed": 0}, resume=True)
     path.write_text('{"format": 3, "seed": 0}\nnot json\n')
-    assert "no JSON" in refusal(SweepJournal, path, {"seed": 0}, resume=True)
+    assert "no JSON" in error_message(SweepJournal, path, {"seed": 0}, resume=True)
     assert before.startswith(b'{"format": 3')
 
 
@@ -153,8 +153,8 @@ def test_a_run_resumed_in_its_directory_equals_an_uninterrupted_one(tmp_path: Pa
     (out / "entries.jsonl").write_bytes(b"".join(lines[:3]) + lines[3][:20])
     assert run(config, out=prepare(config, out, overwrite=False, resume=True), resume=True)["sweep"] == whole
     assert (out / "entries.jsonl").read_bytes() == b"".join(lines)
-    assert "also overwrite" in refusal(prepare, config, out, overwrite=True, resume=True)
-    assert "entries.jsonl" in refusal(prepare, config, tmp_path / "elsewhere", overwrite=False, resume=True)
+    assert "also overwrite" in error_message(prepare, config, out, overwrite=True, resume=True)
+    assert "entries.jsonl" in error_message(prepare, config, tmp_path / "elsewhere", overwrite=False, resume=True)
 
 
 def test_overwriting_starts_from_nothing(tmp_path: Path):
@@ -166,7 +166,7 @@ def test_overwriting_starts_from_nothing(tmp_path: Path):
 
 
 def test_table_of_values(whole):
-    text = sweep_csv(plain(whole))
+    text = sweep_csv(to_plain(whole))
     assert "\r" not in text
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == len(whole)
@@ -179,7 +179,7 @@ def test_table_of_values(whole):
         assert float(row["change_gap"]) == record["change"]["gap"]["value"]
         assert row["bound_theorem_2_printed"] == "inf"
         assert row["saturated"] == str(record["sandwich"]["saturated"]).lower()
-    assert "none" in refusal(sweep_csv, [])
+    assert "none" in error_message(sweep_csv, [])
 
 
 def test_heads_and_a_linear_mlp_in_the_run(tmp_path: Path):
@@ -193,7 +193,7 @@ def test_heads_and_a_linear_mlp_in_the_run(tmp_path: Path):
 
 
 def test_modules_and_models_that_do_not_go_together():
-    assert "pass --hidden" in refusal(validate, SweepConfig(modules=("mlp",)))
-    assert "random model with heads 2" in refusal(validate, SweepConfig(model="random", heads=2))
-    assert "from 0 to 3" in refusal(validate, SweepConfig(modules=("value", "mlp"), hidden=3, ranks=(5,)))
+    assert "pass --hidden" in error_message(validate, SweepConfig(modules=("mlp",)))
+    assert "random model with heads 2" in error_message(validate, SweepConfig(model="random", heads=2))
+    assert "from 0 to 3" in error_message(validate, SweepConfig(modules=("value", "mlp"), hidden=3, ranks=(5,)))
     validate(SweepConfig(modules=("value",), hidden=3, ranks=(5,)))

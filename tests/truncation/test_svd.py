@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers import assert_close, best_rank_by_alternation, matrix_of_rank, random_matrices, refusal
+from helpers import assert_close, best_rank_by_alternation, error_message, matrix_of_rank, random_matrices
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,34 +161,34 @@ def test_condition_number_bounds_the_change_of_a_solution(rng: np.random.Generat
 def test_truncation_refuses(rng: np.random.Generator) -> None:
     matrix = rng.standard_normal((3, 4))
     for rank in (-1, 4, 1.0, True):
-        assert "rank" in refusal(truncate, matrix, rank)
-    assert "matrix" in refusal(truncate, matrix[0], 1)
-    assert "matrix" in refusal(truncate, matrix * np.nan, 1)
-    assert "square" in refusal(truncate, matrix, 1, metric=np.eye(4))
+        assert "rank" in error_message(truncate, matrix, rank)
+    assert "matrix" in error_message(truncate, matrix[0], 1)
+    assert "matrix" in error_message(truncate, matrix * np.nan, 1)
+    assert "square" in error_message(truncate, matrix, 1, metric=np.eye(4))
     square = rng.standard_normal((3, 3))
-    assert "metric" in refusal(truncate, square, 1, metric=np.eye(4))
-    assert "positive definite" in refusal(truncate, square, 1, metric=np.diag([1.0, 1.0, 0.0]))
-    assert "eigenvalue" in refusal(truncate, square, 1, metric=np.diag([1.0, 1.0, -1.0]))
-    assert "symmetric" in refusal(truncate, square, 1, metric=np.eye(3) + np.eye(3, k=1))
-    assert "matrix" in refusal(condition_number, matrix[0])
-    assert "matrix" in refusal(condition_number, matrix * np.inf)
+    assert "metric" in error_message(truncate, square, 1, metric=np.eye(4))
+    assert "positive definite" in error_message(truncate, square, 1, metric=np.diag([1.0, 1.0, 0.0]))
+    assert "eigenvalue" in error_message(truncate, square, 1, metric=np.diag([1.0, 1.0, -1.0]))
+    assert "symmetric" in error_message(truncate, square, 1, metric=np.eye(3) + np.eye(3, k=1))
+    assert "matrix" in error_message(condition_number, matrix[0])
+    assert "matrix" in error_message(condition_number, matrix * np.inf)
 
 
 def test_rates_refuse() -> None:
     for rate in (-0.1, 1.0, 1.5, np.nan, "0.5"):
-        assert "rate" in refusal(rank_of_rate, rate, 4, 4)
-    assert "rank=0" in refusal(rank_of_rate, 0.9, 4, 4)
+        assert "rate" in error_message(rank_of_rate, rate, 4, 4)
+    assert "rank=0" in error_message(rank_of_rate, 0.9, 4, 4)
 
 
 def test_truncate_weights_refuses(rng: np.random.Generator) -> None:
     model = make(rng)
     for layer in (-1, LAYERS, 0.0):
-        assert "layer" in refusal(truncate_weights, model, layer=layer, module="value", rank=1)
+        assert "layer" in error_message(truncate_weights, model, layer=layer, module="value", rank=1)
     for rank in (-1, D + 1, 1.0):
-        assert "rank" in refusal(truncate_weights, model, layer=0, module="value", rank=rank)
-    assert "module" in refusal(truncate_weights, model, layer=0, module="head", rank=1)
-    assert "MLP" in refusal(truncate_weights, make(rng, mlp=False), layer=0, module="mlp", rank=1)
+        assert "rank" in error_message(truncate_weights, model, layer=0, module="value", rank=rank)
+    assert "module" in error_message(truncate_weights, model, layer=0, module="head", rank=1)
+    assert "MLP" in error_message(truncate_weights, make(rng, mlp=False), layer=0, module="mlp", rank=1)
     ensemble = Model(*(np.stack([a, a]) for a in (model.value, model.key, model.query)))
-    assert "member" in refusal(truncate_weights, ensemble, layer=0, module="value", rank=1)
-    assert "Model" in refusal(truncate_weights, model.value, layer=0, module="value", rank=1)
-    assert "module" in refusal(module_rank, model, "head")
+    assert "member" in error_message(truncate_weights, ensemble, layer=0, module="value", rank=1)
+    assert "Model" in error_message(truncate_weights, model.value, layer=0, module="value", rank=1)
+    assert "module" in error_message(module_rank, model, "head")

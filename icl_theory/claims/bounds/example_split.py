@@ -5,7 +5,7 @@ import sympy as sp
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.quantities.symbolic_matrices import excess, rotation
+from icl_theory.claims.quantities.symbolic_matrices import norm_excess, rotation
 from icl_theory.truncation.svd import truncate
 
 _NAMES = ("value", "key", "query")
@@ -33,7 +33,7 @@ def proof() -> bool:
     """$D = 2$ with symbols: $W = U diag(s, t) Vᵀ$ cut to $U diag(s, 0) Vᵀ$, applied to any vector $h$."""
     s, t = sp.symbols("s t", positive=True)
     left, right, h = rotation("p"), rotation("q"), sp.Matrix(sp.symbols("h:2"))
-    return excess(left * sp.diag(s, 0) * right.T * h, left * sp.diag(0, t) * right.T * h) == 0
+    return norm_excess(left * sp.diag(s, 0) * right.T * h, left * sp.diag(0, t) * right.T * h) == 0
 
 
 CLAIM = Claim(

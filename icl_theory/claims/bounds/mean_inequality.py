@@ -6,7 +6,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
-from icl_theory.claims.quantities.support_maps import images, spread
+from icl_theory.claims.quantities.support_maps import basis_images, moment_covariance
 from icl_theory.information.covariance_roots import covariance_root
 from icl_theory.noise.covariance import layer_factors
 
@@ -15,11 +15,11 @@ from icl_theory.noise.covariance import layer_factors
 def spectrum(case: Case) -> np.ndarray:
     """The d_S nonzero eigenvalues of E C + Cov G = Cov vec(A h hᵀ B) / b in D² coordinates, descending."""
     left, right = layer_factors(case.model, 0, np.zeros((1, 1)))
-    values = np.linalg.svd(images(left, right) @ covariance_root(spread(case)), compute_uv=False)
+    values = np.linalg.svd(basis_images(left, right) @ covariance_root(moment_covariance(case)), compute_uv=False)
     return values[: case.ladder().support[0]] ** 2
 
 
-def excess(case: Case) -> float:
+def isotropic_excess(case: Case) -> float:
     """Isotropic minus Gaussian rung in nats; their Monte Carlo terms are the same and cancel."""
     information = case.ladder().information
     return information["isotropic"].value - information["gaussian"].value
@@ -59,7 +59,7 @@ CLAIM = Claim(
     "Cov G$.",
     origin="new",
     relation="equal",
-    measure=excess,
+    measure=isotropic_excess,
     predict=predict,
     assumptions=(RESOLVED,),
     explanation="The ladder works in $d_S$ coordinates of the support; here the spectrum is taken in $D²$ coordinates "

@@ -1,6 +1,6 @@
 """Condition numbers bound what the isotropic prior costs: Theorem 2 beside the heuristic of Y Section 3.4."""
 
-from icl_theory.claims.bounds.mean_inequality import RESOLVED, by_condition, excess
+from icl_theory.claims.bounds.mean_inequality import RESOLVED, by_condition, isotropic_excess
 from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
 
@@ -20,13 +20,13 @@ CLAIM = Claim(
     "κ(Σ)²)$.",
     origin="new",
     relation="at most",
-    measure=excess,
+    measure=isotropic_excess,
     predict=by_condition,
     assumptions=(FULL_RANK, RESOLVED),
     explanation="AM/GM of a spectrum is at most its condition number, and that of $X → A X B$ at most $κ(A) κ(B)$.",
     controls=(
         Control("a tenth of the logarithm", predict=lambda case: by_condition(case, 0.1)),
-        Control("the other way round", measure=by_condition, predict=excess),
+        Control("the other way round", measure=by_condition, predict=isotropic_excess),
     ),
     cases=_cases,
 )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from icl_theory.claims.bounds.remark_4_printed import after, clearly_below
+from icl_theory.claims.bounds.remark_4_printed import clearly_below, shrunk_information
 from icl_theory.claims.bounds.scale_invariance import floor_of
 from icl_theory.claims.bounds.theorem_2_repaired import by_definition
 from icl_theory.claims.engine.cases import Case
@@ -12,7 +12,7 @@ from icl_theory.core.estimate import Estimate
 
 def measure(case: Case) -> float:
     """Information of the repaired bound with the gradient shrunk tenfold, in nats."""
-    return after(case, floor_of(case))
+    return shrunk_information(case, floor_of(case))
 
 
 def predict(case: Case) -> float:
@@ -42,8 +42,8 @@ CLAIM = Claim(
             expected=Verdict.HOLDS,
         ),
         Control("the same without the floor in the definition", **_DEFINITION, predict=by_definition),
-        Control("no floor", measure=after, predict=clearly_below),
-        Control("gradient enlarged tenfold", measure=lambda case: after(case, floor_of(case), 10.0)),
+        Control("no floor", measure=shrunk_information, predict=clearly_below),
+        Control("gradient enlarged tenfold", measure=lambda case: shrunk_information(case, floor_of(case), 10.0)),
     ),
     cases=lambda factory: factory.one_layer,
 )

@@ -10,7 +10,7 @@ from icl_theory.claims.engine.claim import Claim, Control, Verdict
 _NAME = "theorem_2_repaired"
 
 
-def after(case: Case, floor: float = 0.0, scale: float = SHRINK) -> float:
+def shrunk_information(case: Case, floor: float = 0.0, scale: float = SHRINK) -> float:
     """Information of the repaired bound with the gradient shrunk tenfold, in nats.
 
     `scale`: another factor for the norm.
@@ -53,25 +53,25 @@ CLAIM = Claim(
     statement="A smaller norm of the implicit gradients gives a smaller bound (noise as defined in Assumption 1).",
     origin="paper",
     relation="at most",
-    measure=after,
+    measure=shrunk_information,
     predict=clearly_below,
     explanation="The gradient is shrunk tenfold on the same draws. Since the noise covariance shrinks with it, the two "
     "terms of the bound move by the same amount and nothing is gained.",
     controls=(
         Control(
             "with a noise floor",
-            measure=lambda c: after(c, floor_of(c)),
+            measure=lambda c: shrunk_information(c, floor_of(c)),
             predict=lambda c: clearly_below(c, floor_of(c)),
             expected=Verdict.HOLDS,
         ),
         Control(
             "with a noise floor, gradient enlarged",
-            measure=lambda c: after(c, floor_of(c), 10.0),
+            measure=lambda c: shrunk_information(c, floor_of(c), 10.0),
             predict=lambda c: clearly_below(c, floor_of(c)),
         ),
         Control(
             "with a noise floor, gradient as it was",
-            measure=lambda c: after(c, floor_of(c), 1.0),
+            measure=lambda c: shrunk_information(c, floor_of(c), 1.0),
             predict=lambda c: clearly_below(c, floor_of(c)),
         ),
     ),

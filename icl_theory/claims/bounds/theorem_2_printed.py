@@ -2,7 +2,7 @@
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
-from icl_theory.claims.quantities.ladder_values import gap
+from icl_theory.claims.quantities.ladder_values import generalization_gap
 from icl_theory.core.estimate import Estimate
 from icl_theory.noise.covariance import gradient_noise
 
@@ -16,7 +16,7 @@ DEFINITE = Assumption(
 )
 
 
-def _spoilt(case: Case) -> Estimate:
+def _control(case: Case) -> Estimate:
     bound = case.ladder().rungs["theorem_2_repaired"]
     return Estimate(0.005 * bound.value, 0.005 * bound.stderr)
 
@@ -27,7 +27,7 @@ CLAIM = Claim(
     "- log det C_t])$.",
     origin="paper",
     relation="at most",
-    measure=gap,
+    measure=generalization_gap,
     predict=lambda case: case.ladder().rungs["theorem_2_printed"],
     trivial=lambda case: case.ladder().trivial,
     assumptions=(DEFINITE,),
@@ -41,11 +41,11 @@ CLAIM = Claim(
             assumptions=(),
             expected=Verdict.HOLDS,
         ),
-        Control("repaired right side / 200, hypothesis dropped", predict=lambda case: _spoilt(case), assumptions=()),
+        Control("repaired right side / 200, hypothesis dropped", predict=lambda case: _control(case), assumptions=()),
         Control(
             "gap and repaired right side exchanged, hypothesis dropped",
             measure=lambda c: c.ladder().rungs["theorem_2_repaired"],
-            predict=gap,
+            predict=generalization_gap,
             assumptions=(),
         ),
     ),

@@ -8,7 +8,7 @@ import numpy as np
 from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, demonstration_sets
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.gap_by_hand import gap_by_hand
-from icl_theory.claims.quantities.ladder_values import RESOLVED, gap
+from icl_theory.claims.quantities.ladder_values import RESOLVED, generalization_gap
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.rungs import mean_estimate
 from icl_theory.noise.covariance import gradient_noise, sampling_factor
@@ -58,10 +58,17 @@ def _rung(case: Case, name: str) -> Estimate:
 
 
 def _turned(case: Case) -> Estimate:
-    return Estimate(-gap(case).value, gap(case).stderr, gap(case).samples, "unbiased", "loss")
+    gap = generalization_gap(case)
+    return Estimate(-gap.value, gap.stderr, gap.samples, "unbiased", "loss")
 
 
-_GAP: dict[str, Any] = {"measure": gap, "predict": gap_by_hand, "relation": "equal", "trivial": None, "assumptions": ()}
+_GAP: dict[str, Any] = {
+    "measure": generalization_gap,
+    "predict": gap_by_hand,
+    "relation": "equal",
+    "trivial": None,
+    "assumptions": (),
+}
 _GAP |= {"cases": lambda factory: [*factory.random(1), *factory.constructed(3)]}
 _GAP_TURNED: dict[str, Any] = _GAP | {"measure": lambda case: _turned(case)}
 
@@ -83,7 +90,7 @@ CLAIM = Claim(
     "$d_t = dim V_t ≤ N - 1$.",
     origin="repaired",
     relation="at most",
-    measure=gap,
+    measure=generalization_gap,
     predict=bound,
     trivial=lambda case: case.ladder().trivial,
     assumptions=(RESOLVED,),

@@ -4,7 +4,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.quantities.update_norms import growth
+from icl_theory.claims.quantities.update_norms import norm_growth
 from icl_theory.truncation.svd import truncate
 
 
@@ -55,7 +55,7 @@ CLAIM = Claim(
     controls=(
         Control(
             "the norm of $ΔW$ itself, $W_K$ truncated",
-            measure=lambda case: growth(case, "key"),
+            measure=lambda case: norm_growth(case, "key"),
             predict=lambda case: 1.0,
         ),
         Control("terms lowered by 1 %", predict=lambda case: 0.99 * predict(case)),

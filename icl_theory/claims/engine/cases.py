@@ -74,8 +74,8 @@ class Case:
         name = f"{self.name}, {suffix}"
         return replace(self, model=model, name=name, kind=kind or self.kind)
 
-    def describe(self) -> dict[str, Any]:
-        """Everything needed to build the case again, as plain lists and numbers (`Case.rebuild` reads it)."""
+    def to_dict(self) -> dict[str, Any]:
+        """Everything needed to build the case again, as plain lists and numbers (`Case.from_dict` reads it)."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -89,7 +89,7 @@ class Case:
         }
 
     @classmethod
-    def rebuild(cls, description: dict[str, Any]) -> "Case":
+    def from_dict(cls, description: dict[str, Any]) -> "Case":
         """The case that `describe` wrote down. Raises: ValueError for anything missing or malformed."""
         try:
             return cls(
@@ -104,7 +104,7 @@ class Case:
                 samples=int(description["samples"]),
             )
         except (KeyError, TypeError) as error:
-            raise checks.refuse(
+            raise checks.error(
                 "case", f"a description with a defect at {error}", "what a counterexample file holds", "write it again"
             ) from None
 

@@ -62,7 +62,7 @@ def check(claim: Claim, case: Case, *, z: float = 6.0) -> Evidence:
         estimates that cannot decide: a "lower" one as the measured side of "at most", an "upper" one of "at least", a
         "biased" one anywhere.
     """
-    z = checks.number("z", z, low=0.0, strict=True, cure="use a positive number of standard errors")
+    z = checks.number("z", z, low=0.0, strict=True, hint="use a positive number of standard errors")
     nan = float("nan")
     for assumption in claim.assumptions:
         if assumption.attainable is not None and not assumption.attainable(case):
@@ -141,10 +141,10 @@ def _require_fitting(label: str, measured: tuple[int, ...], predicted: tuple[int
     (3,) and (3, 1) would silently be compared as 3 x 3 numbers, every entry with every other.
     """
     if 0 in measured + predicted:
-        raise checks.refuse(f"measurement of {label!r}", "no entries", "at least one number", "leave the case out")
+        raise checks.error(f"measurement of {label!r}", "no entries", "at least one number", "leave the case out")
     if measured != predicted and () not in (measured, predicted):
-        cure = "return arrays of one shape, or one number for all entries"
-        raise checks.refuse(f"prediction of {label!r}", f"shape {predicted}", f"shape {measured} as measured", cure)
+        hint = "return arrays of one shape, or one number for all entries"
+        raise checks.error(f"prediction of {label!r}", f"shape {predicted}", f"shape {measured} as measured", hint)
 
 
 _WRONG_SIDE: dict[str, Direction] = {"at most": "lower", "at least": "upper"}
@@ -161,7 +161,7 @@ def _require_deciding(claim: Claim, measured: _Numbers, predicted: _Numbers) -> 
 
 
 def _undecided(claim: Claim, got: str, expected: str) -> ValueError:
-    return checks.refuse(f"comparison of {claim.label!r}", got, expected, "measure it from the other side")
+    return checks.error(f"comparison of {claim.label!r}", got, expected, "measure it from the other side")
 
 
 def _sizes(m: np.ndarray, p: np.ndarray) -> np.ndarray:

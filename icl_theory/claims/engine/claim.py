@@ -121,7 +121,7 @@ class Control:
         require_option(f"expected verdict of control {self.name!r}", self.expected, tuple(Verdict))
         if not self.changes:
             got = f"control {self.name!r} that changes nothing"
-            raise checks.refuse("control", got, "a field of the claim to replace", "pass predict=..., say")
+            raise checks.error("control", got, "a field of the claim to replace", "pass predict=..., say")
         _require_fields(f"control {self.name!r}", self.changes)
 
     @property
@@ -205,23 +205,21 @@ class Claim:
     def __post_init__(self) -> None:
         name = f"claim {self.label!r}" if self.label else "a claim"
         if not isinstance(self.label, str) or (self.label and not _LABEL.fullmatch(self.label)):
-            cure = "use lower-case letters, digits and underscores"
-            raise checks.refuse("label of a claim", repr(self.label), "a name such as lemma_1", cure)
+            hint = "use lower-case letters, digits and underscores"
+            raise checks.error("label of a claim", repr(self.label), "a name such as lemma_1", hint)
         for text in ("source", "statement"):
             require_text(f"{text} of {name}", getattr(self, text))
         if not isinstance(self.explanation, str):
-            raise checks.refuse(f"explanation of {name}", repr(self.explanation), "text", "write what is checked")
+            raise checks.error(f"explanation of {name}", repr(self.explanation), "text", "write what is checked")
         require_balanced(f"explanation of {name}", self.explanation)
         require_option(f"origin of {name}", self.origin, get_args(Origin))
         _require_fields(name, {f.name: getattr(self, f.name) for f in fields(self)})
         require_instances(f"controls of {name}", self.controls, Control)
         twice = {c.name for c in self.controls if sum(other.name == c.name for other in self.controls) > 1}
         if twice:
-            raise checks.refuse(
-                f"controls of {name}", f"{sorted(twice)[0]!r} twice", "names of their own", "rename one"
-            )
+            raise checks.error(f"controls of {name}", f"{sorted(twice)[0]!r} twice", "names of their own", "rename one")
         if self.over_seeds and self.relation not in INEQUALITIES:
-            raise checks.refuse(f"relation of {name}", repr(self.relation), "an inequality over seeds", 'use "at most"')
+            raise checks.error(f"relation of {name}", repr(self.relation), "an inequality over seeds", 'use "at most"')
 
 
 _SIDES = ("measure", "predict", "cases")
@@ -241,6 +239,6 @@ def _require_fields(name: str, values: dict[str, Any]) -> None:
     if "assumptions" in values:
         require_instances(f"assumptions of {name}", values["assumptions"], Assumption)
     if "tolerance" in values:
-        checks.number(f"tolerance of {name}", values["tolerance"], low=0.0, cure="pass a relative tolerance")
+        checks.number(f"tolerance of {name}", values["tolerance"], low=0.0, hint="pass a relative tolerance")
     if not isinstance(values.get("over_seeds", False), bool):
-        raise checks.refuse(f"over_seeds of {name}", repr(values["over_seeds"]), "True or False", "leave it out")
+        raise checks.error(f"over_seeds of {name}", repr(values["over_seeds"]), "True or False", "leave it out")

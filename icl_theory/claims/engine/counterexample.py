@@ -26,6 +26,6 @@ def counterexample(claim: Claim, case: Case, evidence: Evidence, others: Sequenc
         "predicted": evidence.predicted,
         "stderr": evidence.stderr,
         "exact": None if claim.exact_counterexample is None else claim.exact_counterexample(),
-        "case": case.describe(),
-        "others": [other.describe() for other in others],
+        "case": case.to_dict(),
+        "others": [other.to_dict() for other in others],
     }

@@ -7,10 +7,10 @@ import numpy as np
 from icl_theory.claims.bounds.mean_inequality import RESOLVED
 from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.quantities.support_maps import images, spread
+from icl_theory.claims.quantities.support_maps import basis_images, moment_covariance
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.covariance_roots import covariance_root
-from icl_theory.information.ladder.large_sample_limit import look_correction, look_information
+from icl_theory.information.ladder.large_sample_limit import observation_correction, observation_information
 from icl_theory.information.ladder.rungs import mean_estimate
 from icl_theory.noise.covariance import gradient_noise, layer_factors
 
@@ -25,7 +25,12 @@ def measure(case: Case) -> Estimate:
     vectors = np.broadcast_to(case.task_vector, (_RUNS, case.task.dim))
     tokens = case.task.sample_tokens(rng, vectors, _N)
     factors = layer_factors(case.model, 0, np.zeros((1, 1)))
-    volume = 2 * np.log(np.linalg.svd(images(*factors) @ covariance_root(spread(case, _SHOTS)), compute_uv=False)).sum()
+    volume = (
+        2
+        * np.log(
+            np.linalg.svd(basis_images(*factors) @ covariance_root(moment_covariance(case, _SHOTS)), compute_uv=False)
+        ).sum()
+    )
     logs = [gradient_noise(case.model, run, shots=_SHOTS).log_pseudo_determinant for run in tokens]
     return mean_estimate(0.5 * (volume - np.array(logs)), "unbiased", "nats")
 
@@ -33,8 +38,8 @@ def measure(case: Case) -> Estimate:
 def predict(case: Case, correction: float | None = None, dimension: int | None = None) -> float:
     """$½ d_S log(N/(N-b)) + (E|z|⁴ - d_S)/(4N)$, or with another correction or dimension."""
     width = case.model.token_dim
-    first = look_information(dimension or width * (width + 1) // 2, _N, _SHOTS)
-    return first + (look_correction(width, _N) if correction is None else correction)
+    first = observation_information(dimension or width * (width + 1) // 2, _N, _SHOTS)
+    return first + (observation_correction(width, _N) if correction is None else correction)
 
 
 def _wishart(case: Case) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 from icl_theory.claims.engine.cases import LADDER_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.gap_by_hand import bound_by_hand
-from icl_theory.claims.quantities.ladder_values import RESOLVED, gap
+from icl_theory.claims.quantities.ladder_values import RESOLVED, generalization_gap
 from icl_theory.core.estimate import Estimate, generalization_bound
 
 
@@ -44,7 +44,7 @@ CLAIM = Claim(
     statement="$gap ≤ sqrt(2 R² I(W; H_s) / N)$.",
     origin="paper",
     relation="at most",
-    measure=gap,
+    measure=generalization_gap,
     predict=bound,
     trivial=lambda case: case.ladder().trivial,
     assumptions=(RESOLVED,),

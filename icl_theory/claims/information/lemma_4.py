@@ -25,7 +25,7 @@ def predict(case: Case, mass: float = 1.0) -> np.ndarray:
     return np.array([*discrete, *gaussian])
 
 
-def _looking_prior(case: Case) -> float:
+def _data_dependent_prior(case: Case) -> float:
     """A prior that looks at H: half P_W, half P_{W|H}."""
     source, channel = ch.discrete(case)
     return ch.discrete_divergence(source, channel, 0.5 * (source @ channel + channel))
@@ -56,7 +56,7 @@ CLAIM = Claim(
     proof=proof,
     controls=(
         Control("priors of total mass 1.01", predict=lambda case: predict(case, 1.01)),
-        Control("a prior that looks at $H$ half the time", predict=_looking_prior),
+        Control("a prior that looks at $H$ half the time", predict=_data_dependent_prior),
         Control("divergence off by 1 %", predict=lambda case: 0.99 * predict(case)),
     ),
     tolerance=1e-10,

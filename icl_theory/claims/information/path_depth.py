@@ -7,7 +7,7 @@ import numpy as np
 from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.core.estimate import Estimate
-from icl_theory.information.ladder.large_sample_limit import look_information
+from icl_theory.information.ladder.large_sample_limit import observation_information
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rung_samples import path_saving
 from icl_theory.information.ladder.rungs import mean_estimate
@@ -26,8 +26,8 @@ def saved(case: Case) -> Estimate:
 def predict(case: Case, looks: int | None = None, shots: int = LADDER_SHOTS) -> float:
     """$L ½ d_S log(N/(N-b)) - ½ d_S log(1 + L b/(N-b))$, $d_S = D(D+1)/2$: no weight enters."""
     width, looks = case.model.token_dim * (case.model.token_dim + 1) // 2, looks or case.layers
-    one = look_information(width, LADDER_DEMONSTRATIONS, shots)
-    return looks * one - look_information(width, LADDER_DEMONSTRATIONS, shots, looks)
+    one = observation_information(width, LADDER_DEMONSTRATIONS, shots)
+    return looks * one - observation_information(width, LADDER_DEMONSTRATIONS, shots, looks)
 
 
 def _three_layers(factory: CaseFactory) -> list[Case]:

@@ -26,7 +26,7 @@ def information(case: Case) -> float:
 
 
 @lru_cache(maxsize=128)
-def ends(case: Case) -> np.ndarray:
+def sandwich_means(case: Case) -> np.ndarray:
     """Lower and upper end of every repetition with 4 pairs, shape (repetitions, 2), in nats."""
     rng, matrix = np.random.default_rng(case.seed), channel(case)
     size = len(matrix)
@@ -39,7 +39,7 @@ def ends(case: Case) -> np.ndarray:
 
 def mean_end(case: Case, end: int, errors: float) -> float:
     """Mean over the repetitions, moved by a number of its standard errors."""
-    found = Estimate.from_samples(ends(case)[:, end])
+    found = Estimate.from_samples(sandwich_means(case)[:, end])
     return found.value + errors * found.stderr
 
 

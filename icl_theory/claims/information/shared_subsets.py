@@ -6,7 +6,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
-from icl_theory.claims.quantities.support_maps import images
+from icl_theory.claims.quantities.support_maps import basis_images
 from icl_theory.core.symmetric import symmetric_coordinates
 from icl_theory.models.attention import forward
 from icl_theory.noise.covariance import layer_factors
@@ -34,7 +34,7 @@ def looks(case: Case, tokens: list[np.ndarray]) -> np.ndarray:
     for layer in range(case.layers):
         left, right = layer_factors(case.model, layer, maps[layer] - np.eye(len(maps[0])))
         increment = (maps[layer + 1] - maps[layer]).ravel()
-        found.append(np.linalg.lstsq(images(left, right), increment, rcond=None)[0])
+        found.append(np.linalg.lstsq(basis_images(left, right), increment, rcond=None)[0])
     return np.array(found)
 
 
@@ -62,7 +62,7 @@ def _condition(case: Case) -> float:
     maps, worst = _maps(case, [_shown(case)] * case.layers), 0.0
     for layer in range(case.layers):
         factors = layer_factors(case.model, layer, maps[layer] - np.eye(len(maps[0])))
-        worst = max(worst, float(np.linalg.cond(images(*factors))))
+        worst = max(worst, float(np.linalg.cond(basis_images(*factors))))
     return worst
 
 

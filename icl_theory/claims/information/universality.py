@@ -6,7 +6,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, CaseFactory
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
-from icl_theory.claims.quantities.support_maps import images, spread
+from icl_theory.claims.quantities.support_maps import basis_images, moment_covariance
 from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.information.covariance_roots import covariance_root
 from icl_theory.noise.covariance import layer_factors, sampling_factor
@@ -23,22 +23,22 @@ def _draws(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return tokens, rng.standard_normal((_RUNS, case.layers, LADDER_DEMONSTRATIONS))
 
 
-def free(case: Case, *, layers: int, shots: int = LADDER_SHOTS) -> np.ndarray:
+def independent_estimates(case: Case, *, layers: int, shots: int = LADDER_SHOTS) -> np.ndarray:
     """`layers` times ½ [log det Cov(svec h hᵀ)/b - log det C_X] of every run: no weight enters."""
     features = np.stack([outer_coordinates(t) for t in _draws(case)[0]])
     factor = sampling_factor(LADDER_DEMONSTRATIONS, shots)
     volumes = [np.linalg.slogdet(factor * np.cov(f.T, bias=True))[1] for f in features]
-    return layers / 2 * (np.linalg.slogdet(spread(case, shots))[1] - np.array(volumes))
+    return layers / 2 * (np.linalg.slogdet(moment_covariance(case, shots))[1] - np.array(volumes))
 
 
 @lru_cache(maxsize=256)
-def dense(case: Case, dimension: int = 21) -> tuple[np.ndarray, float]:
+def dense_channel(case: Case, dimension: int = 21) -> tuple[np.ndarray, float]:
     """½ Σ_t log(pdet prior / pdet C_t) of every run in D² coordinates, and the worst condition number met.
 
     The gradient of every demonstration is written out in full and singular values are taken; nothing of the ladder
     is used, and the noisy trajectory is followed through all layers.
     """
-    root = covariance_root(spread(case, LADDER_SHOTS))
+    root = covariance_root(moment_covariance(case, LADDER_SHOTS))
     scale = np.sqrt(sampling_factor(LADDER_DEMONSTRATIONS, LADDER_SHOTS) / LADDER_DEMONSTRATIONS)
     totals, worst = np.zeros(_RUNS), 0.0
     for run, (tokens, mixes) in enumerate(zip(*_draws(case), strict=True)):
@@ -47,7 +47,7 @@ def dense(case: Case, dimension: int = 21) -> tuple[np.ndarray, float]:
             left, right = layer_factors(case.model, layer, accumulated)
             gradients = np.einsum("ni,nj->nij", tokens @ left.T, tokens @ right).reshape(len(tokens), -1)
             noise = scale * (gradients - gradients.mean(axis=0))
-            for sign, matrix in ((1.0, images(left, right) @ root), (-1.0, noise)):
+            for sign, matrix in ((1.0, basis_images(left, right) @ root), (-1.0, noise)):
                 values = np.linalg.svd(matrix, compute_uv=False)[:dimension]
                 totals[run] += sign * np.log(values).sum()
                 worst = max(worst, float(values[0] / values[-1]))
@@ -58,7 +58,7 @@ def dense(case: Case, dimension: int = 21) -> tuple[np.ndarray, float]:
 def _cut(case: Case) -> np.ndarray:
     """The same with W_V of the first layer at rank 5 (d_S = 20), for one-layer models."""
     model = truncate_weights(case.model, layer=0, module="value", rank=5)
-    return dense(case.with_model(model, "value at rank 5"), 20)[0]
+    return dense_channel(case.with_model(model, "value at rank 5"), 20)[0]
 
 
 def _some(factory: CaseFactory, layers: int) -> list[Case]:
@@ -68,18 +68,18 @@ def _some(factory: CaseFactory, layers: int) -> list[Case]:
 
 RESOLVED = Assumption(
     "every map has a condition number below 1e6, so that float64 resolves its determinant to 1e-9",
-    holds=lambda case: dense(case)[1] < 1e6,
+    holds=lambda case: dense_channel(case)[1] < 1e6,
 )
 
 
 def measure(case: Case) -> np.ndarray:
     """The Gaussian rung, run by run, from full $D² x N$ gradients along the noisy trajectory."""
-    return dense(case)[0]
+    return dense_channel(case)[0]
 
 
 def predict(case: Case) -> np.ndarray:
     """$L$ times the number made from $S$ and its sampling covariance alone."""
-    return free(case, layers=case.layers)
+    return independent_estimates(case, layers=case.layers)
 
 
 CLAIM = Claim(
@@ -96,8 +96,8 @@ CLAIM = Claim(
     "compared with a number into which no weight enters.",
     controls=(
         Control("$W_V$ at rank 5", measure=_cut, cases=lambda w: _some(w, 1)),
-        Control("one shot more", predict=lambda c: free(c, layers=c.layers, shots=LADDER_SHOTS + 1)),
-        Control("one layer too many", predict=lambda c: free(c, layers=c.layers + 1)),
+        Control("one shot more", predict=lambda c: independent_estimates(c, layers=c.layers, shots=LADDER_SHOTS + 1)),
+        Control("one layer too many", predict=lambda c: independent_estimates(c, layers=c.layers + 1)),
     ),
     cases=lambda factory: [*_some(factory, 1), *_some(factory, 3)],
     tolerance=1e-9,

@@ -8,7 +8,12 @@ from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, 
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.noisy_trajectory import Draws, Setting, draw
-from icl_theory.information.ladder.shared_subsets import correlation_with_first, layer_noise, with_one_look, with_subset
+from icl_theory.information.ladder.shared_subsets import (
+    correlation_with_first,
+    layer_noise,
+    with_one_observation,
+    with_subset,
+)
 
 
 @lru_cache(maxsize=64)
@@ -19,7 +24,7 @@ def _correlation(case: Case, version: str, layer: int = 1) -> Estimate:
     if version == "subset":
         draws = with_subset(draws, setting)
     elif version == "look":
-        draws = with_one_look(draws)
+        draws = with_one_observation(draws)
     return correlation_with_first(layer_noise(setting, draws)[0])[layer]
 
 

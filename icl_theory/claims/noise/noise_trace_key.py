@@ -7,12 +7,12 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
-from icl_theory.claims.noise.noise_trace_truncation import parts, trace
+from icl_theory.claims.noise.noise_trace_truncation import trace, truncated_traces
 
 
-def growth(case: Case, module: str) -> np.ndarray:
+def trace_growth(case: Case, module: str) -> np.ndarray:
     """tr C after over tr C before truncation, at every rank."""
-    return parts(case, module)[0] / trace(case)
+    return truncated_traces(case, module)[0] / trace(case)
 
 
 def counterexample() -> dict[str, Any]:
@@ -50,7 +50,7 @@ def recheck(found: dict[str, Any]) -> bool:
 
 def measure(case: Case) -> np.ndarray:
     """$tr C$ after over $tr C$ before, at every rank of $W_K$."""
-    return growth(case, "key")
+    return trace_growth(case, "key")
 
 
 CLAIM = Claim(
@@ -63,13 +63,13 @@ CLAIM = Claim(
     explanation="Every rank of the first layer's $W_K$. It stands between the demonstrations and $W_Q$: a part of it "
     "that makes gradients more alike may be cut. As for the norm (truncation_norm_key).",
     controls=(
-        Control("$W_V$ truncated instead", measure=lambda case: growth(case, "value"), expected=Verdict.HOLDS),
-        Control("$W_Q$ truncated instead", measure=lambda case: growth(case, "query"), expected=Verdict.HOLDS),
+        Control("$W_V$ truncated instead", measure=lambda case: trace_growth(case, "value"), expected=Verdict.HOLDS),
+        Control("$W_Q$ truncated instead", measure=lambda case: trace_growth(case, "query"), expected=Verdict.HOLDS),
         *(
             Control(f"{short} truncated, bound lowered by 1 %", measure=m, predict=lambda case: 0.99)
             for short, m in (
-                ("$W_V$", lambda case: growth(case, "value")),
-                ("$W_Q$", lambda case: growth(case, "query")),
+                ("$W_V$", lambda case: trace_growth(case, "value")),
+                ("$W_Q$", lambda case: trace_growth(case, "query")),
             )
         ),
     ),

@@ -8,7 +8,7 @@ from icl_theory.claims.engine.cases import Case, CaseFactory
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.noise.noise_trace_key import exact_trace
 from icl_theory.claims.noise.noise_trace_truncation import trace
-from icl_theory.claims.quantities.update_norms import whole
+from icl_theory.claims.quantities.update_norms import update_norm
 from icl_theory.models.attention import second_moment
 from icl_theory.truncation.svd import truncate
 
@@ -16,7 +16,7 @@ from icl_theory.truncation.svd import truncate
 def bound(case: Case) -> float:
     """$((N-b)/b) ||G_1||_F²$, $G_1 = ΔW_1$ the mean over the demonstrations."""
     count = len(case.demonstrations)
-    return (count - case.shots) / case.shots * whole(case)
+    return (count - case.shots) / case.shots * update_norm(case)
 
 
 def cancelling(case: Case) -> Case:

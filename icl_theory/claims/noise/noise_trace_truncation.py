@@ -6,7 +6,7 @@ import sympy as sp
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.submodels import first_layer
-from icl_theory.claims.quantities.symbolic_matrices import excess, rotation
+from icl_theory.claims.quantities.symbolic_matrices import norm_excess, rotation
 from icl_theory.noise.covariance import gradient_noise, sampling_factor
 from icl_theory.truncation.svd import truncate
 
@@ -24,7 +24,7 @@ def trace(case: Case, **replaced: np.ndarray) -> float:
     return float(sampling_factor(len(values), case.shots) * (centred**2).sum() / len(values))
 
 
-def parts(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
+def truncated_traces(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
     """tr C at every rank r of one module, and with what was cut in its place."""
     full = getattr(case.model, module)[0]
     kept = [truncate(full, rank).matrix for rank in range(len(full) + 1)]
@@ -34,7 +34,7 @@ def parts(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
 
 def measure(case: Case) -> np.ndarray:
     """Kept plus cut part at every rank, for $W_V$ and for $W_Q$."""
-    return np.array([np.add(*parts(case, module)) for module in ("value", "query")])
+    return np.array([np.add(*truncated_traces(case, module)) for module in ("value", "query")])
 
 
 def predict(case: Case) -> float:
@@ -55,7 +55,7 @@ def proof() -> bool:
     s, t = sp.symbols("s t", positive=True)
     left, right, x = rotation("p"), rotation("q"), sp.Matrix(2, 2, sp.symbols("x:4"))
     kept, cut = (left * sp.diag(*values) * right.T for values in ((s, 0), (0, t)))
-    return excess(kept * x, cut * x) == 0 and excess(x * kept, x * cut) == 0
+    return norm_excess(kept * x, cut * x) == 0 and norm_excess(x * kept, x * cut) == 0
 
 
 CLAIM = Claim(
@@ -71,7 +71,7 @@ CLAIM = Claim(
     "middle: noise_trace_key.",
     proof=proof,
     controls=(
-        Control("$W_K$ truncated instead", measure=lambda case: np.add(*parts(case, "key"))),
+        Control("$W_K$ truncated instead", measure=lambda case: np.add(*truncated_traces(case, "key"))),
         Control("columns cut instead of singular values", measure=_columns_cut),
         Control("trace off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),

@@ -50,7 +50,7 @@ def controlled(factory: CaseFactory) -> list[Case]:
     return result
 
 
-def gain_spoilt(case: Case) -> Estimate:
+def gain_control(case: Case) -> Estimate:
     """The same for W_V of the spoilt optimum; one model, so that more prompts take the place of many seeds."""
     return gain(case, "value", 4 * _PROMPTS)
 
@@ -76,7 +76,7 @@ CLAIM = Claim(
         Control(
             "a singular direction of the optimum spoilt",
             cases=controlled,
-            measure=gain_spoilt,
+            measure=gain_control,
             over_seeds=False,
             expected=Verdict.HOLDS,
         ),
@@ -84,13 +84,13 @@ CLAIM = Claim(
         Control(
             "a loss for a gain, direction spoilt",
             cases=controlled,
-            measure=lambda case: _lost(gain_spoilt(case)),
+            measure=lambda case: _lost(gain_control(case)),
             over_seeds=False,
         ),
         Control(
             "half of the risk gained, direction spoilt",
             cases=controlled,
-            measure=gain_spoilt,
+            measure=gain_control,
             predict=lambda case: 0.5,
             over_seeds=False,
         ),

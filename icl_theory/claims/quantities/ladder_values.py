@@ -5,7 +5,7 @@ from icl_theory.claims.engine.claim import Assumption
 from icl_theory.core.estimate import Estimate
 
 
-def gap(case: Case) -> Estimate:
+def generalization_gap(case: Case) -> Estimate:
     """Measured generalization gap."""
     return case.ladder().gap
 

@@ -7,12 +7,12 @@ from icl_theory.core.symmetric import symmetric_pairs
 from icl_theory.information.ladder.noisy_trajectory import gaussian_moment_covariance
 
 
-def spread(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
+def moment_covariance(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
     """Cov(svec h hᵀ) / b, the covariance of the prior in symmetric coordinates."""
     return gaussian_moment_covariance(case.task.token_covariance(case.task_vector)) / shots
 
 
-def images(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def basis_images(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """vec(A E B) for every orthonormal symmetric basis matrix E, shape (D², D(D+1)/2)."""
     rows, columns, weight = symmetric_pairs(len(left))
     direct = left[:, rows][:, None] * right[columns].T[None]

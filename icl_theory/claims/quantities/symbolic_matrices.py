@@ -10,7 +10,7 @@ def rotation(name: str) -> sp.Matrix:
     return sp.Matrix([[cosine, -sine], [sine, cosine]])
 
 
-def excess(kept: sp.Matrix, dropped: sp.Matrix) -> sp.Expr:
+def norm_excess(kept: sp.Matrix, dropped: sp.Matrix) -> sp.Expr:
     """||kept + dropped||_F² - ||kept||_F² - ||dropped||_F², simplified."""
     whole = kept + dropped
     return sp.simplify((whole.T * whole - kept.T * kept - dropped.T * dropped).trace())

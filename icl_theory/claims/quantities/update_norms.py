@@ -9,23 +9,23 @@ from icl_theory.models.attention import layer_update, second_moment
 from icl_theory.truncation.svd import truncate
 
 
-def update(case: Case, **replaced: np.ndarray) -> np.ndarray:
+def first_layer_update(case: Case, **replaced: np.ndarray) -> np.ndarray:
     """ΔW of the first layer with some of its matrices replaced."""
     matrices = {name: getattr(case.model, name)[0] for name in ("value", "key", "query")} | replaced
     return layer_update(matrices["value"], matrices["key"], matrices["query"], second_moment(case.demonstrations))
 
 
-def parts(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
+def truncated_parts(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
     """||ΔW_r||_F² and ||ΔW - ΔW_r||_F² at every rank r when one module is truncated."""
     full = getattr(case.model, module)[0]
-    kept = [update(case, **{module: truncate(full, rank).matrix}) for rank in range(len(full) + 1)]
+    kept = [first_layer_update(case, **{module: truncate(full, rank).matrix}) for rank in range(len(full) + 1)]
     norms = np.array([(w**2).sum() for w in kept])
-    return norms, np.array([((update(case) - w) ** 2).sum() for w in kept])
+    return norms, np.array([((first_layer_update(case) - w) ** 2).sum() for w in kept])
 
 
-def whole(case: Case) -> float:
+def update_norm(case: Case) -> float:
     """$||ΔW||_F²$."""
-    return float((update(case) ** 2).sum())
+    return float((first_layer_update(case) ** 2).sum())
 
 
 def rows_zeroed(case: Case, module: str) -> float:
@@ -36,13 +36,13 @@ def rows_zeroed(case: Case, module: str) -> float:
         half[:, len(full) // 2 :] = 0.0
     else:
         half[len(full) // 2 :] = 0.0
-    kept = update(case, **{module: half})
-    return float((kept**2).sum() + ((update(case) - kept) ** 2).sum())
+    kept = first_layer_update(case, **{module: half})
+    return float((kept**2).sum() + ((first_layer_update(case) - kept) ** 2).sum())
 
 
-def growth(case: Case, module: str) -> np.ndarray:
+def norm_growth(case: Case, module: str) -> np.ndarray:
     """||ΔW_r||_F² / ||ΔW||_F² at every rank."""
-    return parts(case, module)[0] / whole(case)
+    return truncated_parts(case, module)[0] / update_norm(case)
 
 
 def upper_bound(case: Case) -> float:

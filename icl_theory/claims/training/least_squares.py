@@ -22,7 +22,7 @@ def _errors(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return prompt_errors.errors(case, case.model, TRAINING_SHOTS, _PROMPTS), reference
 
 
-def excess(case: Case, factor: float = 1.0) -> Estimate:
+def risk_difference(case: Case, factor: float = 1.0) -> Estimate:
     """Mean of (squared error of the model - factor times that of least squares)."""
     model, reference = _errors(case)
     return prompt_errors.mean(model - factor * reference)
@@ -33,13 +33,13 @@ CLAIM = Claim(
     statement="At the training length the risk of trained three-layer models is at most that of least squares.",
     origin="paper",
     relation="at most",
-    measure=excess,
+    measure=risk_difference,
     explanation="The paper says comparable, for any number of examples, of a GPT-2; here it is linear attention, at "
     "one number only. $d_x = 5$, 20 demonstrations with label noise 0.5, on 4096 common prompts. Least squares is not "
     "the best predictor here: the prior and the noise are known to training, not to it.",
     controls=(
         Control("one layer", cases=lambda factory: factory.trained_seeds(1)),
-        Control("90 % of least squares", measure=lambda case: excess(case, 0.9)),
+        Control("90 % of least squares", measure=lambda case: risk_difference(case, 0.9)),
     ),
     cases=lambda factory: factory.trained_seeds(3),
     over_seeds=True,

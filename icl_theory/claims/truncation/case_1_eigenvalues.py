@@ -10,7 +10,7 @@ from icl_theory.claims.truncation.condition_number import INVERTIBLE, amplificat
 from icl_theory.truncation.svd import condition_number
 
 
-def spread(matrix: np.ndarray) -> float:
+def eigenvalue_ratio(matrix: np.ndarray) -> float:
     """|λ|_max / |λ|_min."""
     sizes = np.abs(np.linalg.eigvals(matrix))
     return float(sizes.max() / sizes.min())
@@ -44,7 +44,7 @@ def recheck(found: dict) -> bool:
 
 def measure(case: Case) -> np.ndarray:
     """$(|δx|/|x|) / (|δb|/|b|)$ over $|λ|_max/|λ|_min$, for the worst and for random $b$ and $δb$."""
-    return amplification(case) / spread(case.model.value[0])
+    return amplification(case) / eigenvalue_ratio(case.model.value[0])
 
 
 CLAIM = Claim(
@@ -62,7 +62,7 @@ CLAIM = Claim(
     controls=(
         Control(
             "a symmetric matrix of the same singular values",
-            measure=lambda case: amplification(case, _symmetric(case)) / spread(_symmetric(case)),
+            measure=lambda case: amplification(case, _symmetric(case)) / eigenvalue_ratio(_symmetric(case)),
             expected=Verdict.HOLDS,
         ),
         Control(
@@ -72,7 +72,7 @@ CLAIM = Claim(
         ),
         Control(
             "a symmetric matrix, 1 % less",
-            measure=lambda case: amplification(case, _symmetric(case)) / spread(_symmetric(case)),
+            measure=lambda case: amplification(case, _symmetric(case)) / eigenvalue_ratio(_symmetric(case)),
             predict=lambda case: 0.99,
         ),
         Control(

@@ -4,7 +4,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
-from icl_theory.claims.quantities.update_norms import update, whole
+from icl_theory.claims.quantities.update_norms import first_layer_update, update_norm
 
 
 def prune(matrix: np.ndarray, share: float) -> np.ndarray:
@@ -13,14 +13,14 @@ def prune(matrix: np.ndarray, share: float) -> np.ndarray:
     return np.where(np.abs(matrix) > cut, matrix, 0.0)
 
 
-def growth(case: Case) -> np.ndarray:
+def norm_growth(case: Case) -> np.ndarray:
     """$||ΔW pruned||_F² / ||ΔW||_F²$ for $W_V$, $W_K$, $W_Q$ and several shares."""
     pruned = [
-        update(case, **{name: prune(getattr(case.model, name)[0], share)})
+        first_layer_update(case, **{name: prune(getattr(case.model, name)[0], share)})
         for name in ("value", "key", "query")
         for share in (0.1, 0.25, 0.5, 0.75)
     ]
-    return np.array([(w**2).sum() for w in pruned]) / whole(case)
+    return np.array([(w**2).sum() for w in pruned]) / update_norm(case)
 
 
 def weight_growth(case: Case) -> np.ndarray:
@@ -56,7 +56,7 @@ CLAIM = Claim(
     statement="Pruning $W_V$, $W_K$ or $W_Q$ by magnitude never raises $||ΔW||_F$.",
     origin="new",
     relation="at most",
-    measure=growth,
+    measure=norm_growth,
     predict=lambda case: 1.0,
     explanation="Shares of 10 to 75 % of the entries of one matrix of the first layer. The weight's own norm falls (a "
     "control that holds); entries that cancelled in $ΔW$ may be cut, so $ΔW$'s need not.",

@@ -7,7 +7,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
-from icl_theory.claims.quantities.update_norms import growth
+from icl_theory.claims.quantities.update_norms import norm_growth
 
 
 def integer_counterexample() -> dict[str, Any]:
@@ -50,7 +50,7 @@ def recheck(found: dict[str, Any]) -> bool:
 
 def measure(case: Case) -> np.ndarray:
     """$||ΔW_r||_F² / ||ΔW||_F²$ at every rank $r$ of $W_K$."""
-    return growth(case, "key")
+    return norm_growth(case, "key")
 
 
 CLAIM = Claim(
@@ -63,13 +63,13 @@ CLAIM = Claim(
     explanation="Every rank of the first layer's $W_K$. Only the paper's bound is shown to shrink; the norm itself "
     "need not, since $W_K$ stands between $S$ and $W_Q$ and parts that cancelled may be cut.",
     controls=(
-        Control("$W_V$ truncated instead", measure=lambda case: growth(case, "value"), expected=Verdict.HOLDS),
-        Control("$W_Q$ truncated instead", measure=lambda case: growth(case, "query"), expected=Verdict.HOLDS),
+        Control("$W_V$ truncated instead", measure=lambda case: norm_growth(case, "value"), expected=Verdict.HOLDS),
+        Control("$W_Q$ truncated instead", measure=lambda case: norm_growth(case, "query"), expected=Verdict.HOLDS),
         *(
             Control(f"{short} truncated, bound lowered by 1 %", measure=m, predict=lambda case: 0.99)
             for short, m in (
-                ("$W_V$", lambda case: growth(case, "value")),
-                ("$W_Q$", lambda case: growth(case, "query")),
+                ("$W_V$", lambda case: norm_growth(case, "value")),
+                ("$W_Q$", lambda case: norm_growth(case, "query")),
             )
         ),
     ),

@@ -10,7 +10,7 @@ from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.truncation.svd import truncate_weights
 
 
-def growth(case: Case, module: str, first: int, last: int | None = None) -> np.ndarray:
+def norm_growth(case: Case, module: str, first: int, last: int | None = None) -> np.ndarray:
     """||G_t||_F² after over before truncation of the first layer's module, at every rank, for t = first + 1, ..., last.
 
     Layers are counted from 0 in the arguments.
@@ -63,11 +63,11 @@ def recheck(found: dict[str, Any]) -> bool:
 
 def measure(case: Case) -> np.ndarray:
     """$||G_t||_F²$ after over before, at every rank of the first layer's $W_V$, for the layers after it."""
-    return growth(case, "value", 1)
+    return norm_growth(case, "value", 1)
 
 
 def _first(case: Case, module: str = "value") -> np.ndarray:
-    return growth(case, module, 0, 1)
+    return norm_growth(case, module, 0, 1)
 
 
 CLAIM = Claim(

@@ -6,15 +6,15 @@ import sympy as sp
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.submodels import with_mlp
-from icl_theory.claims.quantities.symbolic_matrices import excess, rotation
-from icl_theory.claims.quantities.update_norms import update
+from icl_theory.claims.quantities.symbolic_matrices import norm_excess, rotation
+from icl_theory.claims.quantities.update_norms import first_layer_update
 from icl_theory.truncation.svd import truncate
 
 
 def _matrices(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """W_out, W_in and ΔW of the first layer."""
     model = with_mlp(case).model
-    return model.mlp_out[0], model.mlp_in[0], update(case)
+    return model.mlp_out[0], model.mlp_in[0], first_layer_update(case)
 
 
 def _sum(kept: np.ndarray, whole: np.ndarray) -> float:
@@ -46,7 +46,7 @@ def _value_below(case: Case) -> np.ndarray:
     """W_V truncated, which under an MLP stands in the middle."""
     outer, inner, delta = _matrices(case)
     value = case.model.value[0]
-    kept = [outer @ inner @ update(case, value=truncate(value, r).matrix) for r in (1, 3, 5)]
+    kept = [outer @ inner @ first_layer_update(case, value=truncate(value, r).matrix) for r in (1, 3, 5)]
     return np.array([_sum(matrix, outer @ inner @ delta) for matrix in kept])
 
 
@@ -54,7 +54,7 @@ def proof() -> bool:
     """$D = 2$ with symbols: $U diag(s, t) Vᵀ$, cut to $U diag(s, 0) Vᵀ$, times anything that stands to its right."""
     s, t = sp.symbols("s t", positive=True)
     left, right, x = rotation("p"), rotation("q"), sp.Matrix(2, 2, sp.symbols("x:4"))
-    return excess(left * sp.diag(s, 0) * right.T * x, left * sp.diag(0, t) * right.T * x) == 0
+    return norm_excess(left * sp.diag(s, 0) * right.T * x, left * sp.diag(0, t) * right.T * x) == 0
 
 
 CLAIM = Claim(

@@ -112,7 +112,7 @@ def calibrate(
     """
     pairs = checks.integer("pairs", pairs, 4, None, "draw a few dozen pairs")
     repetitions = checks.integer("repetitions", repetitions, 2, None, "a spread needs two")
-    z = checks.number("z", z, low=0.0, strict=True, cure="use a positive number of standard errors")
+    z = checks.number("z", z, low=0.0, strict=True, hint="use a positive number of standard errors")
     rng, truth = generator(key), channel.information
     with_ksg = channel.continuous and channel.dimension <= LARGEST_DIMENSION
     rows, flags, ksg = np.empty((repetitions, 4)), np.empty(repetitions, dtype=bool), []

@@ -220,7 +220,7 @@ def known_channels(
         for dimension in dimensions:
             dimension = checks.integer("dimension", dimension, 1, None, "an output has at least one entry")
             for nats in informations:
-                nats = checks.number("information", nats, low=0.0, strict=True, cure="pass nats above 0")
+                nats = checks.number("information", nats, low=0.0, strict=True, hint="pass nats above 0")
                 full = nats > dimension * _MOST_NATS.get(family, np.inf)
                 if not full and not (family == "anisotropic" and dimension == 1):
                     channels.append(FAMILIES[family](dimension, nats))

@@ -17,7 +17,7 @@ def ksg_terms(x: np.ndarray, y: np.ndarray, neighbours: int) -> np.ndarray:
     joint = np.concatenate([x, y], axis=1)
     radius = KDTree(joint).query(joint, neighbours + 1, p=np.inf)[0][:, -1]
     if not (radius > 0).all():
-        raise checks.refuse("x, y", "repeated pairs", "draws of a continuous law", "remove the repetitions")
+        raise checks.error("x, y", "repeated pairs", "draws of a continuous law", "remove the repetitions")
     inside = np.nextafter(radius, 0.0)  # strictly nearer than the k-th neighbour
     counts = [
         KDTree(part).query_ball_point(part, inside, p=np.inf, return_length=True) for part in (x, y)
@@ -49,11 +49,11 @@ def ksg_mutual_information(x: Any, y: Any, *, neighbours: int = 3) -> Estimate:
         part = checks.array(name, value, (None, None), "pass one draw per row")
         if part.shape[1] > LARGEST_DIMENSION:
             got, expected = f"dimension {part.shape[1]}", f"at most {LARGEST_DIMENSION}"
-            raise checks.refuse(name, got, expected, "project it: in more dimensions the bias is beyond control")
+            raise checks.error(name, got, expected, "project it: in more dimensions the bias is beyond control")
         parts.append(part)
     first, second = parts
     if len(first) != len(second):
-        raise checks.refuse("y", f"{len(second)} draws", f"{len(first)} as in x", "pass pairs")
+        raise checks.error("y", f"{len(second)} draws", f"{len(first)} as in x", "pass pairs")
     count = checks.integer("number of pairs K", len(first), 3, None, "draw a few hundred pairs")
     neighbours = checks.integer("neighbours", neighbours, 1, count - 1, "3 to 10 are usual")
     terms = ksg_terms(first, second, neighbours)

@@ -109,7 +109,7 @@ def mutual_information(outputs: Any, means: Any, covariances: Any) -> Sandwich:
     try:
         channel = SharedChannel.of(outputs, means, covariance_root(covariances))
     except np.linalg.LinAlgError:
-        raise checks.refuse(
+        raise checks.error(
             "covariances",
             "a matrix that is not positive definite",
             "positive definite ones",

@@ -16,7 +16,7 @@ from icl_theory.information.ladder.chain_prior import chain_divergence
 from icl_theory.information.ladder.losses import BoundedLoss, empirical_loss, loss_range, population_loss
 from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, Setting, simulate
 from icl_theory.information.ladder.path_prior import path_divergences
-from icl_theory.information.ladder.path_sandwich import ends
+from icl_theory.information.ladder.path_sandwich import path_sandwich
 from icl_theory.information.ladder.rungs import (
     RUNGS,
     Collected,
@@ -69,7 +69,7 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> C
         if not result.dimensions:
             result.dimensions = [layer.dimension for layer in runs.layers]
             result.reason = singular(runs, setting)
-            result.ends = ends(runs, setting, reference, pairs, result.reason)
+            result.ends = path_sandwich(runs, setting, reference, pairs, result.reason)
         if not result.reason:
             terms = [layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)]
             result.add(terms)
@@ -146,7 +146,7 @@ def bound_ladder(
     )
     if pairs is not None:
         pairs = checks.integer("pairs", pairs, FEWEST_RUNS, samples, "use at most all runs")
-    clip = checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
+    clip = checks.number("clip", clip, low=0.0, strict=True, hint="clip the loss at a positive value")
     loss_range(loss, clip)  # refuses an unknown loss
     return ladder_of(setting, Batches(setting, seed, samples), clip, pairs, loss)
 
@@ -170,7 +170,7 @@ def fixed_task(
     demonstrations = checks.integer("demonstrations", demonstrations, 2, None, "noise needs two demonstrations")
     shots = checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
     checks.integer("samples", samples, FEWEST_RUNS, None, "fewer give no honest error bar")
-    floor = checks.number("floor", floor, low=0.0, cure="pass a noise variance of 0 or more")
+    floor = checks.number("floor", floor, low=0.0, hint="pass a noise variance of 0 or more")
     rng = generator(key)
     drawn = task.sample_tasks(rng, 1)[0]
     vector = drawn if task_vector is None else checks.array("task_vector", task_vector, (task.dim,))
@@ -185,8 +185,8 @@ def ladder_of(
         collected = _collect(setting, batches, pairs)
     except np.linalg.LinAlgError:
         got = "weights whose noise covariance is singular to rounding on its support"
-        cure = "truncate them to a definite rank or pass a noise floor"
-        raise checks.refuse("model", got, "conditioning that float64 can carry", cure) from None
+        hint = "truncate them to a definite rank or pass a noise floor"
+        raise checks.error("model", got, "conditioning that float64 can carry", hint) from None
     information, terms = rung_information(collected)
     losses = []
     for accumulated, tokens in collected.outputs:

@@ -12,7 +12,7 @@ _FURTHEST = 1.7  # root mean square of W_{t-1}'s distance in standard deviations
 _FEWEST = 4  # runs from which a fold learns the prior of the other; fewer teach it nothing, and it stays as it was
 
 
-def look_jacobians(setting: Setting, root: np.ndarray, layers: int) -> np.ndarray:
+def observation_jacobians(setting: Setting, root: np.ndarray, layers: int) -> np.ndarray:
     """∂ vec W_t / ∂ z_s at t = `layers` for looks svec X_s = svec Σ_w + F z_s, F = `root`; shape (t, D², m).
 
     Taken at X_s = Σ_w, where M_s = I + W_s obeys M_s = M_{s-1} + Σ_heads V M X Mᵀ Wᴷᵀ W^Q M.
@@ -89,7 +89,7 @@ def _knowledge(
     width, taught = len(root), ~tested
     if taught.sum() < _FEWEST:
         return np.zeros((int(tested.sum()), width)), seen * np.eye(width)
-    jacobians = look_jacobians(setting, root, index)
+    jacobians = observation_jacobians(setting, root, index)
     looks = _whitened(root, runs.draws.looks[:, :index] - mean)
     reached = runs.layers[index].entering.reshape(len(tested), -1)
     rest = (reached - np.einsum("sdm,ksm->kd", jacobians, looks))[taught]

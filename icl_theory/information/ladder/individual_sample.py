@@ -12,7 +12,7 @@ from icl_theory.core.symmetric import outer_coordinates, symmetric_coordinates
 from icl_theory.information.covariance_roots import whitening, with_floor
 from icl_theory.information.estimators.channel import LOG_2PI, Channel, pooled_frame
 from icl_theory.information.estimators.sandwich import Sandwich
-from icl_theory.information.ladder.large_sample_limit import look_correction, look_information
+from icl_theory.information.ladder.large_sample_limit import observation_correction, observation_information
 from icl_theory.information.ladder.noisy_trajectory import Runs, Setting
 from icl_theory.noise.covariance import sampling_factor
 
@@ -135,8 +135,8 @@ def resolvable(setting: Setting, pairs: int) -> bool:
     is chosen before any number is seen, so that no selection can bias a bound downwards.
     """
     layers, total = setting.model.layers, setting.demonstrations
-    predicted = look_information(setting.coordinates, total, setting.shots, layers)
-    predicted += layers * look_correction(setting.basis.shape[1], total)
+    predicted = observation_information(setting.coordinates, total, setting.shots, layers)
+    predicted += layers * observation_correction(setting.basis.shape[1], total)
     return math.log(total) + predicted < math.log(_AFFORDED * predicted * pairs)
 
 

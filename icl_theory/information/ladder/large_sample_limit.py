@@ -16,7 +16,7 @@ def _ratio(demonstrations: int, shots: int) -> float:
     return shots / (demonstrations - checks.integer("shots", shots, 1, demonstrations - 1, "show 1 to N - 1"))
 
 
-def look_information(dimension: int, demonstrations: int, shots: int, layers: int = 1) -> float:
+def observation_information(dimension: int, demonstrations: int, shots: int, layers: int = 1) -> float:
     """½ d_S log(1 + L b/(N - b)): the large-N information of L independent looks at S; at L = 1 ½ d_S log(N/(N-b)).
 
     Args: dimension: d_S of every layer. demonstrations: N. shots: b < N. layers: L.
@@ -38,7 +38,7 @@ def fourth_moment(width: int) -> float:
     return (third * (q + 6) - 4 * third + (4 + 2 * q) * second - 3 * q**2) / 4
 
 
-def look_correction(width: int, demonstrations: int) -> float:
+def observation_correction(width: int, demonstrations: int) -> float:
     """(E|z|⁴ - d_S) / (4N), d_S = q(q+1)/2: the 1/N term of ½ [log det E C_X - E log det C_X] for Gaussian tokens.
 
     From log det(I + Δ) = tr Δ - ½ tr Δ² + ..., E tr Δ² = (E|z|⁴ - d_S)/N. It is what one layer of the Gaussian rung

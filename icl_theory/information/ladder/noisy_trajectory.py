@@ -123,7 +123,7 @@ def _common_ranks(left: np.ndarray, right: np.ndarray, basis: np.ndarray, layer:
     """Ranks of the pair, which almost surely do not depend on the path; refuse where rounding says otherwise."""
     probe = {ranks_of(left[k], right[k], basis) for k in range(0, len(left), max(1, len(left) // 4))}
     if len(probe) > 1:
-        raise checks.refuse(
+        raise checks.error(
             f"weights of layer {layer}",
             f"ranks that depend on the path ({len(probe)} kinds)",
             "singular values clearly zero or clearly not",

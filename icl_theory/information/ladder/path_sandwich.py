@@ -16,7 +16,7 @@ _PATH_PAIRS = 256  # outputs in a path sandwich whose maps depend on the path: a
 _PAIRS = 4096
 
 
-class Ends(NamedTuple):
+class PathSandwich(NamedTuple):
     """What pairs of runs say about the information, in nats."""
 
     sandwich: Sandwich
@@ -27,18 +27,18 @@ class Ends(NamedTuple):
     """Of every pair on `individual`, shape (K,), as in `Sandwich`; empty where that is infinite or 0."""
 
 
-def ends(runs: Runs, setting: Setting, reference: Reference, pairs: int | None, reason: str) -> Ends:
+def path_sandwich(runs: Runs, setting: Setting, reference: Reference, pairs: int | None, reason: str) -> PathSandwich:
     """Both ends of I(W_{1:L}; H_s), and Σ_i I(W; h_i) from above; infinite with the reason where there is one."""
     nothing = np.zeros(0)
     if reason:
         found = Sandwich.infinite(reason)
-        return Ends(found, found.upper, nothing)
+        return PathSandwich(found, found.upper, nothing)
     channels = path_channels(runs, setting, pairs)
     if not channels:
-        return Ends(Sandwich(Estimate(0.0), Estimate(0.0), False), Estimate(0.0), nothing)
+        return PathSandwich(Sandwich(Estimate(0.0), Estimate(0.0), False), Estimate(0.0), nothing)
     prior = path_log_density(runs, setting, reference)[: channels[0].samples]
     found = sandwich(channels, prior=prior)
-    return Ends(found, *individual_information(runs, setting, channels, found, channels[0].samples))
+    return PathSandwich(found, *individual_information(runs, setting, channels, found, channels[0].samples))
 
 
 def path_channels(runs: Runs, setting: Setting, pairs: int | None) -> list[Channel]:

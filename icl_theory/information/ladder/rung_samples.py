@@ -52,7 +52,7 @@ def _resolved(setting: Setting, batches: Iterable[Draws]) -> Iterator[Runs]:
     for draws in batches:
         runs = simulate(setting, draws)
         if reason := singular(runs, setting):
-            raise checks.refuse("demonstrations", reason, "N - 1 ≥ d_S", "use more of them or a floor")
+            raise checks.error("demonstrations", reason, "N - 1 ≥ d_S", "use more of them or a floor")
         yield runs
 
 

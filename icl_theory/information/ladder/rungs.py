@@ -11,7 +11,7 @@ from icl_theory.core.symmetric import symmetric_coordinates
 from icl_theory.information.covariance_roots import covariance_root, log_determinant, whitening, with_floor
 from icl_theory.information.estimators.sandwich import Sandwich
 from icl_theory.information.ladder.noisy_trajectory import Layer, Runs, Setting, gaussian_moment_covariance
-from icl_theory.information.ladder.path_sandwich import Ends
+from icl_theory.information.ladder.path_sandwich import PathSandwich
 
 RUNGS = (
     "individual_sample",
@@ -146,7 +146,7 @@ class Collected:
         self.dimensions: list[int] = []
         self.reason = ""
         infinite = Sandwich.infinite("")
-        self.ends = Ends(infinite, infinite.upper, np.zeros(0))
+        self.ends = PathSandwich(infinite, infinite.upper, np.zeros(0))
         self.path: list[np.ndarray] = []
         self.chain: list[np.ndarray] = []
         self.outputs: list[tuple[np.ndarray, np.ndarray]] = []

@@ -57,7 +57,7 @@ def with_subset(draws: Draws, setting: Setting) -> Draws:
     return replace(draws, looks=np.repeat(look[:, None], draws.looks.shape[1], axis=1))
 
 
-def with_one_look(draws: Draws) -> Draws:
+def with_one_observation(draws: Draws) -> Draws:
     """The draws with the first layer's Gaussian look shown to every layer."""
     return replace(draws, looks=np.repeat(draws.looks[:, :1], draws.looks.shape[1], axis=1))
 
@@ -141,16 +141,16 @@ def shared_subsets(
     setting, seed = fixed_task(
         model, task, demonstrations=demonstrations, shots=shots, samples=samples, key=key, task_vector=task_vector
     )
-    clip = checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
+    clip = checks.number("clip", clip, low=0.0, strict=True, hint="clip the loss at a positive value")
     count = setting.demonstrations
     if count - 1 < setting.coordinates:
         got = f"N - 1 = {count - 1} below d_S = {setting.coordinates}"
-        raise checks.refuse("demonstrations", got, "N - 1 ≥ d_S", "use more of them")
+        raise checks.error("demonstrations", got, "N - 1 ≥ d_S", "use more of them")
     fresh = draw(setting, np.random.default_rng(seed), samples)
     (noise, last), (subset_noise, subset_last) = (
         layer_noise(setting, draws) for draws in (fresh, with_subset(fresh, setting))
     )
-    look_last = simulate(setting, with_one_look(fresh)).accumulated
+    look_last = simulate(setting, with_one_observation(fresh)).accumulated
     information = _information(setting, seed, samples, clip)
     return SharedSubsets(
         [_ratio((s**2).sum((1, 2)), (f**2).sum((1, 2))) for s, f in zip(subset_noise, noise, strict=True)],

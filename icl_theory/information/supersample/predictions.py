@@ -39,8 +39,8 @@ def selection_predictions(model: Model, pairs: np.ndarray, bits: np.ndarray, *, 
     else:
         made = by_tokens(model, pairs, bits, outputs)
     if not np.isfinite(made).all():
-        got, cure = "a model that overflows on some selections", "use weights of a smaller scale or fewer layers"
-        raise checks.refuse("model", got, "finite predictions", cure)
+        got, hint = "a model that overflows on some selections", "use weights of a smaller scale or fewer layers"
+        raise checks.error("model", got, "finite predictions", hint)
     return made
 
 

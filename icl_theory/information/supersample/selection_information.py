@@ -108,7 +108,9 @@ def _joint_information(pairs: np.ndarray) -> np.ndarray:
     return bit_information(pairs.reshape(*pairs.shape[:3], -1))
 
 
-def observed(prediction: np.ndarray, labels: np.ndarray, bits: np.ndarray, options: tuple) -> dict[str, np.ndarray]:
+def selection_statistics(
+    prediction: np.ndarray, labels: np.ndarray, bits: np.ndarray, options: tuple
+) -> dict[str, np.ndarray]:
     """What runs on supersamples show: gap and loss of every pair over c, and the nats of every A_i; each (S, N).
 
     Args:

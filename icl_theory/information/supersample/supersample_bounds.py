@@ -16,7 +16,11 @@ from icl_theory.core.numerics import Key, generator
 from icl_theory.core.results import Result, fields_in_help
 from icl_theory.information.ladder.losses import BoundedLoss
 from icl_theory.information.supersample.predictions import equal_blocks, selection_predictions
-from icl_theory.information.supersample.selection_information import information_and_influence, observed, selections
+from icl_theory.information.supersample.selection_information import (
+    information_and_influence,
+    selection_statistics,
+    selections,
+)
 from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Task
 
@@ -58,7 +62,7 @@ def _collect(
     """`observed` for all supersamples (S, N, 2, D), in blocks of bounded memory; `run` makes their predictions."""
     entries = bits.size * 2 * max(outputs, options[-1] or 1)
     blocks = [
-        observed(run(pairs[index]), pairs[index][..., -outputs:], bits, options)
+        selection_statistics(run(pairs[index]), pairs[index][..., -outputs:], bits, options)
         for index in equal_blocks(len(pairs), _BLOCK_ENTRIES // entries)
     ]
     return {name: np.concatenate([block[name] for block in blocks])[: len(pairs)] for name in blocks[0]}
@@ -179,11 +183,11 @@ def supersample_bounds(
 
 def _loss(task: Task, loss: BoundedLoss, clip: float, levels: int | None) -> tuple[float, int | None]:
     """The range c and the number of levels of a loss that makes sense for the task, or a refusal."""
-    clip = checks.number("clip", clip, low=0.0, strict=True, cure="clip the loss at a positive value")
+    clip = checks.number("clip", clip, low=0.0, strict=True, hint="clip the loss at a positive value")
     if checks.choice("loss", loss, get_args(BoundedLoss)) == "zero_one":
         if task.outputs > 1 and not task.classifies:
             got, expected = f"'zero_one' for a {type(task).__name__}", "classes or labels that are numbers"
-            raise checks.refuse("loss", got, expected, "use loss='clipped_squared'")
+            raise checks.error("loss", got, expected, "use loss='clipped_squared'")
         return 1.0, 2
     if levels is not None:
         levels = checks.integer("levels", levels, 2, _MOST_LEVELS, "round to a few values, or pass None")
@@ -202,5 +206,5 @@ def _draws(demonstrations: int, draws: int | None) -> int | None:
         return None if demonstrations <= LARGEST_ENUMERATION else _DRAWS
     draws = checks.integer("draws", draws, 4, None, "draw a few hundred selections")
     if draws % 2:
-        raise checks.refuse("draws", str(draws), "an even number", "each selection comes with its complement")
+        raise checks.error("draws", str(draws), "an even number", "each selection comes with its complement")
     return draws

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from icl_theory.records.documents import number
+from icl_theory.records.documents import from_plain
 from icl_theory.report.page.axes import spelled, typeset
 from icl_theory.report.page.counterexample import counterexample_view
 from icl_theory.report.page.elements import Markup
@@ -46,7 +46,7 @@ def claim_view(claim: dict[str, Any], place: int, z: float) -> dict[str, Any]:
 
 def _constant(claim: dict[str, Any]) -> str:
     """What is predicted, where it is one number in all cases."""
-    values = {number(item["predicted"]) for item in claim["evidence"]}
+    values = {from_plain(item["predicted"]) for item in claim["evidence"]}
     values = {value for value in values if not math.isnan(value)}
     return f"{spelled(values.pop())} in every case." if len(values) == 1 else ""
 
@@ -58,4 +58,4 @@ def _counts(assumption: dict[str, Any], cases: int) -> str:
 
 
 def _over_seeds(found: dict[str, Any]) -> dict[str, Any]:
-    return found | {"chance": f"{number(found['chance']):.1%}"}
+    return found | {"chance": f"{from_plain(found['chance']):.1%}"}

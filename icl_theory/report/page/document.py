@@ -6,7 +6,7 @@ policy in the page forbids the browser to load anything or to run any script but
 
 from typing import Any
 
-from icl_theory.records.documents import number
+from icl_theory.records.documents import from_plain
 from icl_theory.report.page import assets, ledger
 from icl_theory.report.page.changes import changes_view
 from icl_theory.report.page.claim import claim_view
@@ -24,7 +24,7 @@ def page(records: dict[str, Any], changes: dict[str, Any] | None = None) -> str:
         records: as `VerifyResult.records`, or read from records.json.
         changes: since another run, from `records.compare.compare`.
     """
-    z = number(records["standard_errors"])
+    z = from_plain(records["standard_errors"])
     claims = [claim_view(claim, place, z) for place, claim in enumerate(records["claims"], 1)]
     style, script = assets.style(), assets.script()
     text = filled(
@@ -61,7 +61,7 @@ def _environment(records: dict[str, Any]) -> dict[str, Any]:
         "profile": records["profile"],
         "seed of the run": records["seed"],
         "seeds of the cases": f"{len(seeds)}, each listed with its case",
-        "standard errors demanded": f"{number(records['standard_errors']):g}",
-        "seconds": f"{number(records['seconds']):.1f}",
+        "standard errors demanded": f"{from_plain(records['standard_errors']):g}",
+        "seconds": f"{from_plain(records['seconds']):.1f}",
         **versions,
     }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from icl_theory.records.documents import number
+from icl_theory.records.documents import from_plain
 from icl_theory.report.page.axes import Axis, fitted, residual_axis, signed_axis, spelled
 from icl_theory.report.page.elements import Markup, joined, tag
 
@@ -43,7 +43,7 @@ class _Point:
 def _points(claim: dict[str, Any]) -> list[_Point]:
     names = ("measured", "predicted", "slack", "stderr")
     return [
-        _Point(i, item["case"], item["verdict"], *(number(item[name]) for name in names))
+        _Point(i, item["case"], item["verdict"], *(from_plain(item[name]) for name in names))
         for i, item in enumerate(claim["evidence"])
     ]
 
@@ -169,7 +169,7 @@ def _values(points: Sequence[_Point], z: float) -> tuple[Markup, str]:
 
 def _residuals(points: Sequence[_Point], exact: Sequence[_Point], claim: dict[str, Any]) -> tuple[Markup, str]:
     """|slack| of an exact equality on a logarithmic axis, with the tolerance; a residual of 0 lies on the bottom."""
-    tolerance = number(claim["tolerance"])
+    tolerance = from_plain(claim["tolerance"])
     axis = residual_axis((abs(p.slack) for p in exact), tolerance)
     marks = [_mark(points, p, _y(axis, abs(p.slack))) for p in exact]
     limit = _across(_y(axis, tolerance), "limit")
@@ -180,7 +180,7 @@ def _residuals(points: Sequence[_Point], exact: Sequence[_Point], claim: dict[st
 
 def _margins(points: Sequence[_Point], exact: Sequence[_Point], claim: dict[str, Any]) -> tuple[Markup, str]:
     """Slack of an exact inequality, relative to the numbers; below the line, minus the tolerance, it is broken."""
-    tolerance = number(claim["tolerance"])
+    tolerance = from_plain(claim["tolerance"])
     # The limit is on the axis, so that rounding of 1e-16 looks as small as it is; below 0 no axis is logarithmic.
     axis = fitted((p.slack for p in exact), include=(-tolerance, 0.0))
     limit = _across(_y(axis, -tolerance), "limit")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from icl_theory.records.documents import number
+from icl_theory.records.documents import from_plain
 from icl_theory.records.seed_means import estimate_at, over_ranks
 from icl_theory.report.page.axes import spelled
 
@@ -19,7 +19,7 @@ def sweep_view(records: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
         "rungs": [name.replace("_", " ") for name in names],
         "rows": [_row(records, place, paths) for place in places],
         "seeds": len({record["seed"] for record in records}),
-        "trivial": spelled(number(records[0]["trivial"])),
+        "trivial": spelled(from_plain(records[0]["trivial"])),
     }
 
 

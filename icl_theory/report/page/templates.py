@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from icl_theory.records.documents import number
+from icl_theory.records.documents import from_plain
 from icl_theory.report.page import axes
 from icl_theory.report.page.elements import printable
 from icl_theory.report.page.formulas import sentence
@@ -38,7 +38,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=printable,
     )
-    made.filters |= {"number": number, "origin": _origin, "plural": plural, "sentence": sentence, "heading": title}
+    made.filters |= {"number": from_plain, "origin": _origin, "plural": plural, "sentence": sentence, "heading": title}
     made.filters["spelled"] = _spelled
     made.globals["verdict_signs"] = VERDICT_SIGNS
     return made
@@ -46,7 +46,7 @@ def _environment() -> Environment:
 
 def _spelled(value: Any, digits: int = 3) -> str:
     """A number of a record as one prints it."""
-    return axes.spelled(number(value), digits)
+    return axes.spelled(from_plain(value), digits)
 
 
 def _origin(printed: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from icl_theory.report.terminal.plain_text import spell_out
+from icl_theory.report.terminal.plain_text import set_ascii_fallback
 
 PLAIN_WIDTH = 100
 """Columns of an output that is no terminal, unless COLUMNS says otherwise."""
@@ -21,9 +21,9 @@ LINE_SECONDS = 5.0
 
 def start() -> None:
     """What every long command begins with: streams, the compilation cache, and a word about the device."""
-    spell_out()
+    set_ascii_fallback()
     use_cache()
-    announce()
+    log_environment()
 
 
 def shows_greek() -> bool:
@@ -55,13 +55,13 @@ def show(*items: RenderableType) -> None:
         console.print(item, soft_wrap=isinstance(item, str))
 
 
-def remark(text: str) -> None:
+def log(text: str) -> None:
     """One line on standard error."""
     print(f"icl-theory: {text}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
-def warnings_as_remarks() -> Iterator[None]:
+def log_warnings() -> Iterator[None]:
     """Warnings of the package, each as one line without a source position."""
     from icl_theory.training.checkpoints import CheckpointWarning
 
@@ -71,7 +71,7 @@ def warnings_as_remarks() -> Iterator[None]:
 
         def show_warning(message: Warning | str, category: type[Warning], *place: Any) -> None:
             if issubclass(category, CheckpointWarning):
-                remark(str(message))
+                log(str(message))
             else:
                 usual(message, category, *place)
 
@@ -91,20 +91,20 @@ def use_cache() -> None:
         try:
             prepare_directory(path, overwrite=True)
         except ValueError:
-            remark(f"{path} cannot be written: going on without a compilation cache")
+            log(f"{path} cannot be written: going on without a compilation cache")
             return
         jax.config.update("jax_compilation_cache_dir", path)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def announce() -> None:
+def log_environment() -> None:
     """Say on standard error what the run really has: versions and device."""
     from icl_theory.records.environment import environment
 
     here = environment()
     devices = f"{here['devices']} device{'s' * (here['devices'] != 1)}"
-    remark(f"{here['icl_theory']}, jax {here['jax']} on {here['device']} ({devices}, {here['processors']} processors)")
+    log(f"{here['icl_theory']}, jax {here['jax']} on {here['device']} ({devices}, {here['processors']} processors)")
 
 
 class LiveProgress:

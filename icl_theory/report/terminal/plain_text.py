@@ -27,7 +27,7 @@ _SPELT = {
 }
 
 
-def spell_out() -> None:
+def set_ascii_fallback() -> None:
     """Make both streams spell out what their encoding cannot show, instead of failing in the middle of a table."""
     codecs.register_error("icl_theory.spell", _spelt)
     for stream in (sys.stdout, sys.stderr):

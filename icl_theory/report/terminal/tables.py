@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from icl_theory.core.marks import unmarked
-from icl_theory.records.documents import number
+from icl_theory.records.documents import from_plain
 from icl_theory.records.seed_means import distinct_rungs, estimate_at, over_ranks, require_sweep
 
 COLOURS = {
@@ -42,11 +42,11 @@ _HEADS = {
 
 def _short(value: Any, digits: int = 3) -> str:
     """A number in a few characters."""
-    x = number(value)
+    x = from_plain(value)
     return f"{x:#.{digits}g}".rstrip(".") if math.isfinite(x) else {math.inf: "+inf", -math.inf: "-inf"}.get(x, "nan")
 
 
-def _told_apart(left: Any, sign: str, right: Any) -> str:
+def _distinct_pair(left: Any, sign: str, right: Any) -> str:
     """Two numbers with as many digits as it takes to see the difference."""
     pairs = ((_short(left, digits), _short(right, digits)) for digits in (3, 5, 8, 12, 17))
     first, second = next((pair for pair in pairs if pair[0] != pair[1]), (_short(left), _short(right)))
@@ -78,9 +78,9 @@ def evidence_text(claim: dict[str, Any]) -> str:
     if verdict == "VACUOUS" or not same:
         return f"{len(same)}/{total}{_detail(claim, same[0]) if same else ''}{rest}"
     if claim["relation"] in ("never", "exists"):
-        seen = sum(number(item["measured"]) == 1.0 for item in inside)
+        seen = sum(from_plain(item["measured"]) == 1.0 for item in inside)
         return f"seen in {seen}/{total}{rest if verdict != 'HOLDS' else ''}"
-    worst = min(same, key=lambda item: number(item["slack"]) if item["slack"] != "nan" else math.inf)
+    worst = min(same, key=lambda item: from_plain(item["slack"]) if item["slack"] != "nan" else math.inf)
     return f"{'false in ' * (verdict == 'FAILS')}{len(same)}/{total}{_detail(claim, worst)}{rest}"
 
 
@@ -92,11 +92,11 @@ def _population_text(found: dict[str, Any]) -> str:
 
 def _detail(claim: dict[str, Any], item: dict[str, Any]) -> str:
     """What is worth saying of the deciding case."""
-    slack, stderr = number(item["slack"]), number(item["stderr"])
+    slack, stderr = from_plain(item["slack"]), from_plain(item["stderr"])
     sign = {"equal": "!=", "at most": ">", "at least": "<"}.get(claim["relation"], "vs")
     error = f" (±{stderr:.1g})" if stderr > 0 else ""
     if claim["verdict"] in ("FAILS", "NONFINITE"):
-        return f", {_told_apart(item['measured'], sign, item['predicted'])}{error}"
+        return f", {_distinct_pair(item['measured'], sign, item['predicted'])}{error}"
     if claim["verdict"] == "VACUOUS":
         beyond = f"bound {_short(item['predicted'])} beyond the trivial one"
         return "; " + (item["note"] if math.isnan(slack) else beyond)
@@ -160,7 +160,7 @@ def summary(records: dict[str, Any]) -> str:
     place = records["environment"]["device"]
     return (
         f"{len(claims)} claim{'s' * (len(claims) != 1)}: {verdicts}; {caught}/{len(controls)} controls caught; "
-        f"profile {records['profile']}, seed {records['seed']}, on {place}, {number(records['seconds']):.1f} s"
+        f"profile {records['profile']}, seed {records['seed']}, on {place}, {from_plain(records['seconds']):.1f} s"
     )
 
 
@@ -191,11 +191,11 @@ def sweep_table(records: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def remarks_on_rungs(records: Sequence[dict[str, Any]]) -> list[str]:
+def rung_notes(records: Sequence[dict[str, Any]]) -> list[str]:
     """What the sweep's table cannot say: the trivial bound, and why a bound is infinite."""
     lines = [f"Bounds on the gap in units of the loss; one above {_short(records[0]['trivial'])} says nothing."]
     for name in records[0]["rungs"]:
-        infinite = [r for r in records if not math.isfinite(number(r["rungs"][name]["value"]))]
+        infinite = [r for r in records if not math.isfinite(from_plain(r["rungs"][name]["value"]))]
         if infinite:
             ranks = ", ".join(map(str, sorted({r["rank"] for r in infinite})))
             where = "" if len(infinite) == len(records) else f" at rank {ranks}"

@@ -15,10 +15,10 @@ def table(document: dict[str, Any]) -> "Table":
     from rich import box
     from rich.table import Table
 
-    from icl_theory.records.documents import number
+    from icl_theory.records.documents import from_plain
 
     known = document["one_layer_optimum"] is not None
-    reference = number(document["one_layer_optimum"]) if known else math.nan
+    reference = from_plain(document["one_layer_optimum"]) if known else math.nan
     title = (f"one-layer optimum {reference:.4g}, " if known else "") + f"{document['steps_done']} steps"
     last = ("accuracy",) if "accuracy" in document else ()
     columns = "seed", "loss, last tenth", "population risk", "over the one-layer optimum", *last
@@ -27,9 +27,9 @@ def table(document: dict[str, Any]) -> "Table":
         if risk is None:
             result.add_row(str(seed), "", "diverged", "")
             continue
-        value, error = number(risk["value"]), number(risk["stderr"])
+        value, error = from_plain(risk["value"]), from_plain(risk["stderr"])
         share = f"{value / reference - 1:+.2%}" if known else "not known"
-        right = [f"{number(document[name][seed]['value']):.3f}" for name in last]
-        loss = f"{number(document['last_loss'][seed]):.4g}"
+        right = [f"{from_plain(document[name][seed]['value']):.3f}" for name in last]
+        loss = f"{from_plain(document['last_loss'][seed]):.4g}"
         result.add_row(str(seed), loss, f"{value:.5g}" + (f" +- {error:.1g}" if error else " exact"), share, *right)
     return result

@@ -22,16 +22,16 @@ def show(records: dict[str, Any], changes: dict[str, Any] | None, *, as_json: bo
     console.show(table, "", *sweep, tables.summary(records), *changed)
 
 
-def remarks(records: dict[str, Any], out: str | None) -> None:
+def log_notes(records: dict[str, Any], out: str | None) -> None:
     """Where the report lies, and everything that makes the run unsound."""
     if out is not None:
         page = Path(out) / "report.html"
-        console.remark(f"the report is {page}; records, counterexamples and figure lie beside it")
+        console.log(f"the report is {page}; records, counterexamples and figure lie beside it")
     for claim in records["claims"]:
         if claim["flip"] == "changed":
-            console.remark(f"changed: {claim['label']}: known {claim['expected']}, now {claim['verdict']}")
+            console.log(f"changed: {claim['label']}: known {claim['expected']}, now {claim['verdict']}")
         if not claim["sound"]:
-            console.remark(f"not sound: {claim['label']}: {unmarked('; '.join(_reasons(claim)))}")
+            console.log(f"not sound: {claim['label']}: {unmarked('; '.join(_reasons(claim)))}")
 
 
 def _reasons(claim: dict[str, Any]) -> list[str]:

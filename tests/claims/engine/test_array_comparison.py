@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from ledger import EQUAL, cases
 from small_case import case
 
@@ -167,7 +167,7 @@ def test_a_number_that_is_not_finite_decides(bad: float, entry: int) -> None:
 )
 def test_shapes_that_do_not_fit_are_refused(measured: tuple[int, ...], predicted: tuple[int, ...]) -> None:
     """(3,) against (3, 1) would compare every entry with every other."""
-    message = refusal(check, claim("equal", np.ones(measured), np.ones(predicted)), ONE)
+    message = error_message(check, claim("equal", np.ones(measured), np.ones(predicted)), ONE)
     assert "'equal'" in message
 
 

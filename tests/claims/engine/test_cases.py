@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from laws import Silent
 from ledger import CLAIMS
 from sweep_records import sweep
@@ -13,7 +13,7 @@ from icl_theory import LinearClassification, LinearRegression, Model, ReLUTeache
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.examine import Outcome
 from icl_theory.claims.record import counterexample_file, record
-from icl_theory.records.documents import plain
+from icl_theory.records.documents import to_plain
 from icl_theory.records.environment import environment
 from icl_theory.records.files import read_json, write_json
 from icl_theory.runs.verify import VerifyResult, write
@@ -35,7 +35,7 @@ def odd_case(mlp: bool, heads: bool) -> Case:
 @pytest.mark.parametrize(("mlp", "heads"), [(False, False), (True, False), (True, True)])
 def test_a_case_comes_back_from_its_file_as_it_was(tmp_path, mlp, heads):
     case = odd_case(mlp, heads)
-    back = Case.rebuild(read_json(write_json(tmp_path / "case.json", case.describe())))
+    back = Case.from_dict(read_json(write_json(tmp_path / "case.json", case.to_dict())))
     assert (back.name, back.kind, back.seed, back.shots, back.samples) == ("an odd one", "trained", 17, 5, 77)
     np.testing.assert_array_equal(back.task_vector, case.task_vector)
     np.testing.assert_array_equal(back.demonstrations, case.demonstrations)
@@ -49,21 +49,21 @@ def test_a_case_comes_back_from_its_file_as_it_was(tmp_path, mlp, heads):
     np.testing.assert_array_equal(task.covariance, np.diag([2.0, 0.5]))
     np.testing.assert_array_equal(task.task_covariance, np.diag([1.5, 0.7]))
     described = {field.name for field in fields(Case)} - {"ladders"}
-    assert described == set(case.describe()), "a field that is not described does not come back"
+    assert described == set(case.to_dict()), "a field that is not described does not come back"
 
 
 def test_a_task_that_cannot_be_written_does_not_end_the_run(tmp_path):
     """It was an AttributeError; now the file says why the case is not in it, and a recheck refuses with that reason."""
     for task, words in ((LinearRegression(2, inputs=Silent()), "Silent"), (ReLUTeacher(2, 3, inputs=Silent()), "Sil")):
         case = replace(odd_case(False, False), task=task)
-        described = read_json(write_json(tmp_path / "case.json", case.describe()))
-        assert words in refusal(Case.rebuild, described)
+        described = read_json(write_json(tmp_path / "case.json", case.to_dict()))
+        assert words in error_message(Case.from_dict, described)
 
 
 @pytest.mark.parametrize("task", [SparseLinearRegression(2, nonzero=1), ReLUTeacher(2, 3), LinearClassification(2)])
 def test_a_case_holds_its_task_of_any_kind(task):
     case = replace(odd_case(False, False), task=task)
-    back = Case.rebuild(case.describe())
+    back = Case.from_dict(case.to_dict())
     assert type(back.task) is type(task)
     np.testing.assert_array_equal(back.task.sample(1, 3, 4).y, task.sample(1, 3, 4).y)
 
@@ -78,5 +78,5 @@ def test_every_counterexample_has_a_file_of_its_own(tmp_path):
     claim = record(outcome)
     assert [found["file"] for found in claim["counterexamples"]] == [counterexample_file("fails", n) for n in (0, 1)]
     facts = {"profile": "quick", "seed": 0, "standard_errors": 6.0, "seconds": 1.0, "claims": [], "sweep": sweep()}
-    write(VerifyResult(plain({"format": 1, "environment": environment(), **facts}), [outcome]), tmp_path)
+    write(VerifyResult(to_plain({"format": 1, "environment": environment(), **facts}), [outcome]), tmp_path)
     assert [read_json(tmp_path / found["file"]) for found in claim["counterexamples"]] == documents

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from small_case import case
 
 from icl_theory.claims import Assumption, CaseFactory, Claim, Control, Verdict, check, examine
@@ -74,7 +74,7 @@ def compared(measured: Any, predicted: Any = 1.0, relation: str = "equal") -> Ve
     ],
 )
 def test_what_is_no_claim_is_refused(changes: dict[str, Any], words: str) -> None:
-    assert words in refusal(made, **changes)
+    assert words in error_message(made, **changes)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_is_no_claim_is_refused(changes: dict[str, Any], words: str) -> Non
     ],
 )
 def test_what_is_no_control_is_refused(fields: dict[str, Any], words: str) -> None:
-    assert words in refusal(Control, **{"name": "c"} | fields)
+    assert words in error_message(Control, **{"name": "c"} | fields)
 
 
 def test_a_control_changes_what_it_names_and_nothing_else() -> None:
@@ -96,15 +96,15 @@ def test_a_control_changes_what_it_names_and_nothing_else() -> None:
     changed = Control("without", trivial=None, relation="at least").applied(claim)
     assert (changed.trivial, changed.relation, changed.controls) == (None, "at least", ())
     assert (changed.measure, changed.label, changed.origin) == (claim.measure, "small", "new")
-    assert refusal(Control("over", over_seeds=True).applied, made()).startswith("relation of claim 'small'")
+    assert error_message(Control("over", over_seeds=True).applied, made()).startswith("relation of claim 'small'")
 
 
 def test_shapes_are_equal_or_one_is_a_number() -> None:
     assert compared(np.ones((2, 3)), np.ones((2, 3))) == "HOLDS"
     assert compared(np.ones((2, 3)), 1.0) == compared(1.0, np.ones(4)) == "HOLDS"
     for predicted in (np.ones((3, 1)), np.ones(1), np.ones((1, 3)), np.ones((2, 3))):
-        assert "shape" in refusal(compared, np.ones(3), predicted)
-    assert "no entries" in refusal(compared, np.ones(0))
+        assert "shape" in error_message(compared, np.ones(3), predicted)
+    assert "no entries" in error_message(compared, np.ones(0))
 
 
 @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ def test_shapes_are_equal_or_one_is_a_number() -> None:
     ],
 )
 def test_measurements_that_lose_something_are_refused_by_name(measured: Any, words: str) -> None:
-    message = refusal(compared, measured)
+    message = error_message(compared, measured)
     assert message.startswith("measurement of 'small'")
     assert words in message
-    assert refusal(compared, 1.0, measured).startswith("prediction of 'small'")
+    assert error_message(compared, 1.0, measured).startswith("prediction of 'small'")
 
 
 @pytest.mark.parametrize("measured", [1, True, np.float64(1), np.int32(1), [1.0, 1.0], np.longdouble(1)])
@@ -159,7 +159,7 @@ def test_several_estimates_are_compared_one_by_one() -> None:
 def test_estimates_that_cannot_decide_are_refused(relation: str, direction: Any, side: int, words: str) -> None:
     sides: list[Any] = [1.0, 1.0]
     sides[side] = Estimate(1.0, 0.1, 9, direction)
-    assert words.replace("an 'upper'", "a 'upper'") in refusal(compared, *sides, relation=relation)
+    assert words.replace("an 'upper'", "a 'upper'") in error_message(compared, *sides, relation=relation)
 
 
 @pytest.mark.parametrize(("relation", "direction"), [("at most", "upper"), ("at least", "lower"), ("equal", "upper")])

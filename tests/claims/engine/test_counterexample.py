@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import here, refused
-from helpers import refusal
+from helpers import error_message
 from laws import Silent
 from ledger import EQUAL
 from small_case import case
@@ -61,7 +61,7 @@ def written(claim: Claim, *cases: Case) -> dict[str, Any]:
     return json.loads(json.dumps(made, allow_nan=False))
 
 
-def told(tmp_path: Path, document: Any) -> tuple[int, str]:
+def one_line(tmp_path: Path, document: Any) -> tuple[int, str]:
     """Exit status and words of the command on a document."""
     file = tmp_path / "counterexample.json"
     file.write_text(json.dumps(document), encoding="utf-8")
@@ -95,7 +95,7 @@ def test_only_what_fails_is_confirmed(
     document = written(replace(CLAIM, assumptions=()), case(number))
     found = recheck(document)
     assert (found.confirmed, found.evidence.verdict, found.over_seeds) == (status == 0, verdict, None)
-    code, words = told(tmp_path, document)
+    code, words = one_line(tmp_path, document)
     assert code == status
     assert ("NOT confirmed" in words) == (status == 1)
     assert f"seed 0: {verdict}" in words
@@ -132,7 +132,7 @@ def test_the_exact_counterexample_has_to_break_it_too(
     found = recheck(document)
     assert (found.exact, found.confirmed) == (None if exact is None else says, confirmed)
     assert seen == ([] if exact is None else [exact])
-    code, words = told(tmp_path, document)
+    code, words = one_line(tmp_path, document)
     assert code == (0 if confirmed else 1)
     assert ("breaks the statement" in words, "keeps the statement" in words) == (
         exact is not None and says,
@@ -158,7 +158,7 @@ def test_the_interval_over_the_seeds_decides(
     assert [other["seed"] for other in document["others"]] == list(range(1, len(values)))
     found = recheck(document)
     assert found.confirmed == (verdict == Verdict.FAILS)
-    code, words = told(tmp_path, document)
+    code, words = one_line(tmp_path, document)
     assert code == (0 if verdict == Verdict.FAILS else 1)
     if verdict is None:
         assert found.over_seeds is None
@@ -174,7 +174,7 @@ def test_a_counterexample_is_the_case_that_speaks_most_against_the_statement() -
     """Of a population it is the first, and all other seeds come behind it."""
     cases = [case(number, seed) for seed, number in enumerate((1.2, 0.7, 1.9, 1.5, 1.6))]
     [found] = _counterexamples(ESTIMATED, cases, [check(ESTIMATED, one) for one in cases])
-    assert (found["case"], found["others"]) == (cases[2].describe(), [])
+    assert (found["case"], found["others"]) == (cases[2].to_dict(), [])
     assert (found["measured"], found["predicted"], found["stderr"]) == (1.9, 1.0, 0.1)
     assert (found["claim"], found["statement"], found["relation"]) == (
         "small",
@@ -195,7 +195,7 @@ def test_a_false_statement_about_a_task_that_cannot_be_written_down(known: Known
     [found] = _counterexamples(CLAIM, [own], [check(CLAIM, own)])
     document = json.loads(json.dumps(found, allow_nan=False))
     assert (document["measured"], document["case"]["task"].keys()) == (1.5, {"unwritten"})
-    assert "task: got no task, since LinearRegression to be written down" in refusal(recheck, document)
+    assert "task: got no task, since LinearRegression to be written down" in error_message(recheck, document)
     file = tmp_path / "file.json"
     file.write_text(json.dumps(document), encoding="utf-8")
     assert "Silent" in refused(here("recheck", str(file)))
@@ -258,7 +258,7 @@ def test_a_file_with_a_defect_is_bad_input_in_one_line(known: Known, tmp_path: P
     known(POPULATION)  # so that the others are read
     document = written(POPULATION, case(1.5), case(1.6, 1), case(1.7, 2))
     spoil(document)
-    assert words in refusal(recheck, document)
+    assert words in error_message(recheck, document)
     file = tmp_path / "counterexample.json"
     file.write_text(json.dumps(document), encoding="utf-8")
     assert words in refused(here("recheck", str(file)))
@@ -266,7 +266,7 @@ def test_a_file_with_a_defect_is_bad_input_in_one_line(known: Known, tmp_path: P
 
 def test_a_case_that_the_check_cannot_measure_is_bad_input(known: Known) -> None:
     known(replace(CLAIM, measure=lambda c: c.model.value[1]))
-    message = refusal(recheck, written(CLAIM, case(1.5)))
+    message = error_message(recheck, written(CLAIM, case(1.5)))
     assert message.startswith("case: got IndexError")
     assert "from the check of 'small', expected a case of this claim" in message
 
@@ -277,7 +277,7 @@ def test_an_exact_part_with_a_defect_is_bad_input(known: Known, error: Exception
         raise error
 
     known(replace(CLAIM, verify_exact=broken))
-    assert "exact: got a defect at" in refusal(recheck, written(CLAIM, case(1.5)) | {"exact": {}})
+    assert "exact: got a defect at" in error_message(recheck, written(CLAIM, case(1.5)) | {"exact": {}})
 
 
 def test_an_unknown_claim_is_bad_input(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_no_claim_looks_at_one_case_twice(label: str, factory: CaseFactory) -> N
     for case in load(label).cases(factory):
         besides = {"name", "kind", "seed"} - set(MORE_TO_A_CASE.get(label, ()))
         described.append(
-            json.dumps({name: part for name, part in case.describe().items() if name not in besides}, sort_keys=True)
+            json.dumps({name: part for name, part in case.to_dict().items() if name not in besides}, sort_keys=True)
         )
     assert len(set(described)) == len(described) > 0
 

@@ -12,7 +12,7 @@ import error_rates
 import false_alarms
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from schema import problems
 
 from icl_theory import Estimate, LinearRegression, Model, check
@@ -25,7 +25,7 @@ from icl_theory.claims.engine.seed_interval import ALPHA, interval_over_seeds, s
 from icl_theory.claims.recheck import recheck
 from icl_theory.claims.record import record
 from icl_theory.records.claims_csv import table
-from icl_theory.records.documents import plain
+from icl_theory.records.documents import to_plain
 from icl_theory.report.page.claim import sheet
 from icl_theory.report.page.elements import Markup
 from icl_theory.report.terminal.explain import explain_text
@@ -132,7 +132,7 @@ def test_seeds_outside_the_assumptions_are_no_members():
 
 
 def test_a_statement_over_seeds_is_an_inequality():
-    assert "expected an inequality over seeds" in refusal(a_claim, [1.0, 2.0], relation="equal")
+    assert "expected an inequality over seeds" in error_message(a_claim, [1.0, 2.0], relation="equal")
     claim = a_claim([1.0, 2.0])
     evidence = [check(claim, case) for case in seeds(2)]
     assert interval_over_seeds(replace(claim, over_seeds=False), evidence) is None
@@ -173,7 +173,7 @@ def test_a_failing_population_is_rechecked_from_all_its_seeds(monkeypatch):
     # Against a prediction of 0 every slack is -1, relative to the number itself; the margin tells the seeds apart.
     claim = a_claim(margins, measure=lambda case: -margins[case.seed], predict=lambda case: 0.0)
     [document] = examine(claim, CaseFactory(PROFILES["quick"], 0)).counterexamples
-    document = json.loads(json.dumps(plain(document)))
+    document = json.loads(json.dumps(to_plain(document)))
     assert document["case"]["seed"] == 3
     assert [other["seed"] for other in document["others"]] == [0, 1, 2, 4, 5, 6, 7]
     monkeypatch.setattr(verifying, "load", lambda label: claim)
@@ -196,7 +196,7 @@ def test_nothing_is_kept_of_a_population_that_does_not_fail():
 
 def test_the_interval_reaches_every_report():
     found = outcome([-0.9, -1.0, -1.0, -1.1])
-    kept = plain(record(replace(found, seconds=1.0)))
+    kept = to_plain(record(replace(found, seconds=1.0)))
     assert problems(kept, "claim") == []
     assert kept["over_seeds"]["seeds_against"] == 4
     assert evidence_text(kept) == "4 seeds: 0 for, 4 against, mean margin -1.00 (-1.42 to -0.583)"
@@ -211,7 +211,7 @@ def test_the_interval_reaches_every_report():
 
 
 def test_a_claim_of_another_kind_has_no_interval():
-    kept = plain(record(replace(outcome([1.0, 2.0], over_seeds=False), seconds=1.0)))
+    kept = to_plain(record(replace(outcome([1.0, 2.0], over_seeds=False), seconds=1.0)))
     assert kept["over_seeds"] is None
     [row] = csv.DictReader(io.StringIO(table({"claims": [kept]}), newline=""))
     assert row["over_seeds_mean"] == row["seeds_for"] == ""

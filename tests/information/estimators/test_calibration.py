@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from helpers import refusal
+from helpers import error_message
 from scipy.integrate import quad
 from scipy.special import digamma
 from scipy.stats import binom, norm
@@ -263,12 +263,12 @@ def test_the_table():
 
 def test_unfit_channels_are_refused():
     channel = ONE_NAT["gaussian"]
-    assert "pairs: got 3" in refusal(calibrate, channel, pairs=3, repetitions=5, key=0)
-    assert "repetitions: got 1" in refusal(calibrate, channel, pairs=30, repetitions=1, key=0)
-    assert "z: got 0" in refusal(calibrate, channel, pairs=30, repetitions=5, key=0, z=0)
-    assert "family" in refusal(known_channels, ("cauchy",), (1,), (1.0,))
-    assert "dimension: got 0" in refusal(known_channels, ("gaussian",), (0,), (1.0,))
-    assert "information: got 0" in refusal(known_channels, ("gaussian",), (1,), (0,))
+    assert "pairs: got 3" in error_message(calibrate, channel, pairs=3, repetitions=5, key=0)
+    assert "repetitions: got 1" in error_message(calibrate, channel, pairs=30, repetitions=1, key=0)
+    assert "z: got 0" in error_message(calibrate, channel, pairs=30, repetitions=5, key=0, z=0)
+    assert "family" in error_message(known_channels, ("cauchy",), (1,), (1.0,))
+    assert "dimension: got 0" in error_message(known_channels, ("gaussian",), (0,), (1.0,))
+    assert "information: got 0" in error_message(known_channels, ("gaussian",), (1,), (0,))
 
 
 def test_a_table_passes_its_options_on():

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import refusal
+from helpers import error_message
 from scipy.special import digamma
 
 from icl_theory import LinearRegression, ksg_mutual_information, mutual_information, random_weights
@@ -50,7 +50,7 @@ def test_neighbours_have_no_place_in_a_bound():
     estimate = ksg_mutual_information(x, x + rng(1).standard_normal((100, 2)))
     assert (estimate.direction, estimate.samples) == ("biased", 100)
     assert "biased" in str(estimate)
-    assert "biased estimate" in refusal(generalization_bound, estimate, range_constant=1.0, demonstrations=10)
+    assert "biased estimate" in error_message(generalization_bound, estimate, range_constant=1.0, demonstrations=10)
 
 
 def test_neighbours_of_a_projection_stay_below_the_sandwich():
@@ -79,4 +79,4 @@ BAD_PAIRS: list[tuple[Any, Any, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("x", "y", "options", "words"), BAD_PAIRS)
 def test_unfit_pairs_are_refused(x, y, options, words):
-    assert words in refusal(ksg_mutual_information, x, y, **options)
+    assert words in error_message(ksg_mutual_information, x, y, **options)

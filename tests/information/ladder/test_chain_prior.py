@@ -9,7 +9,7 @@ import pytest
 from two_layers import SHOTS, TASK, N, W, prepared
 
 from icl_theory import LinearRegression, Model, bound_ladder, random_weights
-from icl_theory.information.ladder.chain_prior import _knowledge, chain_divergence, look_jacobians
+from icl_theory.information.ladder.chain_prior import _knowledge, chain_divergence, observation_jacobians
 from icl_theory.information.ladder.noisy_trajectory import Draws, Setting, simulate
 from icl_theory.information.ladder.path_prior import path_divergences
 from icl_theory.noise.covariance import sampling_factor
@@ -57,7 +57,7 @@ def test_jacobians_against_automatic_differentiation(kind, labels):
 
     with jax.enable_x64(True):
         expected = np.asarray(jax.jacfwd(last)(jnp.zeros((3, size)))).swapaxes(0, 1)
-    np.testing.assert_allclose(look_jacobians(setting, root, 3), expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(observation_jacobians(setting, root, 3), expected, rtol=1e-10, atol=1e-12)
 
 
 def _rest(model):
@@ -71,7 +71,7 @@ def test_prior_against_conditioning_in_full(floor, monkeypatch):
     setting, runs, reference = prepared(mild(), floor, runs=40)
     tested = np.arange(40) % 2 == 0
     mean, root = reference
-    jacobians = look_jacobians(setting, root, 2)
+    jacobians = observation_jacobians(setting, root, 2)
     whole = np.concatenate(list(jacobians), axis=1)  # (D², 2m)
     size, seen = len(root), SHOTS / N
     looks = np.concatenate([np.linalg.solve(root, (runs.draws.looks[:, s] - mean).T).T for s in range(2)], axis=1)

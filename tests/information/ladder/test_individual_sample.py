@@ -15,7 +15,7 @@ from icl_theory.information.ladder.individual_sample import (
     nested,
     resolvable,
 )
-from icl_theory.information.ladder.large_sample_limit import look_information
+from icl_theory.information.ladder.large_sample_limit import observation_information
 from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
 from icl_theory.truncation.svd import truncate_weights
 
@@ -93,7 +93,7 @@ def test_both_roads_in_the_ladder():
     assert "nested" in one.note
     assert 0 < one.value < whole.value - 2 * math.hypot(one.stderr, whole.stderr)
     # At large N it is N ½ log(1/(1 - b/N²)) per dimension, a little less than b/(2N); the covariance adds to it.
-    assert one.value > look_information(3, 24, 6) * 0.8 - 6 * one.stderr
+    assert one.value > observation_information(3, 24, 6) * 0.8 - 6 * one.stderr
     ladder = bound_ladder(random_weights(4, layers=1, token_dim=3), TASK, samples=64, **options)
     one, whole = ladder.information["individual_sample"], ladder.information["mutual_information"]
     assert (one.value, one.stderr) == (whole.value, whole.stderr)

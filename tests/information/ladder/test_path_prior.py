@@ -12,7 +12,11 @@ from two_layers import SHOTS, TASK, N, W, prepared
 
 from icl_theory import Model, bound_ladder, random_weights
 from icl_theory.core.symmetric import symmetric_coordinates
-from icl_theory.information.ladder.large_sample_limit import fourth_moment, look_correction, look_information
+from icl_theory.information.ladder.large_sample_limit import (
+    fourth_moment,
+    observation_correction,
+    observation_information,
+)
 from icl_theory.information.ladder.path_prior import path_divergences, path_log_density
 from icl_theory.truncation.svd import truncate_weights
 
@@ -109,7 +113,9 @@ def test_closed_form_with_invertible_weights(layers):
     (_, root), noise = reference, runs.draws.noise_root
     expected_noise = (1 - SHOTS / N) * root @ root.T
     volumes = np.linalg.slogdet(noise @ np.swapaxes(noise, 1, 2))[1]
-    closed = look_information(6, N, SHOTS, layers) + layers / 2 * (np.linalg.slogdet(expected_noise)[1] - volumes)
+    closed = observation_information(6, N, SHOTS, layers) + layers / 2 * (
+        np.linalg.slogdet(expected_noise)[1] - volumes
+    )
     np.testing.assert_allclose(sum(path_divergences(runs, setting, reference)), closed, rtol=1e-9)
 
 
@@ -117,7 +123,7 @@ def test_path_prior_is_tighter_than_one_prior_per_layer():
     options = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 200, "key": 5, "task_vector": W}
     for layers in (1, 3):
         found = bound_ladder(random_weights(2, layers=layers, token_dim=3, scale=0.4), TASK, **options).information
-        saved = layers * look_information(6, N, SHOTS) - look_information(6, N, SHOTS, layers)
+        saved = layers * observation_information(6, N, SHOTS) - observation_information(6, N, SHOTS, layers)
         assert found["gaussian"].value - found["path_gaussian"].value == pytest.approx(saved, abs=1e-9)
         assert (saved > 1e-3) == (layers > 1)
     two = truncate_weights(random_weights(2, layers=2, token_dim=3, scale=0.4), layer=1, module="query", rank=2)
@@ -157,6 +163,6 @@ def test_the_correction_is_the_first_order_of_the_curvature():
     trace, square = np.trace(delta, axis1=1, axis2=2), (delta**2).sum((1, 2))
     rest = np.linalg.slogdet(np.eye(3) + delta)[1] - trace + 0.5 * square
     first = 0.25 * square
-    predicted = look_correction(width, count)
+    predicted = observation_correction(width, count)
     assert abs(first.mean() - predicted) < 6 * first.std() / math.sqrt(runs) + 3 * predicted / count
     assert abs(rest.mean()) < 0.2 * predicted

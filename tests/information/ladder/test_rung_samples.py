@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import assert_close, random_matrices, refusal
+from helpers import assert_close, error_message, random_matrices
 
 from icl_theory import LinearRegression, Model
 from icl_theory.information.ladder.bound_ladder import ladder_of
@@ -34,7 +34,7 @@ def test_against_the_whole_ladder(layers: int, floor: float) -> None:
 @pytest.mark.parametrize("rung", [divergences, path_saving, without_path])
 def test_too_few_demonstrations_are_refused(rung) -> None:
     setting = replace(setting_of(1, 0.0), demonstrations=6, shots=2)
-    assert "N - 1 = 5 is below d_S = 6" in refusal(rung, setting, Batches(setting, SEED, RUNS))
+    assert "N - 1 = 5 is below d_S = 6" in error_message(rung, setting, Batches(setting, SEED, RUNS))
     setting = replace(setting, floor=1e-3)
     found = rung(setting, Batches(setting, SEED, RUNS))
     assert all(np.isfinite(values).all() for values in (found.values() if isinstance(found, dict) else [found]))

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import accumulated_map, refusal
+from helpers import accumulated_map, error_message
 
 from icl_theory import LinearRegression, gradient_descent_weights, gradient_noise, random_weights, shared_subsets
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.ladder.losses import empirical_loss, population_loss
 from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
-from icl_theory.information.ladder.shared_subsets import layer_noise, with_one_look, with_subset
+from icl_theory.information.ladder.shared_subsets import layer_noise, with_one_observation, with_subset
 
 TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
 OPTIONS: dict[str, Any] = {"demonstrations": 24, "shots": 6, "clip": 4.0, "samples": 400, "key": 5, "task_vector": W}
@@ -88,7 +88,7 @@ def test_the_gap_of_a_subset_is_its_share_of_the_gap_on_what_was_shown():
 
 def test_one_look_is_shown_to_every_layer():
     setting = Setting(random_weights(2, layers=3, token_dim=3), TASK, W, 24, 6)
-    draws = with_one_look(draw(setting, np.random.default_rng(1), 5))
+    draws = with_one_observation(draw(setting, np.random.default_rng(1), 5))
     np.testing.assert_array_equal(draws.looks[:, 0], draws.looks[:, 2])
 
 
@@ -97,4 +97,4 @@ def test_one_look_is_shown_to_every_layer():
 )
 def test_bad_input_is_refused(change, words):
     model = random_weights(2, layers=1, token_dim=3)
-    assert words in refusal(lambda: shared_subsets(model, TASK, **(OPTIONS | change)))
+    assert words in error_message(lambda: shared_subsets(model, TASK, **(OPTIONS | change)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import assert_same_mean, forward_by_token, refusal, table_information
+from helpers import assert_same_mean, error_message, forward_by_token, table_information
 
 from icl_theory import (
     LinearClassification,
@@ -29,7 +29,7 @@ from icl_theory.claims.engine.cases import Case
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.ladder.losses import empirical_loss, population_loss
 from icl_theory.information.supersample.predictions import selection_predictions
-from icl_theory.information.supersample.selection_information import observed, selections
+from icl_theory.information.supersample.selection_information import selection_statistics, selections
 from icl_theory.information.supersample.supersample_bounds import RUNGS
 from icl_theory.tasks.laws import Uniform
 
@@ -121,7 +121,7 @@ def test_every_selection_against_a_slow_twin(loss, levels, model, task, options)
     bits = selections(3, None, rng)
     outputs = task.outputs
     made = selection_predictions(model.replace(**options), pairs, bits, outputs=outputs)
-    found = observed(made, pairs[..., -outputs:], bits, (loss, 2.0, levels))
+    found = selection_statistics(made, pairs[..., -outputs:], bits, (loss, 2.0, levels))
     for s in range(2):
         gaps, nats, law = twin(model, pairs[s], loss, 2.0, levels, options, outputs)
         np.testing.assert_allclose(found["gap"][s], gaps, atol=1e-12)
@@ -348,21 +348,21 @@ def test_blocks_and_keys(monkeypatch):
     ],
 )
 def test_bad_input_is_refused(changes, words):
-    assert words in refusal(supersample_bounds, DESCENT, CLASSES, **options_with(changes))
+    assert words in error_message(supersample_bounds, DESCENT, CLASSES, **options_with(changes))
 
 
 def test_unfit_weights_are_refused():
-    assert "token dimension" in refusal(supersample_bounds, gradient_descent_weights(4), CLASSES, **OPTIONS)
+    assert "token dimension" in error_message(supersample_bounds, gradient_descent_weights(4), CLASSES, **OPTIONS)
     ensemble = DESCENT.replace(**{name: getattr(DESCENT, name)[None] for name in ("value", "key", "query")})
-    assert "an ensemble of seeds" in refusal(supersample_bounds, ensemble, CLASSES, **OPTIONS)
+    assert "an ensemble of seeds" in error_message(supersample_bounds, ensemble, CLASSES, **OPTIONS)
     wild = random_weights(0, layers=2, token_dim=4, scale=1e80)
     for options in ({}, CAUSAL, KERNEL):
-        assert "overflows" in refusal(supersample_bounds, wild.replace(**options), CLASSES, **OPTIONS)
+        assert "overflows" in error_message(supersample_bounds, wild.replace(**options), CLASSES, **OPTIONS)
 
 
 def test_vectors_that_are_no_classes_have_no_0_1_loss():
     model = gradient_descent_weights(2, label_projection=np.eye(3))
-    message = refusal(supersample_bounds, model, OUTPUTS, **OPTIONS)
+    message = error_message(supersample_bounds, model, OUTPUTS, **OPTIONS)
     assert message.startswith("loss: got 'zero_one' for a VectorRegression")
     assert "use loss='clipped_squared'" in message
 
@@ -373,6 +373,6 @@ def test_cases_of_the_claim_run_their_own_forward_pass(options):
     task, w = LinearRegression(3, noise_std=0.5), np.ones(3)
     case = Case("a case", "random", 5, drawn(4, 2, mlp=True).replace(**options), task, w, np.eye(4))
     direct = supersample_bounds(case.model, task, demonstrations=6, supersamples=16, key=5, task_vector=w)
-    for each in (case, Case.rebuild(case.describe())):
+    for each in (case, Case.from_dict(case.to_dict())):
         found = supersample_guarantee.bounds(each, "zero_one")
         np.testing.assert_array_equal(found.pointwise["gap"], direct.pointwise["gap"])

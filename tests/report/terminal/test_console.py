@@ -50,8 +50,8 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_remark_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    console.remark("a word")
-    console.announce()
+    console.log("a word")
+    console.log_environment()
     out, err = capsys.readouterr()
     seen = environment()
     assert out == ""
@@ -68,7 +68,7 @@ def test_only_warnings_about_checkpoints_become_remarks(
     shown: list[Any] = []
     monkeypatch.setattr(warnings, "showwarning", lambda message, category, *_: shown.append((str(message), category)))
     before = warnings.showwarning
-    with console.warnings_as_remarks():
+    with console.log_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.warn("the checkpoint of step 3", CheckpointWarning, stacklevel=1)
         warnings.warn("something else", UserWarning, stacklevel=1)
