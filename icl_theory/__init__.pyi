@@ -67,6 +67,7 @@ from .tasks.relu_teacher import ReLUTeacher as ReLUTeacher
 from .tasks.sparse_regression import SparseLinearRegression as SparseLinearRegression
 from .tasks.vector_regression import VectorRegression as VectorRegression
 from .training.checkpoints import Checkpoints as Checkpoints
+from .training.config import TrainConfig as TrainConfig
 from .training.train import TrainResult as TrainResult
 from .training.train import train as train
 from .truncation.clipping_search import ClippingSearch as ClippingSearch

@@ -16,7 +16,8 @@ from icl_theory.core.numerics import generator
 from icl_theory.tasks import base
 from icl_theory.tasks.base import Task, square_root
 from icl_theory.tasks.closed_forms import STEPS
-from icl_theory.training.ensemble import TrainConfig, initial_weights
+from icl_theory.training.config import CheckedConfig
+from icl_theory.training.ensemble import initial_weights
 
 DIM, SHOTS, COUNT = 2, 3, 6000
 TASKS: dict[str, Callable[..., Task]] = {
@@ -151,7 +152,7 @@ def test_training(name: str, step: str) -> None:
     """The loss before the first step is the risk of the first weights."""
     task, batch = overridden(name, step), 4096
     found = it.train(task, 5, layers=1, shots=SHOTS, steps=2, seeds=1, batch=batch)
-    config = TrainConfig(1, SHOTS, 2, 1, batch, 0.02, 0.2, 1.0, "minus")
+    config = CheckedConfig(layers=1, shots=SHOTS, steps=2, seeds=1, batch=batch, learning_rate=0.02)
     first = initial_weights(generator(5), config, task.token_dim, task.outputs)
     losses = squares(first.member(0), task.sample(11, batch, SHOTS))
     agree(float(found.losses[0, 0]), float(losses.std() / np.sqrt(batch)), losses)

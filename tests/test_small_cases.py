@@ -15,7 +15,8 @@ from icl_theory.information.ladder.individual_sample import nested
 from icl_theory.information.ladder.shared_subsets import _shift
 from icl_theory.models.model import Model
 from icl_theory.tasks.laws import Uniform
-from icl_theory.training.ensemble import TrainConfig, batch_loss, initial_weights
+from icl_theory.training.config import CheckedConfig
+from icl_theory.training.ensemble import batch_loss, initial_weights
 from icl_theory.training.prompt_sources import MomentSource, TokenMomentSource, moments_of
 from icl_theory.truncation.svd import condition_number, module_condition_number, module_rank
 
@@ -93,7 +94,17 @@ def test_shift_without_any_is_zero_on_average() -> None:
 def test_what_training_starts_from(heads: int, outputs: int, readout: Any) -> None:
     """Every head compares by a² I; together they read labels as ∓a, each with noise of deviation a/(√D heads)."""
     size, dimension, seeds, layers = 0.3, 5, 400, 2
-    config = TrainConfig(layers, 7, 1, seeds, 1, 0.1, size, 1.0, readout, heads=heads)
+    config = CheckedConfig(
+        layers=layers,
+        shots=7,
+        steps=1,
+        seeds=seeds,
+        batch=1,
+        learning_rate=0.1,
+        init_scale=size,
+        readout=readout,
+        heads=heads,
+    )
     model = initial_weights(np.random.default_rng(0), config, dimension, outputs).with_heads()
     assert model.value.shape == model.key.shape == (seeds, layers, heads, dimension, dimension)
     assert model.value.dtype == model.key.dtype == np.float32
@@ -118,7 +129,17 @@ def test_what_training_starts_from(heads: int, outputs: int, readout: Any) -> No
 @pytest.mark.parametrize(("hidden", "activation"), [(3, "identity"), (7, "identity"), (7, "relu")])
 def test_an_mlp_starts_near_the_identity(hidden: int, activation: Any) -> None:
     """W_out W_in is the projection on min(hidden, D) directions; twice that for ReLU, which passes half."""
-    config = TrainConfig(2, 7, 1, 50, 1, 0.1, 0.3, 1.0, "minus", hidden=hidden, activation=activation)
+    config = CheckedConfig(
+        layers=2,
+        shots=7,
+        steps=1,
+        seeds=50,
+        batch=1,
+        learning_rate=0.1,
+        init_scale=0.3,
+        hidden=hidden,
+        activation=activation,
+    )
     model = initial_weights(np.random.default_rng(0), config, 5)
     product = np.asarray(model.mlp_out, np.float64) @ model.mlp_in / (2 if activation == "relu" else 1)
     assert model.mlp_in.shape == (50, 2, hidden, 5)

@@ -24,14 +24,8 @@ from measuring import resident_gib, seconds
 
 from icl_theory import LinearRegression, Model, one_layer_optimum, train
 from icl_theory.risk.one_layer import one_layer_risk
-from icl_theory.training.ensemble import (
-    TrainConfig,
-    checked_config,
-    chunk_length,
-    draw_chunk,
-    initial_weights,
-    run_chunk,
-)
+from icl_theory.training.config import CheckedConfig, TrainConfig
+from icl_theory.training.ensemble import checked_config, chunk_length, draw_chunk, initial_weights, run_chunk
 from icl_theory.training.optimizer import clipped_adam, initial_optimizer
 from icl_theory.training.prompt_sources import MomentSource
 
@@ -43,13 +37,13 @@ SCHEDULES = ((50, 0.1), (70, 0.1), (70, 0.05), (100, 0.05), (140, 0.05), (200, 0
 REPEATS, EVALUATE = 5, 5
 
 
-def settings(layers: int, shots: int, steps: int, seeds: int = 1, batch: int = 64, **more: Any) -> TrainConfig:
+def settings(layers: int, shots: int, steps: int, seeds: int = 1, batch: int = 64, **more: Any) -> CheckedConfig:
     """Settings of a run; the rest as `train` has it."""
     options = {"learning_rate": 0.02, "init_scale": 0.2, "clip_norm": 1.0, "readout": "minus"} | more
-    return checked_config(TrainConfig(layers, shots, steps, seeds, batch, **options))
+    return checked_config(TrainConfig(layers=layers, shots=shots, steps=steps, seeds=seeds, batch=batch, **options))
 
 
-def ours(task: LinearRegression, config: TrainConfig) -> dict[str, Any]:
+def ours(task: LinearRegression, config: CheckedConfig) -> dict[str, Any]:
     """Seconds of the first run (compiled anew) and the median of further ones with other keys; steps; success."""
     jax.clear_caches()
     results: list[Any] = []
@@ -89,7 +83,7 @@ def textbook_step(dim: int, shots: int, schedule: tuple) -> Callable:
     return step
 
 
-def textbook(task: LinearRegression, config: TrainConfig, steps: int, rate: float) -> dict[str, Any]:
+def textbook(task: LinearRegression, config: CheckedConfig, steps: int, rate: float) -> dict[str, Any]:
     """Seconds of the textbook loop, with and without its compilation, until it is near enough or the cap is hit."""
     schedule = steps, rate, config.clip_norm
     step = textbook_step(task.dim, config.shots, schedule)
@@ -153,7 +147,7 @@ def cost_against_shots() -> None:
         print(f"  {layers} layers: N = 40 {few:.2f}, N = 4000 {many:.2f}, ratio {many / few:.2f}  (target 1.2)")
 
 
-def compile_seconds(task: LinearRegression, config: TrainConfig) -> float:
+def compile_seconds(task: LinearRegression, config: CheckedConfig) -> float:
     """Tracing and compiling one chunk, the least of three."""
     rng = np.random.default_rng(0)
     model = initial_weights(rng, config, task.token_dim)

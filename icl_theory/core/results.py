@@ -1,47 +1,16 @@
-"""How results show themselves: a short repr, a table in notebooks, a pandas frame, and field docs in `help()`."""
+"""How results show themselves: a short repr, a table in notebooks and a pandas frame."""
 
-import ast
 import html
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from icl_theory.core.estimate import Estimate
 
-C = TypeVar("C", bound=type)
 _LONGEST = 60
 """Characters of a value in a repr."""
-
-
-def fields_in_help(cls: C) -> C:
-    """Class decorator: the texts under the fields of a dataclass, which Python drops, become part of its docstring."""
-    found = _field_docs(inspect.getsourcefile(cls) or "").get(cls.__qualname__, {})
-    if found and cls.__doc__:
-        lines = [f"    {name}: {' '.join(text.split())}" for name, text in found.items()]
-        cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__), "", "Fields:", *lines])
-    return cls
-
-
-@lru_cache
-def _field_docs(path: str) -> dict[str, dict[str, str]]:
-    """Class → field → the literal below it, for every class at the top of a file."""
-    try:
-        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
-    except (OSError, SyntaxError):
-        return {}  # no source at hand: the docstring stays as it is
-    return {node.name: dict(_documented(node)) for node in tree.body if isinstance(node, ast.ClassDef)}
-
-
-def _documented(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
-    for before, after in zip(node.body, node.body[1:], strict=False):
-        literal = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-        if literal and isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name):
-            yield before.target.id, str(after.value.value)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Result:

@@ -10,8 +10,9 @@ from scipy.optimize import brentq, least_squares, minimize_scalar
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, float64, generator
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.descent.gradient_descent import gradient_steps, plus_plus_steps
 from icl_theory.descent.implied_weights import implied_from_moments, quadratic_loss
 from icl_theory.models.constructions import one_layer_optimum

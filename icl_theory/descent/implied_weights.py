@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from icl_theory.core.numerics import transpose
 from icl_theory.descent.trajectory import trajectory_from_moment
-from icl_theory.models.model import Model, Readout
+from icl_theory.models.model import Model
+from icl_theory.models.options import Readout
 
 SMALL = 8
 """Token dimension from which on stacks are multiplied by XLA's own matrix product."""

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from icl_theory.core import checks
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import float64, transpose
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.models.attention import layer_update, second_moment
 from icl_theory.models.model import Model, checked_linear
 

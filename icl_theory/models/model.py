@@ -1,23 +1,17 @@
 """A linear-attention transformer as one object: its matrices, and what they are matrices of."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.results import fields_in_help
+from icl_theory.core.field_docs import fields_in_help
+from icl_theory.models.options import OPTIONS, Activation, Kind, Mask, Normalization, Readout
 
 MATRICES = ("value", "key", "query", "mlp_in", "mlp_out")
-Kind = Literal["linear", "softmax"]
-Mask = Literal["demonstrations", "causal"]
-Normalization = Literal["mean", "sum"]
-Activation = Literal["identity", "relu"]
-Readout = Literal["minus", "plus"]
-OPTIONS = {"kind": Kind, "mask": Mask, "normalization": Normalization, "activation": Activation, "readout": Readout}
-"""What, beside its matrices, a model is; every public function reads these fields and none takes them."""
 
 
 @fields_in_help

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import EPS, Key, generator, transpose
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.model import Model, checked_linear

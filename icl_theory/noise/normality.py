@@ -12,8 +12,9 @@ import numpy as np
 from scipy.special import betainc, betaincinv, chdtrc, ndtr
 
 from icl_theory.core import checks
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, generator
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.model import Model, checked_linear
 from icl_theory.noise.covariance import layer_factors, support_points

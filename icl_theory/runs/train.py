@@ -15,7 +15,7 @@ from icl_theory.runs.train_config import TrainRunConfig, make_task
 
 if TYPE_CHECKING:
     from icl_theory.tasks.base import Task
-    from icl_theory.training.ensemble import TrainConfig
+    from icl_theory.training.config import CheckedConfig
     from icl_theory.training.train import ChunkRecord, TrainResult
 
 FORMAT = 1
@@ -66,21 +66,20 @@ def run(
     return to_plain(document)
 
 
-def validate(config: TrainRunConfig) -> tuple["Task", "TrainConfig", float | None]:
+def validate(config: TrainRunConfig) -> tuple["Task", "CheckedConfig", float | None]:
     """Task, settings and the one-layer optimum of a run (None if it has no closed form), before anything is trained.
 
     Raises: ValueError.
     """
     from icl_theory.core import checks
     from icl_theory.models.constructions import one_layer_optimum
-    from icl_theory.training.ensemble import TrainConfig, checked_config
-    from icl_theory.training.train import known_optimum
+    from icl_theory.training.ensemble import checked_config
+    from icl_theory.training.optimum import known_optimum
 
     checks.integer("seed", config.seed, 0, 2**31 - 1, "pass a whole number")
     checks.integer("checkpoint_every", config.checkpoint_every, 1, None, "save after every chunk")
     task = make_task(config)
-    own = own_fields(config)
-    settings = checked_config(TrainConfig(**{field.name: own[field.name] for field in fields(TrainConfig)}))
+    settings = checked_config(config)
     known_optimum(task, settings)  # refuses a stop_excess that nothing could be compared with
     reference = one_layer_optimum(task, shots=config.shots)[1] if task.knows_moments else None
     return task, settings, reference

@@ -17,8 +17,9 @@ from icl_theory.claims.engine.trained_ensembles import NotReady
 from icl_theory.claims.record import counterexample_file, record
 from icl_theory.claims.registry import all_labels, load_all
 from icl_theory.core import checks
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.progress import Progress
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.records.claims_csv import row_of, table
 from icl_theory.records.compare import FORMAT, compare
 from icl_theory.records.documents import to_plain

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, generator
-from icl_theory.core.results import fields_in_help
 from icl_theory.tasks.closed_forms import INPUTS, known, rests_on, withdraw
 from icl_theory.tasks.law_facts import checked_law, known_fourth_moment, tail_note
 from icl_theory.tasks.laws import Law

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.results import fields_in_help
+from icl_theory.core.field_docs import fields_in_help
 
 LAYOUT = 1
 """Version of what a checkpoint holds; another one is refused."""

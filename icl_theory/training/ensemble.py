@@ -1,9 +1,9 @@
 """An ensemble under training: its settings, its first weights, and one compiled chunk of steps."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import fields
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,11 @@ import numpy as np
 import optax
 
 from icl_theory.core import checks
-from icl_theory.core.results import fields_in_help
 from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
 from icl_theory.models.attention import predict_batch
-from icl_theory.models.model import OPTIONS, Activation, Kind, Mask, Model, Readout
+from icl_theory.models.model import Model
+from icl_theory.models.options import OPTIONS
+from icl_theory.training.config import CheckedConfig, Sampling, TrainConfig
 from icl_theory.training.optimizer import clipped_adam
 from icl_theory.training.prompt_sources import Draw, Pool, Source, moments_of
 
@@ -26,88 +27,42 @@ CHUNKS_WITH_STOP = 24
 """Fewest chunks where every border may be the end: a finer grid wastes fewer steps, each border costs about 1 ms."""
 OVERFLOW_LOSS = 1e20
 """Loss from which on a prompt is left out of the batch of a deep model, in squared label units."""
-Sampling = Literal["auto", "moments", "tokens"]
+DEEP = 4
+"""Layers up to which the short schedule trains reliably, see experiments/training_reliability.py."""
 
 
-@fields_in_help
-@dataclass(frozen=True)
-class TrainConfig:
-    """What, beside the task and the key, determines a run; every field is a plain number or string."""
+def checked_config(config: TrainConfig) -> CheckedConfig:
+    """The settings as plain Python numbers, the schedule written out.
 
-    layers: int
-    """L."""
-    shots: int
-    """N, the demonstrations of a training prompt."""
-    steps: int
-    """Optimiser steps."""
-    seeds: int
-    """Ensemble members, each with its own initial weights and its own data."""
-    batch: int
-    """Prompts per step and seed."""
-    learning_rate: float
-    """Adam's step size at the start; it falls to 0 along half a cosine."""
-    init_scale: float
-    """Size a of the initial weights: W_K = W_Q = a O with O orthogonal, W_V alike (see `initial_weights`)."""
-    clip_norm: float
-    """The gradient of one seed is scaled down to this Euclidean norm, or to sixteen times its norm of late."""
-    readout: Readout
-    """"minus" or "plus"."""
-    stop_excess: float | None = None
-    """Stop once every seed's exact risk is within this share of the optimum (0.01: 1 %); None: run all steps."""
-    heads: int = 1
-    """Attention heads per layer."""
-    tied: bool = False
-    """Whether all layers share one set of weights."""
-    kind: Kind = "linear"
-    """"linear" or "softmax" attention."""
-    mask: Mask = "demonstrations"
-    """"demonstrations" or "causal"."""
-    hidden: int = 0
-    """Width of the MLP behind every attention layer; 0: none."""
-    activation: Activation = "identity"
-    """Of the MLP, "identity" or "relu"."""
-    sampling: Sampling = "auto"
-    """"moments" (S drawn, x_q integrated out), "tokens" (whole prompts), "auto": moments where the model allows it."""
-    tasks: int | None = None
-    """Tasks of a finite pre-training set, one set per seed; None: fresh prompts for ever."""
-    prompts_per_task: int = 1
-    """Prompts of every task of a finite set."""
-
-    @property
-    def linear_in_moments(self) -> bool:
-        """Whether the model is a function of S, and linear in x_q."""
-        plain = (self.kind, self.mask) == ("linear", "demonstrations")
-        return plain and (self.hidden == 0 or self.activation == "identity")
-
-
-def checked_config(config: TrainConfig) -> TrainConfig:
-    """The settings as plain Python numbers, or a refusal."""
+    Raises: ValueError for a setting that is out of range.
+    """
+    steps, learning_rate = schedule_for(config.layers, config.steps, config.learning_rate)
+    given: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
+    given |= {"steps": steps, "learning_rate": learning_rate}
     counts = ("layers", "shots", "steps", "seeds", "batch", "heads", "prompts_per_task")
     # init_scale: zero weights have a zero gradient.
     sizes = {"learning_rate": "0.02", "init_scale": "0.2", "clip_norm": "1"}
     plain: dict[str, Any] = {
-        name: checks.integer(name, getattr(config, name), 1, None, "use at least one") for name in counts
+        name: checks.integer(name, given[name], 1, None, "use at least one") for name in counts
     } | {
-        name: checks.number(name, getattr(config, name), low=0.0, strict=True, hint=f"try {default}")
+        name: checks.number(name, given[name], low=0.0, strict=True, hint=f"try {default}")
         for name, default in sizes.items()
     }
     choices = {name: get_args(OPTIONS[name]) for name in ("readout", "kind", "mask", "activation")}
     for name, options in (choices | {"sampling": get_args(Sampling)}).items():
-        checks.choice(name, getattr(config, name), options)
+        checks.choice(name, given[name], options)
     plain["hidden"] = checks.integer("hidden", config.hidden, 0, None, "use 0 for no MLP")
     if config.tasks is not None:
-        plain["tasks"] = checks.integer("tasks", config.tasks, 1, None, "use None for fresh tasks for ever")
+        plain["tasks"] = checks.integer(
+            "tasks", config.tasks, 1, None, "use None for an unlimited supply of fresh tasks"
+        )
     elif config.prompts_per_task > 1:
         got = f"{config.prompts_per_task} without a number of tasks"
         raise checks.error("prompts_per_task", got, "1, or a finite set", "say how many tasks it has")
     if config.stop_excess is not None:
         hint = "try 0.01, or None for all steps"
         plain["stop_excess"] = checks.number("stop_excess", config.stop_excess, low=0.0, strict=True, hint=hint)
-    return replace(config, **plain)
-
-
-DEEP = 4
-"""Layers up to which the short schedule trains reliably, see experiments/training_reliability.py."""
+    return CheckedConfig(**given | plain)
 
 
 def schedule_for(layers: Any, steps: int | None, learning_rate: float | None) -> tuple[int, float]:
@@ -123,7 +78,7 @@ def _orthogonal(rng: np.random.Generator, lead: tuple[int, ...], rows: int, colu
     return (q if rows >= columns else q.swapaxes(-1, -2)).astype(np.float32)
 
 
-def initial_weights(rng: np.random.Generator, config: TrainConfig, dimension: int, outputs: int = 1) -> Model:
+def initial_weights(rng: np.random.Generator, config: CheckedConfig, dimension: int, outputs: int = 1) -> Model:
     """W_K = W_Q = a O (O random orthogonal), W_V normal with deviation a / √D but its label block ∓a I; float32.
 
     Independent W_K, W_Q, W_V leave W_KᵀW_Q with directions of the wrong sign; each must then cross a singular
@@ -148,7 +103,7 @@ def initial_weights(rng: np.random.Generator, config: TrainConfig, dimension: in
     return Model(value, key, key, mlp_in, mlp_out, heads=heads[0] if heads else None, **options)
 
 
-def chunk_length(config: TrainConfig, entries: int) -> int:
+def chunk_length(config: CheckedConfig, entries: int) -> int:
     """Steps per compiled chunk for prompts of so many numbers: equal lengths, so that one compilation serves all.
 
     The last chunk may run past `steps`; there the cosine has reached 0 and the surplus steps change nothing.
@@ -158,7 +113,7 @@ def chunk_length(config: TrainConfig, entries: int) -> int:
     return math.ceil(config.steps / min(chunks, config.steps))
 
 
-def draw_chunk(rng: np.random.Generator, config: TrainConfig, length: int, source: Source | Pool) -> Draw:
+def draw_chunk(rng: np.random.Generator, config: CheckedConfig, length: int, source: Source | Pool) -> Draw:
     """The data of a chunk, leading axes (seeds, length, batch)."""
     return source.draw(rng, (config.seeds, length, config.batch))
 

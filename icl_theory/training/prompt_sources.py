@@ -1,4 +1,4 @@
-"""Where the prompts of a training run come from: S drawn directly or token by token, fresh for ever or a finite set."""
+"""Where the prompts of a run come from: S drawn directly or token by token, without limit or from a finite set."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -6,9 +6,11 @@ from typing import Any, Protocol
 import jax.numpy as jnp
 import numpy as np
 
+from icl_theory.core import checks
 from icl_theory.core.numerics import transpose
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.linear_regression import LinearRegression, assemble_moments
+from icl_theory.training.config import CheckedConfig
 
 Draw = dict[str, Any]
 """Arrays of prompts by name, float32, all with the same leading axes."""
@@ -177,3 +179,20 @@ class Pool:
     def prompts(self) -> Draw:
         """The whole set, leading axes (seeds, prompts)."""
         return self._draw
+
+
+def source_of(task: Task, config: CheckedConfig, rng: np.random.Generator) -> Source | Pool:
+    """Where the prompts come from; a finite set is drawn here. Raises: ValueError for moments that there are not."""
+    possible = config.linear_in_moments and task.linear_labels
+    if config.sampling == "moments" and not possible:
+        task.require_linear("sampling='moments'")
+        got = f"'moments' for {config.kind} attention, {config.mask} mask, hidden={config.hidden}, {config.activation}"
+        raise checks.error("sampling", got, "linear attention", "use 'auto' or 'tokens'")
+    if config.tasks is not None:
+        sums = config.linear_in_moments and task.outputs == 1 and config.sampling != "tokens"
+        tokens = TokenSource(task, config.shots)
+        return Pool(tokens, rng, config.seeds, config.tasks, config.prompts_per_task, sums)
+    if not possible or config.sampling == "tokens":
+        return TokenSource(task, config.shots)
+    linear: LinearRegression = task.require_linear("moments")
+    return MomentSource(linear, config.shots) if task.draws_moments else TokenMomentSource(linear, config.shots)

@@ -9,7 +9,8 @@ import numpy as np
 
 from icl_theory.tasks.base import Task
 from icl_theory.training.checkpoints import Saved, fingerprint
-from icl_theory.training.ensemble import TrainConfig, initial_weights
+from icl_theory.training.config import CheckedConfig
+from icl_theory.training.ensemble import initial_weights
 from icl_theory.training.optimizer import initial_optimizer
 
 
@@ -25,13 +26,13 @@ class State:
     excess: list[np.ndarray]  # one (seeds,) per chunk, if the optimum is known and someone asks
 
 
-def first_state(task: Task, config: TrainConfig, rng: np.random.Generator) -> State:
+def first_state(task: Task, config: CheckedConfig, rng: np.random.Generator) -> State:
     models = initial_weights(rng, config, task.token_dim, task.outputs)
     losses = np.full((config.steps, config.seeds), np.nan, np.float32)
     return State(0, models, initial_optimizer(models), rng.bit_generator.state, losses, [])
 
 
-def setup(task: Task, config: TrainConfig, rng: np.random.Generator) -> dict[str, Any]:
+def setup(task: Task, config: CheckedConfig, rng: np.random.Generator) -> dict[str, Any]:
     """Everything that determines the run, as plain values; matrices and the key as fingerprints, laws by their numbers.
 
     Raises: ValueError for a task, or a law, that cannot be written down: its checkpoints could not be told from others.

@@ -7,27 +7,23 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from icl_theory.core import checks
+from icl_theory.core.field_docs import fields_in_args, fields_in_help
 from icl_theory.core.numerics import Key, generator
 from icl_theory.core.progress import Progress
-from icl_theory.core.results import Result, fields_in_help
-from icl_theory.models.constructions import one_layer_optimum
-from icl_theory.models.model import Activation, Kind, Mask, Model, Readout
-from icl_theory.risk.one_layer import one_layer_risk, require_exact_risk
+from icl_theory.core.results import Result
+from icl_theory.models.model import Model
+from icl_theory.models.options import Activation, Kind, Mask, Readout
 from icl_theory.tasks.base import Task
-from icl_theory.tasks.closed_forms import known
-from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.checkpoints import Checkpoints, Store
+from icl_theory.training.config import CheckedConfig, Sampling, TrainConfig
 from icl_theory.training.ensemble import (
-    Sampling,
-    TrainConfig,
     checked_config,
     chunk_length,
     draw_chunk,
     run_chunk,
-    schedule_for,
 )
-from icl_theory.training.prompt_sources import MomentSource, Pool, Source, TokenMomentSource, TokenSource
+from icl_theory.training.optimum import excess_risk, known_optimum
+from icl_theory.training.prompt_sources import Pool, Source, source_of
 from icl_theory.training.state import State, first_state, restored, saved, setup, versions
 
 
@@ -42,8 +38,8 @@ class TrainResult(Result):
     losses: np.ndarray
     """Batch mean of the loss before each step, shape (seeds, steps done), numpy float32: unbiased, noisy. With more
     than four layers and S drawn, the rare prompts with a loss above 1e20 are left out."""
-    config: TrainConfig
-    """The settings of the run."""
+    config: CheckedConfig
+    """The settings of the run, with the schedule written out."""
     diverged: np.ndarray
     """Members whose weights, or most losses of the last tenth of the steps, are not finite, shape (seeds,), bool."""
 
@@ -65,6 +61,7 @@ class ChunkRecord(Result):
     """Exact risk of the weights at `step` over the optimum, minus 1, by seed (+inf if diverged); None as above."""
 
 
+@fields_in_args(TrainConfig)
 def train(
     task: Task,
     key: Key = 0,
@@ -77,7 +74,6 @@ def train(
     learning_rate: float | None = None,
     init_scale: float = 0.2,
     clip_norm: float = 1.0,
-    readout: Readout = "minus",
     stop_excess: float | None = None,
     heads: int = 1,
     tied: bool = False,
@@ -85,6 +81,7 @@ def train(
     mask: Mask = "demonstrations",
     hidden: int = 0,
     activation: Activation = "identity",
+    readout: Readout = "minus",
     sampling: Sampling = "auto",
     tasks: int | None = None,
     prompts_per_task: int = 1,
@@ -101,34 +98,58 @@ def train(
     and label noise S comes from Bartlett's decomposition, so that time and memory do not depend on N. Everything else,
     a task that overrides `sample_inputs` or `labels` included, samples whole prompts.
 
+    The settings from `layers` to `prompts_per_task` are the fields of `TrainConfig`.
+
     Args:
-        task: any.
+        task: any task.
         key: a jax.random.key or a whole number; it fixes initial weights and data, the members being independent.
-        layers: L. shots: N.
-        steps, learning_rate: None takes 1000 and 0.02 for up to four layers, 2000 and 0.01 for more.
-        seeds, batch, init_scale, clip_norm, readout: see `TrainConfig`.
-        heads, tied, kind, mask, hidden, activation: the model, see `TrainConfig`.
-        sampling: "moments", "tokens", or "auto", see `TrainConfig`; the two agree in distribution.
-        tasks, prompts_per_task: a finite pre-training set for every seed, each prompt with a query of its own.
         stop_excess: stop at the first chunk border where the exact risk of every seed is at most (1 + stop_excess)
-            times the optimum. It makes the chunks shorter, hence the data different from a run without it.
+            times the optimum; None: run all steps. It makes the chunks shorter, hence the data different from a run
+            without it.
         checkpoints: save the run at chunk borders and, if `resume` is set, go on from there: the result is
-            bit-identical to that of an uninterrupted run on the same machine with the same versions.
+            bit-identical to that of an uninterrupted run on the same machine with the same versions. None: save
+            nothing.
         progress: called with (text, step, steps) after every compiled chunk of steps; the text holds the mean loss
             over seeds and the chunk's steps in squared label units. It does not influence the result.
         observe: called with the `ChunkRecord` of every chunk, after a resume with those of the chunks before it too.
 
-    Returns: `TrainResult`. A member that diverges raises nothing, it is marked in `TrainResult.diverged`.
+    Returns: `TrainResult`. A member that diverges raises no error, it is marked in `TrainResult.diverged`.
     Raises: ValueError for a setting out of its range, "moments" for a model or task that has none, `stop_excess`
         where the optimum is not known (several layers, not linear regression, a singular Λ, no signal), or checkpoints
         that are missing, broken or of another run.
     Warns: `CheckpointWarning` if a broken checkpoint is passed over.
     Source: Ahn et al. 2023, Section 3 (arXiv:2306.00297v2) for the loss.
+    Example:
+        >>> from icl_theory import LinearRegression, one_layer_optimum, population_risk, train
+        >>> task = LinearRegression(2)
+        >>> result = train(task, 0, layers=1, shots=10, steps=300, seeds=2)
+        >>> risk = population_risk(result.models.member(0), task, shots=10)
+        >>> bool(1 <= risk.value / one_layer_optimum(task, shots=10)[1] < 1.1)
+        True
     """
-    steps, learning_rate = schedule_for(layers, steps, learning_rate)
-    settings = layers, shots, steps, seeds, batch, learning_rate, init_scale, clip_norm, readout, stop_excess
-    model = heads, tied, kind, mask, hidden, activation, sampling, tasks, prompts_per_task
-    config = checked_config(TrainConfig(*settings, *model))
+    config = checked_config(
+        TrainConfig(
+            layers=layers,
+            heads=heads,
+            tied=tied,
+            kind=kind,
+            mask=mask,
+            hidden=hidden,
+            activation=activation,
+            readout=readout,
+            shots=shots,
+            steps=steps,
+            seeds=seeds,
+            batch=batch,
+            learning_rate=learning_rate,
+            init_scale=init_scale,
+            clip_norm=clip_norm,
+            stop_excess=stop_excess,
+            sampling=sampling,
+            tasks=tasks,
+            prompts_per_task=prompts_per_task,
+        )
+    )
     optimum = known_optimum(task, config)
     rng = generator(key)
     store = None if checkpoints is None else Store(checkpoints, setup(task, config, rng), versions())
@@ -143,7 +164,7 @@ def train(
     watched = observe is not None or store is not None or stop_excess is not None
     for _ in _borders(task, config, source, length, state):
         if optimum is not None and watched:
-            state.excess.append(_excess(written_out(state.models, config), task, config, optimum))
+            state.excess.append(excess_risk(written_out(state.models, config), task, config, optimum))
         record = _record(config, optimum, length, state, (state.step - 1) // length)
         tell(record)
         if store is not None:
@@ -153,60 +174,13 @@ def train(
     return _result(state, config)
 
 
-def known_optimum(task: Task, config: TrainConfig) -> float | None:
-    """Exact risk of the best one-layer model where it is the optimum of this run, else None.
-
-    Raises: ValueError if it is None and `stop_excess` is set.
-    """
-    optimum = None
-    one_layer = config.layers == 1 and config.linear_in_moments
-    exact = one_layer and known(require_exact_risk, task, "the optimum of the run") is not None
-    if exact and task.knows_moments and np.linalg.matrix_rank(task.covariance) == task.dim and task.zero_risk > 0:
-        optimum = one_layer_optimum(task, shots=config.shots)[1]
-    if config.stop_excess is not None and not optimum:
-        got = f"{config.stop_excess} for {config.layers} layer{'s' * (config.layers > 1)}"
-        expected = (
-            "a run whose optimum is known: one layer of linear attention on linear regression, inputs and label noise "
-            "with a finite fourth moment, a covariance of full rank, labels that are not all zero"
-        )
-        raise checks.error("stop_excess", got, expected, "leave stop_excess out")
-    return optimum or None
-
-
-def source_of(task: Task, config: TrainConfig, rng: np.random.Generator) -> Source | Pool:
-    """Where the prompts come from; a finite set is drawn here. Raises: ValueError for moments that there are not."""
-    possible = config.linear_in_moments and task.linear_labels
-    if config.sampling == "moments" and not possible:
-        task.require_linear("sampling='moments'")
-        got = f"'moments' for {config.kind} attention, {config.mask} mask, hidden={config.hidden}, {config.activation}"
-        raise checks.error("sampling", got, "linear attention", "use 'auto' or 'tokens'")
-    if config.tasks is not None:
-        sums = config.linear_in_moments and task.outputs == 1 and config.sampling != "tokens"
-        tokens = TokenSource(task, config.shots)
-        return Pool(tokens, rng, config.seeds, config.tasks, config.prompts_per_task, sums)
-    if not possible or config.sampling == "tokens":
-        return TokenSource(task, config.shots)
-    linear: LinearRegression = task.require_linear("moments")
-    return MomentSource(linear, config.shots) if task.draws_moments else TokenMomentSource(linear, config.shots)
-
-
-def written_out(models: Model, config: TrainConfig) -> Model:
+def written_out(models: Model, config: CheckedConfig) -> Model:
     """Numpy matrices with tied layers written out."""
     models = jax.tree.map(np.asarray, models)
     return models.repeated(config.layers) if config.tied else models
 
 
-def _excess(models: Model, task: Task, config: TrainConfig, optimum: float) -> np.ndarray:
-    """Exact risk over the optimum, minus 1, shape (seeds,); +inf for a member that is not finite."""
-    models = jax.tree.map(lambda a: np.asarray(a, dtype=np.float64), models)
-    # A diverged member overflows here; it is reported as +inf.
-    with np.errstate(over="ignore", invalid="ignore"):
-        risks = [one_layer_risk(models.member(s), task, config.shots) for s in range(config.seeds)]
-    excess = np.array(risks) / optimum - 1
-    return np.where(np.isfinite(excess), excess, np.inf)  # a member that diverged is never near enough
-
-
-def _record(config: TrainConfig, optimum: float | None, length: int, state: State, chunk: int) -> ChunkRecord:
+def _record(config: CheckedConfig, optimum: float | None, length: int, state: State, chunk: int) -> ChunkRecord:
     """What was known after the chunk of that number."""
     low, high = chunk * length, min((chunk + 1) * length, config.steps)
     losses = tuple(state.losses[low:high].mean(0, dtype=np.float64).tolist())
@@ -214,7 +188,7 @@ def _record(config: TrainConfig, optimum: float | None, length: int, state: Stat
     return ChunkRecord(high, config.steps, losses, optimum, excess)
 
 
-def _finished(config: TrainConfig, state: State) -> bool:
+def _finished(config: CheckedConfig, state: State) -> bool:
     """All steps are done, or every seed is near enough to the optimum."""
     near = (
         config.stop_excess is not None and bool(state.excess) and bool((state.excess[-1] <= config.stop_excess).all())
@@ -222,7 +196,7 @@ def _finished(config: TrainConfig, state: State) -> bool:
     return near or state.step >= config.steps
 
 
-def _borders(task: Task, config: TrainConfig, source: Source | Pool, length: int, state: State) -> Iterator[None]:
+def _borders(task: Task, config: CheckedConfig, source: Source | Pool, length: int, state: State) -> Iterator[None]:
     """Take `state` from chunk border to chunk border until it is finished, stopping at each."""
     rng = np.random.default_rng()
     rng.bit_generator.state = state.generator
@@ -241,7 +215,7 @@ def _borders(task: Task, config: TrainConfig, source: Source | Pool, length: int
         yield
 
 
-def _result(state: State, config: TrainConfig) -> TrainResult:
+def _result(state: State, config: CheckedConfig) -> TrainResult:
     """Everything as numpy, with the members that diverged marked."""
     models, losses = written_out(state.models, config), state.losses[: state.step].T
     # A single loss says little: a model that has trained well can have a batch that overflows.

@@ -9,8 +9,9 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, generator
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.models.attention import predict
 from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Prompt, Task

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.field_docs import fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
 from icl_theory.models.model import Model, checked
 from icl_theory.tasks.base import Task, square_root

@@ -13,7 +13,8 @@ import pytest
 
 import icl_theory as it
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.field_docs import fields_in_help
+from icl_theory.core.results import Result
 
 BOUND = Estimate(0.25, 0.5, 64, "upper", "loss", "a <note>")
 

@@ -16,7 +16,7 @@ from icl_theory.runs import train as train_run
 from icl_theory.runs.bounds_config import SweepConfig
 from icl_theory.runs.train_config import TrainRunConfig, make_task
 from icl_theory.tasks.laws import Gaussian, StudentT, Uniform
-from icl_theory.training.ensemble import TrainConfig
+from icl_theory.training.config import TrainConfig
 from icl_theory.training.train import train
 
 

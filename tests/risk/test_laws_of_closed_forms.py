@@ -37,8 +37,8 @@ from icl_theory import (
 )
 from icl_theory.risk.one_layer import one_layer_risk
 from icl_theory.tasks.base import Prompt, Task
-from icl_theory.training.prompt_sources import MomentSource, TokenMomentSource, TokenSource
-from icl_theory.training.train import known_optimum, source_of
+from icl_theory.training.optimum import known_optimum
+from icl_theory.training.prompt_sources import MomentSource, TokenMomentSource, TokenSource, source_of
 
 LAMBDA = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 0.5]])
 OMEGA = np.array([[1.0, -0.2, 0.1], [-0.2, 0.6, 0.0], [0.1, 0.0, 1.5]])

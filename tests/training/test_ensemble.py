@@ -8,22 +8,15 @@ import pytest
 from small_training import small
 
 from icl_theory.tasks.linear_regression import LinearRegression
-from icl_theory.training.ensemble import (
-    TrainConfig,
-    batch_loss,
-    chunk_length,
-    draw_chunk,
-    initial_weights,
-    run_chunk,
-    schedule_for,
-)
+from icl_theory.training.config import CheckedConfig
+from icl_theory.training.ensemble import batch_loss, chunk_length, draw_chunk, initial_weights, run_chunk, schedule_for
 from icl_theory.training.optimizer import initial_optimizer
 from icl_theory.training.prompt_sources import MomentSource
 
 
 def test_surplus_steps_of_the_last_chunk_change_nothing() -> None:
     """`train` may run a chunk past `steps`; there the learning rate must be exactly 0, not merely small."""
-    config = TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
+    config = CheckedConfig(layers=2, shots=7, steps=23, seeds=3, batch=8, learning_rate=0.02)
     start, root = initial_weights(np.random.default_rng(0), config, 4), np.eye(3, dtype=np.float32)
     draws = draw_chunk(np.random.default_rng(1), config, 3, MomentSource(LinearRegression(3, noise_std=0.2), 7))
     others = {
@@ -42,7 +35,7 @@ def test_surplus_steps_of_the_last_chunk_change_nothing() -> None:
 
 def test_a_batch_that_overflows_is_left_out_and_shown() -> None:
     """Its loss is not finite; the weights are, and no other member notices."""
-    config = TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
+    config = CheckedConfig(layers=2, shots=7, steps=23, seeds=3, batch=8, learning_rate=0.02)
     start, root = initial_weights(np.random.default_rng(0), config, 4), np.eye(3, dtype=np.float32)
     draws = draw_chunk(np.random.default_rng(1), config, 3, MomentSource(LinearRegression(3, noise_std=0.2), 7))
     broken = {name: x.copy() for name, x in draws.items()}
@@ -76,7 +69,7 @@ def test_schedules_by_depth_and_borders_by_need() -> None:
 
 @pytest.mark.slow
 def test_a_deep_model_loses_the_prompt_that_overflows_and_nothing_else() -> None:
-    config = TrainConfig(6, 7, 1, 1, 4, 0.02, 0.4, 1.0, "minus")
+    config = CheckedConfig(layers=6, shots=7, steps=1, seeds=1, batch=4, learning_rate=0.02, init_scale=0.4)
     model = jax.tree.map(lambda a: a[0], initial_weights(np.random.default_rng(0), config, 4))
     task = LinearRegression(3)
     s, w = (a.astype(np.float32) for a in task.sample_moments(np.random.default_rng(1), 4, 7))

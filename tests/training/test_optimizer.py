@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from icl_theory.training.ensemble import TrainConfig, initial_weights
+from icl_theory.training.config import CheckedConfig
+from icl_theory.training.ensemble import initial_weights
 from icl_theory.training.optimizer import RunningNorm, clip_to_running_norm, clipped_adam, initial_optimizer
 
 
@@ -21,7 +22,7 @@ def test_a_gradient_is_as_long_as_all_its_matrices_together() -> None:
 
 
 def test_the_first_state_of_the_optimiser_is_optax_own() -> None:
-    config = TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
+    config = CheckedConfig(layers=2, shots=7, steps=23, seeds=3, batch=8, learning_rate=0.02)
     model = initial_weights(np.random.default_rng(0), config, 4)
     expected = jax.vmap(clipped_adam(1, 1.0, 1.0).init)(model)
     got = initial_optimizer(model)

@@ -17,10 +17,10 @@ from icl_theory.tasks.relu_teacher import ReLUTeacher
 from icl_theory.tasks.sparse_regression import SparseLinearRegression
 from icl_theory.tasks.vector_regression import VectorRegression
 from icl_theory.training import checkpoints
-from icl_theory.training.ensemble import TrainConfig
+from icl_theory.training.config import CheckedConfig
 from icl_theory.training.state import setup, versions
 
-CONFIG = TrainConfig(1, 7, 20, 3, 8, 0.02, 0.2, 1.0, "minus", tasks=4)
+CONFIG = CheckedConfig(layers=1, shots=7, steps=20, seeds=3, batch=8, learning_rate=0.02, tasks=4)
 OTHER: dict[str, Any] = {
     **{"layers": 2, "shots": 8, "steps": 21, "seeds": 4, "batch": 9, "learning_rate": 0.01, "init_scale": 0.3},
     **{"clip_norm": 2.0, "readout": "plus", "stop_excess": 0.1, "heads": 2, "tied": True, "kind": "softmax"},
@@ -47,7 +47,7 @@ TASKS: list[tuple[Task, dict[str, Any]]] = [
 
 def test_every_setting_identifies_a_run() -> None:
     """Each field of the configuration, one by one, and nothing but that field."""
-    assert set(OTHER) == {field.name for field in fields(TrainConfig)}
+    assert set(OTHER) == {field.name for field in fields(CheckedConfig)}
     for task, _ in TASKS:  # a ReLU teacher has a field of the same name
         plain = setup(task, CONFIG, np.random.default_rng(0))
         for name, value in OTHER.items():

@@ -10,7 +10,7 @@ from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.models.model import Readout
 from icl_theory.risk.population import population_risk
 from icl_theory.tasks.linear_regression import LinearRegression
-from icl_theory.training.ensemble import TrainConfig
+from icl_theory.training.config import CheckedConfig
 from icl_theory.training.prompt_sources import MomentSource, moments_of
 from icl_theory.training.state import State
 from icl_theory.training.train import TrainResult, _result, train
@@ -106,7 +106,7 @@ def test_same_key_same_result_and_shapes() -> None:
     assert_same(first, small())
     assert_same(small(jax.random.key(4)), small(jax.random.key(4)))
     assert not np.array_equal(first.losses, small(1).losses)
-    assert first.config == TrainConfig(2, 7, 23, 3, 8, 0.02, 0.2, 1.0, "minus")
+    assert first.config == CheckedConfig(layers=2, shots=7, steps=23, seeds=3, batch=8, learning_rate=0.02)
     assert first.losses.shape == (3, 23)
     assert first.losses.dtype == np.float32
     for matrix in (first.models.value, first.models.key, first.models.query):

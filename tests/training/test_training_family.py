@@ -17,7 +17,8 @@ from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.tasks.relu_teacher import ReLUTeacher
 from icl_theory.tasks.sparse_regression import SparseLinearRegression
 from icl_theory.tasks.vector_regression import VectorRegression
-from icl_theory.training.ensemble import TrainConfig, batch_loss, initial_weights
+from icl_theory.training.config import CheckedConfig
+from icl_theory.training.ensemble import batch_loss, initial_weights
 from icl_theory.training.prompt_sources import MomentSource, Pool, TokenMomentSource, TokenSource
 from icl_theory.training.train import train
 
@@ -28,7 +29,7 @@ UNIFORM = LinearRegression(DIM, LAMBDA, np.diag([1.0, 2.0, 0.5]), noise_std=0.5,
 SPARSE = SparseLinearRegression(DIM, LAMBDA, noise_std=0.5, nonzero=1)
 
 
-def losses_and_gradients(source: Any, task: Task, config: TrainConfig, batches: int, key: int) -> np.ndarray:
+def losses_and_gradients(source: Any, task: Task, config: CheckedConfig, batches: int, key: int) -> np.ndarray:
     """Loss and gradient of many independent batches at one fixed set of weights, one row per batch."""
     model = jax.tree.map(
         lambda a: a[0], initial_weights(np.random.default_rng(5), config, task.token_dim, task.outputs)
@@ -58,7 +59,7 @@ def test_moments_and_tokens_agree_in_distribution(task: LinearRegression, change
     """Same mean of the loss and of every entry of its gradient, though one integrates x_q out and sees no token."""
     options: dict[str, Any] = {"layers": 1, "shots": SHOTS, "steps": 1, "seeds": 1, "batch": 64} | changes
     scale = 0.6 if options["layers"] == 1 else 0.25  # deep models have heavy tails
-    config = TrainConfig(**options, learning_rate=0.1, init_scale=scale, clip_norm=1.0, readout="minus")
+    config = CheckedConfig(**options, learning_rate=0.1, init_scale=scale)
     direct = MomentSource(task, SHOTS) if task.draws_moments else TokenMomentSource(task, SHOTS)
     ours = losses_and_gradients(direct, task, config, 800, 1)
     theirs = losses_and_gradients(TokenSource(task, SHOTS), task, config, 800, 2)
@@ -74,7 +75,7 @@ def test_moments_and_tokens_agree_in_distribution(task: LinearRegression, change
 
 def test_another_number_of_shots_is_found_out() -> None:
     """The control of the test above."""
-    config = TrainConfig(1, SHOTS, 1, 1, 64, 0.1, 0.6, 1.0, "minus")
+    config = CheckedConfig(layers=1, shots=SHOTS, steps=1, seeds=1, batch=64, learning_rate=0.1, init_scale=0.6)
     ours = losses_and_gradients(MomentSource(LINEAR, SHOTS), LINEAR, config, 800, 1)
     other = losses_and_gradients(TokenSource(LINEAR, SHOTS - 3), LINEAR, config, 800, 2)
     with pytest.raises(AssertionError):

@@ -10,13 +10,14 @@ import numpy as np
 from icl_theory.claims.engine.profiles import PROFILES, Profile
 from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
 from icl_theory.core import checks
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.progress import Progress
-from icl_theory.core.results import fields_in_help
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, simulate
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.models.files import from_dict, to_dict
-from icl_theory.models.model import Model, Readout, checked
+from icl_theory.models.model import Model, checked
+from icl_theory.models.options import Readout
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.tasks.written import task_from_dict, task_or_reason
 from icl_theory.training.train import TrainResult

@@ -9,7 +9,8 @@ from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Measurement, Relation, Verdict
 from icl_theory.core import checks
 from icl_theory.core.estimate import Direction, Estimate
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.field_docs import fields_in_help
+from icl_theory.core.results import Result
 
 SMALL_ENTRY = 0.01
 """Entries below this share of an array's largest one are compared with that share: 450 units of rounding by default."""

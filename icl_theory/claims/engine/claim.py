@@ -22,7 +22,7 @@ from icl_theory.claims.engine.validation import (
 )
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.results import fields_in_help
+from icl_theory.core.field_docs import fields_in_help
 
 Relation = Literal["equal", "at most", "at least", "never", "exists"]
 """How the measured side relates to the predicted one; "never" and "exists" look at the measured side alone."""

@@ -14,7 +14,8 @@ from icl_theory.claims.engine.expected_verdicts import Flip, expected_verdict, f
 from icl_theory.claims.engine.seed_interval import SeedInterval, interval_over_seeds, verdict_over_seeds
 from icl_theory.claims.engine.trained_ensembles import Cancelled, NotReady
 from icl_theory.core import marks
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.field_docs import fields_in_help
+from icl_theory.core.results import Result
 
 NO_CASE = "making the cases"
 """Name of the case in the evidence that there are no cases because making them raised an exception."""

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from icl_theory.core.progress import Progress
-from icl_theory.models.model import Readout
+from icl_theory.models.options import Readout
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.train import TrainResult, train
 

@@ -10,9 +10,10 @@ from scipy.stats import binomtest
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, generator
 from icl_theory.core.progress import Progress
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.information.estimators.known_channels import KnownChannel
 from icl_theory.information.estimators.ksg import LARGEST_DIMENSION, ksg_mutual_information
 from icl_theory.information.estimators.sandwich import SATURATION_MARGIN, sandwich

@@ -9,7 +9,8 @@ from scipy.special import logsumexp
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.field_docs import fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.information.covariance_roots import covariance_root
 from icl_theory.information.estimators.channel import Channel, SharedChannel
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, generator
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.estimators.sandwich import Sandwich
 from icl_theory.information.ladder.chain_prior import chain_divergence

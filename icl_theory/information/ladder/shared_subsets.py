@@ -13,8 +13,9 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.ladder.bound_ladder import FEWEST_RUNS, fixed_task, ladder_of

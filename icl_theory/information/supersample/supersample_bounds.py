@@ -12,8 +12,9 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate, generalization_bound
+from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, generator
-from icl_theory.core.results import Result, fields_in_help
+from icl_theory.core.results import Result
 from icl_theory.information.ladder.losses import BoundedLoss
 from icl_theory.information.supersample.predictions import equal_blocks, selection_predictions
 from icl_theory.information.supersample.selection_information import (

@@ -18,7 +18,8 @@ from icl_theory.claims.registry import load
 from icl_theory.runs.bounds import _weights
 from icl_theory.runs.bounds_config import SweepConfig
 from icl_theory.tasks.laws import Uniform
-from icl_theory.training.ensemble import TrainConfig, initial_weights
+from icl_theory.training.config import CheckedConfig
+from icl_theory.training.ensemble import initial_weights
 from icl_theory.training.prompt_sources import Pool, TokenSource
 from icl_theory.training.train import train
 from icl_theory.truncation.clipping_search import _Trial
@@ -78,7 +79,11 @@ def test_members_start_apart(changes: dict[str, Any], monkeypatch: pytest.Monkey
     assert_rows_differ(model.key.reshape(-1, 16))
     if "hidden" in changes:
         assert_rows_differ(model.mlp_in.reshape(6, -1))
-    other = initial_weights(np.random.default_rng(1), TrainConfig(2, 5, 24, 3, 4, 0.02, 0.2, 1.0, "minus"), 4)
+    other = initial_weights(
+        np.random.default_rng(1),
+        CheckedConfig(layers=2, shots=5, steps=24, seeds=3, batch=4, learning_rate=0.02),
+        4,
+    )
     assert not np.isin(other.value[..., :-1, :], model.value).any()
 
 
@@ -138,7 +143,17 @@ def factory() -> CaseFactory:
     found = CaseFactory(PROFILE, 3)
 
     def untrained(layers: int, hidden: int = 0, readout: Any = "minus") -> Any:
-        config = TrainConfig(layers, 20, 1, PROFILE.trained_seeds, 1, 0.1, 0.5, 1.0, readout, hidden=hidden)
+        config = CheckedConfig(
+            layers=layers,
+            shots=20,
+            steps=1,
+            seeds=PROFILE.trained_seeds,
+            batch=1,
+            learning_rate=0.1,
+            init_scale=0.5,
+            readout=readout,
+            hidden=hidden,
+        )
         return SimpleNamespace(
             config=config, models=initial_weights(np.random.default_rng([layers, hidden]), config, 6)
         )

@@ -1,0 +1,43 @@
+"""What a model is beside its matrices, as plain words and numbers. Importing this file is quick."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from icl_theory.core.field_docs import fields_in_help
+
+Kind = Literal["linear", "softmax"]
+Mask = Literal["demonstrations", "causal"]
+Normalization = Literal["mean", "sum"]
+Activation = Literal["identity", "relu"]
+Readout = Literal["minus", "plus"]
+OPTIONS = {"kind": Kind, "mask": Mask, "normalization": Normalization, "activation": Activation, "readout": Readout}
+"""The static fields of `Model`; every public function reads them from the model and none takes them."""
+
+
+@fields_in_help
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The shape of a model that is to be trained."""
+
+    layers: int = 1
+    """Number of layers L."""
+    heads: int = 1
+    """Attention heads per layer."""
+    tied: bool = False
+    """Whether all layers share one set of weights."""
+    kind: Kind = "linear"
+    """Attention, linear or softmax."""
+    mask: Mask = "demonstrations"
+    """What a demonstration attends to: all demonstrations, or (causal) itself and earlier ones."""
+    hidden: int = 0
+    """Width of the MLP behind every attention layer; 0: none."""
+    activation: Activation = "identity"
+    """Activation of the MLP."""
+    readout: Readout = "minus"
+    """Sign with which the prediction is read from the label slot of the query."""
+
+    @property
+    def linear_in_moments(self) -> bool:
+        """Whether the model is a function of the second moment S of the demonstrations, and linear in x_q."""
+        plain = (self.kind, self.mask) == ("linear", "demonstrations")
+        return plain and (self.hidden == 0 or self.activation == "identity")
