@@ -214,6 +214,7 @@ def test_refusals() -> None:
     options: dict[str, Any] = {"layers": 1, "shots": 5, "steps": 2, "seeds": 1}
     for changes, word in (
         ({"sampling": "moments", "kind": "softmax"}, "sampling"),
+        ({"sampling": "moments", "mask": "causal", "layers": 2}, "sampling"),
         ({"sampling": "moments", "hidden": 3, "activation": "relu"}, "sampling"),
         ({"heads": 0}, "heads"),
         ({"hidden": -1}, "hidden"),
