@@ -6,8 +6,8 @@ Exit status, of every command:
     1    something was inconclusive, not finite or in error, a control slipped through, a derivation failed, training
          diverged, or a counterexample was not confirmed
     2    bad input, a package of claims that cannot be used, or output that cannot be written (a full disk, a closed
-         stream): one line says what was got, what was expected and the cure; an option or a value that cannot be read
-         is told in tyro's words, on standard error like every other error
+         stream): one line says what was got, what was expected and a hint; an option or a value that cannot be read
+         is reported in tyro's words, on standard error like every other error
     70   an error that is neither of these (a missing driver, a fault of ours): one line names the exception and the
          place in this package; with the environment variable ICL_TRACEBACK=1 the whole traceback comes before the line
     130  interrupted
@@ -35,7 +35,7 @@ from icl_theory.report.terminal.plain_text import set_ascii_fallback
 UNEXPECTED = 70
 """Exit status of what nobody foresaw; EX_SOFTWARE of sysexits.h."""
 LONGEST_MESSAGE = 400
-"""Characters of a foreign exception's message that are told."""
+"""Characters of a foreign exception's message that are shown."""
 UNWRITABLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.EBADF),
     *(errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP),

@@ -80,7 +80,7 @@ def validate(config: TrainRunConfig) -> tuple["Task", "CheckedConfig", float | N
     checks.integer("checkpoint_every", config.checkpoint_every, 1, None, "save after every chunk")
     task = make_task(config)
     settings = checked_config(config)
-    known_optimum(task, settings)  # refuses a stop_excess that nothing could be compared with
+    known_optimum(task, settings)  # raises for a stop_excess that nothing could be compared with
     reference = one_layer_optimum(task, shots=config.shots)[1] if task.knows_moments else None
     return task, settings, reference
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: written by Orbax, committed by a digest, refused unless whole and of the same run."""
+"""Checkpoints of a training run: written by Orbax, committed by a digest, rejected unless whole and of the same run."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
 
 LAYOUT = 1
-"""Version of what a checkpoint holds; another one is refused."""
+"""Version of what a checkpoint holds; another one is rejected."""
 KEEP = 3
 """Checkpoints kept: the newest, and two to fall back on."""
 ABSENT = "absent"
-"""What is told of a setting that there was not, or is no longer."""
+"""What a message says of a setting that did not exist then, or no longer exists."""
 SEAL = "seal.json"
 """Written last, by one rename: a checkpoint without it is half-written."""
 
@@ -27,7 +27,18 @@ SEAL = "seal.json"
 @fields_in_help
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where a training run saves itself, and whether it goes on from there."""
+    """Where a training run saves itself, and whether it goes on from there.
+
+    Example:
+        >>> import tempfile
+        >>> from icl_theory import Checkpoints, LinearRegression, train
+        >>> options = {"layers": 1, "shots": 5, "steps": 20, "seeds": 1, "batch": 4}
+        >>> folder = tempfile.mkdtemp()
+        >>> first = train(LinearRegression(2), 0, **options, checkpoints=Checkpoints(folder))
+        >>> again = train(LinearRegression(2), 0, **options, checkpoints=Checkpoints(folder, resume=True))
+        >>> bool((again.losses == first.losses).all())
+        True
+    """
 
     directory: str | Path
     """A directory of its own, one subdirectory per checkpoint, named after the step."""
@@ -50,7 +61,7 @@ class Saved:
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint was refused and an older one is used, or a resumed run may differ in the last bits."""
+    """A checkpoint was rejected and an older one is used, or a resumed run may differ in the last bits."""
 
 
 def saved_steps(directory: str | Path) -> list[int]:
@@ -61,7 +72,7 @@ def saved_steps(directory: str | Path) -> list[int]:
 
 
 def require_spellable(directory: str | Path) -> None:
-    """Refuse a path that is no text: the library that writes the arrays cannot take it. Raises: ValueError."""
+    """Reject a path that is not text: the library that writes the arrays cannot take it. Raises: ValueError."""
     try:
         str(Path(directory).absolute()).encode("utf-8")
     except UnicodeEncodeError:
@@ -74,7 +85,7 @@ class Store:
 
     Args:
         options: directory, interval, resume.
-        setup: name → plain value, everything that determines the run; a checkpoint saved under another is refused.
+        setup: name → plain value, everything that determines the run; a checkpoint saved under another is rejected.
         versions: name → version or device; a difference is a warning, since results agree up to rounding only.
 
     Raises: ValueError if the directory cannot be used, `every` is below 1, or it holds checkpoints and `resume` is off.
@@ -108,7 +119,7 @@ class Store:
     def save(self, saved: Saved) -> None:
         """Write a checkpoint: Orbax's files first, then the seal with their digests; then drop the oldest."""
         place = self._root / str(saved.step)
-        shutil.rmtree(place, ignore_errors=True)  # a refused one of the same step
+        shutil.rmtree(place, ignore_errors=True)  # a rejected one of the same step
         self._checkpointer().save(place, dict(saved.arrays))
         content = {
             "layout": LAYOUT,
@@ -134,17 +145,17 @@ class Store:
         steps = self.steps()
         if not steps:
             raise checks.error("checkpoints", "none", "at least one to resume from", "start without resume")
-        refused = []
+        rejected = []
         for step in reversed(steps):
             try:
                 content = _unsealed(self._root / str(step))
             except _BrokenError as broken:
-                refused.append(f"the checkpoint of step {step} is refused: {broken}")
+                rejected.append(f"the checkpoint of step {step} is rejected: {broken}")
                 continue
-            for reason in refused:
+            for reason in rejected:
                 warnings.warn(f"{reason}; going on from step {step}", CheckpointWarning, stacklevel=3)
             return self._read(content)
-        raise checks.error("checkpoints", "; ".join(refused), "one that is whole", "start anew without resume")
+        raise checks.error("checkpoints", "; ".join(rejected), "one that is whole", "start again without resume")
 
     def _read(self, content: dict[str, Any]) -> Saved:
         """The arrays behind a seal that has been verified."""
@@ -154,7 +165,7 @@ class Store:
         differing = _differences(content["setup"], self._setup)
         if differing:
             got = "; ".join(f"{name} {now} (saved: {then})" for name, (then, now) in differing.items())
-            raise checks.error("checkpoints", got, "the run that was saved", "repeat its settings, or start anew")
+            raise checks.error("checkpoints", got, "the run that was saved", "repeat its settings, or start again")
         for name, (then, now) in _differences(content["versions"], self._versions).items():
             text = f"saved with {name} {then}, resumed with {name} {now}: the last bits may differ"
             warnings.warn(text, CheckpointWarning, stacklevel=4)
@@ -215,6 +226,6 @@ def _digest(content: bytes) -> str:
 
 
 def fingerprint(value: Any) -> str:
-    """Twelve hexadecimal digits that tell arrays or generator states apart in a message."""
+    """Twelve hexadecimal digits that distinguish arrays or generator states in a message."""
     content = value.tobytes() if isinstance(value, np.ndarray) else _canonical(value)
     return _digest(content)[:12]

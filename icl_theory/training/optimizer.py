@@ -1,4 +1,4 @@
-"""Adam with a step size that falls to 0 and a gradient clipped to the norms of late, for ensembles of seeds."""
+"""Adam with a step size that falls to 0 and a gradient clipped to its recent norms, for ensembles of seeds."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ class RunningNorm(NamedTuple):
 
 
 def clip_to_running_norm(limit: Any) -> Any:
-    """Scale a gradient down to min(limit, CLIP_FACTOR times the mean norm of late), if it is longer.
+    """Scale a gradient down to min(limit, CLIP_FACTOR times the recent mean norm), if it is longer.
 
     Losses of deep models have heavy tails: of a model whose gradients have come down to 0.01, one prompt in a thousand
     still gives one of any size. Clipped at 1 it would fill Adam's momentum for many steps and throw the model into a

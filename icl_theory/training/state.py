@@ -23,7 +23,7 @@ class State:
     optimizer: Any
     generator: Mapping[str, Any]
     losses: np.ndarray  # (steps, seeds), filled up to `step`
-    excess: list[np.ndarray]  # one (seeds,) per chunk, if the optimum is known and someone asks
+    excess: list[np.ndarray]  # one (seeds,) per chunk, if the optimum is known and requested
 
 
 def first_state(task: Task, config: CheckedConfig, rng: np.random.Generator) -> State:
@@ -35,7 +35,7 @@ def first_state(task: Task, config: CheckedConfig, rng: np.random.Generator) -> 
 def setup(task: Task, config: CheckedConfig, rng: np.random.Generator) -> dict[str, Any]:
     """Everything that determines the run, as plain values; matrices and the key as fingerprints, laws by their numbers.
 
-    Raises: ValueError for a task, or a law, that cannot be written down: its checkpoints could not be told from others.
+    Raises: ValueError for a task or law that cannot be written down, because its checkpoints would not identify it.
     """
     settings, own, described = asdict(config), {}, task.to_dict()
     kind = described.pop("type")

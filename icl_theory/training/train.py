@@ -30,7 +30,14 @@ from icl_theory.training.state import State, first_state, restored, saved, setup
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class TrainResult(Result):
-    """A trained ensemble."""
+    """A trained ensemble.
+
+    Example:
+        >>> from icl_theory import LinearRegression, train
+        >>> result = train(LinearRegression(2), 0, layers=1, shots=5, steps=4, seeds=3, batch=2)
+        >>> result.losses.shape, result.models.member(0).token_dim, int(result.diverged.sum())
+        ((3, 4), 3, 0)
+    """
 
     models: Model
     """The trained models with a leading axis of seeds, numpy float32; tied layers are written out;
@@ -158,15 +165,15 @@ def train(
     state = first_state(task, config, rng)
     if checkpoints is not None and store is not None and checkpoints.resume:
         state = restored(store.latest(), state)
-    tell = observe or (lambda _record: None)
+    report = observe or (lambda _record: None)
     for chunk in range(-(-state.step // length)):
-        tell(_record(config, optimum, length, state, chunk))
+        report(_record(config, optimum, length, state, chunk))
     watched = observe is not None or store is not None or stop_excess is not None
     for _ in _borders(task, config, source, length, state):
         if optimum is not None and watched:
             state.excess.append(excess_risk(written_out(state.models, config), task, config, optimum))
         record = _record(config, optimum, length, state, (state.step - 1) // length)
-        tell(record)
+        report(record)
         if store is not None:
             store.border(saved(state), last=_finished(config, state))
         if progress is not None:

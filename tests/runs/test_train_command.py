@@ -97,7 +97,7 @@ def test_a_broken_checkpoint_is_one_line_and_the_run_goes_on(done: tuple[Path, d
         file.truncate(1000)  # a line half-written
     resumed = command(*QUICK, "--out", str(out), "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert "icl-theory: the checkpoint of step 60 is refused: seal.json cannot be read; going on from step 54" in (
+    assert "icl-theory: the checkpoint of step 60 is rejected: seal.json cannot be read; going on from step 54" in (
         resumed.stderr.splitlines()
     )
     assert_same_files(out, done[0])

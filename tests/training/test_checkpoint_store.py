@@ -61,7 +61,8 @@ def filled(directory: Path, *steps: int) -> Store:
         ("brand_new", None, r"brand_new None \(saved: absent\)"),
     ],
 )
-def test_another_or_a_new_setting_is_refused(tmp_path: Path, name: str, value: Any, words: str) -> None:
+def test_changed_setting(tmp_path: Path, name: str, value: Any, words: str) -> None:
+    """Another or a new setting is rejected."""
     filled(tmp_path, 4)
     with pytest.raises(ValueError, match=f"checkpoints: got {words}, expected the run that was saved"):
         store(tmp_path, setup=SETUP | {name: value}).latest()
@@ -72,7 +73,8 @@ def test_another_or_a_new_setting_is_refused(tmp_path: Path, name: str, value: A
 
 
 @pytest.mark.parametrize("name", [*VERSIONS, "brand_new"])
-def test_another_version_is_a_warning_that_names_it(tmp_path: Path, name: str) -> None:
+def test_version_warning(tmp_path: Path, name: str) -> None:
+    """Another version is a warning that names it."""
     filled(tmp_path, 4)
     with pytest.warns(CheckpointWarning, match=f"saved with {name} .*, resumed with {name} 0") as caught:
         assert store(tmp_path, versions=VERSIONS | {name: "0"}).latest().step == 4
@@ -88,9 +90,8 @@ def test_another_version_is_a_warning_that_names_it(tmp_path: Path, name: str) -
 @pytest.mark.parametrize(
     ("every", "steps"), [(1, [1, 2, 3, 4, 5, 6, 7]), (2, [2, 4, 6, 7]), (3, [3, 6, 7]), (7, [7]), (9, [7])]
 )
-def test_every_nth_border_is_saved_and_the_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int, steps: list[int]
-) -> None:
+def test_every_nth_border(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int, steps: list[int]) -> None:
+    """Every nth border is saved and the last."""
     monkeypatch.setattr(checkpoints, "KEEP", 99)
     made = store(tmp_path, every=every)
     for step in range(1, 8):
@@ -98,7 +99,8 @@ def test_every_nth_border_is_saved_and_the_last(
     assert made.steps() == steps
 
 
-def test_a_save_in_between_starts_the_count_anew(tmp_path: Path) -> None:
+def test_save_restarts_the_count(tmp_path: Path) -> None:
+    """A save in between starts the count again."""
     made = store(tmp_path, every=3)
     made.border(saved(1), last=False)
     made.save(saved(2))
@@ -109,7 +111,7 @@ def test_a_save_in_between_starts_the_count_anew(tmp_path: Path) -> None:
     assert made.steps() == [2, 5]
 
 
-def test_the_newest_are_kept_by_number_and_not_by_name(tmp_path: Path) -> None:
+def test_newest_by_number(tmp_path: Path) -> None:
     """9 comes before 10, and 100 after 12."""
     made = store(tmp_path)
     for step in (8, 9, 10, 11, 12, 100):
@@ -120,7 +122,7 @@ def test_the_newest_are_kept_by_number_and_not_by_name(tmp_path: Path) -> None:
     assert KEEP == 3
 
 
-def test_what_was_just_saved_is_never_deleted(tmp_path: Path) -> None:
+def test_just_saved_stays(tmp_path: Path) -> None:
     """Newer ones that a resumed run has yet to replace do not count, and stay until it does."""
     filled(tmp_path, 6, 9, 12)
     for newer in (15, 18, 21, 24):
@@ -137,7 +139,8 @@ def test_what_was_just_saved_is_never_deleted(tmp_path: Path) -> None:
             assert store(tmp_path).latest().step == step
 
 
-def test_other_things_in_the_directory_are_left_alone(tmp_path: Path) -> None:
+def test_foreign_files_stay(tmp_path: Path) -> None:
+    """Other things in the directory are left alone."""
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "12.part").mkdir()
     made = filled(tmp_path, 1, 2, 3, 4, 5)
@@ -145,7 +148,8 @@ def test_other_things_in_the_directory_are_left_alone(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"3", "4", "5", "notes.txt", "12.part"}
 
 
-def test_a_directory_with_checkpoints_is_no_place_for_a_new_run(tmp_path: Path) -> None:
+def test_directory_in_use(tmp_path: Path) -> None:
+    """A directory with checkpoints is no place for a new run."""
     filled(tmp_path, 4, 8)
     with pytest.raises(ValueError, match="holds checkpoints up to step 8"):
         store(tmp_path, resume=False)
@@ -156,7 +160,8 @@ def test_a_directory_with_checkpoints_is_no_place_for_a_new_run(tmp_path: Path) 
 # What it gives back.
 
 
-def test_the_newest_whole_one_is_given_back(tmp_path: Path) -> None:
+def test_newest_whole(tmp_path: Path) -> None:
+    """The newest whole one is given back."""
     filled(tmp_path, 9, 10)
     back = store(tmp_path).latest()
     assert back.step == 10
@@ -210,10 +215,11 @@ def gone(place: Path) -> None:
         (gone, "arrays.npz is missing"),
     ],
 )
-def test_a_damaged_one_is_passed_over_by_name(tmp_path: Path, damage: Callable[[Path], None], words: str) -> None:
+def test_damaged_is_skipped(tmp_path: Path, damage: Callable[[Path], None], words: str) -> None:
+    """A damaged one is passed over by name."""
     filled(tmp_path, 2, 4, 6)
     damage(tmp_path / "6")
-    with pytest.warns(CheckpointWarning, match=f"step 6 is refused: {words}; going on from step 4"):
+    with pytest.warns(CheckpointWarning, match=f"step 6 is rejected: {words}; going on from step 4"):
         assert store(tmp_path).latest().step == 4
     damage(tmp_path / "4")
     with pytest.warns(CheckpointWarning) as caught:
@@ -229,7 +235,7 @@ def test_a_damaged_one_is_passed_over_by_name(tmp_path: Path, damage: Callable[[
 
 
 @pytest.mark.parametrize("draws", [0, 1, 2])
-def test_the_generator_goes_on_where_it_was(tmp_path: Path, draws: int) -> None:
+def test_generator_goes_on(tmp_path: Path, draws: int) -> None:
     """After an odd number of 32-bit draws half a number is kept; the state has 128 bits, which no float holds."""
     rng = np.random.default_rng(7)
     rng.integers(2**31, size=draws, dtype=np.int32)

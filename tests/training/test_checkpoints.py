@@ -1,4 +1,4 @@
-"""Runs that survive: bit-identical after kill -9, broken checkpoints passed over, other runs refused."""
+"""Runs that survive: bit-identical after kill -9, broken checkpoints passed over, other runs rejected."""
 
 import os
 import random
@@ -75,7 +75,8 @@ def steps(directory: Path) -> list[int]:
     return sorted(int(path.name) for path in directory.iterdir())
 
 
-def test_saving_changes_nothing_and_keeps_three(whole: TrainResult, tmp_path: Path) -> None:
+def test_saving_keeps_three(whole: TrainResult, tmp_path: Path) -> None:
+    """Saving changes nothing and keeps three."""
     assert_same(run(tmp_path / "new"), whole)
     assert steps(tmp_path / "new") == BORDERS[-checkpoints.KEEP :]
 
@@ -86,7 +87,8 @@ def test_resumed_is_bit_identical(whole: TrainResult, tmp_path: Path, until: int
     assert_same(run(tmp_path, resume=True), whole)
 
 
-def test_interrupted_again_and_again(whole: TrainResult, tmp_path: Path) -> None:
+def test_interrupted_often(whole: TrainResult, tmp_path: Path) -> None:
+    """Interrupted again and again."""
     interrupted(tmp_path, 3)
     for until in (6, 12, 15):
         interrupted(tmp_path, until, resume=True)
@@ -103,8 +105,8 @@ def test_interrupted_again_and_again(whole: TrainResult, tmp_path: Path) -> None
     ],
     ids=["finite set of heads", "softmax", "uniform"],
 )
-def test_every_model_and_source_goes_on_bit_identically(tmp_path: Path, model: dict) -> None:
-    """A finite set is drawn anew from the key at every start, and must come out the same."""
+def test_every_model_resumes(tmp_path: Path, model: dict) -> None:
+    """A finite set is drawn again from the key at every start, and must come out the same."""
     with pytest.raises(CutOffError):
         run(tmp_path, until=9, **model)
     assert_same(run(tmp_path, resume=True, **model), run(**model))
@@ -134,17 +136,18 @@ def largest(directory: Path) -> Path:
 
 @pytest.mark.parametrize("damage", [flip, truncate, Path.unlink])
 @pytest.mark.parametrize("seal", [True, False])
-def test_a_broken_checkpoint_is_passed_over(whole: TrainResult, cut: Path, damage: object, seal: bool) -> None:
+def test_broken_checkpoint(whole: TrainResult, cut: Path, damage: object, seal: bool) -> None:
+    """A broken checkpoint is passed over."""
     newest = cut / "15"
     assert callable(damage)
     damage(newest / checkpoints.SEAL if seal else largest(newest))
-    with pytest.warns(CheckpointWarning, match=r"step 15 is refused: .*; going on from step 12"):
+    with pytest.warns(CheckpointWarning, match=r"step 15 is rejected: .*; going on from step 12"):
         result = run(cut, resume=True)
     assert_same(result, whole)
     assert steps(cut) == BORDERS[-checkpoints.KEEP :]
 
 
-def test_every_file_is_under_the_seal(cut: Path) -> None:
+def test_every_file_is_sealed(cut: Path) -> None:
     """A flipped bit anywhere is noticed."""
     place = cut / "15"
     files = [path for path in place.rglob("*") if path.is_file()]
@@ -158,11 +161,14 @@ def test_every_file_is_under_the_seal(cut: Path) -> None:
     assert checkpoints._unsealed(place)["step"] == 15
 
 
-def test_all_broken_is_a_refusal_that_says_why(cut: Path) -> None:
+def test_all_broken(cut: Path) -> None:
+    """All broken is a refusal that says why."""
     for step in steps(cut):
         truncate(largest(cut / str(step)))
     (cut / "15" / checkpoints.SEAL).unlink()
-    with pytest.raises(ValueError, match=r"step 15 is refused: it is half-written; .*step 12 .* corrupted.*start anew"):
+    with pytest.raises(
+        ValueError, match=r"step 15 is rejected: it is half-written; .*step 12 .* corrupted.*start again"
+    ):
         run(cut, resume=True)
 
 
@@ -177,19 +183,22 @@ def test_all_broken_is_a_refusal_that_says_why(cut: Path) -> None:
         ({"task": LinearRegression(3, None, np.diag([1.0, 1, 2]), noise_std=0.2)}, "got task_covariance"),
     ],
 )
-def test_another_run_is_refused(cut: Path, changes: dict, words: str) -> None:
+def test_other_run(cut: Path, changes: dict, words: str) -> None:
+    """Another run is rejected."""
     with pytest.raises(ValueError, match=words):
         run(cut, resume=True, **changes)
     assert steps(cut) == [9, 12, 15]
 
 
-def test_another_layout_is_refused(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_layout(cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another layout is rejected."""
     monkeypatch.setattr(checkpoints, "LAYOUT", 2)
     with pytest.raises(ValueError, match="layout 1, expected layout 2"):
         run(cut, resume=True)
 
 
-def test_other_versions_are_a_warning(whole: TrainResult, cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_versions(whole: TrainResult, cut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other versions are a warning."""
     monkeypatch.setattr("icl_theory.training.train.versions", lambda: {"jax": "0"})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -197,7 +206,8 @@ def test_other_versions_are_a_warning(whole: TrainResult, cut: Path, monkeypatch
     assert any("resumed with jax 0" in str(warning.message) for warning in caught)
 
 
-def test_nothing_to_resume_and_nothing_to_overwrite(cut: Path, tmp_path: Path) -> None:
+def test_nothing_to_resume(cut: Path, tmp_path: Path) -> None:
+    """Nothing to resume and nothing to overwrite."""
     with pytest.raises(ValueError, match="got none"):
         run(tmp_path / "empty", resume=True)
     with pytest.raises(ValueError, match="up to step 15"):
@@ -209,7 +219,8 @@ def test_nothing_to_resume_and_nothing_to_overwrite(cut: Path, tmp_path: Path) -
         train(TASK, 0, layers=1, shots=7, checkpoints=Checkpoints(tmp_path, every=0))
 
 
-def test_orbax_is_loaded_only_when_used() -> None:
+def test_orbax_import() -> None:
+    """Orbax is loaded only when used."""
     code = """
 import sys
 from icl_theory import LinearRegression, train
@@ -221,8 +232,8 @@ print("orbax" in sys.modules)
 
 
 def stopped(directory: Path | None = None, resume: bool = False, cut_at: int | None = None) -> tuple:
-    """A one-layer run with an early stop, and what it told."""
-    told: list[ChunkRecord] = []
+    """A one-layer run with an early stop, and the records it gave."""
+    records: list[ChunkRecord] = []
 
     def cut(_text: str, step: int, _steps: int) -> None:
         if step == cut_at:
@@ -236,25 +247,25 @@ def stopped(directory: Path | None = None, resume: bool = False, cut_at: int | N
         steps=400,
         seeds=2,
         stop_excess=0.05,
-        observe=told.append,
+        observe=records.append,
         progress=cut,
         checkpoints=None if directory is None else Checkpoints(directory, resume=resume),
     )
-    return result, told
+    return result, records
 
 
-def test_what_is_told_is_complete_after_a_resume(tmp_path: Path) -> None:
-    """Excess and losses of the chunks before the interruption are told again, and the stop comes at the same step."""
-    result, told = stopped()
-    width = told[0].step
-    assert [record.step for record in told] == list(range(width, told[-1].step + 1, width))
-    assert 2 * width < told[-1].step < 400
+def test_records_after_resume(tmp_path: Path) -> None:
+    """Excess and losses of the chunks before the interruption are reported again; the stop comes at the same step."""
+    result, records = stopped()
+    width = records[0].step
+    assert [record.step for record in records] == list(range(width, records[-1].step + 1, width))
+    assert 2 * width < records[-1].step < 400
     with pytest.raises(CutOffError):
         stopped(tmp_path, cut_at=2 * width)
     for _ in range(2):  # the second time the run has already ended
-        again, told_again = stopped(tmp_path, resume=True)
+        again, records_again = stopped(tmp_path, resume=True)
         assert_same(again, result)
-        assert told_again == told
+        assert records_again == records
 
 
 KILLED = """

@@ -48,14 +48,15 @@ def test_stop_excess_is_passed() -> None:
     assert result.config.stop_excess == 0.25
 
 
-def test_train_has_the_defaults_of_the_configuration() -> None:
+def test_same_defaults() -> None:
+    """Train has the defaults of the configuration."""
     given = inspect.signature(train).parameters
     required = {name for name in DEFAULTS if given[name].default is inspect.Parameter.empty}
     assert required == {"layers", "shots"}
     assert all(given[name].default == DEFAULTS[name] for name in DEFAULTS if name not in required)
 
 
-def test_the_command_line_inherits() -> None:
+def test_command_line_inherits() -> None:
     """No field of the configuration is written down again in the configuration of the command."""
     assert issubclass(TrainRunConfig, TrainConfig)
     assert issubclass(TrainConfig, ModelConfig)
@@ -64,7 +65,7 @@ def test_the_command_line_inherits() -> None:
     assert all(field.default is not MISSING for field in fields(TrainRunConfig))
 
 
-def test_help_has_the_text_of_every_field() -> None:
+def test_field_docs_in_help() -> None:
     """Once each; what `train` says itself, it says instead."""
     text, texts = inspect.getdoc(train) or "", field_docs(TrainConfig)
     assert set(texts) == set(DEFAULTS)
@@ -74,7 +75,7 @@ def test_help_has_the_text_of_every_field() -> None:
     assert "\n    hidden: Width of the MLP" in (inspect.getdoc(TrainConfig) or "")
 
 
-def test_checked_settings_take_no_more() -> None:
+def test_checked_config() -> None:
     """The configuration of the command can be checked as it is, and loses what is not a setting of the training."""
     found = checked_config(TrainRunConfig(layers=5, dim=3))
     assert (found.layers, found.steps, found.learning_rate) == (5, 2000, 0.01)

@@ -14,7 +14,7 @@ from icl_theory.training.optimizer import initial_optimizer
 from icl_theory.training.prompt_sources import MomentSource
 
 
-def test_surplus_steps_of_the_last_chunk_change_nothing() -> None:
+def test_surplus_steps() -> None:
     """`train` may run a chunk past `steps`; there the learning rate must be exactly 0, not merely small."""
     config = CheckedConfig(layers=2, shots=7, steps=23, seeds=3, batch=8, learning_rate=0.02)
     start, root = initial_weights(np.random.default_rng(0), config, 4), np.eye(3, dtype=np.float32)
@@ -33,7 +33,7 @@ def test_surplus_steps_of_the_last_chunk_change_nothing() -> None:
     assert not np.array_equal(run(draws, 3), run(others, 3))
 
 
-def test_a_batch_that_overflows_is_left_out_and_shown() -> None:
+def test_overflowing_batch() -> None:
     """Its loss is not finite; the weights are, and no other member notices."""
     config = CheckedConfig(layers=2, shots=7, steps=23, seeds=3, batch=8, learning_rate=0.02)
     start, root = initial_weights(np.random.default_rng(0), config, 4), np.eye(3, dtype=np.float32)
@@ -54,7 +54,7 @@ def test_a_batch_that_overflows_is_left_out_and_shown() -> None:
     assert not np.array_equal(model.value[1], plain.value[1])
 
 
-def test_schedules_by_depth_and_borders_by_need() -> None:
+def test_schedule_and_chunks() -> None:
     """README and docstrings: 1000 steps at 0.02 up to four layers, 2000 at 0.01 beyond; ten chunks, 24 with a stop."""
     found = [schedule_for(layers, None, None) for layers in (1, 4, 5, 12)]
     assert found == [(1000, 0.02), (1000, 0.02), (2000, 0.01), (2000, 0.01)]
@@ -68,7 +68,8 @@ def test_schedules_by_depth_and_borders_by_need() -> None:
 
 
 @pytest.mark.slow
-def test_a_deep_model_loses_the_prompt_that_overflows_and_nothing_else() -> None:
+def test_overflowing_prompt() -> None:
+    """A deep model loses the prompt that overflows and nothing else."""
     config = CheckedConfig(layers=6, shots=7, steps=1, seeds=1, batch=4, learning_rate=0.02, init_scale=0.4)
     model = jax.tree.map(lambda a: a[0], initial_weights(np.random.default_rng(0), config, 4))
     task = LinearRegression(3)

@@ -10,7 +10,7 @@ from icl_theory.training.ensemble import initial_weights
 from icl_theory.training.optimizer import RunningNorm, clip_to_running_norm, clipped_adam, initial_optimizer
 
 
-def test_a_gradient_is_as_long_as_all_its_matrices_together() -> None:
+def test_global_norm() -> None:
     """(3, 0) and (0, 4) have norm 5, and not 7."""
     clip = clip_to_running_norm(1.0)
     gradient = {"v": jnp.array([3.0, 0.0]), "k": jnp.array([0.0, 4.0])}
@@ -21,7 +21,8 @@ def test_a_gradient_is_as_long_as_all_its_matrices_together() -> None:
     np.testing.assert_allclose(cut["v"], small_ones["v"], rtol=1e-6)
 
 
-def test_the_first_state_of_the_optimiser_is_optax_own() -> None:
+def test_first_optimizer_state() -> None:
+    """The first state of the optimiser is optax own."""
     config = CheckedConfig(layers=2, shots=7, steps=23, seeds=3, batch=8, learning_rate=0.02)
     model = initial_weights(np.random.default_rng(0), config, 4)
     expected = jax.vmap(clipped_adam(1, 1.0, 1.0).init)(model)
@@ -31,7 +32,8 @@ def test_the_first_state_of_the_optimiser_is_optax_own() -> None:
     assert jax.tree.map(lambda a: a.dtype, got) == jax.tree.map(lambda a: np.dtype(a.dtype), expected)
 
 
-def test_a_gradient_far_above_those_of_late_is_cut_down_to_sixteen_times_their_norm() -> None:
+def test_clip_to_running_norm() -> None:
+    """A gradient far above those of late is cut down to sixteen times their norm."""
     clip = clip_to_running_norm(1.0)
     state = clip.init({"w": jnp.zeros(2)})
 

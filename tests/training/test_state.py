@@ -45,7 +45,7 @@ TASKS: list[tuple[Task, dict[str, Any]]] = [
 ]
 
 
-def test_every_setting_identifies_a_run() -> None:
+def test_setting_identifies_a_run() -> None:
     """Each field of the configuration, one by one, and nothing but that field."""
     assert set(OTHER) == {field.name for field in fields(CheckedConfig)}
     for task, _ in TASKS:  # a ReLU teacher has a field of the same name
@@ -56,7 +56,8 @@ def test_every_setting_identifies_a_run() -> None:
 
 
 @pytest.mark.parametrize("number", range(len(TASKS)))
-def test_every_field_of_a_task_identifies_a_run(number: int) -> None:
+def test_task_identifies_a_run(number: int) -> None:
+    """Every field of a task identifies a run."""
     task, changes = TASKS[number]
     plain = setup(task, CONFIG, np.random.default_rng(0))
     assert plain["task"] == type(task).__name__
@@ -67,7 +68,8 @@ def test_every_field_of_a_task_identifies_a_run(number: int) -> None:
     assert "task" in checkpoints._differences(plain, other_kind)
 
 
-def test_laws_are_told_apart_by_their_numbers() -> None:
+def test_laws_differ_by_numbers() -> None:
+    """Laws are told apart by their numbers."""
     own = [setup(LinearRegression(2, inputs=law), CONFIG, np.random.default_rng(0)) for law in (StudentT(5), Uniform())]
     assert [one["inputs"] for one in own] == ["StudentT(dof=5.0)", "Uniform()"]
     mixtures = [Mixture((1.0, 2.0), weights) for weights in ((0.5, 0.5), (0.25, 0.75))]
@@ -77,7 +79,8 @@ def test_laws_are_told_apart_by_their_numbers() -> None:
     assert "Silent" in error_message(setup, silent, CONFIG, np.random.default_rng(0))
 
 
-def test_the_key_identifies_a_run_whatever_was_drawn_from_it() -> None:
+def test_key_identifies_a_run() -> None:
+    """The key identifies a run whatever was drawn from it."""
     rng, other = np.random.default_rng(5), np.random.default_rng(5)
     task = TASKS[0][0]
     assert setup(task, CONFIG, rng) == setup(task, CONFIG, other)
@@ -85,6 +88,7 @@ def test_the_key_identifies_a_run_whatever_was_drawn_from_it() -> None:
     assert set(checkpoints._differences(setup(task, CONFIG, rng), setup(task, CONFIG, other))) == {"key"}
 
 
-def test_versions_are_those_of_this_process() -> None:
+def test_versions() -> None:
+    """Versions are those of this process."""
     found = versions()
     assert found == {"jax": jax.__version__, "numpy": np.__version__, "device": jax.devices()[0].device_kind}

@@ -34,7 +34,8 @@ ANISOTROPIC = np.diag([4.0, 2.0, 1.0, 0.5, 0.1])
         (LinearRegression(DIM, ANISOTROPIC, noise_std=0.5), "minus"),
     ],
 )
-def test_one_layer_reaches_the_optimum(task: LinearRegression, readout: Readout) -> None:
+def test_one_layer_optimum(task: LinearRegression, readout: Readout) -> None:
+    """One layer reaches the optimum."""
     result = train(task, 0, layers=1, shots=SHOTS, readout=readout)
     excess = risks(result, task) / one_layer_optimum(task, shots=SHOTS)[1] - 1
     assert (excess < 0.02).all()
@@ -45,35 +46,39 @@ def test_one_layer_reaches_the_optimum(task: LinearRegression, readout: Readout)
     assert (np.abs(last - risks(result, task)) < 6 * stderr).all()
 
 
-def test_three_layers_beat_every_one_layer_model() -> None:
+def test_three_layers_beat_one() -> None:
+    """Three layers beat every one layer model."""
     task = LinearRegression(DIM, noise_std=0.5)
     result = train(task, 0, layers=3, shots=SHOTS, seeds=4, steps=500)
     assert (risks(result, task) < 0.25 * one_layer_optimum(task, shots=SHOTS)[1]).all()
     assert not result.diverged.any()
 
 
-def test_early_stop_at_the_first_border_that_is_near_enough() -> None:
-    task, told = LinearRegression(DIM), []
-    result = train(task, 0, layers=1, shots=SHOTS, steps=400, stop_excess=0.05, observe=told.append)
+def test_early_stop() -> None:
+    """Early stop at the first border that is near enough."""
+    task, records = LinearRegression(DIM), []
+    result = train(task, 0, layers=1, shots=SHOTS, steps=400, stop_excess=0.05, observe=records.append)
     optimum = one_layer_optimum(task, shots=SHOTS)[1]
-    assert result.losses.shape == (8, told[-1].step)
-    assert told[-1].step < 200
-    assert [max(record.excess) <= 0.05 for record in told] == [False] * (len(told) - 1) + [True]
-    np.testing.assert_allclose(told[-1].excess, risks(result, task) / optimum - 1, rtol=1e-9, atol=1e-12)
-    assert {record.optimum for record in told} == {optimum}
-    assert told[0].losses == pytest.approx(result.losses[:, : told[0].step].mean(1).tolist(), rel=1e-5)
+    assert result.losses.shape == (8, records[-1].step)
+    assert records[-1].step < 200
+    assert [max(record.excess) <= 0.05 for record in records] == [False] * (len(records) - 1) + [True]
+    np.testing.assert_allclose(records[-1].excess, risks(result, task) / optimum - 1, rtol=1e-9, atol=1e-12)
+    assert {record.optimum for record in records} == {optimum}
+    assert records[0].losses == pytest.approx(result.losses[:, : records[0].step].mean(1).tolist(), rel=1e-5)
 
 
-def test_no_excess_where_the_optimum_is_unknown() -> None:
-    told = []
-    small(observe=told.append)
-    assert {(record.optimum, record.excess) for record in told} == {(None, None)}
+def test_excess_without_optimum() -> None:
+    """No excess where the optimum is unknown."""
+    records = []
+    small(observe=records.append)
+    assert {(record.optimum, record.excess) for record in records} == {(None, None)}
 
 
-def test_members_that_diverge_never_stop_the_run() -> None:
-    told = []
-    result = small(observe=told.append, layers=1, learning_rate=1e12, stop_excess=0.1)
-    assert min(told[-1].excess) > 1e30
+def test_diverged_never_stop() -> None:
+    """Members that diverge never stop the run."""
+    records = []
+    result = small(observe=records.append, layers=1, learning_rate=1e12, stop_excess=0.1)
+    assert min(records[-1].excess) > 1e30
     assert result.losses.shape == (3, 23)
 
 
@@ -84,12 +89,14 @@ def test_members_that_diverge_never_stop_the_run() -> None:
         LinearRegression(3, None, np.zeros((3, 3))),
     ],
 )
-def test_early_stop_is_refused_where_the_optimum_is_unknown(task: LinearRegression) -> None:
+def test_stop_without_optimum(task: LinearRegression) -> None:
+    """Early stop raises an error where the optimum is unknown."""
     with pytest.raises(ValueError, match=r"stop_excess.*known"):
         train(task, 0, layers=1, shots=5, stop_excess=0.1)
 
 
-def test_fewer_shots_than_dimensions() -> None:
+def test_few_shots() -> None:
+    """Fewer shots than dimensions."""
     task = LinearRegression(DIM, noise_std=0.3)
     result = train(task, 0, layers=1, shots=3, seeds=4, steps=600)
     excess = risks(result, task, 3) / one_layer_optimum(task, shots=3)[1] - 1
@@ -101,7 +108,8 @@ def assert_same(a: TrainResult, b: TrainResult) -> None:
     jax.tree.map(np.testing.assert_array_equal, a.models, b.models)
 
 
-def test_same_key_same_result_and_shapes() -> None:
+def test_same_key_same_result() -> None:
+    """Same key same result and shapes."""
     first = small()
     assert_same(first, small())
     assert_same(small(jax.random.key(4)), small(jax.random.key(4)))
@@ -116,7 +124,8 @@ def test_same_key_same_result_and_shapes() -> None:
     assert first.models.seeds == 3
 
 
-def test_progress_sees_everything_and_changes_nothing() -> None:
+def test_progress() -> None:
+    """Progress sees everything and changes nothing."""
     calls: list[tuple[str, int, int]] = []
     watched = small(progress=lambda *args: calls.append(args))
     assert_same(watched, small())
@@ -129,14 +138,15 @@ def test_progress_sees_everything_and_changes_nothing() -> None:
         assert text == f"training, loss {watched.losses[:, low:high].mean():.3f}"
 
 
-def test_diverged_members_are_marked_not_raised() -> None:
+def test_diverged_members() -> None:
+    """Diverged members are marked not raised."""
     result = small(learning_rate=1e12)
     assert result.diverged.all()
     assert result.diverged.shape == (3,)
     assert not small().diverged.any()
 
 
-def test_a_member_has_diverged_if_most_of_its_last_losses_or_any_weight_is_lost() -> None:
+def test_what_counts_as_diverged() -> None:
     """Of the last tenth of 40 losses, four numbers, two lost are too many, one is not; earlier ones do not count."""
     config = small().config
     model = jax.tree.map(np.array, small(seeds=6).models)
@@ -150,14 +160,15 @@ def test_a_member_has_diverged_if_most_of_its_last_losses_or_any_weight_is_lost(
     assert _result(state, config).diverged.tolist() == [False, False, True, True, False, True]
 
 
-def test_jax_configuration_is_left_alone() -> None:
+def test_jax_configuration() -> None:
+    """Jax configuration is left alone."""
     before = jnp.ones(1).dtype
     small()
     assert jnp.ones(1).dtype == before
 
 
 @pytest.mark.parametrize("shots", [3, 5, 9])
-def test_moments_drawn_for_training_follow_the_law_of_tokens(shots: int) -> None:
+def test_law_of_drawn_moments(shots: int) -> None:
     """Mean of S and of products of its entries, against S made from tokens of the same task distribution."""
     rng = np.random.default_rng(0)
     a = rng.standard_normal((DIM, DIM))

@@ -55,7 +55,7 @@ def losses_and_gradients(source: Any, task: Task, config: CheckedConfig, batches
     ],
     ids=["one", "two", "heads-tied", "mlp", "uniform", "sparse"],
 )
-def test_moments_and_tokens_agree_in_distribution(task: LinearRegression, changes: dict[str, Any]) -> None:
+def test_moments_agree_with_tokens(task: LinearRegression, changes: dict[str, Any]) -> None:
     """Same mean of the loss and of every entry of its gradient, though one integrates x_q out and sees no token."""
     options: dict[str, Any] = {"layers": 1, "shots": SHOTS, "steps": 1, "seeds": 1, "batch": 64} | changes
     scale = 0.6 if options["layers"] == 1 else 0.25  # deep models have heavy tails
@@ -73,7 +73,7 @@ def test_moments_and_tokens_agree_in_distribution(task: LinearRegression, change
     assert ours[:, 0].std() < theirs[:, 0].std()  # the query is integrated out
 
 
-def test_another_number_of_shots_is_found_out() -> None:
+def test_other_shots() -> None:
     """The control of the test above."""
     config = CheckedConfig(layers=1, shots=SHOTS, steps=1, seeds=1, batch=64, learning_rate=0.1, init_scale=0.6)
     ours = losses_and_gradients(MomentSource(LINEAR, SHOTS), LINEAR, config, 800, 1)
@@ -82,7 +82,9 @@ def test_another_number_of_shots_is_found_out() -> None:
         assert_same_mean(ours.astype(np.float64), other.astype(np.float64))
 
 
-def test_a_finite_set_is_finite_and_the_same_for_both_samplings() -> None:
+def test_finite_set() -> None:
+    """A finite set is finite and the same for both samplings."""
+
     def pool(linear: bool) -> Pool:
         return Pool(TokenSource(LINEAR, SHOTS), np.random.default_rng(0), 2, 3, 4, linear)
 
@@ -107,7 +109,7 @@ def test_a_finite_set_is_finite_and_the_same_for_both_samplings() -> None:
     assert "x" not in moments.prompts
 
 
-def test_few_tasks_are_learnt_by_heart() -> None:
+def test_few_tasks_memorised() -> None:
     """A finite pre-training set has a gap between its loss and the population risk; a large one hardly has any."""
     task, gaps = LinearRegression(DIM), []
     for tasks in (8, 4096):
@@ -162,7 +164,8 @@ def test_every_model_learns(model: dict[str, Any], share: float) -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Task) else "",
 )
-def test_every_task_reaches_its_one_layer_optimum(task: Task, within: float) -> None:
+def test_every_task_is_learnt(task: Task, within: float) -> None:
+    """Every task reaches its one layer optimum."""
     result = train(task, 0, layers=1, shots=SHOTS, seeds=2, steps=800, batch=128)
     optimum = one_layer_optimum(task, shots=SHOTS)[1]
     for seed in range(2):
@@ -187,7 +190,7 @@ def test_classification_is_learnt(task: Any, chance: float) -> None:
     )
 
 
-def test_two_tied_layers_are_two_steps_of_gd_plus_plus() -> None:
+def test_tied_gd_plus_plus() -> None:
     """von Oswald et al. 2023, Section 3: far nearer to GD++ than to plain gradient descent, on unseen prompts."""
     task = LinearRegression(5)
     result = train(task, 0, layers=2, shots=20, seeds=3, steps=1000, tied=True)
@@ -199,7 +202,7 @@ def test_two_tied_layers_are_two_steps_of_gd_plus_plus() -> None:
     assert plus.sensitivity_cosine.value > 0.999 > plain.sensitivity_cosine.value
 
 
-def test_one_layer_at_ten_dimensions_and_ten_shots() -> None:
+def test_ten_dimensions_ten_shots() -> None:
     """Issue of the gradient-descent view at d = N = 10: cosine at least 0.998, risk within 1 % of the optimum."""
     task = LinearRegression(10)
     result = train(task, 0, layers=1, shots=10, seeds=4)
