@@ -1,4 +1,4 @@
-"""What every task distribution offers: prompts, and the truths it knows; where it knows none, it refuses."""
+"""What every task distribution offers: prompts, and the exact values it knows; for others it raises an error."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -21,7 +21,14 @@ from icl_theory.tasks.written import Written
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Prompt:
-    """Demonstrations and a query of a batch of tasks."""
+    """Demonstrations and a query of a batch of tasks.
+
+    Example:
+        >>> from icl_theory import LinearRegression
+        >>> prompt = LinearRegression(3).sample(key=0, batch=2, shots=5)
+        >>> prompt.x.shape, prompt.y.shape, prompt.tokens().shape
+        ((2, 5, 3), (2, 5), (2, 5, 4))
+    """
 
     x: Any
     """Inputs of the demonstrations, shape (batch, shots, d_x)."""
@@ -45,7 +52,7 @@ def _tokens(x: Any, y: np.ndarray) -> np.ndarray:
 def square_root(covariance: np.ndarray) -> np.ndarray:
     """The symmetric square root of a positive semidefinite matrix."""
     values, vectors = np.linalg.eigh(covariance)
-    # Rounding can leave an exact zero eigenvalue at -1e-17; `checks.covariance` has refused real negatives.
+    # Rounding can leave an exact zero eigenvalue at -1e-17; `checks.covariance` has rejected real negatives.
     return (vectors * np.sqrt(np.where(values > 0, values, 0.0))) @ vectors.T
 
 
@@ -53,13 +60,14 @@ class Task(Written, ABC):
     """A distribution over functions: x = Λ^{1/2} u, labels y(x) of a function drawn per prompt, clean at the query.
 
     A subclass says how functions are drawn, what their labels are and which moments are known in closed form; where
-    something is not known it refuses, so that no theory function returns a number for a task it does not cover.
+    something is not known it raises an error, so that no theory function returns a number for a task it does not cover.
 
     To draw otherwise, override `sample_tasks`, `sample_inputs`, `labels`, `corrupted`, `sample_tokens` or
-    `sample_prompts`. The closed forms that rest on it then refuse until they are restated in the class that overrides
-    (see `tasks.closed_forms`), and what used them samples whole prompts instead, or refuses too.
+    `sample_prompts`. The closed forms that rest on it then raise an error until they are restated in the class that
+    overrides (see `tasks.closed_forms`), and what used them samples whole prompts instead, or raises an error too.
 
     Example:
+        >>> from icl_theory import LinearRegression
         >>> class Shifted(LinearRegression):
         ...     def sample_inputs(self, rng, shape):
         ...         return 1.0 + super().sample_inputs(rng, shape)
@@ -95,26 +103,46 @@ class Task(Written, ABC):
 
     @property
     def zero_risk(self) -> float:
-        """E y_q², the risk of predicting zero, in squared label units; or a refusal."""
+        """E y_q², the risk of predicting zero, in squared label units. Raises: ValueError if not known."""
         raise self._unknown("zero_risk of the task")
 
     @abstractmethod
     def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
-        """Parameters of `batch` functions, shape (batch, ...)."""
+        """Parameters of `batch` functions, shape (batch, ...).
+
+        Args:
+            rng: the generator that draws them.
+            batch: how many functions.
+        """
 
     @abstractmethod
     def labels(self, x: np.ndarray, tasks: np.ndarray) -> np.ndarray:
-        """Clean labels of inputs x (batch, n, d_x) under the functions `tasks` (batch, ...), (batch, n[, d_y])."""
+        """Clean labels of inputs, shape (batch, n[, d_y]).
+
+        Args:
+            x: inputs, shape (batch, n, d_x).
+            tasks: one function for each entry of the batch, as `sample_tasks` draws them.
+        """
 
     @abstractmethod
     def corrupted(self, rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
-        """Labels as the demonstrations show them: with label noise."""
+        """Labels as the demonstrations show them: with label noise.
+
+        Args:
+            rng: the generator that draws the noise.
+            labels: clean labels, shape (batch, n[, d_y]).
+        """
 
     def readout_moments(self, shots: int) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002  (for those that know)
-        """C = E[Σ_c y_qc x_q s_cᵀ] and M = E[Σ_c s_c s_cᵀ] for N = `shots`, each (d_x, d_x), or a refusal.
+        """C = E[Σ_c y_qc x_q s_cᵀ] and M = E[Σ_c s_c s_cᵀ] for N = `shots`, each (d_x, d_x).
 
         c runs over the outputs; s_c = (1/N) Σ_i (Π y_i)_c x_i with Π the `label_projection`, so that at d_y = 1 they
         are E[y_q x_q S_xyᵀ] and E[S_xy S_xyᵀ].
+
+        Args:
+            shots: N, the number of demonstrations.
+
+        Raises: ValueError where the task states no closed form.
         """
         raise self._unknown("readout_moments of the task")
 
@@ -158,7 +186,12 @@ class Task(Written, ABC):
         """E[x xᵀ A x xᵀ] = 2ΛAΛ + tr(AΛ)Λ + (E u⁴ - 3) Λ^{1/2} diag(Λ^{1/2} A Λ^{1/2}) Λ^{1/2} for symmetric A.
 
         The last term, from the fourth cumulant E u⁴ - 3 of each u_i, vanishes for Gaussian inputs. Third moments do
-        not enter, since the u_i are independent: the law may be skewed. Raises: ValueError where E u⁴ is not finite.
+        not enter, since the u_i are independent: the law may be skewed.
+
+        Args:
+            matrix: A, shape (d_x, d_x), symmetric.
+
+        Raises: ValueError where E u⁴ is not finite or not known.
         """
         lam, root = self.covariance, self.input_root
         fourth = known_fourth_moment(self.inputs, "inputs", "E x xᵀ A x xᵀ")
@@ -166,11 +199,22 @@ class Task(Written, ABC):
         return 2 * lam @ matrix @ lam + np.trace(matrix @ lam) * lam + (fourth - 3) * excess
 
     def sample_inputs(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Inputs x, shape (*shape, d_x)."""
+        """Inputs x = Λ^(1/2) u, shape (*shape, d_x).
+
+        Args:
+            rng: the generator that draws them.
+            shape: the axes before that of the coordinates.
+        """
         return self.inputs.sample(rng, (*shape, self.dim)) @ self.input_root
 
     def sample_tokens(self, rng: np.random.Generator, tasks: np.ndarray, shots: int) -> np.ndarray:
-        """Tokens [x; y] of the functions `tasks` (batch, ...), shape (batch, shots, D)."""
+        """Tokens [x; y], shape (batch, shots, D).
+
+        Args:
+            rng: the generator that draws them.
+            tasks: one function for each prompt, as `sample_tasks` draws them.
+            shots: demonstrations per prompt.
+        """
         x = self.sample_inputs(rng, (len(tasks), shots))
         return _tokens(x, self.corrupted(rng, self.labels(x, tasks)))
 
@@ -182,7 +226,8 @@ class Task(Written, ABC):
             batch: number of prompts.
             shots: demonstrations per prompt.
 
-        Returns: `Prompt` with float64 arrays; Raises: ValueError for a count below one.
+        Returns: `Prompt` with float64 arrays.
+        Raises: ValueError for a count below one.
         """
         batch = checks.integer("batch", batch, 1, None, "sample at least one prompt")
         shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
@@ -191,7 +236,15 @@ class Task(Written, ABC):
         return self.sample_prompts(rng, tasks, shots)
 
     def sample_prompts(self, rng: np.random.Generator, tasks: np.ndarray, shots: int) -> Prompt:
-        """One prompt with a query for each of the functions `tasks` (batch, ...)."""
+        """One prompt with a query for each function.
+
+        Args:
+            rng: the generator that draws them.
+            tasks: one function for each prompt, as `sample_tasks` draws them.
+            shots: demonstrations per prompt.
+
+        Returns: `Prompt` with float64 arrays.
+        """
         tokens = self.sample_tokens(rng, tasks, shots)
         x, y = tokens[..., : self.dim], tokens[..., self.dim :]
         x_query = self.sample_inputs(rng, (len(tasks),))
@@ -200,7 +253,11 @@ class Task(Written, ABC):
 
     @rests_on(*INPUTS)
     def tail_note(self, order: int) -> str:
-        """Why a standard error is no guide where the variance needs moments of that order of a token; mostly empty."""
+        """Why a standard error is no guide where the variance needs moments of that order of a token; mostly empty.
+
+        Args:
+            order: the order of the moments.
+        """
         noise = getattr(self, "noise", None) if getattr(self, "noise_std", 0.0) > 0 else None
         laws = [self.inputs] if noise is None else [self.inputs, noise]
         return "; ".join(dict.fromkeys(filter(None, (tail_note(law, order) for law in laws))))
@@ -211,27 +268,58 @@ class Task(Written, ABC):
 
     @property
     def row(self) -> Any:
-        """One output as `LinearRegression` whose E x xᵀ = Λ and E w wᵀ = Ω are as stated, or a refusal."""
+        """One output as `LinearRegression` whose E x xᵀ = Λ and E w wᵀ = Ω are as stated. Raises: ValueError if there is none."""
         return self.require_linear("second moments")
 
     def require_linear(self, what: str) -> Any:
-        """The task as `LinearRegression` with y = w · x + σ ε, whatever the law of w, u and ε; or a refusal."""
+        """The task as `LinearRegression` with y = w · x + σ ε, whatever the law of w, u and ε.
+
+        Args:
+            what: what needs it, for the message.
+
+        Raises: ValueError for any other task.
+        """
         hint = "average (predict(...) - y_query)² over task.sample"
         raise checks.error(f"task for {what}", f"a {type(self).__name__}", "linear regression", hint)
 
     def require_gaussian_tokens(self, what: str) -> Any:
-        """The task as `LinearRegression` with Gaussian inputs and label noise (S is Wishart), any w; or a refusal."""
+        """The task as `LinearRegression` with Gaussian inputs and label noise (S is Wishart), any w.
+
+        Args:
+            what: what needs it, for the message.
+
+        Raises: ValueError for any other task.
+        """
         return self.require_linear(what)
 
     def require_gaussian_posterior(self, what: str) -> Any:
-        """The task as `LinearRegression` with w ~ N(0, Ω) and Gaussian label noise, any inputs; or a refusal."""
+        """The task as `LinearRegression` with w ~ N(0, Ω) and Gaussian label noise, any inputs.
+
+        Args:
+            what: what needs it, for the message.
+
+        Raises: ValueError for any other task.
+        """
         return self.require_linear(what)
 
     @rests_on("sample_prompts")
     def require_tokens(self, what: str) -> None:
-        """Refuse where a prompt is not made of independent tokens of its task, as `sample_tokens` draws them."""
+        """Check that a prompt is made of independent tokens of its task, as `sample_tokens` draws them.
+
+        Args:
+            what: what needs it, for the message.
+
+        Raises: ValueError where `sample_prompts` is overridden.
+        """
 
     def correct(self, prediction: np.ndarray, y_query: np.ndarray) -> np.ndarray:  # noqa: ARG002  (as above)
-        """Whether predictions (batch[, d_y]) name the class of the query, shape (batch,); or a refusal."""
+        """Whether predictions name the class of the query, shape (batch,), bool.
+
+        Args:
+            prediction: shape (batch,), or (batch, d_y).
+            y_query: clean labels of the queries, of the same shape.
+
+        Raises: ValueError for a task that is no classification, or labels that are no classes.
+        """
         got, hint = f"a {type(self).__name__}", "use population_risk"
         raise checks.error("task for the accuracy", got, "a classification", hint)

@@ -20,10 +20,19 @@ class LinearClassification(Task):
     For x ~ N(0, λI), E[x y | w] = sqrt(2λ/π) w/|w|; flips multiply it by 1 - 2q.
 
     Args:
-        dim: d_x. covariance: Λ, the identity if None; the closed forms need λI.
-        flip_probability: q, from 0 to 1/2. inputs: law of u, see `LinearRegression`; others have no closed forms.
+        dim: d_x, the input dimension.
+        covariance: Λ, shape (d_x, d_x), the identity if None; the closed forms need λI.
+        flip_probability: q, from 0 to 1/2.
+        inputs: law of the independent u_i of x = Λ^(1/2) u; others than `Gaussian()` have no closed forms.
 
-    Raises: ValueError. Source: the half-normal mean E|z| = sqrt(2/π).
+    Raises: ValueError for what is out of range.
+    Source: the half-normal mean E|z| = sqrt(2/π).
+
+    Example:
+        >>> from icl_theory import LinearClassification
+        >>> prompt = LinearClassification(2).sample(0, batch=2, shots=4)
+        >>> set(prompt.y.ravel().tolist())
+        {1.0, -1.0}
     """
 
     dim: int
@@ -80,10 +89,18 @@ class OneHotClassification(Task):
     """y = e_c with c = argmax_k w_k · x over C classes, w_k ~ N(0, I); always clean.
 
     Args:
-        dim: d_x. classes: C, at least 2. covariance: Λ, the identity if None; the closed forms need λI.
-        inputs: law of u, see `LinearRegression`; others than `Gaussian()` have no closed forms.
+        dim: d_x, the input dimension.
+        classes: C, at least 2.
+        covariance: Λ, shape (d_x, d_x), the identity if None; the closed forms need λI.
+        inputs: law of the independent u_i of x = Λ^(1/2) u; others than `Gaussian()` have no closed forms.
 
-    Raises: ValueError.
+    Raises: ValueError for what is out of range.
+
+    Example:
+        >>> from icl_theory import OneHotClassification
+        >>> prompt = OneHotClassification(2, classes=3).sample(0, batch=2, shots=4)
+        >>> prompt.y.shape, set(prompt.y.sum(axis=-1).ravel().tolist())
+        ((2, 4, 3), {1.0})
     """
 
     dim: int
@@ -104,7 +121,7 @@ class OneHotClassification(Task):
 
     @property
     def label_projection(self) -> np.ndarray:
-        """I - 11ᵀ/C: the sum of the one-hot labels is 1 and tells nothing, so the best readout takes it away."""
+        """I - 11ᵀ/C: the sum of the one-hot labels is 1 and carries no information, so the best readout removes it."""
         return np.eye(self.classes) - 1 / self.classes
 
     @property
@@ -126,11 +143,11 @@ class OneHotClassification(Task):
         if self.dim == 1:
             # θ is 0 or π; opposite inputs never share a class, since the largest score becomes the smallest.
             return float(scale * length**2 / 2)
-        nodes, model = np.polynomial.legendre.leggauss(64)
-        theta, model = np.pi / 2 * (nodes + 1), model * np.pi / 2
+        nodes, weights = np.polynomial.legendre.leggauss(64)
+        theta, weights = np.pi / 2 * (nodes + 1), weights * np.pi / 2
         density = np.sin(theta) ** (self.dim - 2)
         same = np.array([_same_class(t, self.classes) for t in theta])
-        mean = (model * density * np.cos(theta) * same).sum() / (model * density).sum()
+        mean = (weights * density * np.cos(theta) * same).sum() / (weights * density).sum()
         return float(scale * length**2 * mean)
 
     @rests_on(*STEPS)
@@ -162,7 +179,7 @@ class OneHotClassification(Task):
 
 
 def _round_scale(task: Task, what: str) -> float:
-    """λ of Gaussian inputs x ~ N(0, λI), or a refusal."""
+    """λ of Gaussian inputs x ~ N(0, λI). Raises: ValueError for others."""
     scale = float(task.covariance[0, 0])
     isotropic = np.array_equal(task.covariance, scale * np.eye(task.dim))
     if type(task.inputs) is not Gaussian or not isotropic:
@@ -183,10 +200,10 @@ def _bivariate_normal_cdf(h: np.ndarray, k: np.ndarray, rho: float) -> np.ndarra
 
 def _same_class(theta: float, classes: int, points: int = 64) -> float:
     """A(θ) = C ∫∫ φ_ρ(a, b) Φ_ρ(a, b)^{C-1} da db by a Gauss-Hermite rule in independent normals."""
-    nodes, model = np.polynomial.hermite_e.hermegauss(points)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(points)
     rho = float(np.cos(theta))
     first, second = np.meshgrid(nodes, nodes, indexing="ij")
     # Sum and difference: they are independent whatever ρ is, and the integrand is symmetric in both.
     u, v = np.sqrt((1 + rho) / 2) * first, np.sqrt((1 - rho) / 2) * second
     inside = _bivariate_normal_cdf(u + v, u - v, rho) ** (classes - 1)
-    return float(classes * np.einsum("i,j,ij->", model, model, inside) / (2 * np.pi))
+    return float(classes * np.einsum("i,j,ij->", weights, weights, inside) / (2 * np.pi))

@@ -1,7 +1,7 @@
 """Laws of mean 0 and variance 1: of the coordinates u of inputs x = Λ^{1/2} u, and of ε in label noise σ ε.
 
-A closed form asks a law for what it needs, mostly E u⁴. Where the law does not say it, or it does not exist, there is
-no closed form: the number is sampled, or refused.
+A closed form needs facts about a law, mostly E u⁴. Where the law does not state it, or it does not exist, there is
+no closed form: the number is sampled, or an error is raised.
 """
 
 import math
@@ -23,10 +23,20 @@ class Law(Protocol):
 
     Mean, variance and independence are the user's promise: no finite number of draws proves them. What is known beyond
     them may stand beside `sample` under the names of `UnitLaw`; inherit from that to be written to records too.
+
+    Example:
+        >>> from icl_theory.tasks import Law, Uniform
+        >>> isinstance(Uniform(), Law)
+        True
     """
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Independent draws, an array of `shape`."""
+        """Independent draws, an array of `shape`.
+
+        Args:
+            rng: the generator that draws them.
+            shape: the shape of the result.
+        """
         ...
 
 
@@ -36,11 +46,14 @@ class UnitLaw(Written, ABC):
     What a class states is about its own `sample`: a subclass that draws otherwise begins with nothing known.
 
     Example:
+        >>> from icl_theory import LinearRegression
+        >>> from icl_theory.tasks import UnitLaw
         >>> class Coin(UnitLaw):
         ...     fourth_moment = 1.0  # u = ±1
         ...     def sample(self, rng, shape):
         ...         return rng.choice([-1.0, 1.0], size=shape)
-        >>> task = LinearRegression(3, inputs=Coin())
+        >>> LinearRegression(3, inputs=Coin()).knows_moments
+        True
     """
 
     fourth_moment: float | None = None
@@ -63,7 +76,12 @@ class UnitLaw(Written, ABC):
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Independent draws, an array of `shape`."""
+        """Independent draws, an array of `shape`.
+
+        Args:
+            rng: the generator that draws them.
+            shape: the shape of the result.
+        """
 
 
 class _Smooth(UnitLaw):
@@ -76,7 +94,13 @@ class _Smooth(UnitLaw):
 
 @dataclass(frozen=True)
 class Gaussian(_Smooth):
-    """u ~ N(0, 1): E u⁴ = 3. With it, and Gaussian label noise, N S is Wishart and is drawn without its tokens."""
+    """u ~ N(0, 1): E u⁴ = 3. With it, and Gaussian label noise, N S is Wishart and is drawn without its tokens.
+
+    Example:
+        >>> from icl_theory import Gaussian, LinearRegression
+        >>> LinearRegression(3, inputs=Gaussian()).draws_moments
+        True
+    """
 
     fourth_moment = 3.0
 
@@ -90,7 +114,15 @@ GAUSSIAN = Gaussian()
 
 @dataclass(frozen=True)
 class Uniform(_Smooth):
-    """u uniform on [-√3, √3]: E u⁴ = 9/5. Von Oswald et al. 2023 use Λ = I/3, that is x uniform on [-1, 1]."""
+    """u uniform on [-√3, √3]: E u⁴ = 9/5. Von Oswald et al. 2023 use Λ = I/3, that is x uniform on [-1, 1].
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import LinearRegression, Uniform
+        >>> task = LinearRegression(2, covariance=np.eye(2) / 3, inputs=Uniform())
+        >>> bool(np.abs(task.sample(0, batch=100, shots=9).x).max() <= 1)
+        True
+    """
 
     fourth_moment = 9 / 5
 
@@ -103,9 +135,13 @@ class Uniform(_Smooth):
 class StudentT(_Smooth):
     """u = sqrt((ν - 2)/ν) t_ν, Student's t scaled to variance 1: E u⁴ = 3 (ν - 2)/(ν - 4), infinite for ν ≤ 4.
 
-    Args: dof: ν > 2, the degrees of freedom. Raises: ValueError for ν ≤ 2, where there is no variance.
+    Args:
+        dof: ν > 2, the degrees of freedom.
+
+    Raises: ValueError for ν ≤ 2, where there is no variance.
 
     Example:
+        >>> from icl_theory import StudentT
         >>> StudentT(5).fourth_moment
         9.0
     """
@@ -138,13 +174,15 @@ class Mixture(_Smooth):
     Every coordinate draws its own s. The scales are relative: u has variance 1 whatever their size.
 
     Args:
-        scales: s_k > 0. probabilities: p_k ≥ 0 with sum 1, as many.
+        scales: s_k > 0.
+        probabilities: p_k ≥ 0 with sum 1, one for each scale.
 
-    Raises: ValueError.
+    Raises: ValueError for a scale that is not positive, or probabilities that are none.
 
     Example:
-        >>> Mixture((1.0, 3.0), (0.9, 0.1)).fourth_moment
-        8.333333333333332
+        >>> from icl_theory import Mixture
+        >>> round(Mixture((1.0, 3.0), (0.9, 0.1)).fourth_moment, 3)
+        8.333
     """
 
     scales: tuple[float, ...]

@@ -33,9 +33,10 @@ class LinearRegression(Task):
     Raises: ValueError for a bad dimension, a covariance that is not positive semidefinite, σ < 0, or no law.
 
     Example:
+        >>> from icl_theory import LinearRegression, Uniform, one_layer_optimum
         >>> task = LinearRegression(5, noise_std=0.5, inputs=Uniform())
-        >>> one_layer_optimum(task, shots=20)[1]
-        1.0079840319361284
+        >>> round(one_layer_optimum(task, shots=20)[1], 3)
+        1.008
     """
 
     dim: int
@@ -64,7 +65,11 @@ class LinearRegression(Task):
 
     @rests_on(*INPUTS, "labels", *TOKENS)
     def token_covariance(self, task_vector: Any) -> np.ndarray:
-        """Σ_w = E h hᵀ = [[Λ, Λw], [wᵀΛ, wᵀΛw + σ²]] of a token [x; y] of task w, shape (D, D)."""
+        """Σ_w = E h hᵀ = [[Λ, Λw], [wᵀΛ, wᵀΛw + σ²]] of a token [x; y] of task w, shape (D, D).
+
+        Args:
+            task_vector: w, shape (d_x,).
+        """
         w = checks.array("task_vector", task_vector, (self.dim,))
         column = self.covariance @ w
         return np.block(
@@ -73,7 +78,12 @@ class LinearRegression(Task):
 
     @rests_on(*FUNCTIONS)
     def task_quartic(self, a: np.ndarray, b: np.ndarray) -> float:
-        """E[wᵀAw wᵀBw] = tr(AΩ) tr(BΩ) + 2 tr(AΩBΩ) for symmetric A and B; -w has the law of w, and E w wᵀ = Ω."""
+        """E[wᵀAw wᵀBw] = tr(AΩ) tr(BΩ) + 2 tr(AΩBΩ) for symmetric A and B; -w has the law of w, and E w wᵀ = Ω.
+
+        Args:
+            a: A, shape (d_x, d_x).
+            b: B, shape (d_x, d_x).
+        """
         a, b = a @ self.task_covariance, b @ self.task_covariance
         return float(np.trace(a) * np.trace(b) + 2 * np.trace(a @ b))
 
@@ -106,13 +116,13 @@ class LinearRegression(Task):
         return self
 
     @rests_on(*INPUTS, *LABELS, *TOKENS)
-    def require_linear(self, what: str) -> "LinearRegression":  # noqa: ARG002  (the base class names it in a refusal)
+    def require_linear(self, what: str) -> "LinearRegression":  # noqa: ARG002  (the base class names it in its error)
         """Itself."""
         return self
 
     @rests_on(*INPUTS, *LABELS, *TOKENS)
     def require_gaussian_tokens(self, what: str) -> "LinearRegression":
-        """Refuse where a closed form or a Wishart draw needs Gaussian inputs and label noise."""
+        """Itself. Raises: ValueError unless inputs and label noise are Gaussian."""
         if type(self.inputs) is not Gaussian:
             hint = "use LinearRegression(inputs=Gaussian())"
             raise checks.error(f"task.inputs for {what}", repr(self.inputs), "Gaussian inputs", hint)
@@ -120,7 +130,7 @@ class LinearRegression(Task):
 
     @rests_on(*FUNCTIONS, *LABELS, *TOKENS)
     def require_gaussian_posterior(self, what: str) -> "LinearRegression":
-        """Refuse label noise that is not Gaussian; a subclass with another law of w refuses for that."""
+        """Itself. Raises: ValueError unless label noise is Gaussian; a subclass with another law of w always raises."""
         return self._require_gaussian_noise(what)
 
     def _require_gaussian_noise(self, what: str) -> "LinearRegression":
@@ -134,7 +144,14 @@ class LinearRegression(Task):
         """Second moments S (batch, D, D) and task vectors w (batch, d_x), at a cost that does not grow with shots.
 
         N S_xx ~ Wishart(Λ, N) by Bartlett's decomposition; the labels' noise enters through its projection on
-        the inputs and a χ² rest, both exact. Raises: ValueError unless inputs and label noise are Gaussian.
+        the inputs and a χ² rest, both exact.
+
+        Args:
+            rng: the generator that draws them.
+            batch: how many prompts.
+            shots: N, the demonstrations of a prompt.
+
+        Raises: ValueError unless inputs and label noise are Gaussian.
         """
         self.require_gaussian_tokens("sampling S directly")
         batch = checks.integer("batch", batch, 1, None, "sample at least one prompt")

@@ -19,10 +19,21 @@ class ReLUTeacher(Task):
     β is then the best linear predictor, and E β βᵀ = I/2: half of E y² is linear.
 
     Args:
-        dim: d_x. hidden: H, the number of ReLU units. covariance: Λ, the identity if None.
-        noise_std: σ ≥ 0, on the demonstrations only. inputs, noise: laws, see `LinearRegression`.
+        dim: d_x, the input dimension.
+        hidden: H, the number of ReLU units.
+        covariance: Λ, shape (d_x, d_x); the identity if None.
+        noise_std: σ ≥ 0, on the demonstrations only.
+        inputs: law of the independent u_i of x = Λ^(1/2) u; the closed forms need a symmetric one.
+        noise: law of ε, of the label noise σ ε.
 
-    Raises: ValueError. Source: Garg et al. 2022, Section 4 (arXiv:2208.01066v3); the moments: elementary.
+    Raises: ValueError for what is out of range.
+    Source: Garg et al. 2022, Section 4 (arXiv:2208.01066v3); the moments: elementary.
+
+    Example:
+        >>> from icl_theory import ReLUTeacher, one_layer_optimum
+        >>> task = ReLUTeacher(3, hidden=8)
+        >>> 1.5 < one_layer_optimum(task, shots=50)[1] < task.zero_risk == 3.0
+        True
     """
 
     dim: int

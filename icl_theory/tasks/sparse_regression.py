@@ -18,10 +18,22 @@ class SparseLinearRegression(LinearRegression):
     squares, ridge) equals that of a dense w ~ N(0, I).
 
     Args:
-        dim, covariance, noise_std, inputs, noise: as in `LinearRegression`.
+        dim: d_x, the input dimension.
+        covariance: Λ, shape (d_x, d_x); the identity if None.
+        noise_std: σ ≥ 0, on the demonstrations only.
+        inputs: law of the independent u_i of x = Λ^(1/2) u.
+        noise: law of ε, of the label noise σ ε.
         nonzero: s, from 1 to d_x.
 
-    Raises: ValueError. Source: Garg et al. 2022, Section 4 (arXiv:2208.01066v3), who do not rescale.
+    Raises: ValueError for what is out of range.
+    Source: Garg et al. 2022, Section 4 (arXiv:2208.01066v3), who do not rescale.
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import SparseLinearRegression
+        >>> task = SparseLinearRegression(5, nonzero=2)
+        >>> np.count_nonzero(task.sample_tasks(np.random.default_rng(0), batch=3), axis=1).tolist()
+        [2, 2, 2]
     """
 
     task_covariance: Any = field(init=False, default=None)
@@ -56,12 +68,18 @@ class SparseLinearRegression(LinearRegression):
 
     @rests_on(*FUNCTIONS, *LABELS, *TOKENS)
     def require_sparse_posterior(self, what: str) -> "SparseLinearRegression":
-        """Refuse label noise that is not Gaussian: the posterior is then no mixture of ridge regressions."""
+        """Itself, if label noise is Gaussian: otherwise the posterior is no mixture of ridge regressions.
+
+        Args:
+            what: what needs it, for the message.
+
+        Raises: ValueError for other label noise.
+        """
         self._require_gaussian_noise(what)
         return self
 
     def require_gaussian_posterior(self, what: str) -> LinearRegression:
-        """Refuse: w is not Gaussian."""
+        """Always raises a ValueError: w is not Gaussian."""
         raise checks.error(
             f"task for {what}", "a SparseLinearRegression", "w ~ N(0, Ω)", "use LinearRegression, with the same Ω = I"
         )

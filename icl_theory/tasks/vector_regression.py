@@ -21,10 +21,21 @@ class VectorRegression(Task):
     labels has d_y times its risk: the one-layer optimum, least squares, ridge and Bayes.
 
     Args:
-        dim: d_x. outputs: d_y, at least 2 (one output is `LinearRegression`).
-        covariance, task_covariance, noise_std, inputs, noise: Λ, Ω, σ and the laws, as in `LinearRegression`.
+        dim: d_x, the input dimension.
+        outputs: d_y, at least 2 (one output is `LinearRegression`).
+        covariance: Λ, shape (d_x, d_x); the identity if None.
+        task_covariance: Ω, shape (d_x, d_x), of every row of W; the identity if None.
+        noise_std: σ ≥ 0, on the demonstrations only.
+        inputs: law of the independent u_i of x = Λ^(1/2) u.
+        noise: law of the independent ε_c.
 
-    Raises: ValueError.
+    Raises: ValueError for what is out of range.
+
+    Example:
+        >>> from icl_theory import LinearRegression, VectorRegression, one_layer_optimum
+        >>> several, one = VectorRegression(3, outputs=2), LinearRegression(3)
+        >>> round(one_layer_optimum(several, shots=10)[1] / one_layer_optimum(one, shots=10)[1], 6)
+        2.0
     """
 
     dim: int
