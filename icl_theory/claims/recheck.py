@@ -50,8 +50,10 @@ class Recheck:
 def recheck(document: Any) -> Recheck:
     """Verify a counterexample from its document alone: nothing recorded is believed but weights, data and seed.
 
-    Args: document: what `counterexample` made, read back from a file.
-    Returns: `Recheck`. Raises: ValueError for a document that is not one, or names an unknown claim.
+    Args:
+        document: what `counterexample` made, read back from a file.
+    Returns: `Recheck`.
+    Raises: ValueError for a document that is not one, or names an unknown claim.
     """
     _require_document(document)
     claim = load(document["claim"])

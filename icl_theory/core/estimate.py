@@ -7,13 +7,23 @@ from typing import Any, Literal, NoReturn, Self
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.core.field_docs import fields_in_help
 
 Direction = Literal["exact", "unbiased", "lower", "upper", "biased"]
 
 
+@fields_in_help
 @dataclass(frozen=True)
 class Estimate:
-    """A value, its standard error, and which side of the truth it stands on."""
+    """A value, its standard error, and which side of the truth it stands on.
+
+    Example:
+        >>> from icl_theory import Estimate
+        >>> print(Estimate(0.25, stderr=0.01, samples=400, direction="unbiased", unit="loss"))
+        ≈ 0.25 ± 0.01 loss
+        >>> float(Estimate.from_samples([1.0, 2.0, 3.0]))
+        2.0
+    """
 
     value: float
     """The number; +inf is a legitimate value of a bound."""
@@ -22,8 +32,8 @@ class Estimate:
     samples: int = 0
     """Number of independent Monte Carlo samples; 0 for an exact value."""
     direction: Direction = "exact"
-    """"exact", "unbiased", (in expectation) a "lower" or "upper" bound of the quantity named, or "biased": either side,
-    by an amount nobody knows, so never part of a bound."""
+    """"exact", "unbiased", (in expectation) a "lower" or "upper" bound of the quantity named, or "biased": on
+    either side, by an unknown amount, so never part of a bound."""
     unit: str = "nats"
     """Unit of the value: "nats", "loss", "squared error", ..."""
     note: str = ""
@@ -33,8 +43,12 @@ class Estimate:
     def from_samples(cls, values: Any, direction: Direction = "unbiased", unit: str = "nats", note: str = "") -> Self:
         """Mean of n independent samples ± their standard deviation / sqrt(n), the deviation with n - 1 below it.
 
-        Args: values: shape (n,). What is not finite among them stays visible in the mean. direction, unit, note: as
-            in the fields.
+        Args:
+            values: shape (n,). What is not finite among them stays visible in the mean.
+            direction: which side of the quantity the mean stands on, as in the field.
+            unit: unit of the values.
+            note: why the value is what it is.
+
         Raises: ValueError for fewer than two samples, another shape, or what are no real numbers.
         """
         values = _samples(values)
@@ -63,7 +77,11 @@ class Estimate:
         return f"{sign} {self.value:.4g}{error} {self.unit}" + (f" ({self.note})" if self.note else "")
 
     def interval(self, z: float = 1.96) -> tuple[float, float]:
-        """value ± z standard errors."""
+        """value ± z standard errors.
+
+        Args:
+            z: half the width of the interval in standard errors.
+        """
         return self.value - z * self.stderr, self.value + z * self.stderr
 
 

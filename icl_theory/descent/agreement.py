@@ -1,4 +1,4 @@
-"""Does a trained linear-attention model do gradient descent? Its implied weights beside explicit steps."""
+"""Does a trained linear-attention model do gradient descent? Its implied weights compared with explicit steps."""
 
 import math
 from dataclasses import dataclass
@@ -76,7 +76,8 @@ def gradient_descent_agreement(
 
     Args:
         model: a single model or an ensemble: linear attention over all demonstrations, a linear MLP or none.
-        task: Gaussian inputs and label noise. shots: N, at least 1.
+        task: Gaussian inputs and label noise.
+        shots: N, at least 1.
         prompts: prompts to fit on, and as many again to score on; at least 2.
         key: a jax.random.key or a whole number; all members see the same prompts.
         scheme: "gd" (P = I), "preconditioned" (P the best one-layer preconditioner Ω Λ M^{-1}, see
@@ -87,6 +88,13 @@ def gradient_descent_agreement(
     Raises: ValueError for tokens that are not Gaussian, labels that are always zero, NaN weights (drop members that
         diverged), or a count or option out of range.
     Source: von Oswald et al. 2023, Section 3 (arXiv:2212.07677v2); two separate sets of prompts: our choice.
+
+    Example:
+        >>> from icl_theory import LinearRegression, gradient_descent_agreement, gradient_descent_weights
+        >>> model = gradient_descent_weights(3, layers=2, step_size=0.2)
+        >>> found = gradient_descent_agreement(model, LinearRegression(3), shots=10, prompts=16)
+        >>> round(float(found.step_size[0]), 6), found.final.prediction_difference.value < 1e-6
+        (0.2, True)
     """
     task.require_gaussian_tokens("the agreement with gradient descent")
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")

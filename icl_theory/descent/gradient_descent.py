@@ -59,12 +59,21 @@ def gradient_descent(x: Any, y: Any, *, steps: int, step_size: float, preconditi
     """w_{k+1} = w_k - η P (1/N) Σ (w_k·x_i - y_i) x_i from w_0 = 0, on the loss (1/2N) Σ (w·x_i - y_i)².
 
     Args:
-        x: inputs, shape (N, d_x). y: labels, shape (N,).
-        steps: number of steps, at least 0. step_size: η.
+        x: inputs, shape (N, d_x).
+        y: labels, shape (N,).
+        steps: number of steps, at least 0.
+        step_size: η.
         preconditioner: P, shape (d_x, d_x); the identity if None.
 
     Returns: w_0, ..., w_steps, shape (steps + 1, d_x), float64.
     Raises: ValueError for wrong shapes, NaN or a negative number of steps.
+
+    Example:
+        >>> from icl_theory import gradient_descent
+        >>> gradient_descent([[1.0], [2.0]], [3.0, 6.0], steps=2, step_size=0.2)
+        array([[0.  ],
+               [1.5 ],
+               [2.25]])
     """
     x = checks.array("x", x, (None, None), "pass one input per row")
     y = checks.array("y", y, (x.shape[0],), "pass one label per input")

@@ -18,7 +18,15 @@ from icl_theory.models.model import Model, checked_linear
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, repr=False)
 class Trajectory(Result):
-    """ΔW_t, G_t and W_t of every layer; G_t = ΔW_t (I + W_{t-1}), W_t = W_{t-1} + G_t, h_q^t = (I + W_t) h_q."""
+    """ΔW_t, G_t and W_t of every layer; G_t = ΔW_t (I + W_{t-1}), W_t = W_{t-1} + G_t, h_q^t = (I + W_t) h_q.
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import gradient_descent_weights, implicit_trajectory
+        >>> path = implicit_trajectory(gradient_descent_weights(1, layers=2), [[1.0, 2.0], [3.0, 6.0]])
+        >>> bool(np.allclose(np.diff(path.accumulated, axis=0), path.gradient))
+        True
+    """
 
     delta: Any
     """ΔW_t, the update of layer t acting on its own input, shape (L, D, D)."""
@@ -61,6 +69,15 @@ def implicit_trajectory(model: Model, tokens: Any) -> Trajectory:
     Returns: `Trajectory`, float64. Cost O(N D² + L D³).
     Raises: ValueError for wrong shapes, NaN, or a model that is not linear in S.
     Source: Y Theorem 1 with the index corrected (arXiv:2406.03768v2); sufficiency of S is new.
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import forward, gradient_descent_weights, implicit_trajectory
+        >>> model, tokens = gradient_descent_weights(1, layers=2), [[1.0, 2.0], [3.0, 6.0]]
+        >>> path = implicit_trajectory(model, tokens)
+        >>> query = np.array([1.0, 0.0])
+        >>> bool(np.allclose(forward(model, tokens, query), query + path.accumulated[-1] @ query))
+        True
     """
     tokens = checks.array("tokens", tokens, (None, None), "pass one token per row")
     model = checked_linear(model, tokens.shape[1], "an implicit trajectory", sums=True)

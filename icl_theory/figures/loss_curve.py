@@ -29,9 +29,11 @@ def loss_curve(
         path_stem: where to write, without the ending; each file is replaced in one step.
         optimum: exact risk of the best one-layer model, for deeper models a reference and not their optimum; None
             draws no line.
-        layers: L, for the legend. formats: "pdf", "png".
+        layers: L, for the legend.
+        formats: "pdf", "png".
 
-    Returns: the files written. Raises: ValueError for losses of another shape or an unknown format.
+    Returns: the files written.
+    Raises: ValueError for losses of another shape or an unknown format.
     """
     losses = np.asarray(losses)
     if losses.ndim != 2 or not losses.size:

@@ -29,7 +29,8 @@ def sweep_figures(records: Records, directory: str | Path, *, formats: Sequence[
     """Every figure that the records can fill: bound_versus_rank, information_versus_support, bound_versus_gap,
     tightness, and with several layers layer_versus_rank.
 
-    Returns: the files written into `directory`. Raises: ValueError for unusable records or an unknown format.
+    Returns: the files written into `directory`.
+    Raises: ValueError for unusable records or an unknown format.
     """
     require_sweep(records)
     directory = Path(directory)

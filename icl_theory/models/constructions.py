@@ -18,10 +18,22 @@ def gradient_descent_weights(
     With the minus readout and mean normalisation the prediction after L layers is that of L steps from w = 0.
 
     Args:
-        dim: d_x. layers: L. step_size: η. preconditioner: P, shape (d_x, d_x); the identity if None.
+        dim: d_x.
+        layers: L.
+        step_size: η.
+        preconditioner: P, shape (d_x, d_x); the identity if None.
         label_projection: Π, shape (d_y, d_y), through which labels are read; the number 1 if None.
 
-    Raises: ValueError. Source: von Oswald et al. 2023, Prop. 1 (arXiv:2212.07677v2).
+    Raises: ValueError.
+    Source: von Oswald et al. 2023, Prop. 1 (arXiv:2212.07677v2).
+
+    Example:
+        >>> from icl_theory import LinearRegression, gradient_descent, gradient_descent_weights, predict
+        >>> prompt = LinearRegression(2).sample(0, batch=1, shots=5)
+        >>> w = gradient_descent(prompt.x[0], prompt.y[0], steps=3, step_size=0.1)[-1]
+        >>> model = gradient_descent_weights(2, layers=3, step_size=0.1)
+        >>> bool(abs(predict(model, prompt)[0] - w @ prompt.x_query[0]) < 1e-12)
+        True
     """
     dim = checks.integer("dim", dim, 1, None, "use at least one input dimension")
     layers = checks.integer("layers", layers, 1, None, "use at least one layer")
@@ -39,7 +51,21 @@ def gradient_descent_weights(
 
 
 def random_weights(key: Any, *, layers: int, token_dim: int, scale: float = 0.5) -> Model:
-    """Independent normal entries of standard deviation scale/√D, value, key and query each (layers, D, D)."""
+    """Independent normal entries of standard deviation scale/√D, value, key and query each (layers, D, D).
+
+    Args:
+        key: a jax.random.key or a whole number.
+        layers: L.
+        token_dim: D.
+        scale: √D times the standard deviation of an entry.
+
+    Returns: a single model. Raises: ValueError for what is out of range.
+
+    Example:
+        >>> from icl_theory import random_weights
+        >>> random_weights(0, layers=2, token_dim=4)
+        Model(layers=2, token_dim=4)
+    """
     layers = checks.integer("layers", layers, 1, None, "use at least one layer")
     token_dim = checks.integer("token_dim", token_dim, 1, None, "a token has at least one entry")
     scale = checks.number("scale", scale, low=0.0, hint="pass a standard deviation")
@@ -55,8 +81,12 @@ def preconditioner_risk(preconditioner: Any, task: Task, shots: int) -> float:
     Labels that are vectors are read through the projection Π of the task, ŷ = Π S_yx Pᵀ x_q, and C and M are sums over
     the outputs, see `Task.readout_moments`.
 
-    Args: preconditioner: P, shape (d_x, d_x). task: with known `readout_moments`. shots: N.
-    Returns: the exact risk in squared label units. Raises: ValueError where the moments are not known.
+    Args:
+        preconditioner: P, shape (d_x, d_x).
+        task: with known `readout_moments`.
+        shots: N.
+    Returns: the exact risk in squared label units.
+    Raises: ValueError where the moments are not known.
     """
     p = checks.array("preconditioner", preconditioner, (task.dim, task.dim))
     cross, moment = task.readout_moments(checks.integer("shots", shots, 1, None, "show at least one demonstration"))
@@ -64,7 +94,7 @@ def preconditioner_risk(preconditioner: Any, task: Task, shots: int) -> float:
 
 
 def one_layer_optimum(task: Task, *, shots: int, rank: int | None = None) -> tuple[Model, float]:
-    """The best prediction ŷ = x_q · P S_xy over all P (of rank m if asked), as weights and exact population risk.
+    """The best prediction ŷ = x_q · P S_xy over all P (of rank m if given), as weights and exact population risk.
 
     P* = Λ^{-1} C M^{-1} with C = E[y_q x_q S_xyᵀ] and M = E[S_xy S_xyᵀ] (`Task.readout_moments`). Linear regression
     has P* = Ω Λ M^{-1}, and for Gaussian inputs M = ((N+1)/N) Λ Ω Λ + (tr(ΩΛ) + σ²)/N Λ; other laws add a fourth
@@ -80,11 +110,18 @@ def one_layer_optimum(task: Task, *, shots: int, rank: int | None = None) -> tup
     Args:
         task: linear regression (dense or sparse w, several outputs, inputs with a finite E u⁴), a ReLU teacher (of
             symmetric such inputs), or classification with isotropic Gaussian inputs.
-        shots: N. rank: m in 0..d_x, None for no constraint.
+        shots: N.
+        rank: m in 0..d_x, None for no constraint.
 
     Returns: (weights, risk): one layer in the minus readout and mean normalisation; risk E (ŷ - y)².
     Raises: ValueError for unknown or infinite moments, a singular Λ, or a rank out of range.
     Source: Ahn et al. 2023 Theorem 1 (arXiv:2306.00297v2), Zhang, Frei, Bartlett 2024; rank-m, other laws: new.
+
+    Example:
+        >>> from icl_theory import LinearRegression, one_layer_optimum
+        >>> model, risk = one_layer_optimum(LinearRegression(5, noise_std=0.5), shots=20)
+        >>> round(risk, 4), round(5 * 6.25 / 26.25, 4)
+        (1.1905, 1.1905)
     """
     shots = checks.integer("shots", shots, 1, None, "show at least one demonstration")
     covariance, dim = task.covariance, task.dim

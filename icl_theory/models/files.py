@@ -25,7 +25,8 @@ def save_model(path: str | Path, model: Model, **arrays: Any) -> Path:
         model: matrices of any real dtype, which is kept.
         arrays: further arrays to keep in the same file, by name; `load_model` leaves them alone.
 
-    Returns: the path. Raises: OSError.
+    Returns: the path.
+    Raises: OSError.
 
     Example:
         >>> import tempfile
@@ -43,9 +44,17 @@ def save_model(path: str | Path, model: Model, **arrays: Any) -> Path:
 def load_model(path: str | Path) -> Model:
     """The model or ensemble that `save_model` wrote, with the dtype it was written in.
 
-    Args: path: an npz file.
+    Args:
+        path: an npz file.
     Raises: ValueError for a file that is missing, damaged or not written by `save_model`: whether four axes are seeds
         or heads is read from the file, never guessed from shapes.
+
+    Example:
+        >>> import tempfile
+        >>> from icl_theory import load_model, random_weights, save_model
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(load_model(save_model(f"{folder}/model.npz", random_weights(0, layers=2, token_dim=3))))
+        Model(layers=2, token_dim=3)
     """
     path = Path(path)
     try:

@@ -133,18 +133,32 @@ class Model:
         return plain and (self.mlp_in is None or self.activation == "identity")
 
     def member(self, seed: int) -> "Model":
-        """One model out of an ensemble with a leading axis of seeds. Raises: ValueError for a single model."""
+        """One model out of an ensemble with a leading axis of seeds.
+
+        Args:
+            seed: which member, counted from 0.
+
+        Raises: ValueError for a single model, or a member that does not exist.
+        """
         if self.seeds is None:
             raise checks.error("model", "a single model", "an ensemble (seeds, layers, D, D)", "use it directly")
         seed = checks.integer("seed", seed, 0, self.seeds - 1, "choose a member of the ensemble")
         return jax.tree.map(lambda a: np.asarray(a)[seed], self)
 
     def first_layers(self, count: int) -> "Model":
-        """The model that consists of the first `count` layers of a single model."""
+        """The model that consists of the first layers of a single model.
+
+        Args:
+            count: how many layers.
+        """
         return jax.tree.map(lambda a: a[:count], self)
 
     def repeated(self, copies: int) -> "Model":
-        """The layers one after the other `copies` times: a model of tied layers, written out."""
+        """All layers one after the other, several times: a model of tied layers, written out.
+
+        Args:
+            copies: how many times.
+        """
         axis = -3 if self.heads is None else -4
 
         def tiled(name: str) -> Any:
@@ -155,7 +169,11 @@ class Model:
         return self.replace(**{name: tiled(name) for name in MATRICES if getattr(self, name) is not None})
 
     def replace(self, **changes: Any) -> "Model":
-        """A copy with some fields exchanged; like the constructor it does not check them."""
+        """A copy with some fields replaced; like the constructor it does not check them.
+
+        Args:
+            changes: new values of fields, by name.
+        """
         return replace(self, **changes)
 
     def with_heads(self) -> "Model":
@@ -166,7 +184,11 @@ class Model:
         return self.replace(value=value, key=key, query=query, heads=1)
 
     def with_mean(self, demonstrations: int) -> "Model":
-        """The model that with the mean over N = `demonstrations` does what this one does with its own normalization."""
+        """The model that with the mean over N demonstrations does what this one does with its own normalization.
+
+        Args:
+            demonstrations: N.
+        """
         if self.kind == "softmax" or self.normalization == "mean":
             return self.replace(normalization="mean")
         return self.replace(normalization="mean", value=demonstrations * self.value)

@@ -31,7 +31,7 @@ class InContextTransformer(nnx.Module):
     """
 
     def __init__(self, model: Model, *, tied: bool = False) -> None:
-        checked(model)  # refuses; the parameters keep the dtype that they come in
+        checked(model)  # raises; the parameters keep the dtype that they come in
         own = model.first_layers(1) if tied else model
         self.value, self.key, self.query = (nnx.Param(jnp.asarray(m)) for m in (own.value, own.key, own.query))
         self.mlp_in = None if own.mlp_in is None else nnx.Param(jnp.asarray(own.mlp_in))

@@ -125,7 +125,11 @@ class NoiseCovariance(Result):
     def sample(self, key: Key, n: int) -> np.ndarray:
         """n draws of C^{1/2} n_t with vec-covariance exactly C, shape (n, D, D): a random mix of the centred g_i.
 
-        Args: key: a jax.random.key or a whole number. n: number of draws. Raises: ValueError for n < 1.
+        Args:
+            key: a jax.random.key or a whole number.
+            n: number of draws.
+
+        Raises: ValueError for n < 1.
         """
         n = checks.integer("n", n, 1, None, "draw at least one sample")
         mix = generator(key).standard_normal((n, len(self.left)))

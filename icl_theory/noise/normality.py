@@ -175,8 +175,11 @@ def subset_kurtosis(points: Any, shots: int) -> float:
     The excess over d(d+2) falls like 1/b while b is far below N, and is the same for b and N - b: the mean of the
     tokens left out is the same noise, with another sign and scale.
 
-    Args: points: shape (N, ·), N ≥ 2; only their span counts. shots: b in 1..N-1.
-    Raises: ValueError for shapes, NaN or shots out of range. Source: new; inclusion probabilities of random subsets.
+    Args:
+        points: shape (N, ·), N ≥ 2; only their span counts.
+        shots: b in 1..N-1.
+    Raises: ValueError for shapes, NaN or shots out of range.
+    Source: new; inclusion probabilities of random subsets.
     """
     points = checks.array("points", points, (None, None), "pass one point per row")
     shots = checks.integer("shots", shots, 1, len(points) - 1, "show at least one and not all")
@@ -224,10 +227,13 @@ def normality_audit(
     Args:
         model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none.
         tokens: the demonstrations, shape (N, D).
-        shots: numbers b, each from 1 to N - 1. samples: n subsets, more than d_S + 2.
-        key: a jax.random.key or a whole number. layer: counted from 0.
+        shots: numbers b, each from 1 to N - 1.
+        samples: n subsets, more than d_S + 2.
+        key: a jax.random.key or a whole number.
+        layer: counted from 0.
 
-    Returns: one `NormalityRecord` per b. Raises: ValueError for shapes, NaN, shots or layer out of range, too few
+    Returns: one `NormalityRecord` per b.
+    Raises: ValueError for shapes, NaN, shots or layer out of range, too few
         samples, or weights without any noise.
     Source: Y Assumption 1 (arXiv:2406.03768v2); Mardia 1970, Henze and Zirkler 1990.
     """

@@ -213,10 +213,12 @@ def support_dimension(left: Any, right: Any, tokens: Any = None) -> int:
     Full rank gives D(D+1)/2; A of rank r and B invertible give rD - r(r-1)/2.
 
     Args:
-        left: A = W_V M, shape (D, D). right: B = Mᵀ W_Kᵀ W_Q M, shape (D, D).
+        left: A = W_V M, shape (D, D).
+        right: B = Mᵀ W_Kᵀ W_Q M, shape (D, D).
         tokens: demonstrations (N, D); if they span only a subspace T, A and B are restricted to it.
 
-    Returns: d_S as an int. Raises: ValueError for wrong shapes or NaN.
+    Returns: d_S as an int.
+    Raises: ValueError for wrong shapes or NaN.
     Source: new; replaces the hypothesis C_t ≻ 0 of Y Theorem 2 (arXiv:2406.03768v2).
     """
     left = checks.array("left", left, (None, None))

@@ -61,11 +61,15 @@ def truncation_noise(
 
     Args:
         model: a single model: linear attention over all demonstrations, one head, no MLP.
-        tokens: the demonstrations, shape (N, D). shots: b < N.
-        module: "value", "key" or "query". layer: counted from 0; the layers before it stay as they are.
-        ranks: from 1 to D, all if None; sorted. decomposition: (U, σ, Vᵀ) of the matrix, if it is known.
+        tokens: the demonstrations, shape (N, D).
+        shots: b < N.
+        module: "value", "key" or "query".
+        layer: counted from 0; the layers before it stay as they are.
+        ranks: from 1 to D, all if None; sorted.
+        decomposition: (U, σ, Vᵀ) of the matrix, if it is known.
 
-    Returns: `TruncationNoise`. Raises: ValueError for anything out of range, an MLP, several heads, or wrong shapes.
+    Returns: `TruncationNoise`.
+    Raises: ValueError for anything out of range, an MLP, several heads, or wrong shapes.
     """
     tokens = checks.array("tokens", tokens, (None, None), "pass one token per row")
     count, dimension = tokens.shape

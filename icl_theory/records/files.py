@@ -13,7 +13,8 @@ from icl_theory.records.documents import to_json
 def write_json(path: str | Path, document: Any) -> Path:
     """Write `document` to `path`, atomically: a temporary file in the same directory, then one rename.
 
-    Returns: the path. Raises: TypeError for what a record cannot hold (before any file is touched), OSError.
+    Returns: the path.
+    Raises: TypeError for what a record cannot hold (before any file is touched), OSError.
     """
     return write_bytes(path, to_json(document).encode("utf-8"))
 

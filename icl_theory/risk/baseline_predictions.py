@@ -12,7 +12,10 @@ from icl_theory.tasks.base import Prompt, square_root
 def least_squares_predict(prompt: Prompt) -> np.ndarray:
     """w_ls · x_q with w_ls of least norm among the minimisers of Σ |w·x_i - y_i|²; shape (batch,), or (batch, d_y).
 
-    Args: prompt: N demonstrations and a query each. Raises: ValueError for wrong shapes or NaN.
+    Args:
+        prompt: N demonstrations and a query each.
+
+    Raises: ValueError for wrong shapes or NaN.
     """
     x, y, x_query = prompt_arrays(prompt)
     return ridge_predictions(x, y, x_query, 0.0)
@@ -23,7 +26,10 @@ def ridge_predict(prompt: Prompt, penalty: float, *, prior: Any = None) -> np.nd
 
     λ = σ²/N and Π = Ω give the Bayes prediction of `LinearRegression`.
 
-    Args: prompt: N demonstrations and a query each. penalty: λ > 0. prior: Π, may be singular; I if None.
+    Args:
+        prompt: N demonstrations and a query each.
+        penalty: λ > 0.
+        prior: Π, may be singular; I if None.
     Raises: ValueError for wrong shapes, NaN or λ ≤ 0.
     """
     x, y, x_query = prompt_arrays(prompt)

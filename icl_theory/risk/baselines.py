@@ -38,7 +38,8 @@ def least_squares_risk(task: Task, *, shots: int, samples: int = 4096, key: Key 
 
     Args:
         task: any; the formulas are for linear regression with any Λ, Ω, σ, w and laws of u and ε.
-        shots: N. samples: independent S_xx, or prompts, where no closed form is known.
+        shots: N.
+        samples: independent S_xx, or prompts, where no closed form is known.
         key: a jax.random.key or a whole number.
 
     Returns: `Estimate` in squared label units, "exact" where a formula above applies, else "unbiased"; a note tells
@@ -90,8 +91,11 @@ def ridge_risk(
 
     Args:
         task: any; the formula is for linear regression with any Λ, Ω, σ, w and laws of u and ε.
-        shots: N. penalty: λ > 0, in the mean convention. prior: Π, (d_x, d_x), may be singular; I if None.
-        samples: independent S_xx, or prompts. key: a jax.random.key or a whole number; equal keys give equal samples.
+        shots: N.
+        penalty: λ > 0, in the mean convention.
+        prior: Π, (d_x, d_x), may be singular; I if None.
+        samples: independent S_xx, or prompts.
+        key: a jax.random.key or a whole number; equal keys give equal samples.
 
     Returns: `Estimate`, "unbiased", in squared label units.
     Raises: ValueError for λ ≤ 0 or a count below its minimum.
@@ -114,7 +118,9 @@ def bayes_risk(task: Task, *, shots: int, samples: int = 4096, key: Key = 0) -> 
 
     Args:
         task: linear regression, with one or several outputs; any Λ, Ω, σ, law of u, w dense or sparse; ε Gaussian.
-        shots: N. samples: independent S_xx (for sparse w, prompts). key: a jax.random.key or a whole number; equal
+        shots: N.
+        samples: independent S_xx (for sparse w, prompts).
+        key: a jax.random.key or a whole number; equal
             keys give equal samples.
 
     Returns: `Estimate` in squared label units, "unbiased", or "exact" where it is 0.

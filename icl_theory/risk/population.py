@@ -127,7 +127,8 @@ def accuracy(
     """P(sign ŷ = y_q) for labels ±1, P(argmax ŷ = class) for one-hot labels, over whole prompts.
 
     Args: as in `population_risk`; the task is a classification (`Task.classifies`), which says what is `correct`.
-    Returns: `Estimate`, "unbiased", unit "accuracy". Raises: ValueError for another task or an option out of range.
+    Returns: `Estimate`, "unbiased", unit "accuracy".
+    Raises: ValueError for another task or an option out of range.
     """
     model = checked(model, task.token_dim)
     if not task.classifies:

@@ -25,7 +25,8 @@ def run(
     """The document of a run: format, environment, configuration, members that diverged, the sweep, seconds.
 
     Args:
-        config: see `SweepConfig`. progress: called with (what, done, total).
+        config: see `SweepConfig`.
+        progress: called with (what, done, total).
         out: directory for `weights.npz` and for `entries.jsonl`, the entries finished so far; None keeps nothing.
         resume: go on with the weights and the entries in `out`; what is missing is made.
 

@@ -22,8 +22,10 @@ def prepare(settings: dict[str, Any], out: str | None, *, overwrite: bool, resum
     """The run directory, new, emptied of an earlier run, or as it was left; None for no directory.
 
     Args:
-        settings: the configuration, which must be the one in config.json for a resume. out: where; None for nowhere.
-        overwrite: remove the files of an earlier run; others stay. resume: leave everything as it is.
+        settings: the configuration, which must be the one in config.json for a resume.
+        out: where; None for nowhere.
+        overwrite: remove the files of an earlier run; others stay.
+        resume: leave everything as it is.
 
     Raises: ValueError for a directory that is in use, or is no run that can go on under these settings.
     """

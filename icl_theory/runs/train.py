@@ -33,7 +33,8 @@ def run(
         progress: called with (what, done, total).
 
     Returns: a plain dictionary: configuration, optimum, risk and excess by seed, members that diverged, seconds.
-    Raises: ValueError for anything out of range. Warns: `CheckpointWarning`, see `train`.
+    Raises: ValueError for anything out of range.
+    Warns: `CheckpointWarning`, see `train`.
     """
     from icl_theory.records.documents import to_plain
     from icl_theory.records.environment import environment

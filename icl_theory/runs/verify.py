@@ -93,7 +93,11 @@ def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
 def write(report: VerifyResult, out: Path) -> None:
     """Counterexamples, figure, page and table first; `records.json`, written last, says that the rest is there.
 
-    Args: report: of `run` with a sweep. out: a directory that is ready, see `prepare_directory`. Raises: OSError.
+    Args:
+        report: of `run` with a sweep.
+        out: a directory that is ready, see `prepare_directory`.
+
+    Raises: OSError.
     """
     # matplotlib takes half a second to import, and most runs write nothing
     from icl_theory.figures import bound_versus_rank as figures

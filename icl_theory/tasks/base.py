@@ -268,7 +268,10 @@ class Task(Written, ABC):
 
     @property
     def row(self) -> Any:
-        """One output as `LinearRegression` whose E x xᵀ = Λ and E w wᵀ = Ω are as stated. Raises: ValueError if there is none."""
+        """One output as `LinearRegression` whose E x xᵀ = Λ and E w wᵀ = Ω are as stated.
+
+        Raises: ValueError if there is none.
+        """
         return self.require_linear("second moments")
 
     def require_linear(self, what: str) -> Any:

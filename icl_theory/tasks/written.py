@@ -121,9 +121,11 @@ def task_or_reason(task: "Task") -> dict[str, Any]:
 def task_from_dict(described: Any) -> "Task":
     """The task that `task.to_dict()` wrote down: equal keys give equal prompts, bit by bit.
 
-    Args: described: a dictionary, for instance read from JSON. A task of another package is found by its name if its
+    Args:
+        described: a dictionary, for instance read from JSON. A task of another package is found by its name if its
         module has been imported; nothing is imported on behalf of a file.
-    Returns: the task. Raises: ValueError for an unknown type, or fields that are missing, malformed or too many.
+    Returns: the task.
+    Raises: ValueError for an unknown type, or fields that are missing, malformed or too many.
 
     Example:
         >>> from icl_theory.tasks import LinearRegression, StudentT, task_from_dict

@@ -132,10 +132,14 @@ def search_clipping_rate(
     on `prompts` validation prompts and its gain reported on as many others, drawn afterwards from the same key.
 
     Args:
-        model: a single model, of any kind. task: draws the prompts. shots: N.
+        model: a single model, of any kind.
+        task: draws the prompts.
+        shots: N.
         module: "value", "key", "query", "attention", "mlp" or "all".
         rates: clipping rates to try, each in [0, 1), beside no truncation; every rank from full to 1 if None.
-        top: k, from 1 to L. prompts: at least 2. key: a jax.random.key or a whole number.
+        top: k, from 1 to L.
+        prompts: at least 2.
+        key: a jax.random.key or a whole number.
         loss: "squared", |ŷ - y|², or "zero_one", sign ŷ ≠ y, for labels ±1.
 
     Returns: `ClippingSearch`; gains in units of the loss, each with the standard error over prompts.

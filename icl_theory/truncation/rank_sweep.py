@@ -173,7 +173,8 @@ def rank_sweep(
         model: a single model or an ensemble with a leading seeds axis, as `train` returns it.
         task, demonstrations, shots, clip, samples, key, task_vector, floor, pairs, loss: as in
             `bound_ladder`.
-        layer_indices: counted from 0; all if None. modules: "value", "key", "query", "attention", "mlp" or "all".
+        layer_indices: counted from 0; all if None.
+        modules: "value", "key", "query", "attention", "mlp" or "all".
         ranks: every rank from 1 to full if None; 0 (removing the module) only if asked for. Named twice, done once.
         rates: clipping rates ξ = 1 - r/side instead of ranks, rounded to a lower rank; rank 0 is refused.
         progress: called with (text, done, total) after every entry.

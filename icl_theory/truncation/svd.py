@@ -40,10 +40,12 @@ def truncate(matrix: Any, rank: int, *, metric: Any = None) -> Truncation:
     """W_r = argmin ||W - W_r||_F over rank r; with a metric Λ the norm is ||Λ^{1/2} (W - W_r) Λ^{1/2}||_F.
 
     Args:
-        matrix: W, shape (m, n). rank: r in 0..min(m, n); 0 gives the zero matrix.
+        matrix: W, shape (m, n).
+        rank: r in 0..min(m, n); 0 gives the zero matrix.
         metric: Λ, positive definite, shape (n, n) with m = n; the exact SVD of Λ^{1/2} W Λ^{1/2} is cut.
 
-    Returns: `Truncation`. Raises: ValueError for a rank out of range, NaN or a singular metric.
+    Returns: `Truncation`.
+    Raises: ValueError for a rank out of range, NaN or a singular metric.
     Source: Eckart and Young 1936; Y Section 3.4 (arXiv:2406.03768v2); the whitened metric is new.
     """
     matrix = checks.array("matrix", matrix, (None, None))
@@ -83,8 +85,12 @@ def truncation_curves(task: Task, *, shots: int) -> TruncationCurves:
     its plain SVD keeps the wrong directions; the metric Λ puts that right. For Ω ∝ I and Gaussian inputs
     whitened = best exactly (Λ, P* and E S_xy S_xyᵀ commute); best ≤ whitened and best ≤ plain always.
 
-    Args: task: as in `one_layer_optimum`. shots: N.
-    Returns: `TruncationCurves` in squared label units. Raises: ValueError as `one_layer_optimum`. Source: new.
+    Args:
+        task: as in `one_layer_optimum`.
+        shots: N.
+    Returns: `TruncationCurves` in squared label units.
+    Raises: ValueError as `one_layer_optimum`.
+    Source: new.
     """
     model, _ = one_layer_optimum(task, shots=shots)
     optimum = model.query[0, :-1, :-1].T  # P, see `gradient_descent_weights`
@@ -133,12 +139,14 @@ def truncate_weights(model: Model, *, layer: int, module: str, rank: int, metric
     """The weights with one module of one layer replaced by its best rank-r approximation (exact SVD), head by head.
 
     Args:
-        model: a single model. layer: counted from 0.
+        model: a single model.
+        layer: counted from 0.
         module: "value", "key", "query", "attention" (all three), "mlp" or "all".
         rank: r, from 0 to the smallest side of the module's matrices.
         metric: as in `truncate`, (D, D), for the square matrices.
 
-    Returns: a copy in float64. Raises: ValueError for anything out of range.
+    Returns: a copy in float64.
+    Raises: ValueError for anything out of range.
     Source: Y Algorithm 1 and Section 2 (arXiv:2406.03768v2).
     """
     model = checked(model)
@@ -157,7 +165,11 @@ def truncate_weights(model: Model, *, layer: int, module: str, rank: int, metric
 def condition_number(matrix: Any) -> float:
     """κ₂ = σ_max / σ_min; +inf for a singular matrix (σ_min below rounding).
 
-    Args: matrix: shape (m, n). Raises: ValueError for NaN or a wrong shape. Source: Y Section 3.4, Case 1.
+    Args:
+        matrix: shape (m, n).
+
+    Raises: ValueError for NaN or a wrong shape.
+    Source: Y Section 3.4, Case 1.
     """
     values = np.linalg.svd(checks.array("matrix", matrix, (None, None)), compute_uv=False)
     singular = values[-1] <= max(np.shape(matrix)) * np.finfo(float).eps * values[0]
@@ -167,7 +179,12 @@ def condition_number(matrix: Any) -> float:
 def module_condition_number(model: Model, layer: int, module: str) -> float:
     """The largest κ₂ of the module's matrices in one layer.
 
-    Args: weights: a single model. layer: counted from 0. module: as in `truncate_weights`. Raises: ValueError.
+    Args:
+        weights: a single model.
+        layer: counted from 0.
+        module: as in `truncate_weights`.
+
+    Raises: ValueError.
     Source: Y Section 3.4 and Algorithm 1 (arXiv:2406.03768v2); the largest of several matrices: our reading.
     """
     layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")

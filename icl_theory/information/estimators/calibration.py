@@ -106,10 +106,15 @@ def calibrate(
     """The sandwich (and KSG up to dimension 3) on `repetitions` independent sets of K pairs of one known channel.
 
     Args:
-        channel: with known information. pairs: K ≥ 2. repetitions: at least 2.
-        key: a jax.random.key or a whole number. z: standard errors on either side. neighbours: k of KSG.
+        channel: with known information.
+        pairs: K ≥ 2.
+        repetitions: at least 2.
+        key: a jax.random.key or a whole number.
+        z: standard errors on either side.
+        neighbours: k of KSG.
 
-    Returns: `CalibrationRecord`; nats throughout. Raises: ValueError for anything out of range.
+    Returns: `CalibrationRecord`; nats throughout.
+    Raises: ValueError for anything out of range.
     """
     pairs = checks.integer("pairs", pairs, 4, None, "draw a few dozen pairs")
     repetitions = checks.integer("repetitions", repetitions, 2, None, "a spread needs two")
@@ -158,9 +163,15 @@ def calibration_table(
 
     A channel's draws depend on the key and on its name only, not on the others in the list.
 
-    Args: channels: see `known_channels`. pairs: K. repetitions: per channel. key: a jax.random.key or a whole number.
-        z: standard errors. progress: called with (name, done, total).
-    Returns: one `CalibrationRecord` per channel, in order. Raises: ValueError for anything out of range.
+    Args:
+        channels: see `known_channels`.
+        pairs: K.
+        repetitions: per channel.
+        key: a jax.random.key or a whole number.
+        z: standard errors.
+        progress: called with (name, done, total).
+    Returns: one `CalibrationRecord` per channel, in order.
+    Raises: ValueError for anything out of range.
     """
     base = int(generator(key).integers(2**31))
     records = []

@@ -211,7 +211,10 @@ def known_channels(
     """Every combination that exists: a coordinate of a scalar law carries so much and no more (binary: below log 2,
     see _MOST_NATS), and one coordinate has no anisotropy.
 
-    Args: families: of FAMILIES. dimensions: d. informations: nats, above 0.
+    Args:
+        families: of FAMILIES.
+        dimensions: d.
+        informations: nats, above 0.
     Raises: ValueError for an unknown family, a dimension below 1 or an information that is not positive.
     """
     channels = []

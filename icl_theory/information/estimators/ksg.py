@@ -34,7 +34,8 @@ def ksg_mutual_information(x: Any, y: Any, *, neighbours: int = 3) -> Estimate:
     (I of a projection is at most I), has the direction "biased", and `generalization_bound` refuses it.
 
     Args:
-        x: shape (K, p) or (K,), p ≤ 3. y: shape (K, q) or (K,), q ≤ 3.
+        x: shape (K, p) or (K,), p ≤ 3.
+        y: shape (K, q) or (K,), q ≤ 3.
         neighbours: k, from 1 to K - 1.
 
     Returns: `Estimate` in nats, direction "biased". Its standard error is the spread of the K local terms, as if they

@@ -118,11 +118,16 @@ def bound_ladder(
 
     Args:
         model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none.
-        task: Gaussian inputs and label noise. task_vector: w, shape (d_x,); drawn from `key` if None.
-        demonstrations: N. shots: b with 1 ≤ b < N. clip: c > 0, in units of the squared label.
-        samples: Monte Carlo runs, at least 16. key: a jax.random.key or a whole number; the same key gives common
+        task: Gaussian inputs and label noise.
+        task_vector: w, shape (d_x,); drawn from `key` if None.
+        demonstrations: N.
+        shots: b with 1 ≤ b < N.
+        clip: c > 0, in units of the squared label.
+        samples: Monte Carlo runs, at least 16.
+        key: a jax.random.key or a whole number; the same key gives common
             random numbers.
-        floor: ε² ≥ 0. pairs: runs used in the sandwich (all up to 4096; 256 where maps depend on the path).
+        floor: ε² ≥ 0.
+        pairs: runs used in the sandwich (all up to 4096; 256 where maps depend on the path).
         loss: "clipped_squared" (clipped at `clip`) or "zero_one" (`clip` is then without effect).
 
     Returns: `BoundLadder`; information in nats, bounds and gap in units of the loss.

@@ -19,8 +19,13 @@ def _ratio(demonstrations: int, shots: int) -> float:
 def observation_information(dimension: int, demonstrations: int, shots: int, layers: int = 1) -> float:
     """½ d_S log(1 + L b/(N - b)): the large-N information of L independent looks at S; at L = 1 ½ d_S log(N/(N-b)).
 
-    Args: dimension: d_S of every layer. demonstrations: N. shots: b < N. layers: L.
-    Returns: nats. Raises: ValueError for anything out of range.
+    Args:
+        dimension: d_S of every layer.
+        demonstrations: N.
+        shots: b < N.
+        layers: L.
+    Returns: nats.
+    Raises: ValueError for anything out of range.
     """
     dimension = checks.integer("dimension", dimension, 0, None, "pass d_S")
     layers = checks.integer("layers", layers, 0, None, "pass the number of looks")
@@ -44,6 +49,10 @@ def observation_correction(width: int, demonstrations: int) -> float:
     From log det(I + Δ) = tr Δ - ½ tr Δ² + ..., E tr Δ² = (E|z|⁴ - d_S)/N. It is what one layer of the Gaussian rung
     adds to `look_information`: C_X depends on the demonstrations, and a prior of one covariance has to pay for that.
 
-    Args: width: q, the dimension of the tokens' subspace. demonstrations: N. Returns: nats.
+    Args:
+        width: q, the dimension of the tokens' subspace.
+        demonstrations: N.
+
+    Returns: nats.
     """
     return (fourth_moment(width) - width * (width + 1) / 2) / (4 * demonstrations)

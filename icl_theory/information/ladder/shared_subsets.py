@@ -135,7 +135,8 @@ def shared_subsets(
     gap ≤ sqrt(2 R² I(X; H_s) / N), whatever the number of layers.
 
     Args: as in `bound_ladder`, without a floor.
-    Returns: `SharedSubsets`. Raises: ValueError as `bound_ladder`, and for N - 1 < d_S, where I(X; H_s) = +inf.
+    Returns: `SharedSubsets`.
+    Raises: ValueError as `bound_ladder`, and for N - 1 < d_S, where I(X; H_s) = +inf.
     Source: new; Y Assumption 1 (arXiv:2406.03768v2) is what it measures.
     """
     task.require_gaussian_tokens("the comparison of subsets")

@@ -29,10 +29,12 @@ def selection_predictions(model: Model, pairs: np.ndarray, bits: np.ndarray, *, 
 
     Args:
         model: a single model of token dimension D.
-        pairs: supersamples, shape (S, N, 2, D). bits: selections U, shape (M, N), bool.
+        pairs: supersamples, shape (S, N, 2, D).
+        bits: selections U, shape (M, N), bool.
         outputs: d_y.
 
-    Returns: shape (S, M, N, 2, d_y), float64. Raises: ValueError for a model that overflows.
+    Returns: shape (S, M, N, 2, d_y), float64.
+    Raises: ValueError for a model that overflows.
     """
     if outputs == 1 and model.linear_in_moments:
         made = by_moments(model, pairs, bits)

@@ -114,8 +114,10 @@ def selection_statistics(
     """What runs on supersamples show: gap and loss of every pair over c, and the nats of every A_i; each (S, N).
 
     Args:
-        prediction: ŷ after every selection, shape (S, M, N, 2, d_y). labels: shape (S, N, 2, d_y).
-        bits: the selections, shape (M, N), each index balanced. options: loss, clip c and levels (None: not rounded).
+        prediction: ŷ after every selection, shape (S, M, N, 2, d_y).
+        labels: shape (S, N, 2, d_y).
+        bits: the selections, shape (M, N), each index balanced.
+        options: loss, clip c and levels (None: not rounded).
 
     Returns: "gap", "training", "f_cmi", "evaluated_cmi", "loss_difference_cmi", and unless `levels` is None "laws" of
     Δ given either bit, mean over the pairs, shape (S, 2, 2 levels - 1).

@@ -153,7 +153,9 @@ def supersample_bounds(
         model: a single model, of any kind.
         task: any that draws its tokens independently, with label noise.
         task_vector: its parameters, drawn from `key` if None.
-        demonstrations: N ≥ 1. supersamples: at least 2. key: a jax.random.key or a whole number.
+        demonstrations: N ≥ 1.
+        supersamples: at least 2.
+        key: a jax.random.key or a whole number.
         loss: "zero_one", 1[sign ŷ ≠ sign y] or, for one-hot labels, 1[argmax ŷ ≠ argmax y], with c = 1; or
             "clipped_squared", min(|ŷ - y|², c) with c = `clip` > 0.
         levels: 2 to 64 values that the clipped loss is rounded to, None for none; the 0-1 loss has two anyway.

@@ -12,7 +12,9 @@ _MISSING = {"new": "New", "gone": "No longer there", "not_run": "Not examined th
 def changes_view(found: dict[str, Any] | None, labels: Collection[str]) -> dict[str, Any] | None:
     """What changes.html shows of what `compare.compare` found; None without another run.
 
-    Args: found: the comparison. labels: of the claims that are on the page, to which a name can lead.
+    Args:
+        found: the comparison.
+        labels: of the claims that are on the page, to which a name can lead.
     """
     if found is None:
         return None

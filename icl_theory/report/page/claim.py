@@ -25,7 +25,10 @@ def sheet(claim: dict[str, Any], place: int, z: float) -> Markup:
 def claim_view(claim: dict[str, Any], place: int, z: float) -> dict[str, Any]:
     """The entry, and what claim.html and ledger.html show beside it.
 
-    Args: claim: an entry of `claims` in records.json. place: its number. z: see plots.
+    Args:
+        claim: an entry of `claims` in records.json.
+        place: its number.
+        z: see plots.
     """
     cases = len(claim["evidence"])
     return claim | {

@@ -51,7 +51,9 @@ def _points(claim: dict[str, Any]) -> list[_Point]:
 def evidence_figures(claim: dict[str, Any], z: float) -> list[tuple[Markup, str]]:
     """(SVG, caption) of every panel that the record can fill; none if no case has a number.
 
-    Args: claim: an entry of `claims` in records.json. z: the number of standard errors the check asked for.
+    Args:
+        claim: an entry of `claims` in records.json.
+        z: the number of standard errors the check asked for.
     """
     points = _points(claim)
     if claim["relation"] in ("never", "exists"):

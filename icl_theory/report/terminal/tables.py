@@ -121,7 +121,9 @@ def _verdict_text(verdict: str) -> Text:
 def claims_table(records: dict[str, Any], width: int = 120) -> Table:
     """One row per claim of a `verify` document: statement, origin, verdict, evidence, controls, informative.
 
-    Args: records: as `VerifyResult.records` or read from `records.json`. width: in columns; below 100 some are folded.
+    Args:
+        records: as `VerifyResult.records` or read from `records.json`.
+        width: in columns; below 100 some are folded.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), leading=1)
     narrow = width < NARROW
