@@ -95,6 +95,7 @@ def predict_batch(model: Model, x: Any, y: Any, x_query: Any) -> Any:
 
     jax arrays in and out, for use inside jit.
     """
+    x, y, x_query = (jnp.asarray(a) for a in (x, y, x_query))
     labels = y[..., None] if y.ndim == 2 else y
     tokens = jnp.concatenate([x, labels], axis=-1)
     width, outputs = x_query.shape[1], labels.shape[-1]

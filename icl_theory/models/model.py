@@ -29,6 +29,7 @@ class Model:
 
     Example:
         >>> import numpy as np
+        >>> from icl_theory import Model
         >>> model = Model.create(value=np.eye(3), key=np.eye(3), query=np.eye(3), kind="softmax")
         >>> model
         Model(layers=1, token_dim=3, kind='softmax')

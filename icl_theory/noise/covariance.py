@@ -33,6 +33,14 @@ class NoiseCovariance(Result):
 
     vec stacks rows, as `numpy.ravel` does. Nothing here makes a D² x D² array except `dense`.
     Source: Y Assumption 1 and App. C.4 (arXiv:2406.03768v2); the factored form is new.
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import gradient_noise, random_weights
+        >>> tokens = np.random.default_rng(0).standard_normal((12, 3))
+        >>> noise = gradient_noise(random_weights(0, layers=1, token_dim=3), tokens, shots=4)
+        >>> noise.rank, bool(np.isclose(noise.trace, np.trace(noise.dense())))
+        (6, True)
     """
 
     left: np.ndarray
@@ -42,7 +50,7 @@ class NoiseCovariance(Result):
     shots: int
     """b, the number of demonstrations shown."""
     coordinates: np.ndarray | None = None
-    """Orthonormal coordinates of the g_i on the support, shape (N, d_S), where that is the cheaper road."""
+    """Orthonormal coordinates of the g_i on the support, shape (N, d_S), where that is cheaper."""
     features: np.ndarray | None = None
     """svec(h_i h_iᵀ) where `coordinates` are an invertible image P of them, shape (N, d_S); else None."""
     log_volume: float = 0.0
@@ -213,6 +221,14 @@ def gradient_noise(model: Model, tokens: Any, *, shots: int, layer: int = 0) -> 
         are ill-conditioned, or in d_S coordinates for large N.
     Raises: ValueError for wrong shapes, NaN, shots or layer out of range.
     Source: Y Assumption 1, App. C.4 (arXiv:2406.03768v2).
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import gradient_noise, random_weights
+        >>> tokens = np.random.default_rng(0).standard_normal((12, 3))
+        >>> noise = gradient_noise(random_weights(0, layers=1, token_dim=3), tokens, shots=4)
+        >>> noise.rank, noise.log_determinant(0.0)
+        (6, -inf)
     """
     tokens = checks.array("tokens", tokens, (None, None), "pass one token per row")
     count, dimension = tokens.shape

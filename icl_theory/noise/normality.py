@@ -39,7 +39,17 @@ class NormalityTest(Result):
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class NormalityRecord(Result):
-    """The audit of subset means of b out of N gradients."""
+    """The audit of subset means of b out of N gradients.
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import normality_audit, random_weights
+        >>> tokens = np.random.default_rng(0).standard_normal((12, 2))
+        >>> model = random_weights(0, layers=1, token_dim=2)
+        >>> record = normality_audit(model, tokens, shots=[6], samples=50)[0]
+        >>> record.dimension, record.demonstrations, record.distances.shape
+        (3, 12, (50,))
+    """
 
     shots: int
     """b."""
@@ -218,11 +228,11 @@ def normality_audit(
     key: Key = 0,
     layer: int = 0,
 ) -> tuple[NormalityRecord, ...]:
-    """Tests whether the mean gradient of b out of N demonstrations is Gaussian, for every b asked for.
+    """Tests whether the mean gradient of b out of N demonstrations is Gaussian, for every b given.
 
     Subsets are drawn without replacement at fixed demonstrations and fixed M = I + W_{t-1} of the noise-free
     trajectory, in orthonormal coordinates of the support V_t of dimension d_S. A test says whether n samples can
-    tell the difference, `exact_kurtosis` and `distance` how large it is.
+    show the difference, `exact_kurtosis` and `distance` how large it is.
 
     Args:
         model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none.
@@ -236,6 +246,15 @@ def normality_audit(
     Raises: ValueError for shapes, NaN, shots or layer out of range, too few
         samples, or weights without any noise.
     Source: Y Assumption 1 (arXiv:2406.03768v2); Mardia 1970, Henze and Zirkler 1990.
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import normality_audit, random_weights
+        >>> tokens = np.random.default_rng(0).standard_normal((40, 2))
+        >>> model = random_weights(0, layers=1, token_dim=2)
+        >>> few, many = normality_audit(model, tokens, shots=[2, 20], samples=200)
+        >>> abs(many.excess) < abs(few.excess)
+        True
     """
     tokens = checks.array("tokens", tokens, (None, None), "pass one token per row")
     model = checked_linear(model, tokens.shape[1], "the noise")

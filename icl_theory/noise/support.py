@@ -220,6 +220,13 @@ def support_dimension(left: Any, right: Any, tokens: Any = None) -> int:
     Returns: d_S as an int.
     Raises: ValueError for wrong shapes or NaN.
     Source: new; replaces the hypothesis C_t ≻ 0 of Y Theorem 2 (arXiv:2406.03768v2).
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import support_dimension, truncate
+        >>> left, right = np.random.default_rng(0).standard_normal((2, 4, 4))
+        >>> support_dimension(left, right), support_dimension(truncate(left, 1).matrix, right)
+        (10, 4)
     """
     left = checks.array("left", left, (None, None))
     right = checks.array("right", right, (left.shape[1], None), "pass A (D, D) and B (D, D)")

@@ -29,7 +29,16 @@ Decomposition = tuple[np.ndarray, np.ndarray, np.ndarray]
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class TruncationNoise(Result):
-    """Rank, trace and log-pseudo-determinant of C_t when one matrix of the layer is kept at rank r."""
+    """Rank, trace and log-pseudo-determinant of C_t when one matrix of the layer is kept at rank r.
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import random_weights, truncation_noise
+        >>> tokens = np.random.default_rng(0).standard_normal((20, 3))
+        >>> found = truncation_noise(random_weights(0, layers=1, token_dim=3), tokens, shots=5, module="value")
+        >>> found.ranks.tolist(), found.dimension.tolist()
+        ([1, 2, 3], [3, 5, 6])
+    """
 
     ranks: np.ndarray
     """r, ascending, shape (R,)."""
@@ -70,6 +79,16 @@ def truncation_noise(
 
     Returns: `TruncationNoise`.
     Raises: ValueError for anything out of range, an MLP, several heads, or wrong shapes.
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import gradient_noise, random_weights, truncate_weights, truncation_noise
+        >>> tokens = np.random.default_rng(0).standard_normal((20, 3))
+        >>> model = random_weights(0, layers=1, token_dim=3)
+        >>> found = truncation_noise(model, tokens, shots=5, module="key")
+        >>> cut = truncate_weights(model, layer=0, module="key", rank=1)
+        >>> bool(np.isclose(found.trace[0], gradient_noise(cut, tokens, shots=5).trace))
+        True
     """
     tokens = checks.array("tokens", tokens, (None, None), "pass one token per row")
     count, dimension = tokens.shape

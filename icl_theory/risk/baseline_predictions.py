@@ -16,6 +16,13 @@ def least_squares_predict(prompt: Prompt) -> np.ndarray:
         prompt: N demonstrations and a query each.
 
     Raises: ValueError for wrong shapes or NaN.
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import LinearRegression, least_squares_predict
+        >>> prompt = LinearRegression(3).sample(0, batch=4, shots=10)
+        >>> bool(np.allclose(least_squares_predict(prompt), prompt.y_query))
+        True
     """
     x, y, x_query = prompt_arrays(prompt)
     return ridge_predictions(x, y, x_query, 0.0)
@@ -31,6 +38,12 @@ def ridge_predict(prompt: Prompt, penalty: float, *, prior: Any = None) -> np.nd
         penalty: λ > 0.
         prior: Π, may be singular; I if None.
     Raises: ValueError for wrong shapes, NaN or λ ≤ 0.
+
+    Example:
+        >>> from icl_theory import LinearRegression, ridge_predict
+        >>> prompt = LinearRegression(3, noise_std=0.5).sample(0, batch=4, shots=10)
+        >>> ridge_predict(prompt, 0.5**2 / 10).shape
+        (4,)
     """
     x, y, x_query = prompt_arrays(prompt)
     penalty = checks.number("penalty", penalty, low=0.0, strict=True, hint="use least_squares_predict")

@@ -36,7 +36,7 @@ def population_risk(
 ) -> Estimate:
     """E |ŷ - y|² over tasks, demonstrations and the query; for linear attention E (p - w)ᵀ Λ (p - w), ŷ = p · x_q.
 
-    Three roads, the first that applies:
+    Three methods; the first that applies is used:
 
     * one linear layer on linear regression, or reading labels as ŷ = Π S_yx Pᵀ x_q on a task that knows its moments:
       a closed form in W_V, W_K, W_Q, nothing is sampled (see `risk.one_layer.exact_risk`); it is +inf where the layer
@@ -60,6 +60,14 @@ def population_risk(
         itself noisy. A model that overflows float64 gets +inf, with a note.
     Raises: ValueError for an ensemble, a wrong token dimension, an unknown option or a count below its minimum.
     Source: new; Wishart and Gaussian moments, see `risk.one_layer.one_layer_risk`.
+
+    Example:
+        >>> from icl_theory import LinearRegression, one_layer_optimum, population_risk
+        >>> task = LinearRegression(5, noise_std=0.5)
+        >>> model, risk = one_layer_optimum(task, shots=20)
+        >>> found = population_risk(model, task, shots=20)
+        >>> found.direction, abs(found.value - risk) < 1e-12
+        ('exact', True)
     """
     return risk_and_losses(model, task, shots=shots, samples=samples, key=key)[0]
 
@@ -126,9 +134,22 @@ def accuracy(
 ) -> Estimate:
     """P(sign ŷ = y_q) for labels ±1, P(argmax ŷ = class) for one-hot labels, over whole prompts.
 
-    Args: as in `population_risk`; the task is a classification (`Task.classifies`), which says what is `correct`.
+    Args:
+        model: a single model, of any kind.
+        task: a classification (`Task.classifies`), which says what is `correct`.
+        shots: N, the number of demonstrations.
+        samples: prompts, at least 2.
+        key: a jax.random.key or a whole number; equal keys give equal prompts.
+
     Returns: `Estimate`, "unbiased", unit "accuracy".
     Raises: ValueError for another task or an option out of range.
+
+    Example:
+        >>> from icl_theory import LinearClassification, accuracy, one_layer_optimum
+        >>> task = LinearClassification(2)
+        >>> found = accuracy(one_layer_optimum(task, shots=40)[0], task, shots=40, samples=256)
+        >>> 0.8 < float(found) < 1
+        True
     """
     model = checked(model, task.token_dim)
     if not task.classifies:

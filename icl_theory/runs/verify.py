@@ -34,7 +34,14 @@ STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which 
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class VerifyResult(Result):
-    """Everything a run of `verify` found."""
+    """Everything a run of `verify` found.
+
+    Example:
+        >>> from icl_theory import verify
+        >>> result = verify(["truncation_trap"])
+        >>> result.sound, result.rows()[0]["verdict"]
+        (True, 'FAILS')
+    """
 
     records: dict[str, Any]
     """The JSON document: environment, profile, seed, one entry per claim, and the sweep if one was made."""
@@ -138,6 +145,11 @@ def verify(
     Returns: `VerifyResult`. A claim whose check raises an exception has the verdict ERROR, and the others are examined.
     Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim of an
         installed package that cannot be used.
+
+    Example:
+        >>> from icl_theory import verify
+        >>> verify(["lemma_3", "truncation_trap"])
+        VerifyResult(2 claims: 1 HOLDS, 1 FAILS; sound)
     """
     directory = None if out is None else prepare_directory(out, overwrite)
     report = run(claims, profile, seed, sweep=directory is not None, progress=progress, baseline=baseline)

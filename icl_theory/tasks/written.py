@@ -123,7 +123,8 @@ def task_from_dict(described: Any) -> "Task":
 
     Args:
         described: a dictionary, for instance read from JSON. A task of another package is found by its name if its
-        module has been imported; nothing is imported on behalf of a file.
+            module has been imported; a module that a file names is never imported.
+
     Returns: the task.
     Raises: ValueError for an unknown type, or fields that are missing, malformed or too many.
 

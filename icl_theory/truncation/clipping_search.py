@@ -25,7 +25,15 @@ Loss = Literal["squared", "zero_one"]
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class LayerSearch(Result):
-    """The ranks tried on one layer, and the one that the validation prompts prefer. Gain = loss before - after."""
+    """The ranks tried on one layer, and the one that the validation prompts prefer. Gain = loss before - after.
+
+    Example:
+        >>> from icl_theory import LinearRegression, random_weights, search_clipping_rate
+        >>> model, task = random_weights(0, layers=2, token_dim=3), LinearRegression(2)
+        >>> chosen = search_clipping_rate(model, task, shots=5, prompts=64).chosen
+        >>> chosen.ranks, chosen.rate == 1 - chosen.rank / 3
+        ((3, 2, 1), True)
+    """
 
     layer: int
     """Counted from 0."""
@@ -50,7 +58,15 @@ class LayerSearch(Result):
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class ClippingSearch(Result):
-    """What Algorithm 1 did, and what two other choices would have brought."""
+    """What Algorithm 1 did, and what two other choices would have gained.
+
+    Example:
+        >>> from icl_theory import LinearRegression, random_weights, search_clipping_rate
+        >>> model, task = random_weights(0, layers=3, token_dim=3), LinearRegression(2)
+        >>> found = search_clipping_rate(model, task, shots=5, prompts=64, top=2)
+        >>> found.chosen.layer == max(found.top)
+        True
+    """
 
     condition_numbers: np.ndarray
     """κ₂ of the module by layer, the worst of its matrices, shape (L,); +inf for a singular one."""
@@ -136,7 +152,7 @@ def search_clipping_rate(
         task: draws the prompts.
         shots: N.
         module: "value", "key", "query", "attention", "mlp" or "all".
-        rates: clipping rates to try, each in [0, 1), beside no truncation; every rank from full to 1 if None.
+        rates: clipping rates to try, each in [0, 1), in addition to no truncation; every rank from full to 1 if None.
         top: k, from 1 to L.
         prompts: at least 2.
         key: a jax.random.key or a whole number.
@@ -145,6 +161,13 @@ def search_clipping_rate(
     Returns: `ClippingSearch`; gains in units of the loss, each with the standard error over prompts.
     Raises: ValueError for a module the weights lack, a rate that means rank 0, or a count or option out of range.
     Source: Y Algorithm 1 (arXiv:2406.03768v2); optimism, random layer and whitened metric: new.
+
+    Example:
+        >>> from icl_theory import LinearRegression, random_weights, search_clipping_rate
+        >>> model, task = random_weights(0, layers=2, token_dim=3), LinearRegression(2)
+        >>> found = search_clipping_rate(model, task, shots=5, prompts=64)
+        >>> found.chosen.validation_gain.value >= 0
+        True
     """
     model = checked(model, task.token_dim)
     if checks.choice("loss", loss, get_args(Loss)) != "squared" and task.outputs > 1:

@@ -171,18 +171,34 @@ def rank_sweep(
 
     Args:
         model: a single model or an ensemble with a leading seeds axis, as `train` returns it.
-        task, demonstrations, shots, clip, samples, key, task_vector, floor, pairs, loss: as in
-            `bound_ladder`.
+        task: Gaussian inputs and label noise.
+        demonstrations: N.
+        shots: b with 1 ≤ b < N.
+        clip: c > 0, in units of the squared label.
+        samples: Monte Carlo runs, at least 16.
+        key: a jax.random.key or a whole number; the same key gives common random numbers.
         layer_indices: counted from 0; all if None.
         modules: "value", "key", "query", "attention", "mlp" or "all".
-        ranks: every rank from 1 to full if None; 0 (removing the module) only if asked for. Named twice, done once.
-        rates: clipping rates ξ = 1 - r/side instead of ranks, rounded to a lower rank; rank 0 is refused.
+        ranks: every rank from 1 to full if None; 0 (which removes the module) only if it is
+            named. A rank named twice is done once.
+        rates: clipping rates ξ = 1 - r/side instead of ranks, rounded to a lower rank; rank 0 is an error.
+        task_vector: w, shape (d_x,); drawn from `key` if None.
+        floor: ε² ≥ 0, variance of the noise floor added on the support.
+        pairs: runs used in the sandwich, as in `bound_ladder`.
+        loss: "clipped_squared" (clipped at `clip`) or "zero_one".
         progress: called with (text, done, total) after every entry.
         finished: entries of an earlier, interrupted call with equal arguments, taken over as they are.
         keep: called with every new entry as soon as it is finished.
 
     Returns: one dictionary per entry, of plain numbers; `support` is d_S by layer, information is in nats.
     Raises: ValueError for anything out of range.
+
+    Example:
+        >>> from icl_theory import LinearRegression, random_weights, rank_sweep
+        >>> model, task = random_weights(0, layers=1, token_dim=3), LinearRegression(2, noise_std=0.5)
+        >>> entries = rank_sweep(model, task, demonstrations=20, shots=5, clip=4.0, samples=32)
+        >>> [(entry["rank"], entry["support"]) for entry in entries]
+        [(1, [3]), (2, [5]), (3, [6])]
     """
     task.require_gaussian_tokens("the bound ladder")
     models = _members(model)

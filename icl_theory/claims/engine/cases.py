@@ -32,14 +32,25 @@ PAIRS = 256  # runs in the sandwich of a case's ladder
 @fields_in_help
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Weights, demonstrations and a task; equal seeds give equal cases."""
+    """Weights, demonstrations and a task; equal seeds give equal cases.
+
+    Example:
+        >>> from icl_theory.claims import Case, CaseFactory
+        >>> case = CaseFactory("quick", seed=0).random(layers=1)[0]
+        >>> case.model, case.demonstrations.shape, Case.from_dict(case.to_dict()).name == case.name
+        (Model(layers=1, token_dim=6), (20, 6), True)
+    """
 
     name: str
+    """What it is, in words."""
     kind: str
     """"random", "constructed", "trained" or "truncated"."""
     seed: int
+    """Seed of everything that a claim draws on this case."""
     model: Model
+    """A single model."""
     task: LinearRegression
+    """The task that demonstrations and prompts are drawn from."""
     task_vector: np.ndarray
     """w, shape (d_x,)."""
     demonstrations: np.ndarray
@@ -60,6 +71,10 @@ class Case:
         """The bound ladder at N = 80, b = 20, c = 4, with W_V of the first layer multiplied by `scale`.
 
         Computed once and shared between claims; every call uses the same draws (common random numbers).
+
+        Args:
+            floor: ε² ≥ 0, variance of the noise floor added on the support.
+            scale: factor of W_V of the first layer.
         """
         if (floor, scale) not in self.ladders:
             value = np.array(self.model.value)
@@ -71,7 +86,13 @@ class Case:
         return self.ladders[floor, scale]
 
     def with_model(self, model: Model, suffix: str, kind: str | None = None) -> "Case":
-        """The same data under other weights."""
+        """The same data under other weights.
+
+        Args:
+            model: the other weights.
+            suffix: what they are, added to the name.
+            kind: kind of the new case; that of this one if None.
+        """
         name = f"{self.name}, {suffix}"
         return replace(self, model=model, name=name, kind=kind or self.kind)
 
@@ -91,7 +112,13 @@ class Case:
 
     @classmethod
     def from_dict(cls, description: dict[str, Any]) -> "Case":
-        """The case that `describe` wrote down. Raises: ValueError for anything missing or malformed."""
+        """The case that `to_dict` wrote down.
+
+        Args:
+            description: what `to_dict` returned, also after a round trip through JSON.
+
+        Raises: ValueError for anything missing or malformed.
+        """
         try:
             return cls(
                 name=str(description["name"]),
@@ -129,7 +156,20 @@ def noisy_outputs(case: Case) -> np.ndarray:
 
 
 class CaseFactory:
-    """Makes the cases of one run; trains its ensembles once, on the spot, when a claim first asks for them."""
+    """Makes the cases of one run; trains its ensembles once, when a claim first needs them.
+
+    Args:
+        profile: "quick" or "full", or a `Profile`: how many seeds and samples, and how long to train.
+        seed: seed of everything random; equal seeds give equal cases.
+        progress: called with (text, done, total) during training.
+
+    Raises: ValueError for an unknown profile or a seed out of range.
+
+    Example:
+        >>> from icl_theory.claims import CaseFactory
+        >>> [case.name for case in CaseFactory("quick", seed=0).constructed(layers=1)]
+        ['gradient descent, L=1', 'one-layer optimum']
+    """
 
     def __init__(
         self,
@@ -163,19 +203,28 @@ class CaseFactory:
         """The trained ensemble of this run: all seeds of the population, with a linear MLP if `hidden` is its width.
 
         Every seed has initial weights and prompts of its own, so that the members are independent draws.
+
+        Args:
+            layers: L.
+            hidden: width of the linear MLP; 0: none.
+            readout: "minus" or "plus".
         """
         return self.ensembles.get(Kind(layers, hidden, readout))
 
     def close(self) -> None:
-        """Nothing more will be asked for: training that is not finished is broken off."""
+        """End the factory: training that is not finished is stopped."""
         self.ensembles.close()
 
     def train_ahead(self) -> None:
-        """Begin all the training that a run over every claim needs, what is asked for first in front; do not wait."""
+        """Begin all the training that a run over every claim needs, in the order of need; do not wait."""
         self.ensembles.begin(Kind(3), Kind(1), Kind(3, MLP_WIDTH), Kind(3, readout="plus"))
 
     def random(self, layers: int) -> list[Case]:
-        """Random weights, one case per seed; the same objects at every call, so that their ladders are shared."""
+        """Random weights, one case per seed; the same objects at every call, so that their ladders are shared.
+
+        Args:
+            layers: L.
+        """
         return self._once("random", layers, self._random)
 
     def _once(self, kind: str, layers: int, make: Callable[..., list[Case]], *hidden: int) -> list[Case]:
@@ -194,7 +243,11 @@ class CaseFactory:
         return cases
 
     def constructed(self, layers: int) -> list[Case]:
-        """Gradient descent in weights, and at one layer the closed-form optimum."""
+        """Gradient descent in weights, and at one layer the closed-form optimum.
+
+        Args:
+            layers: L.
+        """
         return self._once("constructed", layers, self._constructed)
 
     def _constructed(self, layers: int) -> list[Case]:
@@ -206,11 +259,20 @@ class CaseFactory:
         return cases
 
     def trained(self, layers: int) -> list[Case]:
-        """Models trained in this run, one case per seed: the first `seeds` of the population."""
+        """Models trained in this run, one case per seed: the first `seeds` of the population.
+
+        Args:
+            layers: L.
+        """
         return self.trained_seeds(layers)[: self.profile.seeds]
 
     def trained_seeds(self, layers: int, hidden: int = 0) -> list[Case]:
-        """All models trained in this run with so many layers, one case per seed; see `ensemble`."""
+        """All models trained in this run with so many layers, one case per seed; see `ensemble`.
+
+        Args:
+            layers: L.
+            hidden: width of the linear MLP; 0: none.
+        """
         return self._once("trained", layers, self._trained, hidden)
 
     def _trained(self, layers: int, hidden: int) -> list[Case]:

@@ -22,7 +22,16 @@ UNATTAINABLE = "no data of this shape can meet: "
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class Evidence(Result):
-    """The outcome of one claim on one case."""
+    """The outcome of one claim on one case.
+
+    Example:
+        >>> from icl_theory.claims import CaseFactory, Claim, check
+        >>> claim = Claim(source="definition", statement="$N ≥ b$", origin="new", relation="at least",
+        ...               measure=lambda case: float(len(case.demonstrations)), predict=lambda case: float(case.shots))
+        >>> evidence = check(claim, CaseFactory("quick", seed=0).random(layers=1)[0])
+        >>> evidence.verdict.value, evidence.measured, evidence.predicted
+        ('HOLDS', 20.0, 10.0)
+    """
 
     verdict: Verdict
     """Of this case alone."""
@@ -62,6 +71,12 @@ def check(claim: Claim, case: Case, *, z: float = 6.0) -> Evidence:
     Raises: ValueError for z ≤ 0, arrays that are neither of one shape nor a single number, numbers in float32, and
         estimates that cannot decide: a "lower" one as the measured side of "at most", an "upper" one of "at least", a
         "biased" one anywhere.
+
+    Example:
+        >>> from icl_theory.claims import CaseFactory, check
+        >>> from icl_theory.claims.registry import load
+        >>> check(load("lemma_1"), CaseFactory("quick", seed=0).random(layers=1)[0]).verdict.value
+        'HOLDS'
     """
     z = checks.number("z", z, low=0.0, strict=True, hint="use a positive number of standard errors")
     nan = float("nan")

@@ -37,12 +37,18 @@ _LABEL = re.compile("[a-z_][a-z0-9_]*")  # it becomes the name of a file and of 
 
 
 class Verdict(StrEnum):
-    """How a statement fared."""
+    """How a statement fared.
+
+    Example:
+        >>> from icl_theory.claims import Verdict
+        >>> Verdict.HOLDS == "HOLDS", Verdict("FAILS")
+        (True, <Verdict.FAILS: 'FAILS'>)
+    """
 
     HOLDS = "HOLDS"
     FAILS = "FAILS"
     INCONCLUSIVE = "INCONCLUSIVE"
-    """Error bars too wide to tell."""
+    """Error bars too wide to decide."""
     OUTSIDE = "OUTSIDE"
     """An assumption is broken, so the statement says nothing here."""
     VACUOUS = "VACUOUS"
@@ -65,7 +71,13 @@ UNCHANGED: Final = Unchanged.UNCHANGED
 @fields_in_help
 @dataclass(frozen=True)
 class Assumption:
-    """A hypothesis with its own check; outside it the verdict is OUTSIDE, and nothing is measured."""
+    """A hypothesis with its own check; outside it the verdict is OUTSIDE, and nothing is measured.
+
+    Example:
+        >>> from icl_theory.claims import Assumption
+        >>> Assumption("$b < N$", holds=lambda case: case.shots < len(case.demonstrations)).sentence
+        '$b < N$'
+    """
 
     sentence: str
     """The hypothesis in words."""
@@ -131,7 +143,11 @@ class Control:
         return {name: value for name, value in named.items() if value is not UNCHANGED}
 
     def applied(self, claim: "Claim") -> "Claim":
-        """The claim that the check is run on."""
+        """The claim that the check is run on.
+
+        Args:
+            claim: the claim that this is a control of.
+        """
         return replace(claim, **self.changes, controls=())
 
 
@@ -173,7 +189,7 @@ class Claim:
     origin: Origin
     """"paper" as printed there, "repaired", or "new"."""
     relation: Relation
-    """How `measure` should relate to `predict`; "never" and "exists" look at `measure` alone (true or false)."""
+    """How `measure` should relate to `predict`; "never" and "exists" use `measure` alone (true or false)."""
     measure: Side
     """The left side of a case: a number, an array, or an `Estimate` or several with their standard errors."""
     predict: Side = lambda _: 0.0
@@ -181,7 +197,7 @@ class Claim:
     explanation: str = ""
     """What is checked, and why the statement may fail."""
     assumptions: tuple[Assumption, ...] = ()
-    """Hypotheses of the statement, looked at in this order."""
+    """Hypotheses of the statement, checked in this order."""
     trivial: Callable[[Case], float] | None = None
     """The value every case satisfies anyway: an upper bound beyond it is not informative."""
     controls: tuple[Control, ...] = ()

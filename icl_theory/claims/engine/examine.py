@@ -116,8 +116,23 @@ def run_proof(claim: Claim) -> Derivation:
 def examine(claim: Claim, factory: CaseFactory, *, z: float = 6.0, derivation: Derivation | None = None) -> Outcome:
     """Check a claim and its controls on all their cases, and keep a certificate if the claim fails.
 
-    An exception while cases are made or checked gives the verdict ERROR with its words and place; it is not passed on.
-    `derivation` is what `run_proof` has said; if None, it is asked here.
+    An exception while cases are made or checked gives the verdict ERROR with its message and place; it is not raised.
+
+    Args:
+        claim: what to check.
+        factory: makes the cases.
+        z: standard errors that decide.
+        derivation: what `run_proof` returned; if None, the proof is run here.
+
+    Returns: `Outcome`: verdict, evidence of every case, controls, and a counterexample if the claim fails.
+    Raises: ValueError for z ≤ 0.
+
+    Example:
+        >>> from icl_theory.claims import CaseFactory, examine
+        >>> from icl_theory.claims.registry import load
+        >>> outcome = examine(load("lemma_3"), CaseFactory("quick", seed=0))
+        >>> outcome.verdict.value, all(control.caught for control in outcome.controls)
+        ('HOLDS', True)
     """
     cases, evidence = _evidence(claim, factory, z)
     controls = []

@@ -22,7 +22,16 @@ from icl_theory.information.estimators.sandwich import SATURATION_MARGIN, sandwi
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class CalibrationRecord(Result):
-    """One known channel, estimated again and again from K fresh pairs."""
+    """One known channel, estimated repeatedly from K fresh pairs.
+
+    Example:
+        >>> from icl_theory import calibration_table
+        >>> from icl_theory.information.estimators.known_channels import gaussian
+        >>> record = calibration_table([gaussian(2, 1.0)], pairs=32, repetitions=20)[0]
+        >>> low, high = record.coverage_interval(level=0.99)
+        >>> low <= record.coverage <= high
+        True
+    """
 
     channel: KnownChannel
     """What is estimated."""
@@ -56,12 +65,20 @@ class CalibrationRecord(Result):
     """Mean of (KSG - I) in nats, with its standard error; None where KSG does not apply."""
 
     def coverage_interval(self, level: float = 0.99) -> tuple[float, float]:
-        """Exact binomial (Clopper and Pearson) interval of `coverage`."""
+        """Exact binomial (Clopper and Pearson) interval of `coverage`.
+
+        Args:
+            level: confidence level, between 0 and 1.
+        """
         interval = binomtest(round(self.coverage * self.repetitions), self.repetitions).proportion_ci(level)
         return float(interval.low), float(interval.high)
 
     def informative(self, share: float = 0.5) -> bool:
-        """Whether the ends are within `share` of I of each other, on average."""
+        """Whether the ends are close to each other on average, measured by I itself.
+
+        Args:
+            share: largest mean distance of the ends, as a share of I.
+        """
         return self.width <= share * self.channel.information
 
     def row(self) -> dict[str, Any]:
@@ -170,8 +187,16 @@ def calibration_table(
         key: a jax.random.key or a whole number.
         z: standard errors.
         progress: called with (name, done, total).
+
     Returns: one `CalibrationRecord` per channel, in order.
     Raises: ValueError for anything out of range.
+
+    Example:
+        >>> from icl_theory import calibration_table
+        >>> from icl_theory.information.estimators.known_channels import gaussian
+        >>> record = calibration_table([gaussian(2, 1.0)], pairs=32, repetitions=20)[0]
+        >>> record.channel.information, record.pairs, record.repetitions
+        (1.0, 32, 20)
     """
     base = int(generator(key).integers(2**31))
     records = []

@@ -31,7 +31,7 @@ def ksg_mutual_information(x: Any, y: Any, *, neighbours: int = 3) -> Estimate:
     n_x counts the points with |x_j - x_i| strictly below the distance of pair i to its k-th neighbour, both in the
     maximum norm; pass x and y on comparable scales. The estimate is biased, mostly downwards: an information of more
     than about log K nats needs exponentially many pairs. It therefore serves as a cross-check of projections
-    (I of a projection is at most I), has the direction "biased", and `generalization_bound` refuses it.
+    (I of a projection is at most I), has the direction "biased", and `generalization_bound` rejects it.
 
     Args:
         x: shape (K, p) or (K,), p ≤ 3.
@@ -40,9 +40,17 @@ def ksg_mutual_information(x: Any, y: Any, *, neighbours: int = 3) -> Estimate:
 
     Returns: `Estimate` in nats, direction "biased". Its standard error is the spread of the K local terms, as if they
         were independent. Neighbours share their terms, so it is too small: at 300 pairs of Gaussian numbers the true
-        spread is about 1.15, 1.25 and 1.5 times it for k = 1, 3 and 10. It knows nothing of the bias.
+        spread is about 1.15, 1.25 and 1.5 times it for k = 1, 3 and 10. It does not include the bias.
     Raises: ValueError for more than three dimensions, repeated pairs, wrong shapes, NaN or k out of range.
     Source: Kraskov, Stögbauer, Grassberger 2004, Eq. 8 (arXiv:cond-mat/0305641).
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import ksg_mutual_information
+        >>> x, noise = np.random.default_rng(0).standard_normal((2, 500))
+        >>> found = ksg_mutual_information(x, x + noise)
+        >>> found.direction, bool(0.2 < found.value < 0.5)  # I = ½ log 2 = 0.35
+        ('biased', True)
     """
     parts = []
     for name, value in (("x", x), ("y", y)):

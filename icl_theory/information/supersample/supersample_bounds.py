@@ -35,7 +35,16 @@ _MOST_LEVELS = 64
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class SupersampleBounds(Result):
-    """Bounds on the gap E[L_μ(W) - L_{H_s}(W)] of a model that shows all N demonstrations, and the gap itself."""
+    """Bounds on the gap E[L_μ(W) - L_{H_s}(W)] of a model that shows all N demonstrations, and the gap itself.
+
+    Example:
+        >>> from icl_theory import LinearClassification, one_layer_optimum, supersample_bounds
+        >>> task = LinearClassification(2)
+        >>> model = one_layer_optimum(task, shots=4)[0]
+        >>> found = supersample_bounds(model, task, demonstrations=4, supersamples=8)
+        >>> list(found.rungs), found.selections, found.enumerated
+        (['loss_difference_mi', 'loss_difference_cmi', 'evaluated_cmi', 'f_cmi'], 16, True)
+    """
 
     rungs: dict[str, Estimate]
     """Bound on the gap by name, in order of the information, in units of the loss."""
@@ -48,7 +57,7 @@ class SupersampleBounds(Result):
     training: Estimate
     """Loss on the demonstrations shown."""
     trivial: float
-    """c, the range of the loss: a bound above it says nothing."""
+    """c, the range of the loss: a bound above it carries no information."""
     selections: int
     """Selections run per supersample."""
     enumerated: bool
@@ -135,14 +144,14 @@ def supersample_bounds(
 
     Constant: gap = (1/N) Σ E[(-1)^{U_i} Δ_i]. Were U_i independent of Δ_i, (-1)^{U_i} Δ_i would have mean 0 and
     E exp(λ (-1)^{U_i} Δ_i) = E cosh(λ Δ_i) ≤ exp(λ² c² / 2), so R = c, not c/2; Donsker and Varadhan's inequality
-    turns that into E[(-1)^{U_i} Δ_i] ≤ sqrt(2 c² I), given z̃ or not. The rest is data processing. Nothing is asked of
-    the model, which need not treat its demonstrations alike: pair i is the i-th demonstration, whichever of its tokens
-    is shown, and with a causal mask that matters from L = 2 on.
+    turns that into E[(-1)^{U_i} Δ_i] ≤ sqrt(2 c² I), given z̃ or not. The rest is data processing. Nothing is required
+    of the model, which need not treat its demonstrations alike: pair i is the i-th demonstration, whichever of its
+    tokens is shown, and with a causal mask that matters from L = 2 on.
 
-    A *continuous* loss of a deterministic model tells U from the value alone: I = log 2 and the bound c sqrt(2 log 2)
+    A *continuous* loss of a deterministic model reveals U by its value alone: I = log 2 and the bound c sqrt(2 log 2)
     exceeds c (`levels=None` shows it). A quantised loss is another loss with another gap; but a loss rounded *at
     random* to `levels` values with its mean kept has the same gap in expectation and less information, so the bounds
-    on it are bounds on the gap of the loss asked for. That is the default. All these bounds need the model to be run
+    on it are bounds on the gap of the loss requested. That is the default. All these bounds need the model to be run
     on supersamples, which measures the gap as well: they explain it, they do not replace the measurement.
 
     Up to N = 12 all 2^N selections are run, and what is conditional on a supersample is exact; intervals are over
@@ -158,6 +167,7 @@ def supersample_bounds(
         key: a jax.random.key or a whole number.
         loss: "zero_one", 1[sign ŷ ≠ sign y] or, for one-hot labels, 1[argmax ŷ ≠ argmax y], with c = 1; or
             "clipped_squared", min(|ŷ - y|², c) with c = `clip` > 0.
+        clip: c > 0, in units of the squared label; without effect for the 0-1 loss.
         levels: 2 to 64 values that the clipped loss is rounded to, None for none; the 0-1 loss has two anyway.
         draws: even number of selections per supersample; all 2^N up to N = 12, else 512, if None.
 
@@ -166,6 +176,14 @@ def supersample_bounds(
     that overflows.
     Source: Steinke and Zakynthinou 2020 (arXiv:2001.09122), Harutyunyan et al. 2021 (arXiv:2110.01584), Hellström
     and Durisi 2022 (arXiv:2210.06422), Wang and Mao 2023 (arXiv:2302.02432v3); rounding at random: new.
+
+    Example:
+        >>> from icl_theory import LinearClassification, one_layer_optimum, supersample_bounds
+        >>> task = LinearClassification(2)
+        >>> model = one_layer_optimum(task, shots=4)[0]
+        >>> found = supersample_bounds(model, task, demonstrations=4, supersamples=64)
+        >>> found.gap.value < found.rungs["f_cmi"].value
+        True
     """
     model = checked(model, task.token_dim)
     task.require_tokens("supersample bounds")
