@@ -48,7 +48,7 @@ def verdict_problems(records: dict[str, Any]) -> list[str]:
 
 
 def file_problems(folder: Path, records: dict[str, Any]) -> list[str]:
-    """Files beside the records that are missing, empty, too many, or do not say the same."""
+    """Files next to the records that are missing, empty, too many, or do not say the same."""
     kept = [found for claim in records["claims"] for found in claim["counterexamples"]]
     problems = [f"{found['file']}: does not break the statement" for found in kept if found["exact_confirmed"] is False]
     there = {path.relative_to(folder).as_posix() for path in (folder / "counterexamples").glob("*.json")}
@@ -73,7 +73,7 @@ def _json(path: Path) -> Any:
 
 
 def _refused(text: str) -> float:
-    """NaN and Infinity are no JSON; strict readers refuse the file."""
+    """NaN and Infinity are no JSON; strict readers reject the file."""
     raise ValueError(f"the number {text}, which is not JSON")
 
 

@@ -4,7 +4,7 @@
 
 Browsers place scripts, fractions and roots by the MATH table of a font; phones and many servers have no font with one,
 and then superscripts float a line too high. The glyphs are those of the STIX fonts that matplotlib ships (SIL Open Font
-License 1.1, which allows this; the name is ours, as it asks): what formulas can hold. The table is written here.
+License 1.1, which allows this; the name is ours, as it requires): what formulas can hold. The table is written here.
 """
 
 import io
@@ -23,7 +23,7 @@ ASSET = Path(__file__).parents[1] / "icl_theory" / "report" / "assets" / "math.w
 _SIZES = ("One", "Two", "Three")
 """Files of larger brackets and roots."""
 STRETCHED = "()[]{}√"
-"""What the formulas ask for in larger sizes."""
+"""What the formulas need in larger sizes."""
 ITALIC = {
     **{chr(ord("A") + i): chr(0x1D434 + i) for i in range(26)},
     **{chr(ord("a") + i): chr(0x1D44E + i) for i in range(26)},

@@ -1,6 +1,6 @@
-"""How often does the ledger err? False alarms on true statements and misses on spoilt ones, over many seeds.
+"""How often does the ledger err? False alarms on true statements and misses on negative controls, over many seeds.
 
-python experiments/false_alarms.py --seeds 20 --untrained                    # a look: no training
+python experiments/false_alarms.py --seeds 20 --untrained                    # quick: no training
 python experiments/false_alarms.py --seeds 340 --runs 1000 200 --jobs 2      # the whole campaign: hours
 
 One line of `campaign.jsonl` per seed and claim; a run that was broken off goes on after the last whole line. What a
@@ -113,19 +113,19 @@ def campaign(
     `runs`: checks after which an exact and a statistical claim is left alone. `jobs`: processes, one seed each.
     """
     setting, seeds = {"format": FORMAT, "profile": profile, "untrained": untrained}, list(seeds)
-    register, tell = Register(path, setting), progress or (lambda text, done, total: None)
+    register, notify = Register(path, setting), progress or (lambda text, done, total: None)
     if jobs == 1:
         for number, seed in enumerate(seeds):
             for row in examined(register.left(claims, seed, runs), seed, setting):
                 register.add(row)
-                tell(f"seed {seed}: {row['claim']}", number, len(seeds))
+                notify(f"seed {seed}: {row['claim']}", number, len(seeds))
         return register.lines
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         working: set[Future[list[dict[str, Any]]]] = set()
         for number, seed in enumerate(seeds):
             if left := [claim.label for claim in register.left(claims, seed, runs)]:
                 working.add(pool.submit(examined_elsewhere, left, seed, setting))
-            tell(f"seed {seed}: {len(left)} claims", number, len(seeds))
+            notify(f"seed {seed}: {len(left)} claims", number, len(seeds))
             working = _collect(register, working, jobs)
         _collect(register, working, 1)
     return register.lines

@@ -1,7 +1,7 @@
 """Coverage of the sandwich on the channel it is made for: demonstrations → noisy implicit gradient, one layer.
 
 I(W; H_s) has no closed form here. Its reference is the sandwich at K = 4096, both ends averaged over eight draws; then
-200 small sandwiches are asked how often their interval contains it. About two minutes.
+200 small sandwiches show how often their interval contains it. About two minutes.
 
 python experiments/information_coverage.py
 """

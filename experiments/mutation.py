@@ -8,7 +8,7 @@ The tests of the source file are run first (see `defects.mirrors`); with --deep 
 those, with --claims then `icl-theory verify` on the claims that import the file. One line of the journal per defect; a
 line serves again while the defect, the file it changes and the tests it was tried on are what they were, and what has
 survived is tried on tests that are new or have changed. A change elsewhere in the package is not noticed: --again tries
-all once more. Tests that fail without any defect are refused.
+all once more. Tests that fail without any defect end the run.
 """
 
 import argparse
@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import Any
 
 from defects import CLASSES, Defect, load
-from defects.trial import BROKEN, KILLED, STALE, SURVIVED, Baseline, Copy, Journal, Refused, known, tried
+from defects.trial import BROKEN, KILLED, STALE, SURVIVED, Baseline, Copy, Journal, RedBaseline, known, tried
 
 ROOT = Path(__file__).parent.parent
 
 
 def campaign(
-    chosen: Sequence[Defect], journal: Journal, arguments: argparse.Namespace, tell: Callable[[str], None]
+    chosen: Sequence[Defect], journal: Journal, arguments: argparse.Namespace, notify: Callable[[str], None]
 ) -> tuple[dict[str, dict[str, Any]], set[str]]:
     """A line for every defect, by name, and the test files that were left out as red. Raises: Refused."""
-    baseline, copies, results = Baseline(journal, arguments.without_red, tell), queue.Queue(), {}
+    baseline, copies, results = Baseline(journal, arguments.without_red, notify), queue.Queue(), {}
     with tempfile.TemporaryDirectory(prefix="icl_theory_mutation_") as folder:
         first = Copy(ROOT, Path(folder) / "0")
         for copy in (first, *(Copy(first.root, Path(folder) / str(n)) for n in range(1, arguments.jobs))):
@@ -48,7 +48,7 @@ def campaign(
                     line["seconds"] = round(time.perf_counter() - started, 1)
                     journal.add(line)
                 results[defect.name] = line
-                tell(f"[{len(results)}/{len(chosen)}] {line['outcome']:9} {defect.name}  {line['by']}")
+                notify(f"[{len(results)}/{len(chosen)}] {line['outcome']:9} {defect.name}  {line['by']}")
             finally:
                 copies.put(copy)
 
@@ -62,7 +62,7 @@ def campaign(
 
 
 def table(chosen: Sequence[Defect], results: dict[str, dict[str, Any]]) -> str:
-    """Killed of all by class, and what a user would not be told of every survivor."""
+    """Killed of all by class, and what a user would see of every survivor."""
     rows = [f"{'class':16}{'killed':>8}{'of':>6}{'share':>9}"]
     groups = {kind: [d for d in chosen if d.kind == kind] for kind in CLASSES} | {"all": list(chosen)}
     for kind, group in groups.items():
@@ -77,7 +77,7 @@ def table(chosen: Sequence[Defect], results: dict[str, dict[str, Any]]) -> str:
 
 
 def select(defects: Sequence[Defect], arguments: argparse.Namespace) -> list[Defect]:
-    """The defects asked for, in the order of the list; those without effect only if they are asked for by name."""
+    """The defects requested, in the order of the list; those without effect only if they are named."""
     only = re.compile(arguments.only or "")
     return [
         d
@@ -107,20 +107,20 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> int:
-    """0: all killed; 1: some survived, or do not fit the source; 2: refused."""
+    """0: all killed; 1: some survived, or do not fit the source; 2: a red baseline."""
     arguments = parsed()
     chosen = select(load(), arguments)
     if arguments.list:
         print("\n".join(f"{d.kind:14} {d.file}: {d.name}: {d.wrong}" for d in chosen))
         return 0
 
-    def tell(text: str) -> None:
+    def notify(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     try:
-        results, red = campaign(chosen, Journal(arguments.out), arguments, tell)
-    except Refused as refused:
-        tell(f"refused: {refused}")
+        results, red = campaign(chosen, Journal(arguments.out), arguments, notify)
+    except RedBaseline as error:
+        notify(f"a red baseline: {error}")
         return 2
     print(table(chosen, results))
     for name in sorted(red):

@@ -1,4 +1,4 @@
-"""Bounds for the deterministic forward pass of trained and constructed models, beside the measured gap; two minutes.
+"""Bounds for the deterministic forward pass of trained and constructed models, and the measured gap; two minutes.
 
 python experiments/supersample_bounds.py --out runs/supersample_bounds
 """
@@ -38,7 +38,7 @@ FAMILY: dict[str, dict[str, Any]] = {
     "ReLU, L=2": {"hidden": 2 * (DIM + 1), "activation": "relu"},
     "two heads, L=2": {"heads": 2},
 }
-"""What is trained beside plain linear attention; all but the sizes are options of its forward pass as well."""
+"""What is trained besides plain linear attention; all but the sizes are options of its forward pass as well."""
 SIZES = ("hidden", "heads")
 
 

@@ -60,7 +60,7 @@ def measure(layers: int) -> dict:
 
 
 def main() -> int:
-    """Print a line per depth; write the records if asked to."""
+    """Print a line per depth; write the records if a directory is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="file for the records; an existing one is left alone")
     parser.add_argument("--layers", type=int, nargs="+", default=list(range(1, 9)))

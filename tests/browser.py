@@ -29,7 +29,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Window:
-    """One page with settings of its own, everything it has asked for, and everything it has complained of."""
+    """One page with settings of its own, everything it has requested, and everything it has complained of."""
 
     page: Page
     requests: list[str]

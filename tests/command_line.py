@@ -83,8 +83,8 @@ def run_with(out: TextIO | None, err: TextIO | None, *arguments: str, **more: st
         return main(arguments)
 
 
-def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The single line that a refusal puts on standard error."""
+def red_baseline(done: subprocess.CompletedProcess[str]) -> str:
+    """The single line that an error of input puts on standard error."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert done.stderr.startswith(ONE_LINE)

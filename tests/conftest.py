@@ -1,4 +1,4 @@
-"""The test world: seeded, strict about promotion where asked, and watchful of jax's global settings."""
+"""The test world: seeded, strict about promotion where requested, and watchful of jax's global settings."""
 
 import os
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     if shown := config.getoption("--closest"):
-        from closeness import Closeness  # wraps comparisons, so only where it is asked for
+        from closeness import Closeness  # wraps comparisons, so only where it is requested
 
         config.pluginmanager.register(Closeness(shown))
 

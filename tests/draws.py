@@ -1,7 +1,7 @@
 """Every number that numpy's generators hand out, kept in the order of the draws.
 
-A loop whose blocks must draw anew leaves a trace if one of them does not: a generator that is made again, from the
-same seed or from another one, gives numbers that were there before. Labels, shapes and means do not show that.
+A loop whose blocks must draw fresh numbers leaves a trace if one of them does not: a generator that is made again, from
+the same seed or from another one, gives numbers that were there before. Labels, shapes and means do not show that.
 """
 
 from typing import Any

@@ -14,7 +14,7 @@ SHAPE_OF_A_REFUSAL = re.compile(r"^[^:\n]+: got [^\n]+, expected [^\n]+; [^\n]+\
 
 
 def error_message(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
-    """The message of the ValueError that `function` must raise: one line with got, expected and the cure."""
+    """The message of the ValueError that `function` must raise: one line with got, expected and a hint."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011  (the message is examined on the next line)
         function(*args, **kwargs)
     message = str(caught.value)

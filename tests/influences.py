@@ -1,4 +1,4 @@
-"""Standard errors by another road: the influence of every sample as the derivative in its weight, by a complex step.
+"""Standard errors by another method: the influence of every sample as the derivative in its weight, by a complex step.
 
 A statistic is written as a function of weights w, one per independent sample, that does not change when all of them are
 multiplied by one number: means become Σ w x / Σ w. The derivative of an analytic function along i h is exact to

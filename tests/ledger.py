@@ -117,5 +117,5 @@ def _document() -> dict[str, Any]:
 
 
 def document() -> dict[str, Any]:
-    """The records of a run over these claims, as `verify` makes them; a copy that may be spoilt."""
+    """The records of a run over these claims, as `verify` makes them; a copy that may be changed."""
     return to_plain(_document())

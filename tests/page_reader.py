@@ -7,7 +7,7 @@ VOID = {"meta", "wbr", "br", "hr"}
 
 
 class Reader(html.parser.HTMLParser):
-    """Elements in order, each with its attributes and its text; refuses what is not properly nested."""
+    """Elements in order, each with its attributes and its text; rejects what is not properly nested."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -12,6 +12,6 @@ SCHEMA: dict[str, Any] = json.loads(
 
 
 def problems(value: Any, definition: str | None = None) -> list[str]:
-    """Every way in which `value` is not what the schema, or one of its definitions, asks for."""
+    """Every way in which `value` is not what the schema, or one of its definitions, demands."""
     schema = SCHEMA if definition is None else {"$ref": f"#/$defs/{definition}", "$defs": SCHEMA["$defs"]}
     return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(value)]

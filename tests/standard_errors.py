@@ -30,8 +30,8 @@ def assert_mean_of(found: Any, values: Any, direction: str, unit: str, relative:
 def assert_covers(estimates: Sequence[Any], truth: float | None = None) -> None:
     """One standard error around the value holds the truth (the mean of all if None) as often as Student's law says.
 
-    That is in 68.3 % of the repetitions for many samples. Refused at a chance of 1e-4. The count must also refuse error
-    bars a factor of sqrt 2 off, or it would see nothing.
+    That is in 68.3 % of the repetitions for many samples. Rejected at a chance of 1e-4. The count must also reject
+    error bars a factor of sqrt 2 off, or it would see nothing.
     """
     values, errors = (np.array([getattr(e, name) for e in estimates]) for name in ("value", "stderr"))
     share = float(2 * t.cdf(1.0, estimates[0].samples - 1) - 1)

@@ -1,4 +1,4 @@
-"""One road through the package: a package imports only from those before it in this list, and none in a circle."""
+"""One direction through the package: a package imports only from those before it in this list, and none in a circle."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every block, chunk, repetition and set of prompts draws anew; keys decide, with all their words."""
+"""Every block, chunk, repetition and set of prompts draws fresh numbers; keys decide, with all their words."""
 
 from collections.abc import Callable
 from typing import Any
@@ -195,7 +195,7 @@ def test_all_chunks_of_runs_reach_the_ladder(monkeypatch: pytest.MonkeyPatch) ->
     batches = Batches(Setting(ONE, TASK, W, 9, 3), 7, 50)
     first, again = list(batches), list(batches)
     assert sorted(len(x.tokens) for x in first) == [10] * 5
-    for name in ("tokens", "moments", "looks"):
+    for name in ("tokens", "moments", "observations"):
         rows = np.concatenate([getattr(x, name) for x in first])
         assert_rows_differ(rows)
         np.testing.assert_array_equal(rows, np.concatenate([getattr(x, name) for x in again]))
@@ -206,11 +206,11 @@ def test_all_chunks_of_runs_reach_the_ladder(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("floor", [0.0, 0.2])
 def test_layers_and_runs_get_noise_of_their_own(floor: float) -> None:
-    """Given the tokens the looks of all layers are independent draws of N(S, C_X): white once C_X is divided out."""
+    """Given the tokens the observations of all layers are independent draws of N(S, C_X): white without C_X."""
     runs, layers = 600, 3
     setting = Setting(TWO.repeated(2).first_layers(layers), TASK, W, 9, 3, floor)
     draws = draw(setting, np.random.default_rng(0), runs)
-    noise = np.linalg.solve(draws.noise_root[:, None], (draws.looks - draws.moments[:, None])[..., None])[..., 0]
+    noise = np.linalg.solve(draws.noise_root[:, None], (draws.observations - draws.moments[:, None])[..., None])[..., 0]
     assert abs((noise**2).mean() - 1) < 6 * np.sqrt(2 / noise.size)
     assert draws.extra.shape == (runs, layers if floor else 0, 3, 3)
     for part in (noise, draws.extra) if floor else (noise,):

@@ -1,4 +1,4 @@
-"""One trained model of every kind, and every public function that takes a model: the right answer, or a refusal.
+"""One trained model of every kind, and every public function that takes a model: the right answer, or an error.
 
 The right answer is that of whole prompts drawn here and sent through a loop over tokens, which reads the static fields
 of the model and nothing else.
@@ -144,7 +144,7 @@ def test_truncation_noise_refuses_an_mlp_and_other_kinds(model: Model) -> None:
 
 def test_the_trajectory_is_that_of_the_forward_pass(model: Model) -> None:
     if not plain(model):
-        return  # refused, see above
+        return  # an error, see above
     query = np.array([0.5, -1.0, 0.0])
     moved = query + it.implicit_trajectory(model, TOKENS).accumulated[-1] @ query
     np.testing.assert_allclose(moved, forward_by_token(model, TOKENS, query)[1], rtol=1e-9)

@@ -1,4 +1,4 @@
-"""The harness of mutation testing tells killed from survived, stale and red, and goes on where it stopped."""
+"""The harness of mutation testing distinguishes killed from survived, stale and red, and goes on where it stopped."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_the_claims_of_a_file():
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
-    """A package of one function with two tests, one of which looks; tests are run for real, but without jax."""
+    """A package of one function with two tests, one of which checks it; tests are run for real, but without jax."""
     root = tmp_path / "tree"
     (root / "icl_theory").mkdir(parents=True)
     (root / "tests").mkdir()
@@ -108,7 +108,7 @@ def test_what_never_ends_is_ended_with_all_it_has_started(tree, tmp_path):
 
 
 class Calls(list):
-    """What a copy's tests were asked for: names, and whether a defect was planted."""
+    """What a copy's tests were called with: names, and whether a defect was planted."""
 
     def stand_in(self, seen: str, red: tuple[str, ...] = ()):
         """Stands for `Copy.tests`: the first file sees a defect with `seen` in its text, `red` ones fail always."""
@@ -124,7 +124,7 @@ class Calls(list):
         return tests
 
     def tried(self) -> list[tuple[str, ...]]:
-        """Names of the runs with a defect since the last look."""
+        """Names of the runs with a defect since the last call."""
         names = [names for names, planted in self if planted]
         self.clear()
         return names
@@ -163,7 +163,7 @@ def test_all_other_tests_only_if_asked_for(tree, monkeypatch):
 
 def test_red_tests_prove_nothing(tree, monkeypatch):
     monkeypatch.setattr(trial.Copy, "tests", Calls().stand_in("nowhere", red=("test_one.py",)))
-    with pytest.raises(trial.Refused, match=r"test_one\.py fails without any defect"):
+    with pytest.raises(trial.RedBaseline, match=r"test_one\.py fails without any defect"):
         run(tree, [SEEN])
     assert run(tree, [SEEN], "--without-red")["seen"]["outcome"] == "survived"
 

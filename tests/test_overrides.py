@@ -1,4 +1,5 @@
-"""Every step of every task's sampling overridden by one line: who takes a task agrees with brute force or refuses.
+"""Every step of every task's sampling overridden by one line: who takes a task agrees with brute force or raises an
+error.
 
 Brute force knows nothing of closed forms: prompts of `task.sample`, tokens of `task.sample_tokens`, and `predict`.
 """
@@ -67,7 +68,7 @@ def overridden(name: str, step: str) -> Task:
 
 
 def attempt(work: Callable[[], Any]) -> Any:
-    """What it returns, or None where it refuses in one sentence."""
+    """What it returns, or None where it raises an error in one sentence."""
     try:
         return work()
     except ValueError as error:
@@ -99,7 +100,7 @@ over_the_grid = pytest.mark.parametrize(("name", "step"), GRID)
 
 @over_the_grid
 def test_risks(name: str, step: str) -> None:
-    """Whole prompts can always be sampled, so that these never refuse, the Bayes risk aside."""
+    """Whole prompts can always be sampled, so that these never raise an error, the Bayes risk aside."""
     task = overridden(name, step)
     prompt = task.sample(11, COUNT, SHOTS)
     for model in models_of(task):
@@ -166,7 +167,7 @@ FIXED = ("sample_tasks", "task_root", "label_projection")
 
 @over_the_grid
 def test_ladders(name: str, step: str) -> None:
-    """They refuse, unless only the law of w is another: then w is drawn from it, and the ladder is that of this w."""
+    """An error, unless only the law of w is another: then w is drawn from it, and the ladder is that of this w."""
     task: Any = overridden(name, step)
     model = it.random_weights(1, layers=1, token_dim=task.token_dim, scale=0.8)
     found = [attempt(lambda f=f: f(model, task, **LADDER)) for f in (it.bound_ladder, it.shared_subsets)]

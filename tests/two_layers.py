@@ -27,7 +27,7 @@ def prepared(model, floor=0.0, runs=6):
 
 
 def conditioned(setting, runs, reference):
-    """KL of every run and layer to the prior's conditional, from the joint covariance of all looks written out."""
+    """KL of every run and layer to the prior's conditional, from the joint covariance written out."""
     mean, root = reference
     width, layers = len(mean), len(runs.layers)
     gamma = SHOTS * root @ root.T
@@ -117,11 +117,11 @@ def slow_terms(model, draws, turn):
                     "log_ratio": log_ratio,
                 }
             )
-            look = np.zeros((3, 3))
-            look[rows, columns] = look[columns, rows] = draws.looks[run, layer] / np.where(
+            observation = np.zeros((3, 3))
+            observation[rows, columns] = observation[columns, rows] = draws.observations[run, layer] / np.where(
                 rows == columns, 1, math.sqrt(2)
             )
-            m = m + a @ turn @ look @ turn.T @ b  # looks are written in the basis of the tokens' subspace
+            m = m + a @ turn @ observation @ turn.T @ b  # observations are written in the basis of the tokens' subspace
         results.append(layers)
     return results
 
@@ -133,7 +133,7 @@ def exchanged_by_hand(setting, runs, i, j):
     n, b = setting.demonstrations, setting.shots
     covariance = (n - b) / (b * (n - 1)) * np.cov(features.T, bias=True)
     if all(layer.cancels for layer in runs.layers):
-        return sum(multivariate_normal(features.mean(0), covariance).logpdf(x) for x in runs.draws.looks[i])
+        return sum(multivariate_normal(features.mean(0), covariance).logpdf(x) for x in runs.draws.observations[i])
     maps = runs.layers[0].maps[0]
     covariance = maps @ covariance @ maps.T + setting.floor * np.eye(len(maps))
     return multivariate_normal(maps @ features.mean(0), covariance).logpdf(runs.layers[0].outputs[i])

@@ -1,4 +1,4 @@
-"""What `gradient_noise` costs at D = 1024, N = 128, beside one singular value decomposition of a 1024 x 1024 matrix.
+"""What `gradient_noise` costs at D = 1024, N = 128, against one singular value decomposition of a 1024 x 1024 matrix.
 
 Exit status 1 if the ratio of the medians is 0.5 or more, or if memory comes near that of a D² x D² array.
 """

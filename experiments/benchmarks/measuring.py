@@ -1,4 +1,4 @@
-"""Wall times and peak memory for the benchmarks beside this file."""
+"""Wall times and peak memory for the benchmarks of this folder."""
 
 import resource
 import statistics

@@ -1,4 +1,4 @@
-"""What the sandwich of `mutual_information` costs, beside the definition: a density per pair.
+"""What the sandwich of `mutual_information` costs, against the definition: a density per pair.
 
 1. K = 4096 pairs in dimension 21: at most 3 s; and the definition on the same pairs, which has to give the same lower
    end to 1e-9.

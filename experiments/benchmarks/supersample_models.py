@@ -1,7 +1,7 @@
-"""What one supersample costs at D = 6, L = 2, all 2^N selections: beside one prompt per selection and token.
+"""What one supersample costs at D = 6, L = 2, all 2^N selections: against one prompt per selection and token.
 
-The baseline asks `predict` 2N 2^N times per supersample, in one batch. Exit status 1 if the results differ, or if the
-baseline is not slower than the forward passes of `selection_predictions` in every case.
+The baseline calls `predict` on 2N 2^N prompts per supersample, in one batch. Exit status 1 if the results differ, or if
+the baseline is not slower than the forward passes of `selection_predictions` in every case.
 """
 
 import sys
@@ -38,7 +38,7 @@ def drawn(name: str, options: dict[str, str]) -> Model:
 
 
 def prompt_by_prompt(model: Model, pairs: np.ndarray, bits: np.ndarray) -> Any:
-    """The predictions for one supersample (N, 2, D), every selection repeated for every token asked."""
+    """The predictions for one supersample (N, 2, D), every selection repeated for every query token."""
     count, runs = len(pairs), len(bits)
     shown = np.repeat(pairs[np.arange(count), bits.astype(np.int64)], 2 * count, axis=0)
     asked = np.tile(pairs.reshape(2 * count, -1)[:, :-1], (runs, 1))

@@ -1,4 +1,4 @@
-"""What training costs: time to the optimum beside the textbook loop, cost against N, and an ensemble beside one run.
+"""What training costs: time to the optimum against the textbook loop, cost against N, and an ensemble against one run.
 
 (a) Seconds until the exact risk is within 1 % of the closed-form optimum. The textbook loop samples tokens and a query
     (batch 2048) and takes one jitted optimiser step per Python iteration; its optimiser and first weights are ours.
@@ -44,7 +44,7 @@ def settings(layers: int, shots: int, steps: int, seeds: int = 1, batch: int = 6
 
 
 def ours(task: LinearRegression, config: CheckedConfig) -> dict[str, Any]:
-    """Seconds of the first run (compiled anew) and the median of further ones with other keys; steps; success."""
+    """Seconds of the first run (compiled first) and the median of further ones with other keys; steps; success."""
     jax.clear_caches()
     results: list[Any] = []
     times = [seconds(lambda k=k: results.append(train(task, k, **asdict(config)))) for k in range(REPEATS + 1)]

@@ -1,4 +1,4 @@
-"""What the noise of one layer costs at all ranks of a matrix, beside one SVD and beside the dense definition.
+"""What the noise of one layer costs at all ranks of a matrix, against one SVD and against the dense definition.
 
 1. D = 2048, N = 256: the paper's eight clipping rates of W_V, W_K and W_Q, the decomposition excluded, against the time
    of one singular value decomposition of such a matrix; at most 0.2.
@@ -66,7 +66,7 @@ def dense(model: Model, tokens: np.ndarray, rank: int, size: int) -> tuple[float
 
 
 def curve_against_dense(table: Table) -> bool:
-    """Every rank of W_V; the dense road is timed at eight of them."""
+    """Every rank of W_V; the dense method is timed at eight of them."""
     dimension, count = 32, 600
     loose, eye = random_weights(2, layers=1, token_dim=dimension, scale=0.3), np.eye(dimension)
     model = Model.create(loose.value + eye, loose.key + eye, loose.query + eye)

@@ -1,7 +1,7 @@
 """Deliberate defects of the package, plain data in the TOML files of this folder; read and applied here.
 
 Each is what a good programmer gets wrong in one line: a forgotten term, a lost square root, two arguments exchanged.
-`wrong` says what a user would then be told. One that cannot change any result is marked `equivalent`, with the reason.
+`wrong` says what a user would then see. One that cannot change any result is marked `equivalent`, with the reason.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Which tests look at a source file: those of its name, those listed here, and those that import it."""
+"""Which tests exercise a source file: those of its name, those listed here, and those that import it."""
 
 import ast
 from pathlib import Path
@@ -73,7 +73,7 @@ LISTED = {
 }
 """Names of test files, without test_ and .py, by source file below the package, where they do not bear its name."""
 ACROSS = ("standard_errors", "independence", "members", "dimensions", "small_cases", "caches", "command_options")
-"""How tests are called that look at one kind of defect in many modules: they are among the first for each of these."""
+"""How tests are called that check one kind of defect in many modules: they are among the first for each of these."""
 COMMON = ("core", "models.model", "models.attention", "tasks", "training.prompt_sources")
 """What everything imports does not make a claim one about a module; nor does the claims' engine."""
 LEFT_OUT = ("test_mutation.py", "test_defects.py")  # the list is compared with the source: any defect would be caught

@@ -95,15 +95,15 @@ class Copy:
         return self.run(["-c", DRIVER, *options, *(f"tests/{name}" for name in names)], limit)
 
 
-class Refused(Exception):
+class RedBaseline(Exception):
     """Tests fail without any defect, so that they prove nothing."""
 
 
 class Baseline:
     """Seconds of every test file without any defect, and whether it is green; kept in the journal too."""
 
-    def __init__(self, journal: Journal, without_red: bool, tell: Callable[[str], None]) -> None:
-        self._journal, self._without_red, self._tell, self._lock = journal, without_red, tell, threading.Lock()
+    def __init__(self, journal: Journal, without_red: bool, notify: Callable[[str], None]) -> None:
+        self._journal, self._without_red, self._tell, self._lock = journal, without_red, notify, threading.Lock()
         self.red: set[str] = set()
 
     def green(self, copy: Copy, names: Sequence[str]) -> dict[str, float]:
@@ -117,7 +117,7 @@ class Baseline:
             elif self._without_red:
                 self.red.add(name)
             else:
-                raise Refused(f"tests/{name} fails without any defect: {line['by']}")
+                raise RedBaseline(f"tests/{name} fails without any defect: {line['by']}")
         return result
 
     def _measured(self, copy: Copy, name: str) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def known(journal: Journal, defect: Defect, copy: Copy) -> dict[str, Any] | None
 def tried(
     defect: Defect, copy: Copy, baseline: Baseline, arguments: argparse.Namespace, before: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """What the tests, and if asked the claims, say of one defect; those that it has survived `before` are left out."""
+    """What the tests, and on request the claims, say of one defect, without those that it has survived `before`."""
     line: dict[str, Any] = {
         "name": defect.name,
         "class": defect.kind,

@@ -11,12 +11,12 @@ from icl_theory.claims.engine.claim import Claim, Control
 
 
 def measure(case: Case) -> float:
-    """The left side, computed by one road. Return a number or array (exact) or an `Estimate` (sampled)."""
+    """The left side, computed by one method. Return a number or array (exact) or an `Estimate` (sampled)."""
     return float(np.trace(case.model.value[0] @ case.model.key[0]))
 
 
 def predict(case: Case) -> float:
-    """The right side, computed by another road that shares as little code as possible."""
+    """The right side, computed by another method that shares as little code as possible."""
     return float((case.model.key[0] * case.model.value[0].T).sum())
 
 
@@ -27,13 +27,13 @@ CLAIM = Claim(
     relation="equal",  # or "at most", "at least", "never", "exists"
     measure=measure,
     predict=predict,
-    # assumptions=(Assumption("sentence", holds=lambda case: ...),): outside them the answer is a refusal.
+    # assumptions=(Assumption("sentence", holds=lambda case: ...),): outside them there is no verdict on the statement.
     # trivial=lambda case: ...: for a bound, the value that everything satisfies anyway.
     # over_seeds=True, cases=lambda factory: factory.trained_seeds(3): an inequality about the mean over trained seeds.
     # cases=lambda factory: factory.one_layer: which weights and data; all kinds if left out.
     explanation="What is compared with what, and why it could fail.",
     controls=(
-        # Spoilt versions that must end in FAILS. A statement that is false also needs a sound version that HOLDS.
+        # Negative controls that must end in FAILS. A statement that is false also needs a sound version that HOLDS.
         Control("off by 1 %", predict=lambda case: 1.01 * predict(case)),
         Control("a transpose", predict=lambda case: float((case.model.key[0] * case.model.value[0]).sum())),
     ),

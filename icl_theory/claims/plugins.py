@@ -2,7 +2,7 @@
 
 An entry point names a `Claim`, a list of them, a function without arguments that returns either, or a module that holds
 them as `CLAIMS` or `CLAIM`. Such claims are held to the rules of our own: a label of its own, and at least two negative
-controls. A package that breaks a rule, or cannot be imported, is refused with its name: it never just goes missing. To
+controls. A package that breaks a rule, or cannot be imported, is an error with its name: it never just goes missing. To
 work without it, name the claims to check, or uninstall it.
 """
 
@@ -67,7 +67,7 @@ def _claims_of(point: EntryPoint, package: str) -> list[Any]:
             value = value.CLAIMS if hasattr(value, "CLAIMS") else value.CLAIM
         elif callable(value):
             value = value()
-    except Exception as error:  # whatever a foreign module does wrong must be told, not passed on
+    except Exception as error:  # whatever a foreign module does wrong must be reported, not raised
         raise _error(package, f"{describe_error(error)} from {point.value!r}", expected) from error
     return list(value) if isinstance(value, list | tuple) else [value]
 

@@ -73,7 +73,7 @@ DEFECTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def _require_document(document: Any) -> None:
-    """Refuse what `counterexample` cannot have made, by format and by the types of the fields that are read."""
+    """Reject what `counterexample` cannot have made, by format and by the types of the fields that are read."""
     known = isinstance(document, dict) and document.get("format") == FORMAT
     if not known or not {"claim", "case", "exact"} <= document.keys():
         raise checks.error(

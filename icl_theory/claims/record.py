@@ -61,7 +61,7 @@ def _counterexample(outcome: Outcome, number: int) -> dict[str, Any]:
 
 
 def _assumptions(claim: Claim, evidence: list[Evidence]) -> list[dict[str, Any]]:
-    """In how many cases each assumption held, was broken, or can be met by no data; they are looked at in order."""
+    """In how many cases each assumption held, was broken, or can be met by no data; they are checked in order."""
     result, left = [], len(evidence)
     for assumption in claim.assumptions:
         broken, unattainable = (_noted(assumption, evidence, start) for start in (BROKEN, UNATTAINABLE))

@@ -1,7 +1,7 @@
 """Every statement under test, one file each, in a folder for its subject; `order` lists them.
 
 `LABELS` can be read without importing jax; `load` brings in one claim. Installed packages can add claims of their own,
-see `icl_theory.claims.plugins`; they follow ours, and nothing of them is imported before they are asked for.
+see `icl_theory.claims.plugins`; they follow ours, and nothing of them is imported before they are needed.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ def subject_of(label: str) -> str:
 def require_known(labels: Iterable[str]) -> None:
     """Raises: ValueError for an unknown label, naming the closest one.
 
-    Claims of other packages are looked for only if a label is not one of our own.
+    Claims of other packages are searched only if a label is not one of our own.
     """
     for label in labels:
         if label not in LABELS and label not in (known := all_labels()):
@@ -75,7 +75,7 @@ def load(label: str) -> "Claim":
 
 
 def load_all(labels: Iterable[str] | None = None) -> list["Claim"]:
-    """The claims asked for, or all of them: ours section by section, then those of installed packages."""
+    """The claims named, or all of them: ours section by section, then those of installed packages."""
     chosen = all_labels() if labels is None else tuple(labels)
     if not chosen:
         raise checks.error("claims", "an empty list", "at least one claim", "leave it out to check all")

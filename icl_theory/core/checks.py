@@ -1,4 +1,4 @@
-"""The only place that words a refusal: every message says what was got, what was expected, and the cure."""
+"""The only place that words an error of input: every message says what was got, what was expected, and a hint."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 
 
 class InvalidInputError(ValueError):
-    """Bad input, in the one form that `refuse` gives; the command line tells it from an error of ours by its type."""
+    """Bad input, in the one form that `error` gives; on the command line its type distinguishes it from a bug."""
 
 
 def error(name: str, got: object, expected: str, hint: str) -> InvalidInputError:
-    """The one form of a refusal, so that every message reads alike."""
+    """The one form of an error of input, so that every message reads alike."""
     return InvalidInputError(f"{name}: got {got}, expected {expected}; {hint}.")
 
 
@@ -20,10 +20,10 @@ def _describe(shape: Sequence[int | None]) -> str:
 
 
 def numbers(name: str, value: Any) -> np.ndarray:
-    """`value` as a float64 array of any shape, finite or not; whatever would lose something on the way is refused.
+    """`value` as a float64 array of any shape, finite or not; whatever would lose something on the way is an error.
 
     A masked array would lose its mask, a complex number its imaginary part; a date, text or an object is no number.
-    float32 is refused by name: in an exact comparison its rounding would decide.
+    float32 is an error by name: in an exact comparison its rounding would decide.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise error(name, "a masked array", "plain numbers", "fill the masked entries, or leave them out")
@@ -46,7 +46,7 @@ def _kind(raw: np.ndarray) -> str:
 def array(name: str, value: Any, shape: Sequence[int | None], hint: str = "reshape it") -> np.ndarray:
     """`value` as a finite float64 array of `shape`, where None stands for any size of at least one.
 
-    Masked arrays, complex numbers, dates and text are refused: as float64 they would lose what they say.
+    Masked arrays, complex numbers, dates and text are errors: as float64 they would lose what they say.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise error(name, "a masked array", "plain numbers", "fill the masked entries, or leave them out")

@@ -103,7 +103,7 @@ def generalization_bound(information: Estimate, *, range_constant: float, demons
     """gap ≤ sqrt(2 R² I(W; H_s) / N) for an R-sub-Gaussian loss (Xu and Raginsky 2017; Y Lemma 2).
 
     Args:
-        information: I in nats; a "lower" bound or a "biased" estimate is refused, as the result would not be a bound.
+        information: I in nats; a "lower" bound or a "biased" estimate is an error, as the result would be no bound.
         range_constant: R; a loss in [0, c] is R = c/2 sub-Gaussian (Hoeffding).
         demonstrations: N.
 
@@ -114,7 +114,7 @@ def generalization_bound(information: Estimate, *, range_constant: float, demons
         got = "a lower bound" if information.direction == "lower" else "a biased estimate"
         raise checks.error("information", got, "an exact value or an upper bound", "use the upper end of the sandwich")
     if math.isnan(information.value):
-        raise checks.error("information", "NaN", "a number of nats", "look at how it was estimated")
+        raise checks.error("information", "NaN", "a number of nats", "check how it was estimated")
     range_constant = checks.number("range_constant", range_constant, low=0.0, hint="pass half the range of the loss")
     demonstrations = checks.integer("demonstrations", demonstrations, 1, None, "pass N, at least 1")
     scale = 2 * range_constant**2 / demonstrations

@@ -186,7 +186,7 @@ def _fit_step_size(p: np.ndarray, moments: np.ndarray, matrix: np.ndarray, covar
 def _fit_plus_plus(
     p: np.ndarray, moments: np.ndarray, eta: float, task: LinearRegression, steps: int
 ) -> tuple[float, float]:
-    """argmin over (η, γ) of the mean of (p - w)ᵀ Λ (p - w) for GD++, from several γ beside the plain fit of η.
+    """argmin over (η, γ) of the mean of (p - w)ᵀ Λ (p - w) for GD++, from several γ in addition to the plain fit of η.
 
     In units of the inputs and of p, because the solver's tolerance for a gradient is an absolute one.
     """

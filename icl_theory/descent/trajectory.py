@@ -1,4 +1,4 @@
-"""The implicit trajectory of a linear-attention transformer, and explicit gradient descent beside it."""
+"""The implicit trajectory of a linear-attention transformer, and explicit gradient descent to compare with."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -125,7 +125,7 @@ def _band(axis: Axes, lower: Series, upper: Series, colour: str) -> None:
 
 
 def _information_panel(axis: Axes, records: list[dict[str, Any]], layer: int) -> None:
-    """What the two tightest rungs say about the information, beside the dimension of the support."""
+    """What the two tightest rungs say about the information, and the dimension of the support."""
     label, colour, marker, dashes = style("mutual_information")
     upper = over_ranks(records, estimate_at("sandwich", "upper"))
     _band(axis, over_ranks(records, estimate_at("sandwich", "lower")), upper, colour)

@@ -16,7 +16,8 @@ from icl_theory.core import checks
 from icl_theory.records.files import write_bytes
 from icl_theory.records.seed_means import Series
 
-# Okabe and Ito's colours, told apart by colour-blind readers; markers and dashes carry the same distinction in grey.
+# Okabe and Ito's colours, distinguishable for colour-blind readers; markers and dashes carry the same distinction in
+# grey.
 RUNG_STYLES: dict[str, tuple[str, str, str, Any]] = {
     "individual_sample": ("individual-sample bound", "#56B4E9", "P", (0, (3, 1, 1, 1))),
     "mutual_information": ("mutual information, upper to lower end", "#0072B2", "o", "-"),

@@ -1,4 +1,4 @@
-"""The figures of a sweep beside bound versus rank: information, bound against gap, tightness, layer against rank.
+"""The figures of a sweep other than bound versus rank: information, bound against gap, tightness, layer against rank.
 
 They read the numbers of records, average them over seeds and draw; nothing is estimated here.
 """
@@ -66,7 +66,7 @@ def _note(figure: Figure, records: Records, text: str) -> None:
 
 
 def _information_versus_support(records: Records) -> Figure:
-    """Both ends of the sandwich and the Gaussian priors against Σ_t d_t, beside the large-N limit of the latter."""
+    """Both ends of the sandwich and the Gaussian priors against Σ_t d_t, and the large-N limit of the latter."""
     figure = Figure(figsize=(4.6, 4.0))
     axis = figure.add_axes((0.13, 0.42, 0.84, 0.51))
     sizes = sorted({sum(record["support"]) for record in records})
@@ -117,8 +117,14 @@ def _bound_versus_gap(records: Records) -> Figure:
         low = np.minimum(Z * gap_error, 0.999 * np.maximum(gap, 0.0))
         across = [low[shown], Z * gap_error[shown]]
         axis.errorbar(gap[shown], bound[shown], Z * bound_error[shown], across, "none", ecolor=colour, elinewidth=0.8)
-        look: dict[str, Any] = {"color": colour, "marker": marker, "zorder": 3, "edgecolor": "w", "linewidth": 0.5}
-        axis.scatter(gap[shown], bound[shown], size[shown], label=_name(layer, module, records), **look)
+        marks: dict[str, Any] = {
+            "color": colour,
+            "marker": marker,
+            "zorder": 3,
+            "edgecolor": "w",
+            "linewidth": 0.5,
+        }
+        axis.scatter(gap[shown], bound[shown], size[shown], label=_name(layer, module, records), **marks)
         smallest = min([smallest, *gap[shown]])
     axis.set(xscale="log", yscale="log", xlabel="measured gap", ylabel=f"bound: {style(name)[0]}")
     axis.set_title("bound against measured gap, units of the loss")

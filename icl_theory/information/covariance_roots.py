@@ -49,7 +49,7 @@ def whitening(root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def with_floor(root: np.ndarray, floor: float) -> np.ndarray:
-    """A root of F Fᵀ + ε² I: the columns of ε I stand beside those of F."""
+    """A root of F Fᵀ + ε² I: the columns of ε I stand next to those of F."""
     if floor == 0:
         return root
     width = root.shape[-2]

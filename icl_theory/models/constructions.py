@@ -104,7 +104,7 @@ def one_layer_optimum(task: Task, *, shots: int, rank: int | None = None) -> tup
 
     With scalar labels and m unrestricted no one-layer linear model at all does better: the part of its readout that is
     even in the labels is uncorrelated with y_q and with the odd part, some P S_xy. Both follow from -w having the law
-    of w; skewed inputs or label noise change nothing, for ε stands alone, with E ε = 0, or as ε³ beside E x = 0. Labels
+    of w; skewed inputs or label noise change nothing, for ε stands alone, with E ε = 0, or as ε³ times E x = 0. Labels
     that are vectors are read as ŷ = Π S_yx Pᵀ x_q, see `preconditioner_risk`.
 
     Args:

@@ -1,4 +1,4 @@
-"""Models as files: matrices in an npz, and beside them what they are matrices of."""
+"""Models as files: matrices in an npz, and with them what they are matrices of."""
 
 import io
 import json

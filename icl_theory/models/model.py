@@ -238,7 +238,7 @@ def _stacked(name: str, matrices: Any, heads: int | None) -> Any:
         hint = "say heads=H for (layers, heads, D, D); of an ensemble (seeds, layers, D, D) pass one member at a time"
         raise checks.error(f"model.{name}", f"shape {np.shape(matrices)}", "(layers, D, D)", hint)
     if axes == 2 and heads is None:
-        # Whatever carries more than numbers, a mask say, is looked at by `checks.array`, which must see it as it came.
+        # Whatever carries more than numbers, a mask say, is checked by `checks.array`, which must get it unchanged.
         return matrices[None] if isinstance(matrices, np.ndarray) else np.asarray(matrices)[None]
     return matrices
 

@@ -1,4 +1,4 @@
-"""What a model is beside its matrices, as plain words and numbers. Importing this file is quick."""
+"""What a model is besides its matrices, as plain words and numbers. Importing this file is quick."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -78,7 +78,7 @@ Ranks = FactorRanks | SummedRank
 
 
 def _restricted(left: np.ndarray, right: np.ndarray, basis: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, float]:
-    """A T, Tᵀ B, and the size of the unrestricted map, beside which rounding is told from rank."""
+    """A T, Tᵀ B, and the size of the unrestricted map, compared with which rounding is distinguished from rank."""
     size = float((np.linalg.norm(left, axis=(-2, -1)) * np.linalg.norm(right, axis=(-2, -1))).max())
     return (left, right, size) if basis is None else (left @ basis, basis.T @ right, size)
 

@@ -51,7 +51,7 @@ def numerical_rank(matrix: np.ndarray, size: float | None = None) -> int:
 def _normalised(left: np.ndarray, right: np.ndarray, basis: np.ndarray | None) -> tuple[np.ndarray, ...]:
     """A T / |A|, Tᵀ B / |B| and the two norms, each taken before the restriction to T.
 
-    A factor that annihilates the tokens is then rounding beside 1, not something that counts as rank.
+    A factor that annihilates the tokens is then rounding relative to 1, not something that counts as rank.
     """
     parts, sizes = [], []
     for matrix in (left, right):

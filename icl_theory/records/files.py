@@ -53,7 +53,7 @@ def read_json(path: str | Path) -> Any:
 def prepare_directory(out: str | Path, overwrite: bool = False) -> Path:
     """The directory `out`, made if missing, ready to be written into.
 
-    An existing directory that is not empty is refused unless `overwrite` is set; then files of the same name are
+    An existing directory that is not empty raises an error unless `overwrite` is set; then files of the same name are
     replaced and all others stay.
 
     Raises: ValueError if `out` is a file, is not empty, or cannot be made or written to.
@@ -63,7 +63,7 @@ def prepare_directory(out: str | Path, overwrite: bool = False) -> Path:
         if path.exists() and not path.is_dir():
             raise checks.error("out", f"the file {str(path)!r}", "a directory", "name another place")
         if path.is_dir() and any(path.iterdir()) and not overwrite:
-            hint = "name another or ask to overwrite"
+            hint = "name another or set overwrite"
             raise checks.error("out", f"{str(path)!r}, which is not empty", "a new or empty directory", hint)
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):

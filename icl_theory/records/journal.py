@@ -34,7 +34,7 @@ class Journal:
         Args:
             path: the file; missing directories are made.
             settings: what determines the lines, with a number "format"; the first line holds them. None: no such line.
-            resume: go on with a file that is there, instead of beginning anew.
+            resume: go on with a file that is there, instead of starting again.
             fields: what every line must have.
 
         Raises: ValueError for a file of other settings, or one that is no such journal; OSError.
@@ -90,7 +90,7 @@ class Journal:
         self.lines, self._ends = lines, ends
 
     def _error(self, got: str) -> ValueError:
-        hint = "remove it and start anew, or name another place"
+        hint = "remove it and start again, or name another place"
         return checks.error("resume", f"{self.path.name!r}, {got}", "the lines of an interrupted run", hint)
 
 
@@ -109,7 +109,8 @@ class SweepJournal(Journal):
 
 
 def require_same(now: dict[str, Any], then: Any) -> None:
-    """Refuse to go on under settings that are not those of the interrupted run, naming both values of each.
+    """Raise an error rather than go on under settings that are not those of the interrupted run, naming both values of
+    each.
 
     Raises: ValueError.
     """
@@ -117,7 +118,7 @@ def require_same(now: dict[str, Any], then: Any) -> None:
     names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
     if names:
         got = "; ".join(f"{name} {now.get(name)} (saved: {then.get(name)})" for name in names)
-        raise checks.error("resume", got, "the settings of the interrupted run", "repeat them or start anew")
+        raise checks.error("resume", got, "the settings of the interrupted run", "repeat them or start again")
 
 
 def _whole_lines(path: Path) -> bytes:

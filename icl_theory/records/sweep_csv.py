@@ -13,8 +13,9 @@ _ESTIMATES = ("gap", "population_loss", "population_risk")
 def sweep_csv(records: Sequence[dict[str, Any]]) -> str:
     """The records as text: place, d_S of every layer (joined by a space), then value and standard error of everything.
 
-    Columns: `bound_NAME` in units of the loss and `information_NAME` in nats for every rung, both ends of the sandwich,
-    and `change_NAME`, the difference to the untouched model on the same draws. Cells are spelt as in `csv_text`.
+    Columns: `bound_NAME` in units of the loss and `information_NAME` in nats for every rung, both ends of the
+    sandwich, and `change_NAME`, the difference to the untouched model on the same draws. Cells are spelt as in
+    `csv_text`.
 
     Raises: ValueError for no records, or records of another kind.
     """

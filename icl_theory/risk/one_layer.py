@@ -33,9 +33,9 @@ def exact_risk(model: Model, task: Task, shots: int) -> float | None:
 
 
 def require_exact_risk(task: Task, what: str) -> LinearRegression:
-    """The task as `LinearRegression` in which every one-layer model has an exact and finite risk, or a refusal."""
+    """The task as `LinearRegression`, if every one-layer model has an exact and finite risk. Raises: ValueError."""
     linear: LinearRegression = task.require_linear(what)
-    linear.task_quartic(np.eye(task.dim), np.eye(task.dim))  # refuses where the law of w is another
+    linear.task_quartic(np.eye(task.dim), np.eye(task.dim))  # raises where the law of w is another
     known_fourth_moment(linear.inputs, "inputs", what)
     if linear.noise_std > 0:
         known_fourth_moment(linear.noise, "noise", what)
@@ -75,7 +75,7 @@ def one_layer_risk(model: Model, task: Task, shots: int) -> float:
 
     and E[p | w] = ± Σ Bᵀ Σ_w v. Σ_w v, tr(A Σ_w) and vᵀ Σ_w v' are polynomials c0 + c1·w + c2 q in w, with q = wᵀΛw;
     odd moments of w vanish, E q = tr ΛΩ, and E q² is `task.task_quartic(Λ, Λ)`. Other laws of u and ε add their fourth
-    cumulants, see `_Excess`; third ones never enter, for in E abcd of independent terms each stands beside a mean.
+    cumulants, see `_Excess`; third ones never enter, for in E abcd of independent terms each multiplies a mean.
 
     Args: as in `population_risk`, checked; a task that is `LinearRegression` in all but the laws of w, u and ε.
     Returns: the risk; +inf where a fourth moment that counts is infinite.
@@ -134,7 +134,7 @@ class _Excess(NamedTuple):
     """Σ of the pairs' absolute values: what rounding of the factor is relative to."""
 
     def times(self, law: Law, name: str) -> float:
-        """κ₄ times the factor; 0 where it vanishes, +inf where E u⁴ is infinite, a refusal where it is not known."""
+        """κ₄ times the factor; 0 if it vanishes, +inf if E u⁴ is infinite. Raises: ValueError if it is unknown."""
         if self.size == 0:
             return 0.0
         fourth = fourth_moment(law)

@@ -46,7 +46,8 @@ def population_risk(
     * everything else, laws whose E u⁴ is not known and tasks with a sampling of their own included: whole prompts with
       a query are sampled. A note says where the law has too few moments for the standard error to mean anything.
 
-    The same key and samples mean the same draws for every model, so that models are compared on common random numbers.
+    The same key and samples mean the same draws for every model, so that models are compared on common random
+    numbers.
 
     Args:
         model: a single model, of any kind.

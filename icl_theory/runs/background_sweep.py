@@ -1,4 +1,4 @@
-"""Bound versus rank of W_V for the one-layer ensemble of a run, computed beside its claims."""
+"""Bound versus rank of W_V for the one-layer ensemble of a run, computed next to its claims."""
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
@@ -38,7 +38,7 @@ class Sweep:
         )
 
     def records(self, progress: Progress | None = None) -> list[dict[str, Any]]:
-        """What `rank_sweep` returns, waited for; progress is told here, and so by the caller's thread."""
+        """What `rank_sweep` returns, waited for; progress is reported here, and so by the caller's thread."""
         while not wait([self._made], timeout=REPORT_SECONDS).done:
             if progress is not None:
                 progress("bound versus rank", *self._seen)

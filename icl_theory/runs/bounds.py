@@ -41,11 +41,11 @@ def run(
 
     started = time.perf_counter()
     validate(config)
-    tell = progress or (lambda _text, _done, _total: None)
+    notify = progress or (lambda _text, _done, _total: None)
     task = LinearRegression(config.dim, noise_std=config.noise_std)
     own = _own(config)
     journal = None if out is None else SweepJournal(out / "entries.jsonl", own, resume=resume)
-    model, diverged = _kept_weights(config, task, tell, out, resume)
+    model, diverged = _kept_weights(config, task, notify, out, resume)
     sweep = rank_sweep(
         model,
         task,
@@ -60,7 +60,7 @@ def run(
         rates=config.rates or None,
         floor=config.floor,
         loss=config.loss,
-        progress=tell,
+        progress=notify,
         finished=journal.finished if journal else (),
         keep=journal.add if journal else None,
     )
@@ -81,7 +81,7 @@ def _own(config: SweepConfig) -> dict[str, Any]:
 
 
 def _kept_weights(
-    config: SweepConfig, task: "LinearRegression", tell: Progress, out: Path | None, resume: bool
+    config: SweepConfig, task: "LinearRegression", notify: Progress, out: Path | None, resume: bool
 ) -> tuple["Model", list[int]]:
     """`_weights`, read back from `out` if an earlier part of the run has left them there, otherwise made and left."""
     import numpy as np
@@ -97,8 +97,8 @@ def _kept_weights(
                 return model, saved["diverged"].tolist()
         except (AttributeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             got = f"{str(path)!r}, which is damaged ({type(error).__name__})"
-            raise checks.error("resume", got, "the weights of the sweep", "start it anew with --overwrite") from error
-    model, diverged = _weights(config, task, tell)
+            raise checks.error("resume", got, "the weights of the sweep", "start it again with --overwrite") from error
+    model, diverged = _weights(config, task, notify)
     if path is not None:
         save_model(path, model, diverged=np.array(diverged, dtype=np.int64))
     return model, diverged
@@ -132,14 +132,14 @@ def prepare(config: SweepConfig, out: str | Path, *, overwrite: bool, resume: bo
         raise checks.error("resume", got, "the directory of a sweep", "start it without --resume")
     path = prepare_directory(out, overwrite or resume)
     if resume:
-        SweepJournal(path / "entries.jsonl", _own(config), resume=True)  # refuses other settings
+        SweepJournal(path / "entries.jsonl", _own(config), resume=True)  # raises for other settings
     else:
         for name in ("entries.jsonl", "weights.npz"):
             (path / name).unlink(missing_ok=True)
     return path
 
 
-def _weights(config: SweepConfig, task: "LinearRegression", tell: Progress) -> tuple["Model", list[int]]:
+def _weights(config: SweepConfig, task: "LinearRegression", notify: Progress) -> tuple["Model", list[int]]:
     """A model, or an ensemble with a leading seeds axis, and the seeds left out because training diverged."""
     import jax
     import numpy as np
@@ -152,14 +152,14 @@ def _weights(config: SweepConfig, task: "LinearRegression", tell: Progress) -> t
         step = config.shots / (config.shots + config.dim + 1 + config.noise_std**2)
         return gradient_descent_weights(config.dim, layers=config.layers, step_size=step), []
     if config.model == "trained":
-        return _trained(config, task, tell)
+        return _trained(config, task, notify)
     scale = 1.5 if config.layers == 1 else 0.8  # larger ones make deep trajectories explode
     numbers = np.random.default_rng(config.seed).integers(2**31, size=config.seeds)
     drawn = [random_weights(int(n), layers=config.layers, token_dim=config.dim + 1, scale=scale) for n in numbers]
     return jax.tree.map(lambda *matrices: np.stack(matrices), *drawn), []
 
 
-def _trained(config: SweepConfig, task: "LinearRegression", tell: Progress) -> tuple["Model", list[int]]:
+def _trained(config: SweepConfig, task: "LinearRegression", notify: Progress) -> tuple["Model", list[int]]:
     import jax
     import numpy as np
 
@@ -175,7 +175,7 @@ def _trained(config: SweepConfig, task: "LinearRegression", tell: Progress) -> t
         shots=config.shots,
         steps=config.steps,
         seeds=config.seeds,
-        progress=tell,
+        progress=notify,
     )
     if result.diverged.all():
         raise checks.error("training", "no member that converged", "at least one", "use fewer layers or steps")

@@ -1,4 +1,4 @@
-"""What determines a bound-versus-rank run: options of the command line, refused before anything is trained.
+"""What determines a bound-versus-rank run: options of the command line, checked before anything is trained.
 
 Importing this file is quick: nothing heavy is loaded before `validate`.
 """
@@ -36,7 +36,8 @@ class SweepConfig:
     ranks: tuple[int, ...] = ()
     """Ranks to keep; every rank from 1 to full if none is named."""
     rates: tuple[float, ...] = ()
-    """Clipping rates 1 - rank/side instead of ranks, for instance 0 0.1 0.5 0.75; one that keeps nothing is refused."""
+    """Clipping rates 1 - rank/side instead of ranks, for instance 0 0.1 0.5 0.75; a rate that keeps nothing is an
+    error."""
     layer_indices: tuple[int, ...] = ()
     """Layers to truncate, counted from 0; all if none is named."""
     samples: int = 512
@@ -56,7 +57,7 @@ class SweepConfig:
 
 
 def validate(config: SweepConfig) -> None:
-    """Refuse before minutes of training what would be refused after it. Raises: ValueError."""
+    """Raise before minutes of training what would be raised after it. Raises: ValueError."""
     from icl_theory.core import checks
     from icl_theory.truncation.svd import rank_of_rate
 
@@ -88,7 +89,7 @@ def validate(config: SweepConfig) -> None:
 
 
 def _require_modules(config: SweepConfig) -> None:
-    """Refuse a module the model will not have. Raises: ValueError."""
+    """Check that the model will have the modules. Raises: ValueError."""
     from icl_theory.core import checks
     from icl_theory.truncation.svd import MODULES
 

@@ -15,7 +15,7 @@ from icl_theory.records.journal import Journal, require_same
 from icl_theory.training.checkpoints import require_spellable, saved_steps
 
 FILES = ("weights.npz", "loss.pdf", "loss.png", "metrics.jsonl", "config.json")
-"""What a run directory holds beside `checkpoints`; in this order they are removed when a run is overwritten."""
+"""What a run directory holds besides `checkpoints`; in this order they are removed when a run is overwritten."""
 
 
 def prepare(settings: dict[str, Any], out: str | None, *, overwrite: bool, resume: bool) -> Path | None:
@@ -48,7 +48,7 @@ def prepare(settings: dict[str, Any], out: str | None, *, overwrite: bool, resum
 
 
 def _require_same(settings: dict[str, Any], path: Path) -> None:
-    """Refuse to resume what is no run, has no checkpoint, or was made under other settings."""
+    """Raise an error for resuming what is no run, has no checkpoint, or was made under other settings."""
     if not (path / "config.json").is_file():
         got = f"{str(path)!r} without a config.json"
         raise checks.error("resume", got, "the directory of a run", "start it without --resume")

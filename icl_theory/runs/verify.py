@@ -71,23 +71,23 @@ class VerifyResult(Result):
 
 def _examine_all(chosen: list, factory: CaseFactory, progress: Progress | None) -> list[Outcome]:
     """Derivations first, then claims whose models are there, the others when theirs are: training goes on meanwhile."""
-    tell = progress or (lambda text, done, total: None)
+    notify = progress or (lambda text, done, total: None)
     derived, outcomes = [], dict[str, Outcome]()
     for done, claim in enumerate(chosen):
         if claim.proof is not None:
-            tell(f"derivation of {claim.label}", done, len(chosen))
+            notify(f"derivation of {claim.label}", done, len(chosen))
         derived.append(_timed(claim, run_proof))
     for factory.ensembles.wait in (False, True):
         for claim, (derivation, before) in zip(chosen, derived, strict=True):
             if claim.label in outcomes:
                 continue
-            tell(claim.label, len(outcomes), len(chosen))
+            notify(claim.label, len(outcomes), len(chosen))
             with suppress(NotReady):
                 outcome, seconds = _timed(
                     claim, lambda c, d=derivation: examine(c, factory, z=STANDARD_ERRORS, derivation=d)
                 )
                 outcomes[claim.label] = dataclasses.replace(outcome, seconds=before + seconds)
-    tell("all claims examined", len(chosen), len(chosen))
+    notify("all claims examined", len(chosen), len(chosen))
     return [outcomes[claim.label] for claim in chosen]
 
 
@@ -168,7 +168,7 @@ def run(
     baseline: dict[str, Any] | None = None,
 ) -> VerifyResult:
     """`verify` without its files; `sweep` says whether to compute bound versus rank for the figure."""
-    # All of our own are imported below, while the models train; those of others may have to be refused first.
+    # All of our own are imported below, while the models train; those of others may be invalid and are checked first.
     named = None if claims is None else load_all(claims)
     labels = all_labels() if claims is None else None
     profile = checks.choice("profile", profile, tuple(PROFILES))

@@ -1,8 +1,8 @@
 """A closed form belongs to the class that wrote it: overriding what it rests on takes it away until it is restated.
 
 `rests_on` says, at the closed form itself, which steps of the sampling it describes. A subclass that overrides one of
-them without stating the closed form again gets in its place one that refuses with the reason. So every reader of it
-either samples whole prompts instead (`known` tells) or passes the refusal on; nobody takes the formula of another law.
+them without stating the closed form again gets instead one that raises an error with the reason. So every reader of it
+either samples whole prompts instead (`known` says which) or passes the error on; none takes the formula of another law.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def rests_on(*steps: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def known(form: Callable[P, R], *args: P.args, **options: P.kwargs) -> R | None:
-    """What a closed form says, or None where it refuses; its arguments have been checked before."""
+    """What a closed form says, or None where it raises an error; its arguments have been checked before."""
     try:
         return form(*args, **options)
     except checks.InvalidInputError:
@@ -64,13 +64,13 @@ def _owner(cls: type, name: str) -> int:
 
 
 def _withdrawn(cls: type, name: str, step: str, owner: type, form: Any) -> Any:
-    """In place of a method or property: a refusal with the reason."""
+    """Instead of a method or property: an error with the reason."""
 
     def withdrawn(*args: Any, **_: Any) -> Any:
         what = f"task for {args[1]}" if name.startswith("require_") and len(args) > 1 else f"{name} of the task"
         got = f"a {cls.__name__}, which overrides {step}, on which {name} of {owner.__name__} rests"
         hint = f"restate it ({name} = {owner.__name__}.{name} if it still holds), or sample whole prompts"
-        raise checks.error(what, got, f"{name} stated beside {step}", hint)
+        raise checks.error(what, got, f"{name} stated together with {step}", hint)
 
-    withdrawn.__dict__["rests_on"] = ()  # it refuses for good: only a statement anew replaces it
+    withdrawn.__dict__["rests_on"] = ()  # permanent: only stating the form again replaces it
     return property(withdrawn) if isinstance(form, property | cached_property) else withdrawn

@@ -1,4 +1,4 @@
-"""What the package asks of a law before it uses it, and the refusals and notes where the answer is no."""
+"""What the package requires of a law before it uses it, and the errors and notes where it is not met."""
 
 import math
 from typing import Any
@@ -10,11 +10,11 @@ from icl_theory.tasks.laws import Gaussian, Law, Mixture, StudentT, Uniform
 
 _WORDS = {"gaussian": "Gaussian()", "uniform": "Uniform()", "student-t": "StudentT(5)"}
 _DRAWS = 4096
-"""Draws by which the mean and variance of a user's law are looked at."""
+"""Draws by which the mean and variance of a user's law are checked."""
 
 
 def checked_law(name: str, value: Any) -> Law:
-    """`value` if it is a law that draws arrays of the shape asked for, of about mean 0 and variance 1; or a refusal."""
+    """`value`, if it is a law that draws arrays of a given shape, with mean ≈ 0 and variance ≈ 1. Raises: ValueError."""
     if isinstance(value, type) or not isinstance(value, Law):
         word = _WORDS.get(value, "Gaussian()") if isinstance(value, str) else "Gaussian()"
         got = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
@@ -25,7 +25,7 @@ def checked_law(name: str, value: Any) -> Law:
 
 
 def _require_sound(name: str, law: Law) -> None:
-    """Refuse what a few draws and the number E u⁴ show to be no law of mean 0 and variance 1."""
+    """Raise an error for what a few draws and the number E u⁴ show to be no law of mean 0 and variance 1."""
     hint = "sample(rng, shape) returns an array of independent draws of mean 0 and variance 1"
     try:
         drawn = law.sample(np.random.default_rng(0), (2, _DRAWS))
@@ -63,7 +63,7 @@ def fourth_moment(law: Law) -> float | None:
 
 
 def known_fourth_moment(law: Law, name: str, what: str) -> float:
-    """E u⁴ as a finite number, or a refusal that says why `what` has no closed form."""
+    """E u⁴ as a finite number. Raises: ValueError that says why `what` has no closed form."""
     found = fourth_moment(law)
     if found is None or math.isinf(found):
         got = f"{law!r}, whose E u⁴ is {'not known' if found is None else 'infinite'}"

@@ -22,7 +22,7 @@ class Law(Protocol):
     """What has to be there: `sample(rng, shape)`, independent draws of mean 0 and variance 1.
 
     Mean, variance and independence are the user's promise: no finite number of draws proves them. What is known beyond
-    them may stand beside `sample` under the names of `UnitLaw`; inherit from that to be written to records too.
+    them may stand next to `sample` under the names of `UnitLaw`; inherit from that to be written to records too.
 
     Example:
         >>> from icl_theory.tasks import Law, Uniform

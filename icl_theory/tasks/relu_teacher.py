@@ -62,7 +62,7 @@ class ReLUTeacher(Task):
         return self.zero_risk / 2
 
     def _require_symmetric(self, what: str) -> None:
-        """Refuse inputs that may be skewed: E[x |w · x|] is then not 0, and β not what S_xy estimates."""
+        """Raise an error for inputs that may be skewed: E[x |w · x|] is then not 0, and β not what S_xy estimates."""
         if not getattr(self.inputs, "symmetric", False):
             hint = "state `symmetric` if it is, or sample whole prompts"
             raise checks.error(f"task.inputs for {what}", repr(self.inputs), "a law known to be symmetric", hint)

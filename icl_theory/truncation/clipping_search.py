@@ -18,7 +18,7 @@ from icl_theory.tasks.base import Prompt, Task
 from icl_theory.truncation.svd import module_condition_number, module_rank, rank_of_rate, truncate_weights
 
 RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
-"""The clipping rates of Y; most of them mean rank 0 for a small matrix and are refused there."""
+"""The clipping rates of Y; most of them mean rank 0 for a small matrix and are an error there."""
 Loss = Literal["squared", "zero_one"]
 
 
@@ -199,7 +199,7 @@ def search_clipping_rate(
 
 
 def _ranks(full: int, rates: Sequence[float] | None) -> tuple[int, ...]:
-    """The full rank and every rank asked for, descending, each once."""
+    """The full rank and every rank requested, descending, each once."""
     if rates is None:
         return tuple(range(full, 0, -1))
     return tuple(sorted({full, *(rank_of_rate(rate, full, full) for rate in rates)}, reverse=True))

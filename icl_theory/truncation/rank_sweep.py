@@ -126,7 +126,7 @@ def _plan(
     ranks: list[int] | None,
     rates: list[float] | None,
 ) -> list[tuple[int, str, int]]:
-    """Every (layer, module, rank) asked for, validated before anything is computed."""
+    """Every (layer, module, rank) requested, validated before anything is computed."""
     if ranks is not None and rates is not None:
         raise checks.error("rates", "also ranks", "one of the two", "drop one of them")
     chosen = range(model.layers) if layer_indices is None else layer_indices
@@ -210,7 +210,7 @@ def rank_sweep(
         None if rates is None else list(rates),
     )
     shots = checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
-    loss_range(loss, clip)  # refuses an unknown loss
+    loss_range(loss, clip)  # raises for an unknown loss
     rng = generator(key)
     drawn = task.sample_tasks(rng, 1)[0]
     vector = drawn if task_vector is None else checks.array("task_vector", task_vector, (task.dim,))

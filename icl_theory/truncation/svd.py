@@ -134,9 +134,9 @@ def truncation_curves(task: Task, *, shots: int) -> TruncationCurves:
 
 
 def rank_of_rate(rate: float, rows: int, columns: int) -> int:
-    """Rank r kept at clipping rate ξ = 1 - r / min(m, n), rounded down; a rate that means rank 0 is refused.
+    """Rank r kept at clipping rate ξ = 1 - r / min(m, n), rounded down; a rate that means rank 0 is an error.
 
-    Raises: ValueError for a rate outside [0, 1) or one that would keep nothing (ask `truncate` for rank 0).
+    Raises: ValueError for a rate outside [0, 1) or one that would keep nothing (`truncate` takes rank 0).
     """
     rate = checks.number("rate", rate, low=0.0, hint="a clipping rate lies in [0, 1)")
     side = min(rows, columns)
@@ -146,13 +146,13 @@ def rank_of_rate(rate: float, rows: int, columns: int) -> int:
             "rate",
             f"{rate:g} for a {rows} x {columns} matrix",
             f"at most {1 - 1 / side:g}",
-            "ask for rank=0 instead",
+            "use rank=0 instead",
         )
     return rank
 
 
 def module_rank(model: Model, module: str) -> int:
-    """The largest rank that truncating `module` can be asked for: the smallest side of its matrices."""
+    """The largest rank that `module` can be truncated to: the smallest side of its matrices."""
     names = _present(model, module)
     return min(min(getattr(model, name).shape[-2:]) for name in names)
 

@@ -1,4 +1,4 @@
-"""What the newer claims compute, each against a second road: brute force, sampling, or a number known by hand."""
+"""What the newer claims compute, each against a second method: brute force, sampling, or a number known by hand."""
 
 import itertools
 import math

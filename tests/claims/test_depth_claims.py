@@ -40,8 +40,8 @@ def test_path_and_chain_against_samples(case):
     rng, count = np.random.default_rng(0), 200_000
     means, deviations = lemma_3._atoms(case.demonstrations)
     atoms = rng.integers(len(means), size=count)
-    looks = means[atoms, None] + deviations[atoms, None] * rng.standard_normal((count, 3))
-    tables = [log_densities(looks[:, t], means, deviations) for t in range(3)]
+    observations = means[atoms, None] + deviations[atoms, None] * rng.standard_normal((count, 3))
+    tables = [log_densities(observations[:, t], means, deviations) for t in range(3)]
     found, own = lemma_3.informations(case), np.arange(count)
     for layers in (1, 2, 3):
         total = np.sum(tables[:layers], axis=0)

@@ -12,7 +12,7 @@ from icl_theory.claims.order import LABELS
 from icl_theory.claims.registry import load
 
 DERIVED = [label for label in LABELS if load(label).proof is not None]
-ENOUGH = 2  # spoilt versions of every derivation that must come out false
+ENOUGH = 2  # wrong versions of every derivation that must come out false
 
 
 def sites(tree: ast.AST) -> list[ast.AST]:
@@ -29,7 +29,7 @@ def sites(tree: ast.AST) -> list[ast.AST]:
     ]
 
 
-def spoil(node: ast.AST) -> None:
+def damage(node: ast.AST) -> None:
     if isinstance(node, ast.BinOp):
         node.op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
     elif isinstance(node, ast.Constant):
@@ -41,9 +41,9 @@ def controlled(proof: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(proof)))
     for place in range(len(sites(tree))):
         changed = copy.deepcopy(tree)
-        spoil(sites(changed)[place])
+        damage(sites(changed)[place])
         names = dict(vars(inspect.getmodule(proof)))
-        exec(compile(ast.fix_missing_locations(changed), "<spoilt>", "exec"), names)
+        exec(compile(ast.fix_missing_locations(changed), "<damaged>", "exec"), names)
         yield names[proof.__name__]
 
 
@@ -70,7 +70,7 @@ def test_a_derivation_is_true_and_can_be_false(label: str) -> None:
         found += says_no(changed)
         if found == ENOUGH:
             return
-    pytest.fail(f"{found} spoilt derivations came out false, expected {ENOUGH}")
+    pytest.fail(f"{found} wrong derivations came out false, expected {ENOUGH}")
 
 
 def test_a_derivation_of_nothing_is_seen() -> None:

@@ -1,4 +1,4 @@
-"""Known verdicts as a second net: what flips is told, what is ours makes the run unsound, and errors do not end it."""
+"""Known verdicts as a second net: flips are reported, ours make the run unsound, errors do not end it."""
 
 from contextlib import closing
 from dataclasses import replace

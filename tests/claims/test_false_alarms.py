@@ -23,7 +23,7 @@ def row(seed, verdict="HOLDS", cases=None, controls=(), **changes):
 
 
 def test_errors_counted_by_hand():
-    good, slipped = ("spoilt", "FAILS", "FAILS"), ("spoilt", "HOLDS", "FAILS")
+    good, slipped = ("wrong", "FAILS", "FAILS"), ("wrong", "HOLDS", "FAILS")
     rows = [
         row(3, cases={"HOLDS": 3, "FAILS": 1}, verdict="FAILS", controls=[slipped]),
         row(1, cases={"HOLDS": 4}, controls=[good, ("sound", "HOLDS", "HOLDS"), ("no case", "OUTSIDE", "FAILS")]),
@@ -76,7 +76,7 @@ def counted(monkeypatch):
         return examine(claim, factory)
 
     monkeypatch.setattr(false_alarms, "examine", counting)
-    controls = (Control("spoilt", predict=lambda case: 2.0),)
+    controls = (Control("wrong", predict=lambda case: 2.0),)
     claims = [
         Claim(
             label=name,
@@ -118,7 +118,7 @@ def test_a_claim_is_left_alone_once_it_has_been_checked_often_enough(tmp_path, c
 
 
 def test_what_counts_as_a_check():
-    controls = [("spoilt", "FAILS", "FAILS"), ("sound", "HOLDS", "HOLDS")]
+    controls = [("wrong", "FAILS", "FAILS"), ("sound", "HOLDS", "HOLDS")]
     cases = {"HOLDS": 3, "OUTSIDE": 1}
     assert false_alarms.checks(row(0, cases=cases, controls=controls, population=False)) == 4
     assert false_alarms.checks(row(0, cases=cases, controls=controls, population=True)) == 1
@@ -141,7 +141,7 @@ def test_another_campaign_is_not_mixed_in(tmp_path, counted):
     _, claims = counted
     path = tmp_path / "campaign.jsonl"
     false_alarms.campaign(path, claims, range(1), profile="quick", untrained=True)
-    with pytest.raises(ValueError, match=r"untrained False \(saved: True\).*start anew"):
+    with pytest.raises(ValueError, match=r"untrained False \(saved: True\).*start again"):
         false_alarms.campaign(path, claims, range(1), profile="quick", untrained=False)
     path.write_text("no json\n", encoding="utf-8")
     with pytest.raises(ValueError, match="a line that is no JSON"):
@@ -161,12 +161,12 @@ def test_the_numbers_of_the_readme_are_those_of_the_kept_lines():
     runs = [f"{count['runs']:,}".replace(",", " ") if count["runs"] > 9999 else count["runs"] for count in counts]
     assert (
         f"The {exact['claims']} exact claims gave no false alarm in {runs[0]} checks of true statements and no miss in "
-        f"{runs[1]} of spoilt ones, the {statistical['claims']} statistical ones none in {runs[2]} and {runs[3]};"
+        f"{runs[1]} of negative controls, the {statistical['claims']} statistical ones none in {runs[2]} and {runs[3]};"
     ) in readme
     seeds = [tally["seeds"] for tally in found["claims"]]
     assert f"under all seeds it was tried on, {min(seeds)} to {max(seeds)} of them." in readme
     undecided = sum(tally["undecided"]["errors"] for tally in found["claims"])
-    assert f"{undecided} cases, all of dropped_first_layer, were too close to tell." in readme
+    assert f"{undecided} cases, all of dropped_first_layer, were too close to decide." in readme
     for tally in found["claims"]:
         assert len(tally["verdicts"]) == 1, tally["claim"]
         assert tally["undecided"]["errors"] == 0 or tally["claim"] == "dropped_first_layer"

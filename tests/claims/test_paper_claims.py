@@ -1,4 +1,4 @@
-"""What the claims on single displays of the paper compute, each against a second road or a number known by hand."""
+"""What the claims on single displays of the paper compute, each against a second method or a number known by hand."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""What the claims about populations compute, on hardly trained models: each against a second road."""
+"""What the claims about populations compute, on hardly trained models: each against a second method."""
 
 import itertools
 import math

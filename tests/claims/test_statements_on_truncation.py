@@ -1,4 +1,4 @@
-"""What the claims on truncation, few demonstrations and dropped layers compute, each against a second road."""
+"""What the claims on truncation, few demonstrations and dropped layers compute, each against a second method."""
 
 import numpy as np
 import pytest

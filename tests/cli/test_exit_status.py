@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import pytest
-from command_line import INNER, Bare, here, not_understood, refused, run_with
+from command_line import INNER, Bare, here, not_understood, red_baseline, run_with
 from ledger import document
 
 from icl_theory.core import checks
@@ -137,8 +137,8 @@ def test_a_file_that_is_missing_or_no_document(
     path = tmp_path / "file.json"
     if content is not None:
         path.write_bytes(content)
-    assert said in refused(here(*words, str(path)))
-    assert "Is a directory" in refused(here("recheck", str(tmp_path)))
+    assert said in red_baseline(here(*words, str(path)))
+    assert "Is a directory" in red_baseline(here("recheck", str(tmp_path)))
 
 
 @pytest.mark.parametrize("name", INNER)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jax
 import pytest
-from command_line import environment, fresh, fresh_into, here, not_understood, refused
+from command_line import environment, fresh, fresh_into, here, not_understood, red_baseline
 from sweep_records import sweep
 
 from icl_theory import __version__
@@ -96,7 +96,7 @@ def test_version() -> None:
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    line = refused(here(*arguments))
+    line = red_baseline(here(*arguments))
     for word in words:
         assert word in line
 
@@ -140,17 +140,17 @@ def test_what_cannot_be_read_is_told_in_every_encoding(encoding: str) -> None:
 @pytest.mark.parametrize("name", ["verify", "train", "bounds"])
 def test_an_out_that_is_a_file_or_in_use_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    assert "directory" in refused(here(name, "--out", str(tmp_path / "file")))
-    assert "not empty" in refused(here(name, "--out", str(tmp_path)))
-    assert "name too long" in refused(here(name, "--out", str(tmp_path / ("x" * 300))))
+    assert "directory" in red_baseline(here(name, "--out", str(tmp_path / "file")))
+    assert "not empty" in red_baseline(here(name, "--out", str(tmp_path)))
+    assert "name too long" in red_baseline(here(name, "--out", str(tmp_path / ("x" * 300))))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_bad_input_makes_no_directory(tmp_path: Path) -> None:
-    refused(here("bounds", "--ranks", "99", "--out", str(tmp_path / "new")))
-    refused(here("verify", "--claims", "none", "--out", str(tmp_path / "new")))
-    refused(here("train", "--steps", "0", "--out", str(tmp_path / "new")))
-    refused(here("train", "--out", str(tmp_path / "not utf-8 \udcff")))  # checkpoints cannot be written there
+    red_baseline(here("bounds", "--ranks", "99", "--out", str(tmp_path / "new")))
+    red_baseline(here("verify", "--claims", "none", "--out", str(tmp_path / "new")))
+    red_baseline(here("train", "--steps", "0", "--out", str(tmp_path / "new")))
+    red_baseline(here("train", "--out", str(tmp_path / "not utf-8 \udcff")))  # checkpoints cannot be written there
     assert list(tmp_path.iterdir()) == []
 
 
@@ -190,7 +190,7 @@ def test_bounds_in_json_is_one_document_and_its_programs_are_kept(cache: Path) -
     assert again.returncode == 2
     assert again.stderr.splitlines()[-1].startswith("icl-theory: error: output: got No space left on device, expected")
     assert "Traceback" not in again.stderr
-    # Nothing was compiled anew: what would be a different program under the same settings has another name.
+    # Nothing was compiled first: what would be a different program under the same settings has another name.
     assert {path.name for path in (cache / "icl_theory").glob("*-cache")} == programs
 
 
@@ -206,7 +206,7 @@ def test_bounds_writes_records_and_figure_and_never_twice(cache: Path, tmp_path:
     names |= {"records.json", "records.csv", "entries.jsonl", "weights.npz"}
     assert {path.name for path in out.iterdir()} == names
     before = (out / "records.json").read_bytes()
-    refused(fresh(cache, *arguments))
+    red_baseline(fresh(cache, *arguments))
     assert (out / "records.json").read_bytes() == before
     assert fresh(cache, *arguments, "--overwrite").returncode == 0
     again = json.loads((out / "records.json").read_bytes())
@@ -215,7 +215,7 @@ def test_bounds_writes_records_and_figure_and_never_twice(cache: Path, tmp_path:
 
 @pytest.mark.slow
 def test_an_interrupted_sweep_goes_on(cache: Path, tmp_path: Path) -> None:
-    """Killed in the middle, resumed, and compared with a run that nobody disturbed; other settings are refused."""
+    """Killed in the middle, resumed, and compared with a run that nobody disturbed; other settings are an error."""
     arguments = ("bounds", "--model", "random", "--seeds", "3", "--samples", "1500", "--out", str(tmp_path / "run"))
     process = subprocess.Popen(
         [sys.executable, "-m", "icl_theory", *arguments],
@@ -230,12 +230,12 @@ def test_an_interrupted_sweep_goes_on(cache: Path, tmp_path: Path) -> None:
     process.kill()
     process.wait()
     assert not (tmp_path / "run" / "records.json").exists()
-    assert "seed 1 (saved: 0)" in refused(here(*arguments, "--seed", "1", "--resume"))
+    assert "seed 1 (saved: 0)" in red_baseline(here(*arguments, "--seed", "1", "--resume"))
     assert fresh(cache, *arguments, "--resume").returncode == 0
     resumed = json.loads((tmp_path / "run" / "records.json").read_bytes())["sweep"]
     assert [record["rank"] for record in resumed] == [1, 2, 3, 4, 5, 6] * 3
     assert resumed == bounds.run(SweepConfig(model="random", seeds=3, samples=1500))["sweep"]
-    refused(here("bounds", "--out", str(tmp_path / "nowhere"), "--resume"))
+    red_baseline(here("bounds", "--out", str(tmp_path / "nowhere"), "--resume"))
 
 
 @pytest.fixture
@@ -315,7 +315,7 @@ def test_recheck_reads_a_counterexample(tmp_path: Path) -> None:
     document["claim"] = "lemma_1"  # true of these weights, so this is no counterexample to it
     file.write_text(json.dumps(document), encoding="utf-8")
     assert here("recheck", str(file)).returncode == 1
-    assert "missing.json" in refused(here("recheck", str(tmp_path / "missing.json")))
+    assert "missing.json" in red_baseline(here("recheck", str(tmp_path / "missing.json")))
 
 
 @pytest.mark.slow  # a fresh process, and the ensemble behind the figure

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import INNER, Bare, here, refused
+from command_line import INNER, Bare, here, red_baseline
 from ledger import document
 
 from icl_theory.records.files import write_json
@@ -25,13 +25,13 @@ def test_verify_is_as_sound_as_its_report(monkeypatch: pytest.MonkeyPatch, sound
 
 def test_a_sweep_is_sound_if_finite_and_nothing_diverged(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = {"gap": {"value": 0.1}, "population_risk": {"value": 1.0}}
-    told = {
+    reported = {
         "": {"sweep": [entry, entry], "diverged": []},
         "diverged for seeds [3]": {"sweep": [entry], "diverged": [3]},
         "a gap or a risk is not finite": {"sweep": [entry, entry | {"gap": {"value": "nan"}}], "diverged": []},
         "a gap or a risk is": {"sweep": [entry | {"population_risk": {"value": "inf"}}, entry], "diverged": []},
     }
-    for words, found in told.items():
+    for words, found in reported.items():
         monkeypatch.setattr(bounds, "run", lambda *_, found=found, **__: found)
         done = here("bounds", "--json")
         assert done.returncode == (1 if words else 0)
@@ -68,14 +68,14 @@ def test_verify_is_asked_for_what_was_typed(monkeypatch: pytest.MonkeyPatch, tmp
     words = ("--claims", "lemma_2", "lemma_1", "--profile", "full", "--seed", "7", "--out", out)
     assert here("verify", *words, "--baseline", str(earlier), "--json").returncode == 0
     (tmp_path / "out" / "of an earlier run").touch()
-    assert "not empty" in refused(here("verify", *words, "--json"))
+    assert "not empty" in red_baseline(here("verify", *words, "--json"))
     assert here("verify", *words, "--overwrite", "--json").returncode == 0
     assert here("verify", "--json").returncode == 0
-    told = [(given, {name: value for name, value in named.items() if name != "progress"}) for given, named in calls]
+    reported = [(given, {name: value for name, value in named.items() if name != "progress"}) for given, named in calls]
     asked = ("lemma_2", "lemma_1"), "full", 7
-    assert told[0] == (asked, {"sweep": True, "baseline": document()})
-    assert told[1] == (asked, {"sweep": True, "baseline": None})
-    assert told[2] == ((None, "quick", 0), {"sweep": False, "baseline": None})
+    assert reported[0] == (asked, {"sweep": True, "baseline": document()})
+    assert reported[1] == (asked, {"sweep": True, "baseline": None})
+    assert reported[2] == ((None, "quick", 0), {"sweep": False, "baseline": None})
     assert [given for given, _ in written] == [(Bare, Path(out))] * 2
 
 

@@ -33,7 +33,7 @@ def test_an_estimate_shows_its_side() -> None:
 
 def test_an_estimate_does_not_change() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(Estimate(1.0), "value", 2.0)  # noqa: B010  (a plain assignment is what type checkers refuse)
+        setattr(Estimate(1.0), "value", 2.0)  # noqa: B010  (a plain assignment is what type checkers reject)
 
 
 def test_a_mean_of_samples_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""What results look like: a short repr, one row per number, a table for notebooks, field docs in help()."""
+"""What results show: a short repr, one row per number, a table for notebooks, field docs in help()."""
 
 import builtins
 import inspect

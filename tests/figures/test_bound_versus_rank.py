@@ -88,7 +88,7 @@ def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
 
 
 def test_fonts_are_embedded_as_outlines_that_can_be_searched(tmp_path: Path) -> None:
-    """Journals refuse Type 3 fonts."""
+    """Journals reject Type 3 fonts."""
     content = bound_versus_rank.bound_versus_rank(sweep(), tmp_path / "f", formats=("pdf",))[0].read_bytes()
     streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL)
     text = content + b"".join(zlib.decompress(s) for s in streams if s.startswith(b"x"))

@@ -1,4 +1,4 @@
-"""The figures of a sweep beside bound versus rank: they decode and name what they leave out."""
+"""The figures of a sweep other than bound versus rank: they decode and name what they leave out."""
 
 from pathlib import Path
 

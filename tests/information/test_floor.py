@@ -26,7 +26,7 @@ def test_every_layer_adds_noise_of_its_own(rank):
     draws = draw(given, np.random.default_rng(1), 6)
     runs = simulate(given, draws)
     for index, layer in enumerate(runs.layers):
-        extra = layer.outputs - (layer.maps @ draws.looks[:, index, :, None])[..., 0]
+        extra = layer.outputs - (layer.maps @ draws.observations[:, index, :, None])[..., 0]
         np.testing.assert_allclose(extra, np.sqrt(FLOOR) * layer.support.project(draws.extra[:, index]), atol=1e-13)
         after = runs.layers[1].entering if index == 0 else runs.accumulated
         np.testing.assert_allclose(after - layer.entering, layer.support.embed(layer.outputs), atol=1e-12)
@@ -48,7 +48,7 @@ def test_sizes_of_the_first_layer_count_the_floor_on_the_support():
 
 @pytest.mark.parametrize(("demonstrations", "infinite"), [(6, True), (7, False)])
 def test_the_border_of_a_singular_noise(demonstrations, infinite):
-    """d_S = 6: N - 1 = 5 directions do not fill it, N - 1 = 6 just do; a floor cures it either way."""
+    """d_S = 6: N - 1 = 5 directions do not fill it, N - 1 = 6 just do; a floor removes this either way."""
     given = setting(layers=1, floor=0.0, demonstrations=demonstrations)
     runs = simulate(given, draw(given, np.random.default_rng(0), 4))
     assert bool(singular(runs, given)) is infinite

@@ -1,4 +1,5 @@
-"""Standard errors of the ladder's rungs, gap and losses: every run again from its tokens and looks, in dense matrices.
+"""Standard errors of the ladder's rungs, gap and losses: every run again from its tokens and observations, in dense
+matrices.
 
 The ladder is drawn in blocks of unequal size out of one generator; here the same draws are taken one after the other
 and every term of every run is computed from the definition, so that neither the terms nor the draws are trusted.
@@ -159,10 +160,10 @@ def test_rungs_carry_the_error_of_their_information(world: Any) -> None:
 
 
 def test_runs_and_layers_are_independent(world: Any) -> None:
-    """25 runs in three blocks, two layers each: no two of them share tokens or the noise of a look."""
+    """25 runs in three blocks, two layers each: no two of them share tokens or the noise of an observation."""
     draws = [runs.draws for runs in world.blocks]
     tokens = np.concatenate([d.tokens[:, 0] for d in draws])
-    noise = np.concatenate([d.looks - d.moments[:, None] for d in draws]).reshape(2 * RUNS, -1)
+    noise = np.concatenate([d.observations - d.moments[:, None] for d in draws]).reshape(2 * RUNS, -1)
     for rows in (tokens, noise):
         assert pdist(rows).min() > 1e-6
 

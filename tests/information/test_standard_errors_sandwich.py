@@ -73,14 +73,14 @@ def test_sandwich(with_prior: bool, entries: int) -> None:
 
 
 def test_mutual_information_of_several_looks() -> None:
-    """Two looks are one pair: their log densities add, and the number of samples is that of the pairs."""
+    """Two observations are one pair: their log densities add, and the number of samples is that of the pairs."""
     rng = np.random.default_rng(1)
     means = rng.standard_normal((PAIRS, 2))
     roots = rng.standard_normal((PAIRS, 2, 4))
     covariances = roots @ roots.swapaxes(1, 2)
     outputs = means[:, None] + np.einsum("kij,klj->kli", roots, rng.standard_normal((PAIRS, 2, 4)))
     normals = [multivariate_normal(m, c) for m, c in zip(means, covariances, strict=True)]
-    log_p = np.array([[normal.logpdf(looks).sum() for normal in normals] for looks in outputs])
+    log_p = np.array([[normal.logpdf(observations).sum() for normal in normals] for observations in outputs])
     assert_ends(mutual_information(outputs, means, covariances), log_p)
 
 
@@ -106,7 +106,8 @@ def test_nested(entries: int) -> None:
 
 @pytest.mark.parametrize(("layers", "floor"), [(1, 0.0), (2, 0.0), (1, 0.03)])
 def test_ladder_from_densities_written_out(layers: int, floor: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sandwich and individual samples of a ladder, from the table of normal densities of demonstrations and looks.
+    """Sandwich and individual samples of a ladder, from the table of normal densities of demonstrations and
+    observations.
 
     30 pairs of 32 runs, and N times the information of one demonstration: value, error and influences alike.
     """
@@ -132,7 +133,7 @@ def test_ladder_from_densities_written_out(layers: int, floor: float, monkeypatc
 
 
 def table_of(setting: Setting, runs: Any, count: int) -> np.ndarray:
-    """log p(w_i | H_j) of looks (where every map cancels) or of the outputs of one layer, from the definition."""
+    """log p(w_i | H_j) of S (where every map cancels) or of the outputs of one layer, from the definition."""
     n, b, rows = setting.demonstrations, setting.shots, []
     for i in range(count):
         row = []
@@ -141,7 +142,7 @@ def table_of(setting: Setting, runs: Any, count: int) -> np.ndarray:
             features = tokens[:, r] * tokens[:, c] * np.where(r == c, 1.0, math.sqrt(2.0))
             mean, covariance = features.mean(0), (n - b) / (b * (n - 1)) * np.cov(features.T, bias=True)
             if setting.floor == 0:
-                row.append(sum(multivariate_normal(mean, covariance).logpdf(x) for x in runs.draws.looks[i]))
+                row.append(sum(multivariate_normal(mean, covariance).logpdf(x) for x in runs.draws.observations[i]))
             else:
                 p = runs.layers[0].maps[0]
                 noise = p @ covariance @ p.T + setting.floor * np.eye(len(p))

@@ -144,11 +144,11 @@ def test_every_estimate_from_the_same_draws(found: SharedSubsets):
 
 
 def test_informations_are_those_of_the_ladder_and_bounds_their_roots(found: SharedSubsets):
-    """One look is the ladder of identity weights, the fresh path that of the model; R = c/2, N = 24."""
+    """One observation is the ladder of identity weights, the fresh path that of the model; R = c/2, N = 24."""
     eye = np.eye(3)[None]
-    look = bound_ladder(Model.create(eye, eye, eye), TASK, **OPTIONS).information
+    observation = bound_ladder(Model.create(eye, eye, eye), TASK, **OPTIONS).information
     path = bound_ladder(gradient_descent_weights(2, layers=2, step_size=0.5), TASK, **OPTIONS).information
-    expected = {name: look[name] for name in ("mutual_information", "gaussian")}
+    expected = {name: observation[name] for name in ("mutual_information", "gaussian")}
     expected["fresh_path_gaussian"] = path["path_gaussian"]
     assert set(found.information) == set(found.bounds) == set(expected)
     for name, information in expected.items():

@@ -154,7 +154,7 @@ def test_every_estimate_from_the_same_draws(model, task, loss, levels, draws, mo
 
 
 def test_pairs_of_one_supersample_are_not_independent():
-    """A negative control: S N independent pairs would give another error bar, so the test above can tell."""
+    """A negative control: S N independent pairs would give another error bar, so the test above can see it."""
     model, task, loss, levels = CASES[0]
     twin = Twin(model, task, loss, levels, None)
     for values in (twin.gap, twin.training, *twin.nats.values()):
@@ -174,7 +174,7 @@ def test_a_loss_that_is_not_rounded_has_the_conditional_information_for_its_boun
     conditional, marginal = found.information["loss_difference_cmi"], found.information["loss_difference_mi"]
     assert (marginal.value, marginal.stderr, marginal.samples) == (conditional.value, conditional.stderr, SIZE)
     assert "bounded by the conditional" in marginal.note
-    assert conditional.stderr > 0  # some pairs are clipped and tell less
+    assert conditional.stderr > 0  # some pairs are clipped and carry less
 
 
 def test_influence_of_a_supersample_is_the_derivative_in_its_weight(rng):

@@ -82,7 +82,7 @@ def test_trajectory_and_a_single_head_written_with_an_axis(rng: np.random.Genera
     )
 
 
-@pytest.mark.parametrize("count", [4, 40])  # the road through the N gradients and the road through coordinates
+@pytest.mark.parametrize("count", [4, 40])  # the method with the N gradients and the method through coordinates
 @pytest.mark.parametrize("layer", range(LAYERS))
 def test_noise_matches_the_definition(rng: np.random.Generator, layer: int, count: int) -> None:
     tokens = rng.standard_normal((count, D)) if count > 4 else rng.standard_normal((count, D))[:, :D]

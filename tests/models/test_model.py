@@ -1,4 +1,4 @@
-"""Weights: layers written out several times, an MLP folded into W_V, members, and what is refused."""
+"""Weights: layers written out several times, an MLP folded into W_V, members, and what is rejected."""
 
 import numpy as np
 import pytest

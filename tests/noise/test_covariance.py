@@ -206,7 +206,7 @@ def test_samples_have_the_covariance_and_live_in_the_support(rng: np.random.Gene
 
 
 def test_no_noise_without_a_choice(rng: np.random.Generator) -> None:
-    """b = N: no noise at all, by either road."""
+    """b = N: no noise at all, by either method."""
     for noise in two_roads(make(rng), rng.standard_normal((N, D)), N):
         assert (noise.rank, noise.trace, noise.log_pseudo_determinant) == (0, 0.0, 0.0)
         assert noise.log_determinant(0.5) == pytest.approx(D * D * np.log(0.5))

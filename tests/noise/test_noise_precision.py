@@ -63,7 +63,7 @@ def unknown(values: list[Any], size: Any, dimension: int) -> float:
 
 @pytest.mark.parametrize("module", ["value", "key", "query"])
 def test_random_weights_in_the_second_layer_at_rank_two(module: str) -> None:
-    """Thirty models, σ_min / σ_max down to 4e-8: three roads agree on rank N - 1 = d_S and on log pdet.
+    """Thirty models, σ_min / σ_max down to 4e-8: three methods agree on rank N - 1 = d_S and on log pdet.
 
     `random_weights(13, ...)`, W_V, is the case where Gram matrices gave rank 10 and -11.26 for 11 and -37.67.
     """

@@ -65,7 +65,7 @@ CASES = [(9, 1), (7, 5), (6, 4), (30, 1), (8, 6)]
 def test_expected_values_and_p_values(n, d):
     """The exact moments in rational arithmetic, or the published formulas in between, on a sample of that size."""
     points = np.random.default_rng(n).standard_normal((n, d)) ** 3
-    if n < d + 3:  # refused in public, since nothing is left to test there; the formula is the same
+    if n < d + 3:  # an error in public, since nothing is left to test there; the formula is the same
         skewness, kurtosis, _ = _tests(whitened(points))
     else:
         skewness, kurtosis, _ = normality_tests(points)

@@ -32,7 +32,7 @@ def test_the_records_keep_to_the_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
         lambda d: d.pop("seed"),
         lambda d: d.update(seed=True),
@@ -49,10 +49,10 @@ def test_the_records_keep_to_the_schema() -> None:
         lambda d: d["sweep"].append({"seed": 0}),
     ],
 )
-def test_the_schema_sees_what_is_wrong(spoil: Any) -> None:
-    spoilt = document()
-    spoil(spoilt)
-    assert problems(spoilt) != []
+def test_the_schema_sees_what_is_wrong(damage: Any) -> None:
+    damaged = document()
+    damage(damaged)
+    assert problems(damaged) != []
 
 
 def keywords(schema: Any) -> Iterator[str]:
@@ -65,7 +65,7 @@ def keywords(schema: Any) -> Iterator[str]:
 
 
 def test_the_schema_uses_no_keyword_that_would_be_passed_over() -> None:
-    """A misspelt keyword asks for nothing, and jsonschema does not complain."""
+    """A misspelt keyword demands nothing, and jsonschema does not complain."""
     known = {*Draft202012Validator.VALIDATORS, "$schema", "$defs", "title", "description"}
     Draft202012Validator.check_schema(SCHEMA)
     assert set(keywords(SCHEMA)) <= known

@@ -1,4 +1,4 @@
-"""records.csv against records.json, column by column, each computed anew from the other file."""
+"""records.csv against records.json, column by column, each computed again from the other file."""
 
 import csv
 import io

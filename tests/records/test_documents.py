@@ -130,7 +130,7 @@ def claim(verdict: str, relation: str, *items: dict[str, Any], **more: Any) -> d
     record = {"label": "gradient_descent_construction", "statement": "ΔW ≤ [red]Σ[/red]"}
     record |= {"origin": "repaired", "section": "related"}
     record |= {"relation": relation, "verdict": verdict, "evidence": list(items), "proved": None, "informative": None}
-    return record | {"controls": [{"name": "spoilt", "caught": True}, {"name": "sound", "caught": False}], **more}
+    return record | {"controls": [{"name": "wrong", "caught": True}, {"name": "sound", "caught": False}], **more}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Journals of JSON lines: what a crash leaves, what is cut off, and what is refused."""
+"""Journals of JSON lines: what a crash leaves, what is cut off, and what is an error."""
 
 import json
 import threading

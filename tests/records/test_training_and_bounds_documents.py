@@ -152,7 +152,7 @@ def test_a_word_of_the_command_line_names_a_law(inputs: Any, dof: float | None, 
 
 
 def test_degrees_of_freedom_belong_to_student_t() -> None:
-    """What would be ignored is refused."""
+    """What would be ignored is an error."""
     assert "no dof with student-t inputs" in error_message(make_task, TrainRunConfig(inputs="student-t"))
     assert "dof 5 with uniform inputs" in error_message(make_task, TrainRunConfig(inputs="uniform", dof=5.0))
     assert "no variance" in error_message(make_task, TrainRunConfig(inputs="student-t", dof=2.0))

@@ -78,7 +78,7 @@ def test_only_what_reads_labels_alone_has_a_closed_form(block):
     value, query = np.zeros((1, 5, 5)), np.zeros((1, 5, 5))
     value[0, 2:, 2:] = -0.4 * task.label_projection
     query[0, :2, :2] = rng.standard_normal((2, 2))
-    query[0, :2, 2:] = rng.standard_normal((2, 3))  # asked by a query without labels, this is never read
+    query[0, :2, 2:] = rng.standard_normal((2, 3))  # for a query without labels, this is never read
     pure = Model.create(value, np.eye(5)[None], query)
     assert exact_risk(pure, task, 6) is not None
     assert population_risk(pure, task, shots=6).direction == "exact"

@@ -173,8 +173,8 @@ def test_an_infinite_fourth_moment_of_the_label_noise() -> None:
         heads=2,
     )
     # Heads that cancel but for rounding: neither infinite nor exact, so that it is sampled.
-    spoilt = twice.replace(value=twice.value * np.array([1.0, 1 + 1e-15])[None, :, None, None])
-    for cancelling in (twice, spoilt):
+    damaged = twice.replace(value=twice.value * np.array([1.0, 1 + 1e-15])[None, :, None, None])
+    for cancelling in (twice, damaged):
         assert population_risk(cancelling, task, shots=5, samples=64).value == pytest.approx(2.0, rel=0.5)
     assert known_optimum(task, config_of(task)) is None  # weights near it have an infinite risk
     assert known_optimum(plain, config_of(plain)) is not None

@@ -1,4 +1,4 @@
-"""Bound versus rank beside the claims: as in line, told about by one thread, broken off when the run is closed."""
+"""Bound versus rank next to the claims: as in line, reported by one thread, stopped when the run is closed."""
 
 import threading
 from contextlib import closing
@@ -34,23 +34,23 @@ def test_the_sweep_is_that_of_the_first_seeds():
 
 
 def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
-    told, go_on = [], threading.Event()
+    reported, go_on = [], threading.Event()
 
     def slow(*_, progress, **__):
         progress("bound versus rank", 1, 3)
-        assert go_on.wait(60)  # until somebody has been told of it
+        assert go_on.wait(60)  # until it has been reported
         return ["a record"]
 
     def progress(*said):
-        told.append((threading.current_thread(), *said))
+        reported.append((threading.current_thread(), *said))
         if said[1] == 1:
             go_on.set()
 
     monkeypatch.setattr(background_sweep, "rank_sweep", slow)
     with closing(CaseFactory(SMALL, 0)) as factory:
         assert Sweep(factory).records(progress) == ["a record"]
-    assert {thread for thread, *_ in told} == {threading.main_thread()}
-    assert told[-1][1:] == ("bound versus rank", 1, 3)
+    assert {thread for thread, *_ in reported} == {threading.main_thread()}
+    assert reported[-1][1:] == ("bound versus rank", 1, 3)
 
 
 def test_a_closed_run_breaks_the_sweep_off(monkeypatch):

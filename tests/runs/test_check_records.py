@@ -1,4 +1,4 @@
-"""The check that CI makes of a run's files finds nothing in sound ones, and something in every spoilt one."""
+"""The check that CI makes of a run's files finds nothing in sound ones, and something in every damaged one."""
 
 import importlib.util
 import json
@@ -109,7 +109,7 @@ def swap(claims: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("damage", "words"),
     [
         (swap, "lemma_1: got FAILS, expected HOLDS"),
         (lambda claims: claims.pop(0), "got no such claim, expected"),
@@ -122,11 +122,11 @@ def swap(claims: list[dict[str, Any]]) -> None:
     ],
 )
 def test_what_is_wrong_with_the_claims(
-    script: ModuleType, spoil: Callable[[list[dict[str, Any]]], object], words: str
+    script: ModuleType, damage: Callable[[list[dict[str, Any]]], object], words: str
 ) -> None:
     records = sound()
     assert script.verdict_problems(records) == []
-    spoil(records["claims"])
+    damage(records["claims"])
     [found] = script.verdict_problems(records)
     assert words in found
 

@@ -84,7 +84,7 @@ def test_damaged_weights_of_a_sweep_are_refused(tmp_path: Path, content: Any) ->
     config = SweepConfig(model="random", dim=2)
     message = error_message(_kept_weights, config, TASK, lambda *_: None, tmp_path, True)
     assert "which is damaged" in message
-    assert "start it anew with --overwrite" in message
+    assert "start it again with --overwrite" in message
     assert "unsafe" not in message
 
 
@@ -96,14 +96,14 @@ def test_weights_of_an_earlier_run_are_taken_only_to_go_on(tmp_path: Path) -> No
 
     made = value(first, False)
     np.testing.assert_array_equal(value(first, True), made)
-    np.testing.assert_array_equal(value(second, True), made)  # the journal refuses this before
+    np.testing.assert_array_equal(value(second, True), made)  # the journal rejects this before
     assert (value(second, False) != made).all()
     (tmp_path / "weights.npz").unlink()
     np.testing.assert_array_equal(value(first, True), made)  # what is missing is made
 
 
 def test_a_resumed_sweep_knows_which_members_diverged(tmp_path: Path) -> None:
-    """Matrices and lost members come back from the file; without `resume` they are made anew."""
+    """Matrices and lost members come back from the file; without `resume` they are made again."""
     config = SweepConfig(model="random", seeds=2)
     made, lost = _kept_weights(config, TASK, lambda *_: None, tmp_path, resume=False)
     assert lost == []

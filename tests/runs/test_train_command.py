@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import environment, refused
+from command_line import environment, red_baseline
 from command_line import here as command
 
 from icl_theory.figures.loss_curve import loss_curve
@@ -64,10 +64,10 @@ def test_the_run_directory_is_complete(done: tuple[Path, dict[str, Any]]) -> Non
 def test_an_existing_run_is_left_alone(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     out = Path(shutil.copytree(done[0], tmp_path / "run"))
     place = ("--out", str(out))
-    assert "not empty" in refused(command(*QUICK, *place))
+    assert "not empty" in red_baseline(command(*QUICK, *place))
     other = command(*QUICK, *place, "--resume", "--learning-rate", ".01")
-    assert "learning_rate 0.01 (saved: 0.02)" in refused(other)
-    assert "one of the two" in refused(command(*QUICK, *place, "--resume", "--overwrite"))
+    assert "learning_rate 0.01 (saved: 0.02)" in red_baseline(other)
+    assert "one of the two" in red_baseline(command(*QUICK, *place, "--resume", "--overwrite"))
     assert_same_files(out, done[0])
     (out / "notes.txt").touch()
     again = command(*QUICK, *place, "--overwrite")
@@ -78,7 +78,7 @@ def test_an_existing_run_is_left_alone(done: tuple[Path, dict[str, Any]], tmp_pa
 
 
 def test_what_cannot_be_resumed_is_refused(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    assert "without a config.json" in refused(command(*QUICK, "--out", str(tmp_path), "--resume"))
+    assert "without a config.json" in red_baseline(command(*QUICK, "--out", str(tmp_path), "--resume"))
     out = Path(shutil.copytree(done[0], tmp_path / "run"))
     for seal in (out / "checkpoints").glob(f"*/{SEAL}"):
         seal.unlink()
@@ -86,7 +86,7 @@ def test_what_cannot_be_resumed_is_refused(done: tuple[Path, dict[str, Any]], tm
     assert broken.returncode == 2
     assert "half-written" in broken.stderr.splitlines()[-1]
     shutil.rmtree(out / "checkpoints")
-    assert "without checkpoints" in refused(command(*QUICK, "--out", str(out), "--resume"))
+    assert "without checkpoints" in red_baseline(command(*QUICK, "--out", str(out), "--resume"))
 
 
 def test_a_broken_checkpoint_is_one_line_and_the_run_goes_on(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Laws of inputs and label noise: their moments against scipy, sums and draws, what is refused, what is not known."""
+"""Laws of inputs and label noise: their moments against scipy, sums and draws, what is rejected, what is not known."""
 
 import math
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ def test_laws_refuse() -> None:
 
 @pytest.mark.parametrize("name", ["inputs", "noise"])
 def test_a_word_is_no_law(name: str) -> None:
-    """The refusal names the object to pass."""
+    """The error names the object to pass."""
     for word, hint in (("gaussian", "Gaussian()"), ("uniform", "Uniform()"), ("student-t", "StudentT(5)"), (3, "Gau")):
         assert f"pass icl_theory.{hint}" in error_message(LinearRegression, 2, **{name: cast(Any, word)})
     assert "the class Uniform" in error_message(LinearRegression, 2, **{name: Uniform})

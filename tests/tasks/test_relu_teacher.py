@@ -1,4 +1,4 @@
-"""Sparse w, ReLU teachers and classification: what they sample, the moments they promise, and what they refuse."""
+"""Sparse w, ReLU teachers and classification: what they sample, the moments they promise, and what they reject."""
 
 import itertools
 from typing import Any

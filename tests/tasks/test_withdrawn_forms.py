@@ -91,10 +91,10 @@ def test_known() -> None:
     with pytest.raises(ValueError, match="plain"):
         known(raising, ValueError("a plain one"))
 
-    def refused() -> None:
+    def red_baseline() -> None:
         raise checks.error("a", "b", "c", "d")
 
-    assert known(refused) is None
+    assert known(red_baseline) is None
 
 
 def raising(error: Exception) -> None:

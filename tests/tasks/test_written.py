@@ -90,7 +90,7 @@ def test_a_sparse_task_stays_sparse() -> None:
     assert set((back.sample_tasks(np.random.default_rng(0), 50) != 0).sum(1)) == {1}
 
 
-SPOILT: list[tuple[Any, str]] = [
+DAMAGED: list[tuple[Any, str]] = [
     (5, "got 5, expected an object with a type"),
     (None, "None"),
     ({"dim": 2}, "an object with a type"),
@@ -111,7 +111,7 @@ SPOILT: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("described", "words"), SPOILT)
+@pytest.mark.parametrize(("described", "words"), DAMAGED)
 def test_what_is_no_task_is_refused(described: Any, words: str) -> None:
     assert words in error_message(task_from_dict, described)
 

@@ -1,4 +1,4 @@
-"""The store behind checkpoints: what it refuses, when it saves, what it deletes, and what it gives back."""
+"""The store behind checkpoints: what it rejects, when it saves, what it deletes, and what it gives back."""
 
 import json
 import warnings

@@ -162,7 +162,7 @@ def test_every_file_is_sealed(cut: Path) -> None:
 
 
 def test_all_broken(cut: Path) -> None:
-    """All broken is a refusal that says why."""
+    """If all are broken, the error says why."""
     for step in steps(cut):
         truncate(largest(cut / str(step)))
     (cut / "15" / checkpoints.SEAL).unlink()

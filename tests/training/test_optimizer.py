@@ -33,7 +33,7 @@ def test_first_optimizer_state() -> None:
 
 
 def test_clip_to_running_norm() -> None:
-    """A gradient far above those of late is cut down to sixteen times their norm."""
+    """A gradient far above the recent ones is cut down to sixteen times their norm."""
     clip = clip_to_running_norm(1.0)
     state = clip.init({"w": jnp.zeros(2)})
 
@@ -48,5 +48,5 @@ def test_clip_to_running_norm() -> None:
     assert float(state.norm) == pytest.approx(0.01, rel=0.01)
     assert norm(0.1, state)[0] == pytest.approx(0.1)
     assert norm(5.0, state)[0] == pytest.approx(0.16, rel=0.02)
-    assert float(norm(5.0, state)[1].norm) < 0.02  # and hardly moves the norm of late
+    assert float(norm(5.0, state)[1].norm) < 0.02  # and hardly moves the running norm
     assert norm(0.0, state)[0] == 0.0

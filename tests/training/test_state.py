@@ -69,7 +69,7 @@ def test_task_identifies_a_run(number: int) -> None:
 
 
 def test_laws_differ_by_numbers() -> None:
-    """Laws are told apart by their numbers."""
+    """Laws are distinguished by their numbers."""
     own = [setup(LinearRegression(2, inputs=law), CONFIG, np.random.default_rng(0)) for law in (StudentT(5), Uniform())]
     assert [one["inputs"] for one in own] == ["StudentT(dof=5.0)", "Uniform()"]
     mixtures = [Mixture((1.0, 2.0), weights) for weights in ((0.5, 0.5), (0.25, 0.75))]

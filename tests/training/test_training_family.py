@@ -63,7 +63,7 @@ def test_moments_agree_with_tokens(task: LinearRegression, changes: dict[str, An
     direct = MomentSource(task, SHOTS) if task.draws_moments else TokenMomentSource(task, SHOTS)
     ours = losses_and_gradients(direct, task, config, 800, 1)
     theirs = losses_and_gradients(TokenSource(task, SHOTS), task, config, 800, 2)
-    # Entries that are zero in theory are rounding, of one sign in either road: they are set aside by their size.
+    # Entries that are zero in theory are rounding, of one sign in either method: they are set aside by their size.
     real = np.abs(ours).max(0) > 1e-5 * np.abs(ours).max()
     assert real.sum() > DIM + 1
     assert_same_mean(ours[:, real].astype(np.float64), theirs[:, real].astype(np.float64))

@@ -23,18 +23,18 @@ from icl_theory.truncation.clipping_search import RATES, _ranks
 SHOTS = 12
 
 
-def spoilt_optimum(spoil: float = 0.3) -> tuple[LinearRegression, Model]:
+def damaged_optimum(damage: float = 0.3) -> tuple[LinearRegression, Model]:
     """Tasks live in three of five dimensions, and so does the optimum; two small directions of pure noise are added."""
     task = LinearRegression(5, task_covariance=np.diag([1.0, 1, 1, 0, 0]), noise_std=0.5)
     model, _ = one_layer_optimum(task, shots=SHOTS)
     query = np.array(model.query)
-    query[0, 3, 3], query[0, 4, 4] = spoil, -spoil
+    query[0, 3, 3], query[0, 4, 4] = damage, -damage
     return task, model.replace(query=query)
 
 
 def test_truncation_helps_where_it_provably_must():
     """Cutting the two noise directions gives back the optimum: the best rank is 3 and the gain is known exactly."""
-    task, model = spoilt_optimum()
+    task, model = damaged_optimum()
     best = one_layer_optimum(task, shots=SHOTS)[1]
     gain = population_risk(model, task, shots=SHOTS).value - best
     found = search_clipping_rate(model, task, shots=SHOTS, module="query", top=1, prompts=20_000, key=1)

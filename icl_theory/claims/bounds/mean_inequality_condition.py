@@ -1,4 +1,4 @@
-"""Condition numbers bound what the isotropic prior costs: Theorem 2 beside the heuristic of Y Section 3.4."""
+"""Condition numbers bound what the isotropic prior costs: Theorem 2 compared with the heuristic of Y Section 3.4."""
 
 from icl_theory.claims.bounds.mean_inequality import RESOLVED, by_condition, isotropic_excess
 from icl_theory.claims.engine.cases import Case, CaseFactory

@@ -31,8 +31,8 @@ CLAIM = Claim(
     predict=lambda case: case.ladder().rungs["theorem_2_printed"],
     trivial=lambda case: case.ladder().trivial,
     assumptions=(DEFINITE,),
-    explanation="$C_t ≻ 0$ fails for every $D ≥ 2$, so $log det C_t = -inf$ and the right side is +inf: nothing is "
-    "said. Truncation makes $C_t$ more singular still. The one case in which it can hold, $D = 1$, is "
+    explanation="$C_t ≻ 0$ fails for every $D ≥ 2$, so $log det C_t = -inf$ and the right side is +inf: nothing "
+    "is said. Truncation makes $C_t$ more singular still. The one case in which it can hold, $D = 1$, is "
     "theorem_2_scalar.",
     controls=(
         Control(

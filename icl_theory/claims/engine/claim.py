@@ -25,7 +25,7 @@ from icl_theory.core.estimate import Estimate
 from icl_theory.core.field_docs import fields_in_help
 
 Relation = Literal["equal", "at most", "at least", "never", "exists"]
-"""How the measured side relates to the predicted one; "never" and "exists" look at the measured side alone."""
+"""How the measured side relates to the predicted one; "never" and "exists" use the measured side alone."""
 Origin = Literal["paper", "repaired", "new"]
 """As the paper prints it, as we repaired it, or ours."""
 Measurement = Estimate | Sequence[Estimate] | np.ndarray | float | bool

@@ -1,4 +1,4 @@
-"""The trained ensembles of a run: each is trained once, in a thread beside the claims."""
+"""The trained ensembles of a run: each is trained once, in a thread next to the claims."""
 
 import threading
 from collections.abc import Callable
@@ -78,7 +78,7 @@ class TrainedEnsembles:
         return self._begun[kind]
 
     def get(self, kind: Kind) -> TrainResult:
-        """The ensemble, trained now if need be; progress is told here, and so by one thread only.
+        """The ensemble, trained now if need be; progress is reported here, and so by one thread only.
 
         Raises: Unfinished where it would have to wait and is not `wait`.
         """

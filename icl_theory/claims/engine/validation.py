@@ -1,4 +1,4 @@
-"""What the fields of claims and controls must be: each is refused by name, with what was probably meant."""
+"""What the fields of claims and controls must be: each error names the field and what was probably meant."""
 
 import difflib
 from collections.abc import Sequence

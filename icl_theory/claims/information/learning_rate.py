@@ -63,8 +63,8 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y Eq. 4 and App. A.5 (the step after Eq. 15), arXiv:2406.03768v2",
-    statement="$I(η(-G_t + C_t^{1/2} n); H_s | W_{t-1}) = I(G_t + C_t^{1/2} n; H_s | W_{t-1})$ for every $η ≠ 0$, of "
-    "either sign.",
+    statement="$I(η(-G_t + C_t^{1/2} n); H_s | W_{t-1}) = I(G_t + C_t^{1/2} n; H_s | W_{t-1})$ for every $η ≠ 0$, "
+    "of either sign.",
     origin="paper",
     relation="equal",
     measure=measure,

@@ -16,7 +16,7 @@ _STEP, _REACH = 0.5, 6.5  # of the grids, in units of the smallest and of the la
 
 
 def _atoms(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """S and the standard deviation of a look at it, for every set of demonstrations H (sets N, 1); each (sets,)."""
+    """S and the standard deviation of a noisy observation of it, for every set H of demonstrations; each (sets,)."""
     squares = tokens.reshape(-1, N) ** 2
     return squares.mean(axis=1), np.sqrt(sampling_factor(N, SHOTS) * squares.var(axis=1))
 
@@ -29,13 +29,14 @@ def _information(density: np.ndarray, cell: np.ndarray | float) -> float:
     return float((terms.mean(axis=-1) * cell).sum())
 
 
-def _conditional(joint: np.ndarray, look: np.ndarray, cell: np.ndarray | float, step: float) -> float:
-    """I(look; H | state) from p(state | a) (states, atoms) and p(look | a) (looks, atoms): posterior atoms by Bayes."""
+def _conditional(joint: np.ndarray, observation: np.ndarray, cell: np.ndarray | float, step: float) -> float:
+    """I(x; H | state) from p(state | a) (states, atoms) and p(x | a) (observations, atoms), by Bayes' rule."""
     total = joint.sum(axis=1, keepdims=True)
     posterior = np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)
-    mixture = posterior @ look.T  # (states, looks)
+    mixture = posterior @ observation.T  # (states, observations)
     with np.errstate(divide="ignore", invalid="ignore"):
-        own = np.where(look > 0, look * np.log(look), 0.0).sum(axis=0) * step  # minus the entropy of a look
+        # Minus the entropy of an observation.
+        own = np.where(observation > 0, observation * np.log(observation), 0.0).sum(axis=0) * step
         mixed = np.where(mixture > 0, mixture * np.log(mixture), 0.0).sum(axis=1) * step
     return float((total[:, 0] / ATOMS * (posterior @ own - mixed) * cell).sum())
 
@@ -49,35 +50,35 @@ def informations(case: Case) -> dict[str, np.ndarray]:
 def _informations(demonstrations: bytes) -> dict[str, np.ndarray]:
     """`last`: I(W_L; H), `path`: I(W_{1:L}; H) at L = 1, 2, 3, `chain`: I(W_t; H | W_{t-1}) at t = 1, 2, 3; nats.
 
-    `alone` is I(x_2; H), a second look without the first.
+    `alone` is I(x_2; H), a second observation without the first.
 
     By quadrature on grids, the demonstrations taking finitely many values. W_t = W_{t-1} + c (1 + W_{t-1})³ x_t with
-    looks x_t ~ N(S, C) that are independent given H, and c = W_V W_K W_Q.
+    observations x_t ~ N(S, C) that are independent given H, and c = W_V W_K W_Q.
     """
     means, deviations = _atoms(np.frombuffer(demonstrations))
     low, high = (means - _REACH * deviations).min(), (means + _REACH * deviations).max()
     grid = np.arange(low, high, _STEP * deviations.min())
     step = float(grid[1] - grid[0])
 
-    def look_density(x: np.ndarray) -> np.ndarray:
+    def observed(x: np.ndarray) -> np.ndarray:
         z = (x[..., None] - means) / deviations
         return np.exp(-0.5 * z**2) / (np.sqrt(2 * np.pi) * deviations)
 
-    look = look_density(grid)
-    pair = look[:, None] * look[None]
-    one, two = _information(look, step), _information(pair, step**2)
-    three = sum(_information(first * pair, step**3) for first in look[:, None, None, :])
-    second, w_2 = _output(WEIGHT * grid, look / WEIGHT, WEIGHT * step, grid, look_density)
-    third, w_3 = _output(w_2, second, float(w_2[1] - w_2[0]), grid, look_density)
+    observation = observed(grid)
+    pair = observation[:, None] * observation[None]
+    one, two = _information(observation, step), _information(pair, step**2)
+    three = sum(_information(first * pair, step**3) for first in observation[:, None, None, :])
+    second, w_2 = _output(WEIGHT * grid, observation / WEIGHT, WEIGHT * step, grid, observed)
+    third, w_3 = _output(w_2, second, float(w_2[1] - w_2[0]), grid, observed)
     cells = float(w_2[1] - w_2[0]), float(w_3[1] - w_3[0])
-    chain = one, _conditional(look, look, step, step), _conditional(second, look, cells[0], step)
+    chain = one, _conditional(observation, observation, step, step), _conditional(second, observation, cells[0], step)
     last = one, _information(second, cells[0]), _information(third, cells[1])
     alone = np.array(_information(pair.sum(axis=0) * step, step))
     return {"alone": alone, "last": np.array(last), "path": np.array([one, two, three]), "chain": np.array(chain)}
 
 
 def _output(
-    states: np.ndarray, density: np.ndarray, cell: float, grid: np.ndarray, look_density: Callable
+    states: np.ndarray, density: np.ndarray, cell: float, grid: np.ndarray, observed: Callable
 ) -> tuple[np.ndarray, np.ndarray]:
     """p(W_t | a) on a new grid from p(W_{t-1} | a) on `states`: ∫ p(w | a) p(x_t | a) / |c (1 + w)³| dw."""
     slope = WEIGHT * (1 + states) ** 3
@@ -85,8 +86,8 @@ def _output(
     reach = states[kept, None] + slope[kept, None] * grid[[0, -1]]
     step = (grid[1] - grid[0]) * np.abs(slope[kept]).min()
     new = np.arange(reach.min(), reach.max(), step)
-    looks = (new[None] - states[kept, None]) / slope[kept, None]
-    transition = look_density(looks) / np.abs(slope[kept, None, None])
+    observations = (new[None] - states[kept, None]) / slope[kept, None]
+    transition = observed(observations) / np.abs(slope[kept, None, None])
     return np.einsum("sa,swa->wa", density[kept], transition) * cell, new
 
 

@@ -1,4 +1,4 @@
-"""The sum of Lemma 3 does not grow linearly in depth: every look is worth less, W_{t-1} having told something."""
+"""The sum of Lemma 3 does not grow linearly in depth: every observation of S is worth less than the one before."""
 
 import numpy as np
 
@@ -25,11 +25,13 @@ CLAIM = Claim(
     relation="equal",
     measure=_share,
     predict=lambda case: np.ones(2),
-    explanation="By quadrature at $D = 1$. $W_{t-1}$ is a function of earlier looks at $S$, so the next one adds less. "
-    "What grows linearly is the ladder's Gaussian rung, whose priors do not learn from $W_{t-1}$.",
+    explanation="By quadrature at $D = 1$. $W_{t-1}$ is a function of earlier observations of $S$, so the next adds "
+    "less. What grows linearly is the ladder's Gaussian rung, whose priors do not learn from $W_{t-1}$.",
     controls=(
-        Control("a second look without the first", measure=_alone, predict=lambda case: 1.0, expected=Verdict.HOLDS),
-        Control("later looks add nothing", predict=lambda case: np.zeros(2)),
+        Control(
+            "a second observation without the first", measure=_alone, predict=lambda case: 1.0, expected=Verdict.HOLDS
+        ),
+        Control("later observations add nothing", predict=lambda case: np.zeros(2)),
         Control("a third of the first at most", relation="at most", predict=lambda case: np.full(2, 1 / 3)),
     ),
     cases=cases,

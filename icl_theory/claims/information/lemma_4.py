@@ -26,7 +26,7 @@ def predict(case: Case, mass: float = 1.0) -> np.ndarray:
 
 
 def _data_dependent_prior(case: Case) -> float:
-    """A prior that looks at H: half P_W, half P_{W|H}."""
+    """A prior that depends on H: half P_W, half P_{W|H}."""
     source, channel = ch.discrete(case)
     return ch.discrete_divergence(source, channel, 0.5 * (source @ channel + channel))
 
@@ -46,7 +46,7 @@ def proof() -> bool:
 
 CLAIM = Claim(
     source="Y Lemma 4 (variational form of mutual information), arXiv:2406.03768v2",
-    statement="$I(W; H) ≤ E_H KL(P_{W|H} || Q)$ for every distribution $Q$ that does not look at $H$.",
+    statement="$I(W; H) ≤ E_H KL(P_{W|H} || Q)$ for every distribution $Q$ that does not depend on $H$.",
     origin="paper",
     relation="at most",
     measure=measure,
@@ -56,7 +56,7 @@ CLAIM = Claim(
     proof=proof,
     controls=(
         Control("priors of total mass 1.01", predict=lambda case: predict(case, 1.01)),
-        Control("a prior that looks at $H$ half the time", predict=_data_dependent_prior),
+        Control("a prior that depends on $H$ half the time", predict=_data_dependent_prior),
         Control("divergence off by 1 %", predict=lambda case: 0.99 * predict(case)),
     ),
     tolerance=1e-10,

@@ -71,7 +71,7 @@ def _without_variance(case: Case) -> float:
 
 
 def _data_dependent_prior(case: Case) -> float:
-    """g̃ = G_t: a prior whose mean looks at H_s, its variance the best fixed one."""
+    """g̃ = G_t: a prior whose mean depends on H_s, its variance the best fixed one."""
     _, variances = channel(case)
     return float(0.5 * (np.log(variances.mean()) - np.log(variances).mean()))
 
@@ -106,7 +106,7 @@ CLAIM = Claim(
     proof=proof,
     controls=(
         Control("$tr C$ left out", predict=_without_variance),
-        Control("a prior whose mean looks at $H_s$", predict=_data_dependent_prior),
+        Control("a prior whose mean depends on $H_s$", predict=_data_dependent_prior),
         Control("half of the bound", predict=lambda case: 0.5 * predict(case)),
     ),
     tolerance=1e-9,

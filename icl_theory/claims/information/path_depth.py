@@ -1,4 +1,4 @@
-"""Depth: L looks at S through invertible layers are worth ½ d_S log(1 + L b/(N-b)), not L times one look."""
+"""Depth: L observations of S through invertible layers are worth ½ d_S log(1 + L b/(N-b)), not L times a single one."""
 
 from functools import lru_cache
 
@@ -23,11 +23,11 @@ def saved(case: Case) -> Estimate:
     return mean_estimate(path_saving(setting, Batches(setting, case.seed, case.samples // 2)), "unbiased", "nats")
 
 
-def predict(case: Case, looks: int | None = None, shots: int = LADDER_SHOTS) -> float:
+def predict(case: Case, observations: int | None = None, shots: int = LADDER_SHOTS) -> float:
     """$L ½ d_S log(N/(N-b)) - ½ d_S log(1 + L b/(N-b))$, $d_S = D(D+1)/2$: no weight enters."""
-    width, looks = case.model.token_dim * (case.model.token_dim + 1) // 2, looks or case.layers
+    width, observations = case.model.token_dim * (case.model.token_dim + 1) // 2, observations or case.layers
     one = observation_information(width, LADDER_DEMONSTRATIONS, shots)
-    return looks * one - observation_information(width, LADDER_DEMONSTRATIONS, shots, looks)
+    return observations * one - observation_information(width, LADDER_DEMONSTRATIONS, shots, observations)
 
 
 def _three_layers(factory: CaseFactory) -> list[Case]:
@@ -57,7 +57,9 @@ CLAIM = Claim(
     explanation="The prior learns $S$ from the layers before it, by a Kalman filter through the true maps. What a "
     "prior of one covariance pays for the unknown $C_X$, $O(1/N)$ per layer, remains and grows linearly.",
     controls=(
-        Control("one look less", predict=lambda case: predict(case, case.layers - 1) if case.layers > 1 else 0.0),
+        Control(
+            "one observation less", predict=lambda case: predict(case, case.layers - 1) if case.layers > 1 else 0.0
+        ),
         Control("two shots more", predict=lambda case: predict(case, shots=LADDER_SHOTS + 2)),
         Control("nothing saved", predict=lambda case: 0.0),
     ),

@@ -1,4 +1,4 @@
-"""One subset of demonstrations for all layers, as in a forward pass: every layer takes the same look at S."""
+"""One subset of demonstrations for all layers, as in a forward pass: every layer observes S with the same noise."""
 
 from functools import lru_cache
 
@@ -27,7 +27,7 @@ def _maps(case: Case, tokens: list[np.ndarray]) -> list[np.ndarray]:
     return found
 
 
-def looks(case: Case, tokens: list[np.ndarray]) -> np.ndarray:
+def observations(case: Case, tokens: list[np.ndarray]) -> np.ndarray:
     """svec X_t with W_t - W_{t-1} = A_t X_t B_t, solved for in D² coordinates; shape (L, D(D+1)/2)."""
     maps = _maps(case, tokens)
     found = []
@@ -48,13 +48,13 @@ def _shown(case: Case, start: int = 0) -> np.ndarray:
 
 
 def same(case: Case) -> np.ndarray:
-    """The looks of all layers when every one of them sees the first $b$ demonstrations."""
-    return looks(case, [_shown(case)] * case.layers)
+    """The observations of all layers when every one of them sees the first $b$ demonstrations."""
+    return observations(case, [_shown(case)] * case.layers)
 
 
 def fresh(case: Case) -> np.ndarray:
-    """The looks when layer t sees b demonstrations of its own."""
-    return looks(case, [_shown(case, 3 * layer) for layer in range(case.layers)])
+    """The observations when layer t sees b demonstrations of its own."""
+    return observations(case, [_shown(case, 3 * layer) for layer in range(case.layers)])
 
 
 @lru_cache(maxsize=128)
@@ -67,7 +67,7 @@ def _condition(case: Case) -> float:
 
 
 RESOLVED = Assumption(
-    "every map $X → A X B$ is invertible with a condition number below 1e6, so that looks are solved for to 1e-8",
+    "every map $X → A X B$ is invertible with a condition number below 1e6, so that $X$ is solved for to 1e-8",
     holds=lambda case: _condition(case) < 1e6,
 )
 
@@ -83,16 +83,16 @@ def predict(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="new; on the fresh noise of Y Assumption 1, arXiv:2406.03768v2",
-    statement="When all layers see the same $b$ demonstrations, every increment pulls back to the one look $S_b$: $L$ "
-    "layers carry one layer's information, $I(W_{1:L}; H_s) = I(S_b; H_s)$.",
+    statement="When all layers see the same $b$ demonstrations, every increment pulls back to the one observation "
+    "$S_b$: $L$ layers carry one layer's information, $I(W_{1:L}; H_s) = I(S_b; H_s)$.",
     origin="new",
     relation="equal",
     measure=same,
     predict=predict,
     assumptions=(RESOLVED,),
     explanation="Unit vectors are sent through the model token by token, and $A_t X_t B_t = W_t - W_{t-1}$ is solved "
-    "for $X_t$. A bound for the forward pass therefore needs no factor $L$. With a look of its own in every layer it "
-    "does.",
+    "for $X_t$. A bound for the forward pass therefore needs no factor $L$. With an observation of its own in every "
+    "layer it does.",
     controls=(
         Control("other demonstrations in every layer", measure=fresh, cases=lambda w: w.random(3)),
         Control("all $N$ demonstrations", predict=lambda case: np.tile(moment(case.demonstrations), (case.layers, 1))),

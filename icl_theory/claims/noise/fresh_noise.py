@@ -18,12 +18,12 @@ from icl_theory.information.ladder.shared_subsets import (
 
 @lru_cache(maxsize=64)
 def _correlation(case: Case, version: str, layer: int = 1) -> Estimate:
-    """Between the noise of the first layer and that of another: with "subset", "look" or "fresh" noise."""
+    """Between the noise of the first layer and that of another: with "subset", "observation" or "fresh" noise."""
     setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
     draws: Draws = draw(setting, np.random.default_rng(case.seed), case.samples)
     if version == "subset":
         draws = with_subset(draws, setting)
-    elif version == "look":
+    elif version == "observation":
         draws = with_one_observation(draws)
     return correlation_with_first(layer_noise(setting, draws)[0])[layer]
 
@@ -48,9 +48,11 @@ CLAIM = Claim(
     explanation="One subset of 20 of 80 demonstrations goes through all layers, as in a forward pass. Noise is what an "
     "increment has beyond its mean given the layers before; the assumption makes it independent from layer to layer.",
     controls=(
-        Control("noise drawn anew in every layer", measure=lambda c: _correlation(c, "fresh"), expected=Verdict.HOLDS),
-        Control("one Gaussian look for all layers", measure=lambda case: _correlation(case, "look")),
-        Control("noise drawn anew, half correlated", measure=_half),
+        Control(
+            "noise drawn afresh in every layer", measure=lambda c: _correlation(c, "fresh"), expected=Verdict.HOLDS
+        ),
+        Control("one Gaussian observation of S for all layers", measure=lambda case: _correlation(case, "observation")),
+        Control("noise drawn afresh, half correlated", measure=_half),
     ),
     cases=_cases,
 )

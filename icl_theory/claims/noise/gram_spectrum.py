@@ -52,8 +52,8 @@ CLAIM = Claim(
     relation="equal",
     measure=measure,
     predict=predict,
-    explanation="First layer, $N = 20$ demonstrations, $D² = 36$: twenty eigenvalues by two roads, one of which never "
-    "builds a matrix of $D²$ rows. So traces, log-determinants and samples of the noise cost $O(N² D + N³)$.",
+    explanation="First layer, $N = 20$ demonstrations, $D² = 36$: twenty eigenvalues by two methods, one of which "
+    "never builds a matrix of $D²$ rows. So traces, log-determinants and samples of the noise cost $O(N² D + N³)$.",
     proof=proof,
     controls=(
         Control("not centred", predict=lambda case: predict(case, centred=False)),

@@ -40,7 +40,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="App. C.4 says that few shots make the implicit gradient noisy; the rate $1/b$ is that of $C_t$ as "
     "Section 3.3 defines it. It is an identity of sampling, exact for all weights, so no population of trained "
-    "models is asked. All subsets of 6 demonstrations of every size are enumerated, through the weights of the last "
+    "models is required. All subsets of 6 demonstrations of every size are enumerated, through the weights of the last "
     "layer; at $b = N$ nothing is left.",
     controls=(
         Control("like $1/b²$", predict=lambda case: predict(case, 2.0)),

@@ -57,7 +57,7 @@ CLAIM = Claim(
     measure=difference,
     predict=allowed,
     explanation="The paper says similar, of stochastic gradient descent and of transformers; the margin is ours, set "
-    "after looking at some seeds, and far below the difference found at three layers. Clipped squared error ($c = 4$), "
+    "after seeing some seeds, and far below the difference found at three layers. Clipped squared error ($c = 4$), "
     "$N = 80$, $b = 20$: fresh Gaussian noise of the exact covariance in every layer against the same $b$ "
     "demonstrations in all layers, as in a real forward pass. At one layer the two agree (a control that holds). "
     "Trained three-layer models undo in later layers what the same demonstrations did in earlier ones; fresh noise is "

@@ -46,12 +46,12 @@ def controlled(factory: CaseFactory) -> list[Case]:
         size, value = model.value[0, -1, -1], np.zeros((1, DIM + 1, DIM + 1))
         value[0, 0, -1] = value[0, -1, -1] = size
         value[0, 0, 0], value[0, -1, 0] = size / np.sqrt(2), -size / np.sqrt(2)
-        result.append(case.with_model(model.replace(value=value), "a singular direction spoilt"))
+        result.append(case.with_model(model.replace(value=value), "a singular direction damaged"))
     return result
 
 
 def gain_control(case: Case) -> Estimate:
-    """The same for W_V of the spoilt optimum; one model, so that more prompts take the place of many seeds."""
+    """The same for W_V of the damaged optimum; one model, so that more prompts take the place of many seeds."""
     return gain(case, "value", 4 * _PROMPTS)
 
 
@@ -70,11 +70,11 @@ CLAIM = Claim(
     f"The number {_GAIN:.0%} for visible is ours. Trained three-layer models, $W_V$, $W_K$ and $W_Q$ of the deepest of "
     "the two layers with the largest condition numbers, every rank tried on 1024 validation prompts, the chosen one "
     "reported on 1024 others. Models trained on ever fresh prompts are near their optimum, where truncation has "
-    "nothing to repair. A spoilt singular direction is found and removed, and little harm is done either way "
+    "nothing to repair. A damaged singular direction is found and removed, and little harm is done either way "
     "(controls that hold).",
     controls=(
         Control(
-            "a singular direction of the optimum spoilt",
+            "a singular direction of the optimum damaged",
             cases=controlled,
             measure=gain_control,
             over_seeds=False,
@@ -82,13 +82,13 @@ CLAIM = Claim(
         ),
         Control("at most 5 % lost", predict=lambda case: -0.05, expected=Verdict.HOLDS),
         Control(
-            "a loss for a gain, direction spoilt",
+            "a loss for a gain, direction damaged",
             cases=controlled,
             measure=lambda case: _lost(gain_control(case)),
             over_seeds=False,
         ),
         Control(
-            "half of the risk gained, direction spoilt",
+            "half of the risk gained, direction damaged",
             cases=controlled,
             measure=gain_control,
             predict=lambda case: 0.5,

@@ -46,7 +46,7 @@ CLAIM = Claim(
     "layer of the trained three-layer models, each seed with validation prompts to choose on and others to report on, "
     "at the shots of training; geometric mean of the squared error. The paper says more, that clipping enhances the "
     "performance: see clipping_enhances. One-layer models tolerate it as well (a control that holds). The margin was "
-    "fixed after looking at the seeds of one exploratory run.",
+    "fixed after seeing the seeds of one exploratory run.",
     controls=(
         Control("one layer", cases=lambda factory: factory.trained_seeds(1), expected=Verdict.HOLDS),
         Control("a gain of 2 %", predict=lambda case: -0.02),

@@ -38,36 +38,36 @@ def pooled_frame(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class SharedChannel:
-    """w | H_j ~ N(m_j, C_j) in coordinates that are the same for all outputs; several independent looks add up.
+    """w | H_j ~ N(m_j, C_j) in coordinates that are the same for all outputs; several independent observations add up.
 
     The quadratic form (w - m)ᵀ P (w - m) is linear in svec(w wᵀ), w and 1, so all pairs come from one matrix product
-    whatever the number of looks. The outputs are centred and whitened together first, which keeps the terms of that
-    sum small beside its rounding.
+    for any number of observations. The outputs are centred and whitened together first, which keeps the terms of that
+    sum small compared with its rounding.
     """
 
     features: np.ndarray
-    """svec(w wᵀ), w and 1 of every output, summed over its looks, shape (K, d(d+1)/2 + d + 1)."""
+    """svec(w wᵀ), w and 1 of every output, summed over its observations, shape (K, d(d+1)/2 + d + 1)."""
     coefficients: np.ndarray
     """The matching coefficients of every input, shape (K, d(d+1)/2 + d + 1)."""
     constant: np.ndarray
-    """Normalisation of every input's density, all looks, shape (K,)."""
+    """Normalisation of every input's density, all observations, shape (K,)."""
 
     @classmethod
     def of(cls, outputs: np.ndarray, means: np.ndarray, roots: np.ndarray) -> "SharedChannel":
-        """From outputs (K, looks, d), means (K, d) and roots F_j (K, d, m) of the covariances F_j F_jᵀ."""
-        looks, width = outputs.shape[1:]
+        """From outputs (K, n, d), means (K, d) and roots F_j (K, d, m) of the covariances F_j F_jᵀ."""
+        observations, width = outputs.shape[1:]
         centre, frame = pooled_frame(outputs)
         inner, means = (outputs - centre) @ frame.T, (means - centre) @ frame.T
         white, log_volume = whitening(frame @ roots)
         precision = transpose(white) @ white
         pulled = np.einsum("kde,ke->kd", precision, means)
         square = outer_coordinates(inner).sum(axis=1)
-        ones = np.full((len(outputs), 1), float(looks))
+        ones = np.full((len(outputs), 1), float(observations))
         features = np.concatenate([square, inner.sum(axis=1), ones], axis=1)
         level = (pulled * means).sum(axis=1, keepdims=True)
         coefficients = np.concatenate([symmetric_coordinates(precision), -2 * pulled, level], axis=1)
         jacobian = 2 * np.linalg.slogdet(frame)[1]
-        return cls(features, coefficients, looks * (log_volume - jacobian + width * LOG_2PI))
+        return cls(features, coefficients, observations * (log_volume - jacobian + width * LOG_2PI))
 
     @property
     def samples(self) -> int:
@@ -75,7 +75,7 @@ class SharedChannel:
         return len(self.features)
 
     def log_density(self, rows: slice) -> np.ndarray:
-        """Σ over looks of log N(w_i; m_j, C_j), shape (len(rows), K)."""
+        """Σ over observations of log N(w_i; m_j, C_j), shape (len(rows), K)."""
         return -0.5 * (self.features[rows] @ self.coefficients.T + self.constant)
 
 
@@ -105,7 +105,7 @@ class PathChannel:
         stacked = self.roots.transpose(0, 2, 1).reshape(-1, self.roots.shape[1]) / np.sqrt(self.samples)
         frame = np.asarray(np.linalg.qr(stacked, mode="r")).T
         for line, (z, p) in enumerate(zip(self.outputs[rows], self.maps[rows], strict=True)):
-            # Every covariance is well conditioned beside the mean of all of them, however graded the maps are.
+            # Every covariance is well conditioned relative to the mean of all of them, however graded the maps are.
             white, log_volume = whitening(with_floor(p @ frame, self.floor))
             pulled, offset = white @ p, (z - self.means @ p.T) @ white.T
             noise = pulled @ covariances @ pulled.T + self.floor * (white @ white.T)

@@ -55,17 +55,17 @@ class KnownChannel:
 
 
 def _location(
-    law: Callable[[np.random.Generator, tuple[int, int]], np.ndarray], dimension: int, looks: int = 1
+    law: Callable[[np.random.Generator, tuple[int, int]], np.ndarray], dimension: int, observations: int = 1
 ) -> Draw:
-    """w = m + n with n ~ N(0, I), or the mean of several such looks: N(m, I / looks)."""
+    """w = m + n with n ~ N(0, I), or the mean of several such observations: N(m, I / n)."""
 
     def draw(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         means = law(rng, (count, dimension))
-        outputs = means[:, None] + rng.standard_normal((count, looks, dimension))
+        outputs = means[:, None] + rng.standard_normal((count, observations, dimension))
         total = outputs.sum(axis=1)
-        # Σ over looks of |w - m|² = Σ |w|² - 2 m·Σw + looks |m|²
-        level = (outputs**2).sum(axis=(1, 2))[:, None] + looks * (means**2).sum(axis=1)
-        return means, total / looks, -0.5 * (level - 2 * total @ means.T + looks * dimension * LOG_2PI)
+        # Σ over observations of |w - m|² = Σ |w|² - 2 m·Σw + n |m|²
+        level = (outputs**2).sum(axis=(1, 2))[:, None] + observations * (means**2).sum(axis=1)
+        return means, total / observations, -0.5 * (level - 2 * total @ means.T + observations * dimension * LOG_2PI)
 
     return draw
 
@@ -86,11 +86,11 @@ def anisotropic(dimension: int, information: float) -> KnownChannel:
     return KnownChannel("anisotropic", dimension, information, draw)
 
 
-def looks(dimension: int, information: float) -> KnownChannel:
-    """Three independent looks at m ~ N(0, s I): I = (d/2) log(1 + 3 s)."""
+def observations(dimension: int, information: float) -> KnownChannel:
+    """Three independent observations of m ~ N(0, s I): I = (d/2) log(1 + 3 s)."""
     signal = np.sqrt(np.expm1(2 * information / dimension) / _LOOKS)
     draw = _location(lambda rng, shape: signal * rng.standard_normal(shape), dimension, _LOOKS)
-    return KnownChannel("looks", dimension, information, draw)
+    return KnownChannel("observations", dimension, information, draw)
 
 
 def mapped(dimension: int, information: float) -> KnownChannel:
@@ -198,7 +198,7 @@ def inverse_wishart(dimension: int, information: float) -> KnownChannel:
 FAMILIES: dict[str, Callable[[int, float], KnownChannel]] = {
     "gaussian": gaussian,
     "anisotropic": anisotropic,
-    "looks": looks,
+    "observations": observations,
     "mapped": mapped,
     **{law: scalar_law(law) for law in LAWS},
     "inverse_wishart": inverse_wishart,

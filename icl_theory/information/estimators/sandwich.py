@@ -120,7 +120,7 @@ def mutual_information(outputs: Any, means: Any, covariances: Any) -> Sandwich:
     outputs = np.asarray(outputs)
     if outputs.ndim == 2:
         outputs = outputs[:, None]
-    outputs = checks.array("outputs", outputs, (None, None, None), "pass (K, d) or (K, looks, d)")
+    outputs = checks.array("outputs", outputs, (None, None, None), "pass (K, d) or (K, n, d)")
     count, _, width = outputs.shape
     checks.integer("number of pairs K", count, 2, None, "draw at least two pairs")
     means = checks.array("means", means, (count, width))

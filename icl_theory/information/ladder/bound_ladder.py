@@ -1,4 +1,4 @@
-"""The ladder of information bounds on the generalization gap, and the measured gap beside it."""
+"""The ladder of information bounds on the generalization gap, and the measured gap."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -168,7 +168,7 @@ def bound_ladder(
     if pairs is not None:
         pairs = checks.integer("pairs", pairs, FEWEST_RUNS, samples, "use at most all runs")
     clip = checks.number("clip", clip, low=0.0, strict=True, hint="clip the loss at a positive value")
-    loss_range(loss, clip)  # refuses an unknown loss
+    loss_range(loss, clip)  # raises for an unknown loss
     return ladder_of(setting, Batches(setting, seed, samples), clip, pairs, loss)
 
 

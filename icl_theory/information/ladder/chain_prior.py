@@ -13,7 +13,7 @@ _FEWEST = 4  # runs from which a fold learns the prior of the other; fewer teach
 
 
 def observation_jacobians(setting: Setting, root: np.ndarray, layers: int) -> np.ndarray:
-    """∂ vec W_t / ∂ z_s at t = `layers` for looks svec X_s = svec Σ_w + F z_s, F = `root`; shape (t, D², m).
+    """∂ vec W_t / ∂ z_s at t = `layers` for observations svec X_s = svec Σ_w + F z_s, F = `root`; shape (t, D², m).
 
     Taken at X_s = Σ_w, where M_s = I + W_s obeys M_s = M_{s-1} + Σ_heads V M X Mᵀ Wᴷᵀ W^Q M.
     """
@@ -39,10 +39,11 @@ def chain_divergence(runs: Runs, setting: Setting, reference: Reference, by_laye
 
     Lemma 3 conditions on W_{t-1} alone. Up to t = 2 that is the whole path, and the terms are those of
     `path_divergences` (`by_layer`). From t = 3 on S is estimated from W_{t-1} = Σ_s J_s z_s + rest, J_s as in
-    `look_jacobians`: S ~ N(Σ_w, Γ/N), looks as in the path's prior, and the rest, with what is not linear and the noise
-    floor, white of variance τ²; a W_{t-1} that lies far out is drawn in first. The mean of the rest and τ² come from
-    the other half of the batch, so that q_t never depends on the run it is judged by and the bound holds however wrong
-    the approximation is. A Kalman update by a useless observation, τ² → ∞, leaves the `gaussian` rung's prior.
+    `observation_jacobians`: S ~ N(Σ_w, Γ/N), observations as in the path's prior, and the rest, with what is not linear
+    and the noise floor, white of variance τ²; a W_{t-1} that lies far out is drawn in first. The mean of the rest and
+    τ² come from the other half of the batch, so that q_t never depends on the run it is judged by and the bound holds
+    however wrong the approximation is. A Kalman update by a useless observation, τ² → ∞, leaves the `gaussian` rung's
+    prior.
 
     Raises: LinAlgError for noise that is singular on its support.
     Source: Y Lemmas 3 and 5 (arXiv:2406.03768v2), from Wang and Mao; the prior is new.
@@ -90,12 +91,13 @@ def _knowledge(
     if taught.sum() < _FEWEST:
         return np.zeros((int(tested.sum()), width)), seen * np.eye(width)
     jacobians = observation_jacobians(setting, root, index)
-    looks = _whitened(root, runs.draws.looks[:, :index] - mean)
+    observations = _whitened(root, runs.draws.observations[:, :index] - mean)
     reached = runs.layers[index].entering.reshape(len(tested), -1)
-    rest = (reached - np.einsum("sdm,ksm->kd", jacobians, looks))[taught]
+    rest = (reached - np.einsum("sdm,ksm->kd", jacobians, observations))[taught]
     centre = rest.mean(axis=0)
     variance = float(((rest - centre) ** 2).sum() / (len(rest) - 1) / rest.shape[1])  # τ²
-    # Looks given nothing: covariance b/N between any two, 1 of one; so W_{t-1} ~ U diag(s²) Uᵀ + τ², no D² x D² array.
+    # Observations given nothing: covariance b/N between any two, 1 of one; so W_{t-1} ~ U diag(s²) Uᵀ + τ², no D² x D²
+    # array.
     share = np.linalg.cholesky(np.full((index, index), seen) + (1 - seen) * np.eye(index))
     factor = np.einsum("sdm,sr->drm", jacobians, share).reshape(rest.shape[1], -1)
     left, sizes, _ = np.linalg.svd(factor, full_matrices=False)
@@ -103,7 +105,7 @@ def _knowledge(
     precision = np.divide(1.0, known, out=np.zeros_like(known), where=known > _SMALLEST * known.max())
     signal = seen * jacobians.sum(axis=0).T @ left  # Cov(S, W_{t-1}) in the directions U
     observed = (reached[tested] - centre) @ left
-    # Products of looks have heavy tails that no normal law has: what lies far out is drawn in.
+    # Products of observations have heavy tails that no normal law has: what lies far out is drawn in.
     distance = np.sqrt((observed**2 * precision).sum(1, keepdims=True) / len(known))
     state = observed / np.maximum(1.0, distance / _FURTHEST) @ (signal * precision).T
     return state, seen * np.eye(width) - (signal * precision) @ transpose(signal)

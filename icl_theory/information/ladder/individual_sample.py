@@ -29,7 +29,7 @@ class ExchangedChannel:
     """
 
     outputs: np.ndarray
-    """w_i, shape (K, looks, d)."""
+    """w_i, shape (K, n, d)."""
     first: np.ndarray
     """s_1 of run i, shape (K, d)."""
     means: np.ndarray
@@ -56,21 +56,21 @@ class ExchangedChannel:
         return square @ symmetric_coordinates(self.precision).T - 2 * points @ pulled.T + level
 
     def log_density(self, rows: slice) -> np.ndarray:
-        """Σ over looks of log p(w_i | h_1 of run i, others of run j), shape (len(rows), K)."""
+        """Σ over observations of log p(w_i | h_1 of run i, others of run j), shape (len(rows), K)."""
         first, share = self.first[rows], 1 / self.demonstrations
         length = self._form(first)  # |v|² in the metric B⁻¹
         grown = 1 + self.bump * length
         coefficients, total = symmetric_coordinates(self.precision).T, np.zeros_like(length)
-        for look in range(self.outputs.shape[1]):
-            points = self.outputs[rows, look]
+        for observation in range(self.outputs.shape[1]):
+            points = self.outputs[rows, observation]
             apart = points - first
             own = self._form(points)
             across = 0.5 * (own + length - outer_coordinates(apart) @ coefficients)
             residual = own - 2 * share * across + share**2 * length
             along = across - share * length
             total += residual - self.bump * along**2 / grown
-        looks, width = self.outputs.shape[1:]
-        return -0.5 * (total + looks * (self.log_volume + np.log(grown) + width * LOG_2PI))
+        observations, width = self.outputs.shape[1:]
+        return -0.5 * (total + observations * (self.log_volume + np.log(grown) + width * LOG_2PI))
 
 
 def exchanged_channel(runs: Runs, setting: Setting, pairs: int) -> ExchangedChannel | None:
@@ -80,7 +80,7 @@ def exchanged_channel(runs: Runs, setting: Setting, pairs: int) -> ExchangedChan
     if not (free or len(runs.layers) == 1) or (setting.floor == 0 and total - 2 < layer.dimension):
         return None
     maps = np.eye(setting.coordinates) if free else layer.maps[0]
-    outputs = runs.draws.looks[kept] if free else layer.outputs[kept][:, None]
+    outputs = runs.draws.observations[kept] if free else layer.outputs[kept][:, None]
     inner = runs.draws.tokens[kept] @ setting.basis
     features = outer_coordinates(inner) @ maps.T
     others = features[:, 1:]

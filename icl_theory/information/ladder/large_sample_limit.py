@@ -1,8 +1,8 @@
 """What the information becomes for many demonstrations: closed forms in N, b, L and the dimension of the support.
 
-A look X ~ N(S, C_X) at S = (1/N) Σ h hᵀ has Cov S = Γ/N and E C_X = (1/b - 1/N) Γ with Γ = Cov svec(h hᵀ), so that the
-signal-to-noise ratio b/(N - b) is the same in every direction, whatever the data and whatever invertible weights.
-All of it is new, that is, not in Y (arXiv:2406.03768v2).
+A noisy observation X ~ N(S, C_X) of S = (1/N) Σ h hᵀ has Cov S = Γ/N and E C_X = (1/b - 1/N) Γ with Γ = Cov svec(h hᵀ),
+so that the signal-to-noise ratio b/(N - b) is the same in every direction, whatever the data and whatever invertible
+weights. All of it is new, that is, not in Y (arXiv:2406.03768v2).
 """
 
 import math
@@ -17,7 +17,8 @@ def _ratio(demonstrations: int, shots: int) -> float:
 
 
 def observation_information(dimension: int, demonstrations: int, shots: int, layers: int = 1) -> float:
-    """½ d_S log(1 + L b/(N - b)): the large-N information of L independent looks at S; at L = 1 ½ d_S log(N/(N-b)).
+    """½ d_S log(1 + L b/(N - b)): the large-N information of L independent noisy observations of S; at L = 1 ½ d_S
+    log(N/(N-b)).
 
     Args:
         dimension: d_S of every layer.
@@ -28,7 +29,7 @@ def observation_information(dimension: int, demonstrations: int, shots: int, lay
     Raises: ValueError for anything out of range.
     """
     dimension = checks.integer("dimension", dimension, 0, None, "pass d_S")
-    layers = checks.integer("layers", layers, 0, None, "pass the number of looks")
+    layers = checks.integer("layers", layers, 0, None, "pass the number of observations")
     return 0.5 * dimension * math.log1p(layers * _ratio(demonstrations, shots))
 
 

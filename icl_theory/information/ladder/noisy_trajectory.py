@@ -89,7 +89,7 @@ class Draws:
     """svec of S in the basis of the tokens' subspace, shape (K, m)."""
     noise_root: np.ndarray
     """F with F Fᵀ = C_X, the covariance of a look given the demonstrations, shape (K, m, min(N, m))."""
-    looks: np.ndarray
+    observations: np.ndarray
     """svec of the noisy looks X_t, shape (K, L, m)."""
     extra: np.ndarray
     """Standard normal D x D matrices for the noise floor, shape (K, L, D, D); (K, 0, D, D) without a floor."""
@@ -120,7 +120,7 @@ def gaussian_moment_covariance(covariance: np.ndarray) -> np.ndarray:
 
 
 def _common_ranks(left: np.ndarray, right: np.ndarray, basis: np.ndarray, layer: int) -> Ranks:
-    """Ranks of the pair, which almost surely do not depend on the path; refuse where rounding says otherwise."""
+    """Ranks of the pair, which almost surely do not depend on the path; an error where rounding says otherwise."""
     probe = {ranks_of(left[k], right[k], basis) for k in range(0, len(left), max(1, len(left) // 4))}
     if len(probe) > 1:
         raise checks.error(
@@ -132,7 +132,7 @@ def _common_ranks(left: np.ndarray, right: np.ndarray, basis: np.ndarray, layer:
     return probe.pop()
 
 
-def _layer(setting: Setting, index: int, accumulated: np.ndarray, look: np.ndarray, mean: np.ndarray) -> tuple:
+def _layer(setting: Setting, index: int, accumulated: np.ndarray, observation: np.ndarray, mean: np.ndarray) -> tuple:
     """The layer's support, maps and crude norm, and the matrices A, B of the tokens' subspace."""
     basis, model = setting.basis, setting.model
     full_left, full_right = layer_factors(model, index, accumulated)
@@ -143,7 +143,7 @@ def _layer(setting: Setting, index: int, accumulated: np.ndarray, look: np.ndarr
     key_query = transpose(model.key[index]) @ model.query[index]
     delta = _images(left, mean, basis.T @ (transpose(m) if model.heads is None else transpose(m)[:, None]) @ key_query)
     crude = (delta**2).sum((-2, -1)) * (m**2).sum((-2, -1))
-    return support, support.matrix(), crude, _images(left, look, right)
+    return support, support.matrix(), crude, _images(left, observation, right)
 
 
 def _images(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -202,9 +202,9 @@ def simulate(setting: Setting, draws: Draws) -> Runs:
     mean, layers = symmetric_matrix(draws.moments, width), []
     accumulated = np.zeros((1, dimension, dimension))
     for index in range(setting.model.layers):
-        look = symmetric_matrix(draws.looks[:, index], width)
-        support, maps, crude, increment = _layer(setting, index, accumulated, look, mean)
-        outputs = np.einsum("kdm,km->kd", np.broadcast_to(maps, (count, *maps.shape[1:])), draws.looks[:, index])
+        observation = symmetric_matrix(draws.observations[:, index], width)
+        support, maps, crude, increment = _layer(setting, index, accumulated, observation, mean)
+        outputs = np.einsum("kdm,km->kd", np.broadcast_to(maps, (count, *maps.shape[1:])), draws.observations[:, index])
         if setting.floor > 0:
             noise = np.sqrt(setting.floor) * support.project(draws.extra[:, index])
             outputs, increment = outputs + noise, increment + support.embed(noise)

@@ -1,4 +1,4 @@
-"""A Gaussian prior on the whole path: every layer is compared with what the layers before it have told about S."""
+"""A Gaussian prior on the whole path: every layer is compared with what the layers before it have revealed about S."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,9 +17,9 @@ Reference = tuple[np.ndarray, np.ndarray]
 def path_divergences(runs: Runs, setting: Setting, reference: Reference) -> list[np.ndarray]:
     """KL(p(w_t | H_s, W_{t-1}) || q_t) of every layer and run in nats, shapes (K,), q_t a Kalman filter's prediction.
 
-    The prior makes S ~ N(Σ_w, Γ/N) and every look X_t = S + e_t, e_t ~ N(0, (1/b - 1/N) Γ), Γ = Cov svec(h hᵀ): the
-    true first and second moments. q_t is the law of w_t given the outputs before it, so the mean of the sum is an upper
-    bound on I(W_{1:L}; H_s) for any weights, truncated or with a noise floor. Where all maps are invertible it is
+    The prior makes S ~ N(Σ_w, Γ/N) and every observation X_t = S + e_t, e_t ~ N(0, (1/b - 1/N) Γ), Γ = Cov svec(h hᵀ):
+    the true first and second moments. q_t is the law of w_t given the outputs before it, so the mean of the sum is an
+    upper bound on I(W_{1:L}; H_s) for any weights, truncated or with a noise floor. Where all maps are invertible it is
     ½ [d_S log(1 + L b/(N-b)) + L (log det E C_X - E log det C_X)]: what depends on S grows like log L, what a prior of
     one covariance pays for the unknown C_X, O(1/N) per layer, grows like L. At L = 1 it is the Gaussian rung.
 
@@ -40,7 +40,7 @@ def path_divergences(runs: Runs, setting: Setting, reference: Reference) -> list
 def path_log_density(runs: Runs, setting: Setting, reference: Reference) -> np.ndarray:
     """log q(w_{1:L}) of every run under the same prior, shape (K,), in the coordinates of the path's channels.
 
-    That is in svec coordinates of the look for a layer whose map cancels, else in those of the layer's support.
+    That is in svec coordinates of the observation for a layer whose map cancels, else in those of the layer's support.
     """
     total, jacobian = np.zeros(len(runs.draws.moments)), np.log(np.abs(np.diagonal(reference[1]))).sum()
     for step in _filter(runs, setting, reference):
@@ -50,7 +50,7 @@ def path_log_density(runs: Runs, setting: Setting, reference: Reference) -> np.n
 
 
 class _Step(NamedTuple):
-    """One layer of the filter; where the layer's map cancels, in looks in units of the root of Γ/b."""
+    """One layer of the filter; where the layer's map cancels, in observations in units of the root of Γ/b."""
 
     layer: int
     """t - 1."""
@@ -84,7 +84,7 @@ def _filter(runs: Runs, setting: Setting, reference: Reference) -> Iterator[_Ste
         predicted = maps @ np.linalg.cholesky(spread + (1 - seen) * np.eye(width))
         inverse, volume = whitening(with_floor(predicted, floor))
         if layer.cancels:
-            output = np.linalg.solve(root, (draws.looks[:, index] - mean).T).T
+            output = np.linalg.solve(root, (draws.observations[:, index] - mean).T).T
         else:
             output = layer.outputs - layer.maps @ mean
         surprise = times(inverse, output - times(maps, state))

@@ -42,7 +42,7 @@ def path_sandwich(runs: Runs, setting: Setting, reference: Reference, pairs: int
 
 
 def path_channels(runs: Runs, setting: Setting, pairs: int | None) -> list[Channel]:
-    """The path as independent looks at S: shared coordinates where a map is fixed or invertible, else path by path."""
+    """The path as independent observations of S, in shared coordinates where a map is fixed or invertible."""
     channels: list[Channel] = []
     free = [i for i, x in enumerate(runs.layers) if x.cancels]
     rest = [i for i, x in enumerate(runs.layers) if not x.cancels and x.dimension > 0]
@@ -52,7 +52,9 @@ def path_channels(runs: Runs, setting: Setting, pairs: int | None) -> list[Chann
     kept = slice(0, min(len(runs.draws.moments), cap if pairs is None else pairs))
     if free:
         channels.append(
-            SharedChannel.of(runs.draws.looks[kept][:, free], runs.draws.moments[kept], runs.draws.noise_root[kept])
+            SharedChannel.of(
+                runs.draws.observations[kept][:, free], runs.draws.moments[kept], runs.draws.noise_root[kept]
+            )
         )
     for index in fixed:
         layer = runs.layers[index]

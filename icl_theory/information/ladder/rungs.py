@@ -48,7 +48,7 @@ def singular(runs: Runs, setting: Setting) -> str:
         if setting.demonstrations - 1 < layer.dimension:
             return (
                 f"N - 1 = {setting.demonstrations - 1} is below d_S = {layer.dimension} in layer {index}: "
-                "C_t is singular on its support and its null space depends on the sample; a noise floor cures it"
+                "C_t is singular on its support and its null space depends on the sample; a noise floor removes this"
             )
     return ""
 

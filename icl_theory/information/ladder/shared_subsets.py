@@ -1,6 +1,7 @@
-"""The same b demonstrations in every layer, as a real forward pass shows them, beside noise that is fresh in each.
+"""The same b demonstrations in every layer, as a real forward pass shows them, compared with noise that is fresh in
+each.
 
-Y's Assumption 1 (arXiv:2406.03768v2) draws new noise in every layer. In a forward pass every layer looks at S through
+Y's Assumption 1 (arXiv:2406.03768v2) draws new noise in every layer. In a forward pass every layer observes S through
 the same subset: W_L is a function of S_b, so I(W_L; H_s) ≤ I(S_b; H_s), one layer's worth and no factor L. With S_b
 Gaussian given H_s that is one term of the ladder; for the subset itself it is +inf with continuous data, because S_b
 then takes finitely many values given H_s. The whole comparison is new, that is, not in Y.
@@ -61,15 +62,15 @@ class SharedSubsets(Result):
 
 
 def with_subset(draws: Draws, setting: Setting) -> Draws:
-    """The draws with every look replaced by S_b of the first b demonstrations (tokens are exchangeable)."""
+    """The draws with every observation replaced by S_b of the first b demonstrations (tokens are exchangeable)."""
     inner = draws.tokens[:, : setting.shots] @ setting.basis
-    look = outer_coordinates(inner).mean(axis=1)
-    return replace(draws, looks=np.repeat(look[:, None], draws.looks.shape[1], axis=1))
+    observation = outer_coordinates(inner).mean(axis=1)
+    return replace(draws, observations=np.repeat(observation[:, None], draws.observations.shape[1], axis=1))
 
 
 def with_one_observation(draws: Draws) -> Draws:
-    """The draws with the first layer's Gaussian look shown to every layer."""
-    return replace(draws, looks=np.repeat(draws.looks[:, :1], draws.looks.shape[1], axis=1))
+    """The draws with the first layer's Gaussian observation shown to every layer."""
+    return replace(draws, observations=np.repeat(draws.observations[:, :1], draws.observations.shape[1], axis=1))
 
 
 def layer_noise(setting: Setting, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
@@ -197,16 +198,16 @@ def shared_subsets(
 
 
 def _information(setting: Setting, seed: int, samples: int, clip: float) -> dict[str, Estimate]:
-    """I(X; H_s) of one look from above, by the sandwich and by the Gaussian prior, and the fresh path beside it.
+    """I(X; H_s) of one observation from above, by the sandwich and by the Gaussian prior, and the fresh path.
 
-    Identity weights stand for the look itself: the map X → W is then X itself, which loses nothing.
+    Identity weights stand for the observation itself: the map X → W is then X itself, which loses nothing.
     """
     eye = np.eye(setting.model.token_dim)[None]
     one = replace(setting, model=Model(eye, eye, eye, readout=setting.model.readout))
-    look = ladder_of(one, Batches(one, seed, samples), clip, None).information
+    observation = ladder_of(one, Batches(one, seed, samples), clip, None).information
     fresh = ladder_of(setting, Batches(setting, seed, samples), clip, FEWEST_RUNS).information
     return {
-        "mutual_information": look["mutual_information"],
-        "gaussian": look["gaussian"],
+        "mutual_information": observation["mutual_information"],
+        "gaussian": observation["gaussian"],
         "fresh_path_gaussian": fresh["path_gaussian"],
     }

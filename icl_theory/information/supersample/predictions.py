@@ -1,7 +1,7 @@
 """Models run on every selection of a supersample: predictions at both tokens of every pair.
 
-Two roads. What is linear in the second moment S needs S and one vector p per selection, ŷ = p · x_q. Everything else
-sends the tokens through, the 2N masked queries of a selection beside its demonstrations.
+Two methods. What is linear in the second moment S needs S and one vector p per selection, ŷ = p · x_q. Everything else
+sends the tokens through, the 2N masked queries of a selection together with its demonstrations.
 """
 
 import math
@@ -25,7 +25,7 @@ _BLOCK_ENTRIES = 2**18  # numbers in the largest array of a block of forward pas
 def selection_predictions(model: Model, pairs: np.ndarray, bits: np.ndarray, *, outputs: int = 1) -> np.ndarray:
     """ŷ at both tokens of every pair after the demonstrations (z_{1,U_1}, ..., z_{N,U_N}), shown in this order.
 
-    The label slots of a token that is asked for are 0, also when the token is itself a demonstration.
+    The label slots of a token that serves as query are 0, also when the token is itself a demonstration.
 
     Args:
         model: a single model of token dimension D.

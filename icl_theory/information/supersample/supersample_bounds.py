@@ -203,7 +203,7 @@ def supersample_bounds(
 
 
 def _loss(task: Task, loss: BoundedLoss, clip: float, levels: int | None) -> tuple[float, int | None]:
-    """The range c and the number of levels of a loss that makes sense for the task, or a refusal."""
+    """The range c and the number of levels of a loss that makes sense for the task. Raises: ValueError."""
     clip = checks.number("clip", clip, low=0.0, strict=True, hint="clip the loss at a positive value")
     if checks.choice("loss", loss, get_args(BoundedLoss)) == "zero_one":
         if task.outputs > 1 and not task.classifies:

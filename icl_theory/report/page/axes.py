@@ -71,7 +71,7 @@ def _even_ticks(low: float, high: float) -> list[tuple[float, str]]:
     count = range(math.ceil(low / step), math.floor(high / step) + 1)
     decimals = max(0, -decade)
     if max(abs(low), abs(high)) >= 1e5 or decimals > 5:
-        # As many digits as it takes to tell the ticks apart, which their distance decides.
+        # As many digits as it takes to distinguish the ticks, which their distance decides.
         digits = [1 + math.floor(math.log10(abs(k * step)) + 1e-9) - decade if k else 1 for k in count]
         return [(k * step, spelled(k * step, max(1, d))) for k, d in zip(count, digits, strict=True)]
     return [(k * step, f"{k * step:.{decimals}f}".replace("-", "−")) for k in count]

@@ -1,4 +1,4 @@
-"""One claim of the page: what its row in the ledger and its article show beside the entry in the records."""
+"""One claim of the page: what its row in the ledger and its article show in addition to the entry in the records."""
 
 import math
 from typing import Any
@@ -23,7 +23,7 @@ def sheet(claim: dict[str, Any], place: int, z: float) -> Markup:
 
 
 def claim_view(claim: dict[str, Any], place: int, z: float) -> dict[str, Any]:
-    """The entry, and what claim.html and ledger.html show beside it.
+    """The entry, and what claim.html and ledger.html show in addition.
 
     Args:
         claim: an entry of `claims` in records.json.
@@ -57,7 +57,7 @@ def _constant(claim: dict[str, Any]) -> str:
 def _counts(assumption: dict[str, Any], cases: int) -> str:
     """In how many cases it held, was broken, or can never be met."""
     counts = [f"{words} in {assumption[name]} of {cases} cases" for name, words in _COUNTED.items() if assumption[name]]
-    return "; ".join(counts) or "never looked at"
+    return "; ".join(counts) or "never checked"
 
 
 def _over_seeds(found: dict[str, Any]) -> dict[str, Any]:

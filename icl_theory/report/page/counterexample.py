@@ -12,7 +12,7 @@ _CONFIRMED = {True: "it breaks the statement", False: "it does NOT break the sta
 
 
 def counterexample_view(found: dict[str, Any]) -> dict[str, Any]:
-    """What claim.html shows of an entry of `counterexamples` in records.json, beside the entry itself."""
+    """What claim.html shows of an entry of `counterexamples` in records.json, in addition to the entry itself."""
     document, exact = found["document"], found["document"]["exact"]
     # The file has the other seeds in full.
     short = document | {"others": [other["name"] for other in document["others"]]} if document["others"] else document

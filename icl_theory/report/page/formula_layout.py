@@ -1,6 +1,6 @@
 """A formula's tokens as MathML: brackets folded, scripts, square roots and unambiguous fractions set as such.
 
-The signs which asked for them (`_`, `^`, braces of a script, `sqrt( )`, `/` and the brackets around a fraction or its
+The signs that mark them (`_`, `^`, braces of a script, `sqrt( )`, `/` and the brackets around a fraction or its
 parts) go; "-" becomes a minus sign and "'" a prime. Everything else stays as it was written, in the same order.
 """
 
@@ -182,7 +182,7 @@ def _bar_form(nodes: Sequence[Node], i: int) -> str:
 
 
 def _scripts(base: Markup, token: Token | None) -> Markup:
-    """The base with its scripts, in the order written; primes are raised by themselves and stand beside it."""
+    """The base with its scripts, in the order written; primes are raised by themselves and stand next to it."""
     if token is None:
         return base
     rest = token.sup.lstrip("′")

@@ -41,7 +41,7 @@ def sections(claims: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str,
 
 
 def filters(claims: Sequence[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str, int]]]]:
-    """(kind, its buttons), a button being the value it asks for, its words, and how many claims have it."""
+    """(kind, its buttons), a button being the value it filters for, its words, and how many claims have it."""
     return [
         ("verdict", _options(claims, "verdict", {name: words for name, (_, words) in VERDICT_SIGNS.items()})),
         ("origin", _options(claims, "origin", ORIGINS)),

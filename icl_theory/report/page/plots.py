@@ -24,7 +24,7 @@ _MARKS = {
     "NONFINITE": "M-3.4,0H3.4M0,-3.4V3.4M-2.4,-2.4L2.4,2.4M-2.4,2.4L2.4,-2.4",
     "ERROR": "M-3.2,-3.2H3.2V3.2H-3.2zM-3.2,-3.2L3.2,3.2M-3.2,3.2L3.2,-3.2",
 }
-"""Outline of a mark by verdict, around the origin: told apart without colour."""
+"""Outline of a mark by verdict, around the origin: distinguishable without colour."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def evidence_figures(claim: dict[str, Any], z: float) -> list[tuple[Markup, str]
 
     Args:
         claim: an entry of `claims` in records.json.
-        z: the number of standard errors the check asked for.
+        z: the number of standard errors that decide.
     """
     points = _points(claim)
     if claim["relation"] in ("never", "exists"):
@@ -204,7 +204,7 @@ def _errors(points: Sequence[_Point], sampled: Sequence[_Point], z: float, relat
 
 
 def _seen(points: Sequence[_Point]) -> tuple[Markup, str]:
-    """For "never" and "exists": whether what is looked for was seen, case by case."""
+    """For "never" and "exists": whether the event was seen, case by case."""
     axis = Axis("linear", -0.5, 1.5)
     words = [_left_of(_y(axis, v), t) for v, t in ((0.0, "not seen"), (1.0, "seen"))]
     marks = [_mark(points, p, _y(axis, p.measured), _numbers(p)) for p in points if math.isfinite(p.measured)]

@@ -12,8 +12,8 @@ RELATION_IN_WORDS = {
     "equal": "the measured value equals the predicted one",
     "at most": "the measured value is at most the predicted one",
     "at least": "the measured value is at least the predicted one",
-    "never": "what is looked for is seen in no case",
-    "exists": "what is looked for is seen in some case",
+    "never": "the event is seen in no case",
+    "exists": "the event is seen in some case",
 }
 POPULATION_IN_WORDS = (
     "It is about the mean over trained seeds: the mean margin over them decides, with one Student interval that has to "

@@ -22,7 +22,7 @@ COLOURS = {
     "NONFINITE": "bold magenta",
     "ERROR": "bold magenta",
 }
-"""Colour of a verdict; the word itself always stands beside it."""
+"""Colour of a verdict; the word itself always stands next to it."""
 _SECTIONS = {"related": "related results", "outside": "claims of other packages"}  # that follow those of the paper
 NARROW = 100
 """Below this width the small columns are folded into one."""
@@ -58,9 +58,9 @@ def evidence_text(claim: dict[str, Any]) -> str:
 
     "worst" is the largest deviation of an equality, "margin" the smallest of an inequality: relative to the size of
     the numbers where they are exact, in standard errors (s.e.) where they are estimated. Of a population the seeds for
-    and against are told, and the mean margin with its interval.
+    and against are reported, and the mean margin with its interval.
 
-    An error is told in the words of the exception, with the line it comes from. Formulas keep their marks.
+    An error is reported in the words of the exception, with the line it comes from. Formulas keep their marks.
     """
     if claim.get("over_seeds"):
         return _population_text(claim["over_seeds"])

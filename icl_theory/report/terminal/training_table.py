@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def table(document: dict[str, Any]) -> "Table":
-    """Loss and risk of every model beside the one-layer optimum, and the accuracy where the task is a classification.
+    """Loss and risk of every model and the one-layer optimum, and the accuracy where the task is a classification.
 
     On a finite pre-training set the loss is that of the set, and the risk lies above it.
     """

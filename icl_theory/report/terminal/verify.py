@@ -26,7 +26,7 @@ def log_notes(records: dict[str, Any], out: str | None) -> None:
     """Where the report lies, and everything that makes the run unsound."""
     if out is not None:
         page = Path(out) / "report.html"
-        console.log(f"the report is {page}; records, counterexamples and figure lie beside it")
+        console.log(f"the report is {page}; records, counterexamples and figure are in the same directory")
     for claim in records["claims"]:
         if claim["flip"] == "changed":
             console.log(f"changed: {claim['label']}: known {claim['expected']}, now {claim['verdict']}")

@@ -39,7 +39,7 @@ def rungs(case: Case, **options: float) -> list[float]:
 
 
 def test_a_ladder_is_kept_under_floor_and_scale() -> None:
-    """Each is that of a case that was never asked before; the scale is that of W_V in the first layer alone."""
+    """Each is that of a case that was never used before; the scale is that of W_V in the first layer alone."""
     kept, asked = a_case(layers=2), [{}, {"scale": 2.0}, {"floor": 0.5}, {"floor": 0.5, "scale": 2.0}, {"floor": 2.0}]
     found = [rungs(kept, **options) for options in asked]
     assert [rungs(a_case(layers=2), **options) for options in asked] == found
@@ -79,7 +79,7 @@ def test_a_changed_case_has_ladders_of_its_own(changes: dict[str, Any]) -> None:
 
 
 def one_array(draws: Any) -> np.ndarray:
-    return np.concatenate([np.concatenate([part.tokens.ravel(), part.looks.ravel()]) for part in draws])
+    return np.concatenate([np.concatenate([part.tokens.ravel(), part.observations.ravel()]) for part in draws])
 
 
 @pytest.mark.parametrize("chunk", [2**22, 150])  # in one piece, which is kept, and in several, which are drawn again
@@ -121,7 +121,7 @@ def test_the_draws_of_a_case_are_kept_under_the_case_and_its_floor() -> None:
     floors = [next(iter(making._batches(first, floor))) for floor in (0.0, 0.5)]
     assert [draws.extra.shape[1] for draws in floors] == [0, 1]
     more_shots: list[Draws] = [next(iter(truncation_information._batches(first, shots))) for shots in (20, 5)]
-    assert (more_shots[0].looks != more_shots[1].looks).any()
+    assert (more_shots[0].observations != more_shots[1].observations).any()
     assert truncation_information._batches(first, 5) is truncation_information._batches(first, 5)
 
 
@@ -154,14 +154,14 @@ def test_prompts_are_kept_under_everything_that_makes_them(function: Callable[..
 
 
 def test_ensembles_are_kept_under_the_whole_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[dict[str, Any]] = []
-    monkeypatch.setattr(trained_ensembles, "train", lambda task, seed, **options: told.append(options) or object())
+    reported: list[dict[str, Any]] = []
+    monkeypatch.setattr(trained_ensembles, "train", lambda task, seed, **options: reported.append(options) or object())
     found = TrainedEnsembles(TASK, 3, shots=8, seeds=2, steps=lambda kind: 100 * kind.layers + kind.hidden)
     kinds = [Kind(1), Kind(2), Kind(1, 4), Kind(1, 5), Kind(1, readout="plus"), Kind(1, 4, "plus")]
     models = [found.get(kind) for kind in kinds]
     assert len({id(model) for model in models}) == len(kinds)
     assert [found.get(kind) for kind in reversed(kinds)] == models[::-1]
-    asked = [(o["layers"], o["hidden"], o["readout"], o["steps"], o["shots"], o["seeds"]) for o in told]
+    asked = [(o["layers"], o["hidden"], o["readout"], o["steps"], o["shots"], o["seeds"]) for o in reported]
     assert asked == [(*kind, 100 * kind.layers + kind.hidden, 8, 2) for kind in kinds]
 
 

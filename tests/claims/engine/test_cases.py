@@ -53,7 +53,7 @@ def test_a_case_comes_back_from_its_file_as_it_was(tmp_path, mlp, heads):
 
 
 def test_a_task_that_cannot_be_written_does_not_end_the_run(tmp_path):
-    """It was an AttributeError; now the file says why the case is not in it, and a recheck refuses with that reason."""
+    """It was an AttributeError; now the file says why the case is not in it, and a recheck gives that reason."""
     for task, words in ((LinearRegression(2, inputs=Silent()), "Silent"), (ReLUTeacher(2, 3, inputs=Silent()), "Sil")):
         case = replace(odd_case(False, False), task=task)
         described = read_json(write_json(tmp_path / "case.json", case.to_dict()))

@@ -1,4 +1,4 @@
-"""Claims and controls are validated when they are made; measurements that would lose something are refused by name."""
+"""Claims and controls are validated when they are made; measurements that would lose something are rejected by name."""
 
 import datetime
 from typing import Any

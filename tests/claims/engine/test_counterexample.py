@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import here, refused
+from command_line import here, red_baseline
 from helpers import error_message
 from laws import Silent
 from ledger import EQUAL
@@ -198,7 +198,7 @@ def test_a_false_statement_about_a_task_that_cannot_be_written_down(known: Known
     assert "task: got no task, since LinearRegression to be written down" in error_message(recheck, document)
     file = tmp_path / "file.json"
     file.write_text(json.dumps(document), encoding="utf-8")
-    assert "Silent" in refused(here("recheck", str(file)))
+    assert "Silent" in red_baseline(here("recheck", str(file)))
 
 
 def test_seeds_of_a_file_without_others_are_no_population(known: Known) -> None:
@@ -209,7 +209,7 @@ def test_seeds_of_a_file_without_others_are_no_population(known: Known) -> None:
     assert not recheck(document).confirmed
 
 
-SPOILT: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
+DAMAGED: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d.update(format=1), "another kind"),
     (lambda d: d.update(format="1"), "another kind"),
     (lambda d: d.pop("claim"), "another kind"),
@@ -252,16 +252,16 @@ SPOILT: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize("number", range(len(SPOILT)))
+@pytest.mark.parametrize("number", range(len(DAMAGED)))
 def test_a_file_with_a_defect_is_bad_input_in_one_line(known: Known, tmp_path: Path, number: int) -> None:
-    spoil, words = SPOILT[number]
+    damage, words = DAMAGED[number]
     known(POPULATION)  # so that the others are read
     document = written(POPULATION, case(1.5), case(1.6, 1), case(1.7, 2))
-    spoil(document)
+    damage(document)
     assert words in error_message(recheck, document)
     file = tmp_path / "counterexample.json"
     file.write_text(json.dumps(document), encoding="utf-8")
-    assert words in refused(here("recheck", str(file)))
+    assert words in red_baseline(here("recheck", str(file)))
 
 
 def test_a_case_that_the_check_cannot_measure_is_bad_input(known: Known) -> None:
@@ -282,7 +282,9 @@ def test_an_exact_part_with_a_defect_is_bad_input(known: Known, error: Exception
 
 def test_an_unknown_claim_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "file.json").write_text(json.dumps(written(CLAIM, case(1.5))), encoding="utf-8")
-    assert "claims: got 'small', expected the label of a claim" in refused(here("recheck", str(tmp_path / "file.json")))
+    assert "claims: got 'small', expected the label of a claim" in red_baseline(
+        here("recheck", str(tmp_path / "file.json"))
+    )
 
 
 def test_a_file_with_a_byte_order_mark_is_read(known: Known, tmp_path: Path) -> None:

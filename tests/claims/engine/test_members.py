@@ -52,7 +52,7 @@ def drawn_by(task: it.Task, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> 
 def test_every_prompt_of_a_training_run_is_new(
     task: it.Task, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Members, chunks, steps and prompts: no number is drawn twice, no prompt is seen twice, members look unlike."""
+    """Members, chunks, steps and prompts: no number is drawn twice, no prompt is seen twice, members differ."""
     recorder = record(monkeypatch)
     _, chunks = drawn_by(task, monkeypatch, **changes)
     assert recorder.repeated == 0

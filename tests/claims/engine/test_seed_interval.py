@@ -170,7 +170,7 @@ def test_false_alarms_are_as_rare_as_promised(rng):
 
 def test_a_failing_population_is_rechecked_from_all_its_seeds(monkeypatch):
     margins = [-0.9, -1.0, 0.2, -1.2, -1.0, -1.0, -0.9, -1.1]
-    # Against a prediction of 0 every slack is -1, relative to the number itself; the margin tells the seeds apart.
+    # Against a prediction of 0 every slack is -1, relative to the number itself; the margin distinguishes the seeds.
     claim = a_claim(margins, measure=lambda case: -margins[case.seed], predict=lambda case: 0.0)
     [document] = examine(claim, CaseFactory(PROFILES["quick"], 0)).counterexamples
     document = json.loads(json.dumps(to_plain(document)))

@@ -1,4 +1,4 @@
-"""Training in threads: the same models as in line, told about by one thread, broken off when nobody waits."""
+"""Training in threads: the same models as in line, reported by one thread, stopped when nobody waits."""
 
 import threading
 import time
@@ -44,7 +44,7 @@ def test_every_ensemble_is_trained_once(monkeypatch):
 
 
 def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
-    told, go_on = [], threading.Event()
+    reported, go_on = [], threading.Event()
 
     def slow(*_, progress, layers, **__):
         progress("training, loss 1.250", 10, 40)
@@ -52,13 +52,13 @@ def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
         return layers
 
     def progress(*said):
-        told.append((threading.current_thread(), *said))
+        reported.append((threading.current_thread(), *said))
         go_on.set()
 
     monkeypatch.setattr(trained_ensembles, "train", slow)
     assert few(progress).get(Kind(1)) == 1
-    assert {said[0] for said in told} == {threading.main_thread()}
-    assert told[-1][1:] == ("training 1 layer, loss 1.250", 10, 40)
+    assert {said[0] for said in reported} == {threading.main_thread()}
+    assert reported[-1][1:] == ("training 1 layer, loss 1.250", 10, 40)
 
 
 def test_who_is_not_patient_is_told_to_come_again(monkeypatch):

@@ -39,17 +39,17 @@ def marginal(family, outputs):
     """log p(w) of the Gaussian channels in ONE_NAT: the noise variance times 1 + s = e (1 nat in 2 dimensions)."""
     inner = np.cbrt(outputs) if family == "mapped" else outputs
     jacobian = np.log(3 * inner**2).sum(axis=1) if family == "mapped" else 0.0
-    noise = 1 / 3 if family == "looks" else 1.0
+    noise = 1 / 3 if family == "observations" else 1.0
     return norm.logpdf(inner, scale=math.sqrt(noise * math.e)).sum(axis=1) - jacobian
 
 
-@pytest.mark.parametrize("family", ["gaussian", "looks", "mapped"])
+@pytest.mark.parametrize("family", ["gaussian", "observations", "mapped"])
 def test_gaussian_families_carry_what_they_say(family):
-    """E log p(w|H) / p(w), where looks are observed through their mean."""
+    """E log p(w|H) / p(w), where observations are reduced to their mean."""
     terms = []
     for seed in range(20):
         _, outputs, log_p = ONE_NAT[family].draw(rng(seed), 200)
-        if family == "looks":  # density of three looks → density of their mean: the sufficient statistic
+        if family == "observations":  # density of three observations → density of their mean: the sufficient statistic
             log_p = mean_of_looks(seed)
         terms.append(np.diagonal(log_p) - marginal(family, outputs))
     terms = np.concatenate(terms)
@@ -57,12 +57,12 @@ def test_gaussian_families_carry_what_they_say(family):
 
 
 def mean_of_looks(seed):
-    means, outputs, _ = ONE_NAT["looks"].draw(rng(seed), 200)
+    means, outputs, _ = ONE_NAT["observations"].draw(rng(seed), 200)
     return norm.logpdf(outputs[:, None] - means[None], scale=math.sqrt(1 / 3)).sum(axis=-1)
 
 
 def test_looks_differ_from_their_mean_by_nothing_that_depends_on_the_input():
-    _, _, log_p = ONE_NAT["looks"].draw(rng(3), 200)
+    _, _, log_p = ONE_NAT["observations"].draw(rng(3), 200)
     difference = log_p - mean_of_looks(3)
     np.testing.assert_allclose(difference, difference[:, :1].repeat(200, axis=1), atol=1e-10)
 
@@ -221,7 +221,9 @@ def test_far_above_log_k_only_the_upper_end_says_something():
     assert record.upper_bias.value > 20
 
 
-@pytest.mark.parametrize(("name", "dimension"), [("gaussian", 1), ("gaussian", 64), ("exponential", 64), ("looks", 16)])
+@pytest.mark.parametrize(
+    ("name", "dimension"), [("gaussian", 1), ("gaussian", 64), ("exponential", 64), ("observations", 16)]
+)
 @pytest.mark.parametrize("pairs", [32, 256])
 def test_the_flag_is_up_wherever_log_k_is_passed(name, dimension, pairs):
     record = calibrate(FAMILIES[name](dimension, 1.001 * math.log(pairs)), pairs=pairs, repetitions=20, key=3)

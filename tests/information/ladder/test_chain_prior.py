@@ -66,7 +66,7 @@ def _rest(model):
 
 @pytest.mark.parametrize("floor", [0.0, 0.02])
 def test_prior_against_conditioning_in_full(floor, monkeypatch):
-    """S and W_2 jointly normal: covariances of all looks by Kronecker products, the rest white, then one inverse."""
+    """S and W_2 jointly normal: all covariances by Kronecker products, the rest white, then one inverse."""
     monkeypatch.setattr("icl_theory.information.ladder.chain_prior._FURTHEST", math.inf)
     setting, runs, reference = prepared(mild(), floor, runs=40)
     tested = np.arange(40) % 2 == 0
@@ -74,8 +74,10 @@ def test_prior_against_conditioning_in_full(floor, monkeypatch):
     jacobians = observation_jacobians(setting, root, 2)
     whole = np.concatenate(list(jacobians), axis=1)  # (D², 2m)
     size, seen = len(root), SHOTS / N
-    looks = np.concatenate([np.linalg.solve(root, (runs.draws.looks[:, s] - mean).T).T for s in range(2)], axis=1)
-    rest = runs.layers[2].entering.reshape(40, -1) - looks @ whole.T
+    observations = np.concatenate(
+        [np.linalg.solve(root, (runs.draws.observations[:, s] - mean).T).T for s in range(2)], axis=1
+    )
+    rest = runs.layers[2].entering.reshape(40, -1) - observations @ whole.T
     centre = rest[~tested].mean(axis=0)
     white = rest[~tested].var(axis=0, ddof=1).mean()
     joint = np.kron(np.full((2, 2), seen) + (1 - seen) * np.eye(2), np.eye(size))
@@ -93,7 +95,9 @@ def test_no_run_teaches_its_own_prior():
     setting, runs, reference = prepared(mild(), runs=30)
     before = chain(setting, runs, reference)
     draws = runs.draws
-    swapped = {name: getattr(draws, name).copy() for name in ("tokens", "moments", "noise_root", "looks", "extra")}
+    swapped = {
+        name: getattr(draws, name).copy() for name in ("tokens", "moments", "noise_root", "observations", "extra")
+    }
     for values in swapped.values():
         if values.size:
             values[4] = values[5]
@@ -112,7 +116,7 @@ def test_up_to_two_layers_the_chain_is_the_path():
 
 
 def test_small_tied_layers_forget_nothing():
-    """W_{t-1} is then the sum of the looks so far, which says as much about S as the looks one by one."""
+    """W_{t-1} is then the sum of the observations so far, which says as much about S as the observations one by one."""
     one = mild(1)
     tiny = Model.create(*(np.repeat(m, 4, 0) for m in (1e-5 * one.value, one.key, one.query)))
     found = bound_ladder(tiny, TASK, samples=6000, key=1, pairs=16, **LADDER)
@@ -125,7 +129,7 @@ def test_small_tied_layers_forget_nothing():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_chain_stands_between_the_path_and_one_prior_per_layer(seed):
-    """Different layers weigh the looks differently, so W_{t-1} has forgotten some of what the path knew."""
+    """Different layers weigh the observations differently, so W_{t-1} has forgotten some of what the path knew."""
     found = bound_ladder(mild(4, seed), TASK, samples=8000, pairs=200, key=seed, **LADDER)
     terms = {name: found.terms[name] for name in ("path_gaussian", "chain", "gaussian")}
     for low, high in (("path_gaussian", "chain"), ("chain", "gaussian")):
@@ -167,7 +171,7 @@ def test_few_runs_learn_nothing():
 def by_quadrature(samples: int, points: int) -> tuple[float, float, float]:
     """I(W_t; H | W_{t-1}) at t = 1, 2, 3 for tokens on a line, H standing for `samples` drawn sets of demonstrations.
 
-    With looks x_t ~ N(S, C) and M_t = M_{t-1} + a M_{t-1}³ x_t, everything is a density on a line: p(W_2 | H) by one
+    With x_t ~ N(S, C) and M_t = M_{t-1} + a M_{t-1}³ x_t, everything is a density on a line: p(W_2 | H) by one
     integral over W_1, and the posterior of H given W_2 by Bayes.
     """
     rng = np.random.default_rng(8)
@@ -180,13 +184,13 @@ def by_quadrature(samples: int, points: int) -> tuple[float, float, float]:
         z = (x[..., None] - mean) / deviation
         return np.exp(-0.5 * z**2) / (math.sqrt(2 * math.pi) * deviation)
 
-    look = density(grid)
+    observation = density(grid)
 
     def given(joint, cell):
         total = joint.sum(axis=1, keepdims=True)
         posterior = np.divide(joint, total, out=np.zeros_like(joint), where=total > 1e-300)
-        mixture = posterior @ look.T
-        own = np.where(look > 0, look * np.log(np.maximum(look, 1e-300)), 0.0).sum(0) * step
+        mixture = posterior @ observation.T
+        own = np.where(observation > 0, observation * np.log(np.maximum(observation, 1e-300)), 0.0).sum(0) * step
         mixed = (mixture * np.log(np.maximum(mixture, 1e-300))).sum(1) * step
         return float((total[:, 0] / samples * (posterior @ own - mixed)).sum() * cell)
 
@@ -194,9 +198,9 @@ def by_quadrature(samples: int, points: int) -> tuple[float, float, float]:
     slope = SCALE * (1 + SCALE * grid) ** 3
     states = np.linspace((SCALE * grid + slope * grid[0]).min(), (SCALE * grid + slope * grid[-1]).max(), points)
     second = np.zeros((points, samples))
-    for here, m, weight in zip(SCALE * grid, slope, look, strict=True):
+    for here, m, weight in zip(SCALE * grid, slope, observation, strict=True):
         second += density((states - here) / m) / m * weight * step
-    return first, given(look, step), given(second, states[1] - states[0])
+    return first, given(observation, step), given(second, states[1] - states[0])
 
 
 SCALE = 0.08

@@ -1,4 +1,4 @@
-"""Σ_i I(W; h_i) from above: densities with one demonstration exchanged, quadrature at D = 1, which road is taken."""
+"""Σ_i I(W; h_i) from above: densities with one demonstration exchanged, quadrature at D = 1, which method is taken."""
 
 import math
 

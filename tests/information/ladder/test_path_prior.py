@@ -40,7 +40,7 @@ def conditioned_exactly(setting, runs, reference):
 def conditioned_run(setting, runs, run, mean, joint):
     """The sum over the layers of one run."""
     width, total, noise, floor = len(mean), 0, exact(runs.draws.noise_root[run]), mp.mpf(setting.floor)
-    seen = []  # rows of the map from all looks to an output, and the output less its mean
+    seen = []  # rows of the map from all observations to an output, and the output less its mean
     for index, layer in enumerate(runs.layers):
         p = exact(layer.maps[run if len(layer.maps) > 1 else 0])
         here, output = mp.zeros(p.rows, joint.rows), exact(layer.outputs[run]) - p * mean
@@ -78,13 +78,13 @@ def test_filter_against_conditioning_in_full(cuts, floor):
 
 @pytest.mark.parametrize("layers", [1, 3])
 def test_density_of_the_path_under_its_prior(layers):
-    """All looks at once: a normal vector with covariance Γ/N between any two, plus (1/b - 1/N) Γ within one."""
+    """All observations at once: a normal vector with covariance Γ/N between any two, plus (1/b - 1/N) Γ within one."""
     setting, runs, reference = prepared(random_weights(1, layers=layers, token_dim=3, scale=0.4))
     mean, root = reference
     gamma = SHOTS * root @ root.T
     joint: Any = np.kron(np.ones((layers, layers)), gamma / N) + np.kron(np.eye(layers), (1 / SHOTS - 1 / N) * gamma)
-    looks = runs.draws.looks.reshape(len(runs.accumulated), -1)
-    expected = multivariate_normal.logpdf(looks, np.tile(mean, layers), joint)
+    observations = runs.draws.observations.reshape(len(runs.accumulated), -1)
+    expected = multivariate_normal.logpdf(observations, np.tile(mean, layers), joint)
     np.testing.assert_allclose(path_log_density(runs, setting, reference), expected, rtol=1e-9)
 
 

@@ -125,7 +125,7 @@ def test_the_floor_adds_noise_of_its_variance_on_the_support():
     setting = Setting(model, TASK, W, N, SHOTS, floor=0.04)
     runs = simulate(setting, draw(setting, np.random.default_rng(2), 4000))
     layer = runs.layers[0]
-    extra = layer.outputs - runs.draws.looks[:, 0] @ layer.maps[0].T
+    extra = layer.outputs - runs.draws.observations[:, 0] @ layer.maps[0].T
     covariance = extra.T @ extra / len(extra)
     np.testing.assert_allclose(covariance, 0.04 * np.eye(5), atol=6 * 0.04 * math.sqrt(2 / len(extra)))
     np.testing.assert_allclose(layer.support.embed(layer.outputs), runs.accumulated, atol=1e-12)

@@ -37,7 +37,7 @@ def test_first_layer_has_the_variance_of_all_subsets():
     for chosen in itertools.combinations(range(7), 3):
         rest = [i for i in range(7) if i not in chosen]
         order = draws.__class__(
-            tokens[None, [*chosen, *rest]], draws.moments, draws.noise_root, draws.looks, draws.extra
+            tokens[None, [*chosen, *rest]], draws.moments, draws.noise_root, draws.observations, draws.extra
         )
         sizes.append(float((layer_noise(setting, with_subset(order, setting))[0] ** 2).sum()))
     assert np.mean(sizes) == pytest.approx(gradient_noise(model, tokens, shots=3).trace, rel=1e-10)
@@ -89,7 +89,7 @@ def test_the_gap_of_a_subset_is_its_share_of_the_gap_on_what_was_shown():
 def test_one_look_is_shown_to_every_layer():
     setting = Setting(random_weights(2, layers=3, token_dim=3), TASK, W, 24, 6)
     draws = with_one_observation(draw(setting, np.random.default_rng(1), 5))
-    np.testing.assert_array_equal(draws.looks[:, 0], draws.looks[:, 2])
+    np.testing.assert_array_equal(draws.observations[:, 0], draws.observations[:, 2])
 
 
 @pytest.mark.parametrize(

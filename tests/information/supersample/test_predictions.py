@@ -1,4 +1,4 @@
-"""Predictions after every selection: one forward pass at a time, the two roads, masked queries, and the order."""
+"""Predictions after every selection: one forward pass at a time, the two methods, masked queries, and the order."""
 
 from typing import Any
 
@@ -89,7 +89,7 @@ def test_both_roads_agree_on_linear_models(rng, layers, changes, normalization, 
 
 
 @pytest.mark.parametrize(
-    ("named", "changes", "road"),
+    ("named", "changes", "method"),
     [
         ({}, {}, "by_moments"),
         ({"normalization": "sum"}, {"heads": 2, "mlp": True}, "by_moments"),
@@ -100,12 +100,12 @@ def test_both_roads_agree_on_linear_models(rng, layers, changes, normalization, 
     ],
     ids=str,
 )
-def test_which_road_is_taken(rng, monkeypatch, named, changes, road):
+def test_which_road_is_taken(rng, monkeypatch, named, changes, method):
     taken = []
     for name in ("by_moments", "by_tokens"):
         monkeypatch.setattr(predictions, name, lambda *args, name=name: taken.append(name) or np.zeros(1))
     selection_predictions(make(rng, **changes).replace(**named), np.zeros((SIZE, COUNT, 2, D)), BITS)
-    assert taken == [road]
+    assert taken == [method]
 
 
 @pytest.mark.parametrize(("kind", "mask"), [("softmax", "demonstrations"), ("linear", "causal"), ("softmax", "causal")])

@@ -81,7 +81,7 @@ def test_losses_of_labels_that_are_vectors():
 
 
 def test_atoms_are_whole_rows():
-    """Neither column tells the bit, the pair of them does; rows equal in one column only are different symbols."""
+    """Neither column reveals the bit, the pair of them does; rows equal in one column only are different symbols."""
     bits = np.array([False, True, True, False])
     values = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     assert atom_information(values[:, 0], bits) == atom_information(values[:, 1], bits) == 0.0

@@ -197,7 +197,7 @@ def test_one_demonstration_in_closed_form():
     assert abs(result.gap.value - rate) < error
     assert result.information["loss_difference_cmi"].value == pytest.approx(result.gap.value * LN2)
     assert result.rungs["loss_difference_cmi"].value == pytest.approx(result.gap.value * math.sqrt(2 * LN2))
-    # Unconditionally 0 is the one symbol that does not tell U: I = rate log 2, and the root outside makes it larger.
+    # Unconditionally 0 is the one symbol that does not reveal U: I = rate log 2, and the root outside makes it larger.
     assert result.rungs["loss_difference_mi"].value == pytest.approx(math.sqrt(2 * result.gap.value * LN2))
     assert result.gap.stderr == pytest.approx(math.sqrt(rate * (1 - rate) / count), rel=0.1)
 
@@ -216,7 +216,7 @@ def test_everything_scales_with_the_loss():
 
 
 def test_the_gap_is_that_of_fresh_demonstrations():
-    """Another road: fresh prompts, population loss in closed form; no supersample anywhere."""
+    """Another method: fresh prompts, population loss in closed form; no supersample anywhere."""
     w, count = np.array([0.3, -1.0, 0.5]), 3000
     options = options_with({"loss": "clipped_squared", "supersamples": 400})
     result = supersample_bounds(DESCENT, REGRESSION, **options, clip=2.0, task_vector=w)
@@ -231,7 +231,7 @@ def test_the_gap_is_that_of_fresh_demonstrations():
 
 @pytest.mark.parametrize("options", [KERNEL, CAUSAL, KERNEL | CAUSAL, RELU], ids=str)
 def test_the_bound_covers_the_gap_of_fresh_demonstrations(options):
-    """Demonstrations and a fresh noisy token of the task, asked with `predict`: no pair, no selection, no bit."""
+    """Demonstrations and a fresh noisy token of the task, through `predict`: no pair, no selection, no bit."""
     deep = drawn(4, 2, mlp=True, seed=3).replace(**options)
     w, count, shots = np.array([0.3, -1.0, 0.5]), 4000, 5
     result = supersample_bounds(
@@ -307,7 +307,7 @@ def test_a_linear_mlp_multiplies_the_values():
     results = [supersample_bounds(m, REGRESSION, **OPTIONS, loss="clipped_squared") for m in (with_mlp, folded, plain)]
     np.testing.assert_allclose(results[0].pointwise["gap"], results[1].pointwise["gap"], atol=1e-12)
     assert results[0].gap != results[2].gap
-    # Without an activation named it is the linear one, as everywhere else; the other must be asked for.
+    # Without an activation named it is the linear one, as everywhere else; the other must be requested.
     named, relu = (
         supersample_bounds(with_mlp.replace(activation=a), REGRESSION, **OPTIONS, loss="clipped_squared") for a in MLPS
     )

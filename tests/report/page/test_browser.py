@@ -96,7 +96,7 @@ def test_no_console_message_no_request_and_no_script_of_others(desktop: Window, 
 
 
 def test_what_the_page_must_not_do_would_be_seen(window: Callable[..., Window], tmp_path: Path) -> None:
-    """The control: a page without a policy that asks for a file, logs, throws, and lets a script of others run."""
+    """The control: a page without a policy that requests a file, logs, throws, and lets a script of others run."""
     bad = tmp_path / "bad.html"
     bad.write_text("<img src='x.png'><script>window.hurt = 1; console.log('a'); throw new Error('b')</script>")
     seen = window(bad.as_uri())
