@@ -93,7 +93,7 @@ def red_baseline(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def not_understood(*arguments: str) -> str:
-    """What tyro says of words that it cannot read: all of it on standard error, with the place of the help."""
+    """What tyro'says of words that it cannot read: all of it on standard error, with the place of the help."""
     done = here(*arguments, COLUMNS="200")  # wide enough that no word is broken
     assert done.returncode == 2
     assert done.stdout == ""

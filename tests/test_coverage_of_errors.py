@@ -38,7 +38,7 @@ def repeated(one: Callable[[int], Estimate]) -> list[Estimate]:
 
 
 @pytest.mark.parametrize("shift", [0.5, 1.0, 2.0])
-def test_the_count_sees_a_factor_of_root_two(shift: float) -> None:
+def test_factor_of_root_two(shift: float) -> None:
     """The control of this file: right error bars pass, those a factor of sqrt 2 off and a shifted truth do not."""
     rng, scale = np.random.default_rng(0), math.sqrt(20)
     samples = rng.standard_normal((REPETITIONS, 20))

@@ -42,7 +42,7 @@ def sources() -> list[str]:
     return [p.relative_to(ROOT).as_posix() for p in paths if p not in claims and p.read_text(encoding="utf-8").strip()]
 
 
-def test_every_defect_fits_the_source():
+def test_every_defect_fits():
     """A text that has moved, or a replacement that is no Python or no change: mend the entry, or say it is gone."""
     stale = []
     for defect in DEFECTS:
@@ -53,7 +53,8 @@ def test_every_defect_fits_the_source():
     assert stale == []
 
 
-def test_the_list_is_long_and_covers_every_module():
+def test_coverage():
+    """The list is long and covers every module."""
     real = [defect for defect in DEFECTS if not defect.equivalent]
     assert len(real) >= 130
     assert set(Counter(defect.kind for defect in real)) == set(CLASSES)
@@ -63,7 +64,8 @@ def test_the_list_is_long_and_covers_every_module():
     assert [file for file in left if not file.endswith("__init__.py")] == [], "new code adds defects of its own"
 
 
-def test_the_words_of_a_defect_are_its_own():
+def test_descriptions():
+    """The words of a defect are its own."""
     texts = Counter((defect.file, defect.old, defect.new, defect.occurrence) for defect in DEFECTS)
     assert [key for key, count in texts.items() if count > 1] == []
     assert [d.name for d in DEFECTS if "placeholder" in d.wrong or len(d.wrong) < 15] == []
@@ -83,7 +85,8 @@ def defect(old: str, new: str, **changes) -> Defect:
     return Defect("one", "icl_theory/one.py", "formula", old, new, "a mean that is none", **changes)
 
 
-def test_a_defect_changes_one_place():
+def test_one_place():
+    """A defect changes one place."""
     assert defect("len(values)", "2").applied(SOURCE) == SOURCE.replace("len(values)", "2")
     assert defect("values", "x", occurrence=2, times=3).applied(SOURCE) == SOURCE.replace("sum(values)", "sum(x)")
     assert (
@@ -104,7 +107,8 @@ def test_a_defect_changes_one_place():
         ("twice", "twice", "changes nothing"),
     ],
 )
-def test_a_defect_that_does_not_fit_is_refused(old, new, words):
+def test_stale_defect(old, new, words):
+    """A defect that does not fit is an error."""
     with pytest.raises(ValueError, match=words):
         defect(old, new).applied(SOURCE)
 
@@ -113,7 +117,8 @@ def test_a_defect_that_does_not_fit_is_refused(old, new, words):
     ("change", "words"),
     [("wrong = ''", "empty: wrong"), ("class = 'typo'", "typo"), ("kind = 'formula'", "kind"), ("times = 0", "class")],
 )
-def test_an_entry_that_is_no_defect_is_refused(tmp_path, change, words):
+def test_bad_entry(tmp_path, change, words):
+    """An entry that is no defect is an error."""
     rows = {"name": "'n'", "file": "'f'", "class": "'formula'", "old": "'a'", "new": "'b'", "wrong": "'w'"}
     field, value = change.split(" = ")
     text = "[[defect]]\n" + "\n".join(f"{name} = {text}" for name, text in (rows | {field: value}).items())
@@ -122,7 +127,7 @@ def test_an_entry_that_is_no_defect_is_refused(tmp_path, change, words):
         load(tmp_path)
 
 
-def test_files_are_parsed_one_statement_at_a_time():
+def test_parsing():
     """The shortcut of `Defect.applied` sees what parsing the whole file sees."""
     for listed in DEFECTS[::40]:
         source = (ROOT / listed.file).read_text(encoding="utf-8")

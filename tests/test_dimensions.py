@@ -52,7 +52,7 @@ def fast(model: Model, stack: Any) -> Any:
 
 @pytest.mark.parametrize(("layers", "heads", "hidden"), [(3, None, 0), (4, 2, 0), (3, 2, 5)])
 @pytest.mark.parametrize("dimension", [SMALL, SMALL + 1])
-def test_large_tokens_take_the_other_product(dimension: int, layers: int, heads: int | None, hidden: int) -> None:
+def test_large_tokens(dimension: int, layers: int, heads: int | None, hidden: int) -> None:
     """From D = 8 and L = 3 on a product of two matrices that are not symmetric goes through `einsum`."""
     model, stack = drawn(dimension, layers, dimension, heads, hidden), moments(1, dimension, 5)
     expected = np.array([implied_by_loop(model, s) for s in stack])
@@ -69,7 +69,7 @@ def directional(model: Model, stack: np.ndarray, w: np.ndarray, along: Model) ->
     return float(np.imag(loss) / 1e-30)
 
 
-def test_checkpointed_layers_have_the_same_values_and_gradients() -> None:
+def test_checkpointed_layers() -> None:
     """Beyond FEW_LAYERS the inside of a layer is computed again for the gradient."""
     model, stack = drawn(2, FEW_LAYERS + 1, 3, scale=0.7), moments(3, 3, 4)
     w = np.random.default_rng(4).standard_normal((4, 2))
@@ -86,7 +86,7 @@ def test_checkpointed_layers_have_the_same_values_and_gradients() -> None:
         assert abs(slope) > 1e-4
 
 
-def test_lost_prompts_leave_loss_and_gradient_to_the_others() -> None:
+def test_lost_prompts() -> None:
     """Deep models: mean over the prompts below LOST, no trace of the others, even where they overflow."""
     model, stack, w = drawn(2, 3, 3, scale=0.7), moments(3, 3, 5), np.random.default_rng(4).standard_normal((5, 2))
     stack[1], stack[4] = 1e9 * stack[1], 1e60 * stack[4]
@@ -144,7 +144,7 @@ def risk_by_quadrature(model: Model, task: Any, shots: int, sign: float) -> floa
 @pytest.mark.parametrize("readout", ["minus", "plus"])
 @pytest.mark.parametrize(("heads", "hidden"), [(None, 0), (1, 0), (3, 5)])
 @pytest.mark.parametrize("law", ["gaussian", "uniform", "sparse", "sparse, uniform", "sparse, both"])
-def test_exact_risk_against_quadrature(law: str, heads: int | None, hidden: int, readout: str) -> None:
+def test_exact_risk(law: str, heads: int | None, hidden: int, readout: str) -> None:
     """Correlated inputs and tasks, label noise, several heads: the polynomial is integrated exactly, no sample."""
     inputs = Uniform() if "uniform" in law else Gaussian()
     dense = it.LinearRegression(2, MIX, MIX @ MIX, noise_std=0.6, inputs=inputs)
@@ -166,7 +166,7 @@ def test_exact_risk_against_quadrature(law: str, heads: int | None, hidden: int,
     ],
     ids=["uniform inputs", "softmax", "two outputs"],
 )
-def test_sampled_losses_against_the_loop_over_tokens(task: Any, layers: int, named: dict, readout: str) -> None:
+def test_sampled_losses(task: Any, layers: int, named: dict, readout: str) -> None:
     """The same prompts, drawn again from the key, one token at a time."""
     model, outputs = drawn(8, layers, 2 + task.outputs), task.outputs
     risk, losses = risk_and_losses(model.replace(readout=readout, **named), task, shots=3, samples=6, key=5)
@@ -182,7 +182,7 @@ def test_sampled_losses_against_the_loop_over_tokens(task: Any, layers: int, nam
 
 @pytest.mark.parametrize(("dimension", "count"), [(4, 2), (4, 3), (5, 3), (5, 4), (1, 2), (2, 9)], ids=lambda n: str(n))
 @pytest.mark.parametrize("heads", [None, 2])
-def test_noise_on_both_sides_of_the_choice_of_road(dimension: int, count: int, heads: int | None) -> None:
+def test_noise_methods(dimension: int, count: int, heads: int | None) -> None:
     """D(D+1)/2 = 10 and 15 against 4N = 8, 12, 12 and 16; one input and no label is D = 1."""
     model, tokens = drawn(3, 2, dimension, heads), np.random.default_rng(9).standard_normal((count, dimension))
     rank = min(count - 1, dimension * (dimension + 1) // 2)
@@ -201,7 +201,7 @@ def test_noise_on_both_sides_of_the_choice_of_road(dimension: int, count: int, h
 @pytest.mark.parametrize("count", [6, 7, 8])
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("module", ["value", "key", "query"])
-def test_truncated_noise_on_both_sides_of_the_choice_of_road(module: str, layer: int, count: int) -> None:
+def test_truncated_noise_methods(module: str, layer: int, count: int) -> None:
     """d_S = 6 at D = 3: N - 1 = 5 goes through Gram matrices, N - 1 = 6 through nested features; both by definition."""
     model = drawn(3, 2, 3)
     eye = 0.8 * np.eye(3)  # well conditioned, so that the spectrum can be trusted

@@ -97,17 +97,20 @@ def test_imports_run_one_way(path: Path) -> None:
 
 
 @pytest.mark.parametrize("package", ORDER[:-1])
-def test_no_package_imports_itself_in_a_circle(package: str) -> None:
+def test_no_circle(package: str) -> None:
+    """No package imports itself in a circle."""
     assert circle(modules_of(package)) == []
 
 
-def test_packages_stand_in_the_order_and_nothing_else_does() -> None:
+def test_order() -> None:
+    """Packages stand in the order and nothing else does."""
     assert {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(ORDER[:-1])
     assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", "__main__"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_of)
-def test_the_package_stands_alone(path: Path) -> None:
+def test_stands_alone(path: Path) -> None:
+    """The package stands alone."""
     outside = ("experiments", "paper_figures", "tests", "helpers", "conftest", "pytest", "hypothesis")
     tops = {name.split(".")[0] for name in imports(path.read_text(encoding="utf-8"))}
     assert not tops & set(outside)

@@ -138,7 +138,7 @@ COMMON: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", [*DRAWING, *BLOCKED, *COMMON])
-def test_the_key_decides_and_nothing_is_drawn_twice(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Same key, same numbers; another one shares none of them."""
     function = (DRAWING | COMMON).get(name) or BLOCKED[name][2]
     seen: list[Recorder] = []
@@ -152,7 +152,7 @@ def test_the_key_decides_and_nothing_is_drawn_twice(name: str, monkeypatch: pyte
     assert (first.repeated == other.repeated == 0) or name in COMMON
 
 
-def test_every_word_of_a_key_counts() -> None:
+def test_words_of_a_key() -> None:
     """Keys of two and of four words, typed and raw, that differ from one another in a single word."""
     keys: list[Any] = []
     for words, kind in ((2, "threefry2x32"), (4, "rbg")):
@@ -166,7 +166,7 @@ def test_every_word_of_a_key_counts() -> None:
     assert_rows_differ([generator(seed).standard_normal(4) for seed in (0, 1, 2**31, 2**32, 2**64, 2**64 + 1)])
 
 
-def test_losses_of_all_blocks_are_those_of_the_moments_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loss_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every loss by hand from the S and w of its own block, the last block being cut short."""
     drawn: list[tuple] = []
     original = it.LinearRegression.sample_moments
@@ -189,7 +189,7 @@ def test_losses_of_all_blocks_are_those_of_the_moments_drawn(monkeypatch: pytest
     assert_close(losses, np.array(expected)[: SAMPLES - 1], 1e-10)
 
 
-def test_all_chunks_of_runs_reach_the_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of the chunks differ pairwise, are all used, and come again for the next weights."""
     monkeypatch.setattr("icl_theory.information.ladder.noisy_trajectory._CHUNK_ENTRIES", 12 * 36)
     batches = Batches(Setting(ONE, TASK, W, 9, 3), 7, 50)
@@ -205,7 +205,7 @@ def test_all_chunks_of_runs_reach_the_ladder(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.2])
-def test_layers_and_runs_get_noise_of_their_own(floor: float) -> None:
+def test_own_noise(floor: float) -> None:
     """Given the tokens the observations of all layers are independent draws of N(S, C_X): white without C_X."""
     runs, layers = 600, 3
     setting = Setting(TWO.repeated(2).first_layers(layers), TASK, W, 9, 3, floor)
@@ -225,7 +225,8 @@ def test_layers_and_runs_get_noise_of_their_own(floor: float) -> None:
             assert_uncorrelated(draws.extra[:, t, :2].reshape(runs, -1), noise[:, t])
 
 
-def test_supersamples_differ_pairwise_in_what_they_show() -> None:
+def test_supersamples_differ() -> None:
+    """Supersamples differ pairwise in what they show."""
     found = supersample(4, 3, supersamples=40, levels=8)
     assert_rows_differ(found.pointwise["gap"])
     gap = found.pointwise["gap"] - found.pointwise["gap"].mean()
@@ -233,7 +234,7 @@ def test_supersamples_differ_pairwise_in_what_they_show() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_pairs_of_a_known_channel_differ(family: str) -> None:
+def test_channel_pairs_differ(family: str) -> None:
     """Inputs, noise and, from one repetition to the next, everything; binary inputs have two values."""
     rng, channel = np.random.default_rng(0), FAMILIES[family](2, 0.8)
     first, second = (channel.draw(rng, 30) for _ in range(2))
@@ -244,7 +245,7 @@ def test_pairs_of_a_known_channel_differ(family: str) -> None:
     assert len(np.unique(own)) == 60
 
 
-def test_repetitions_and_channels_of_a_calibration_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repetitions_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables that the sandwich is given; a channel's do not depend on its neighbours in the list."""
     from icl_theory.information.estimators import calibration
 

@@ -87,7 +87,7 @@ def test_the_accuracy(model: Model) -> None:
     agrees(found.value, found.stderr, np.where(guesses >= 0, 1.0, -1.0) == labels)
 
 
-def test_the_supersample_gap_and_loss(model: Model) -> None:
+def test_supersample_gap(model: Model) -> None:
     """The loss on fresh tokens after N demonstrations of one task, by the loop."""
     w = np.array([0.8, -0.5])
     found = it.supersample_bounds(
@@ -100,7 +100,8 @@ def test_the_supersample_gap_and_loss(model: Model) -> None:
     agrees(found.population_loss.value, found.population_loss.stderr, losses)
 
 
-def test_the_clipping_search_measures_the_model(model: Model) -> None:
+def test_clipping_search(model: Model) -> None:
+    """The clipping search measures the model."""
     found = it.search_clipping_rate(model, TASK, shots=SHOTS, module="value", rates=(0.0, 0.5), prompts=500, key=4)
     guesses, labels = predictions(model, TASK, 13, 250)
     agrees(found.test_loss.value, found.test_loss.stderr, (guesses - labels) ** 2)
@@ -122,7 +123,8 @@ SUMS = ("implicit_trajectory", "gradient_descent_agreement")
 
 
 @pytest.mark.parametrize("name", THEORY)
-def test_theory_refuses_what_it_does_not_cover(model: Model, name: str) -> None:
+def test_uncovered_kinds(model: Model, name: str) -> None:
+    """Theory raises an error for what it does not cover."""
     covered = plain(model) and (model.normalization == "mean" or name in SUMS)
     if covered:
         THEORY[name](model)
@@ -131,7 +133,8 @@ def test_theory_refuses_what_it_does_not_cover(model: Model, name: str) -> None:
         THEORY[name](model)
 
 
-def test_truncation_noise_refuses_an_mlp_and_other_kinds(model: Model) -> None:
+def test_truncation_noise(model: Model) -> None:
+    """`truncation_noise` rejects an MLP and other kinds."""
     with pytest.raises(ValueError, match="model"):
         it.truncation_noise(model, TOKENS, shots=3, module="value")
     bare = model.replace(mlp_in=None, mlp_out=None, activation="identity")
@@ -142,7 +145,8 @@ def test_truncation_noise_refuses_an_mlp_and_other_kinds(model: Model) -> None:
             it.truncation_noise(bare, TOKENS, shots=3, module="value")
 
 
-def test_the_trajectory_is_that_of_the_forward_pass(model: Model) -> None:
+def test_trajectory(model: Model) -> None:
+    """The trajectory is that of the forward pass."""
     if not plain(model):
         return  # an error, see above
     query = np.array([0.5, -1.0, 0.0])
@@ -150,13 +154,15 @@ def test_the_trajectory_is_that_of_the_forward_pass(model: Model) -> None:
     np.testing.assert_allclose(moved, forward_by_token(model, TOKENS, query)[1], rtol=1e-9)
 
 
-def test_truncation_keeps_what_the_model_is(model: Model) -> None:
+def test_truncation(model: Model) -> None:
+    """Truncation keeps what the model is."""
     cut = it.truncate_weights(model, layer=1, module="all", rank=1)
     assert (cut.options, cut.heads, cut.layers) == (model.options, model.heads, model.layers)
     assert np.linalg.matrix_rank(cut.value[1]) == 1
 
 
-def test_saving_and_loading_keep_it(model: Model, tmp_path: Any) -> None:
+def test_saving(model: Model, tmp_path: Any) -> None:
+    """Saving and loading keep it."""
     again = it.load_model(it.save_model(tmp_path / "model.npz", model))
     assert again.options == model.options
     prompt = TASK.sample(3, 2, SHOTS)

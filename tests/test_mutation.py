@@ -74,7 +74,8 @@ UNSEEN = named("unseen", "return a + a", "return 3 * a")
 GONE = named("gone", "median", "mean")
 
 
-def test_killed_survived_and_stale(tree):
+def test_outcomes(tree):
+    """Killed survived and stale."""
     results = run(tree, [SEEN, UNSEEN, GONE])
     assert {name: line["outcome"] for name, line in results.items()} == {
         "seen": "killed",
@@ -88,7 +89,8 @@ def test_killed_survived_and_stale(tree):
     assert "unseen (formula): a mean that is none" in text
 
 
-def test_a_copy_has_the_package_of_runs_and_not_what_runs_have_written(tree, tmp_path):
+def test_contents_of_a_copy(tree, tmp_path):
+    """A copy has the package of runs and not what runs have written."""
     for folder in (tree / "runs", tree / "icl_theory" / "runs"):
         folder.mkdir()
         (folder / "x.py").touch()
@@ -97,7 +99,8 @@ def test_a_copy_has_the_package_of_runs_and_not_what_runs_have_written(tree, tmp
     assert (copy.root / "icl_theory" / "runs" / "x.py").exists()
 
 
-def test_what_never_ends_is_ended_with_all_it_has_started(tree, tmp_path):
+def test_endless_test(tree, tmp_path):
+    """What never ends is ended with all it has started."""
     copy = trial.Copy(tree, tmp_path / "copy")
     child = "import time; time.sleep(60)"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
@@ -130,7 +133,8 @@ class Calls(list):
         return names
 
 
-def test_a_run_goes_on_where_it_stopped_and_tries_survivors_on_new_tests(tree, monkeypatch):
+def test_resumed_run(tree, monkeypatch):
+    """A run goes on where it stopped and tries survivors on new tests."""
     calls = Calls()
     monkeypatch.setattr(trial.Copy, "tests", calls.stand_in("len(values) - 1"))
     first = run(tree, [SEEN, UNSEEN])
@@ -148,7 +152,8 @@ def test_a_run_goes_on_where_it_stopped_and_tries_survivors_on_new_tests(tree, m
     assert calls.tried() == [("test_one.py",), ("test_two.py",)], "the source has changed"
 
 
-def test_all_other_tests_only_if_asked_for(tree, monkeypatch):
+def test_all_other_tests(tree, monkeypatch):
+    """All other tests only on request."""
     calls = Calls()
     monkeypatch.setattr(trial.Copy, "tests", calls.stand_in("nowhere"))
     (tree / "tests" / "test_other.py").write_text("", encoding="utf-8")
@@ -161,7 +166,8 @@ def test_all_other_tests_only_if_asked_for(tree, monkeypatch):
     assert calls.tried() == [("test_other.py",)]
 
 
-def test_red_tests_prove_nothing(tree, monkeypatch):
+def test_red_tests(tree, monkeypatch):
+    """Red tests prove nothing."""
     monkeypatch.setattr(trial.Copy, "tests", Calls().stand_in("nowhere", red=("test_one.py",)))
     with pytest.raises(trial.RedBaseline, match=r"test_one\.py fails without any defect"):
         run(tree, [SEEN])
@@ -177,13 +183,15 @@ def test_red_tests_prove_nothing(tree, monkeypatch):
         (3, "INTERNALERROR>"),
     ],
 )
-def test_what_is_no_verdict_of_a_test_is_no_result(tree, monkeypatch, code, output):
+def test_no_verdict(tree, monkeypatch, code, output):
+    """What is no verdict of a test is no result."""
     monkeypatch.setattr(trial.Baseline, "green", lambda self, copy, names: dict.fromkeys(names, 1.0))
     monkeypatch.setattr(trial.Copy, "tests", lambda self, names, limit: trial.Ran(code, output, 0.1))
     assert run(tree, [SEEN])["seen"]["outcome"] == "broken"
 
 
-def test_claims_are_the_second_net(tree, monkeypatch):
+def test_claims_as_second_net(tree, monkeypatch):
+    """Claims are the second net."""
     monkeypatch.setattr(trial.Copy, "tests", Calls().stand_in("nowhere"))
     monkeypatch.setattr(mirrors, "claims", lambda root, file: ["lemma_1"])
     seen = []
@@ -199,7 +207,8 @@ def test_claims_are_the_second_net(tree, monkeypatch):
     assert seen == [("-m", "icl_theory", "verify", "--claims", "lemma_1")]
 
 
-def test_half_a_line_of_the_journal_is_not_read(tmp_path):
+def test_half_a_line(tmp_path):
+    """Half a line of the journal is not read."""
     path = tmp_path / "journal.jsonl"
     path.write_text(json.dumps({"name": "one"}) + '\n{"name": "tw', encoding="utf-8")
     assert trial.Journal(path).lines == [{"name": "one"}]

@@ -140,7 +140,7 @@ def test_accuracy(name: str, step: str) -> None:
 
 
 @over_the_grid
-def test_optimum_and_truncation_curves_refuse(name: str, step: str) -> None:
+def test_optimum_and_curves(name: str, step: str) -> None:
     """There is no sampled version of them."""
     task = overridden(name, step)
     assert not task.knows_moments
@@ -184,7 +184,8 @@ def test_ladders(name: str, step: str) -> None:
 
 
 @over_the_grid
-def test_agreement_with_gradient_descent(name: str, step: str) -> None:
+def test_agreement(name: str, step: str) -> None:
+    """Agreement with gradient descent."""
     task: Any = overridden(name, step)
     model = it.random_weights(1, layers=1, token_dim=task.token_dim, scale=0.8)
     found = attempt(lambda: it.gradient_descent_agreement(model, task, shots=SHOTS, prompts=3000))
@@ -221,7 +222,9 @@ def test_clipping_search(name: str, step: str) -> None:
     agree(found.test_loss.value, found.test_loss.stderr, squares(model, task.sample(11, COUNT, SHOTS)))
 
 
-def test_an_override_of_sample_itself_is_refused() -> None:
+def test_overridden_sample() -> None:
+    """An override of sample itself is an error."""
+
     def make() -> type:
         return type("Own", (it.LinearRegression,), {"sample": lambda self, key, batch, shots: None})
 
@@ -232,7 +235,7 @@ def test_an_override_of_sample_itself_is_refused() -> None:
 @pytest.mark.parametrize(
     "step", ["sample_inputs", "input_root", "sample_tasks", "labels", "corrupted", "sample_prompts"]
 )
-def test_the_comparison_would_see_an_override_that_is_ignored(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: where closed forms are not withdrawn, brute force finds them out."""
     monkeypatch.setattr(base, "withdraw", lambda cls: None)
     task = overridden("linear", step)

@@ -33,13 +33,14 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_importing_the_package_imports_no_jax() -> None:
+def test_no_jax_on_import() -> None:
+    """Importing the package imports no jax."""
     heavy = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "sympy", "matplotlib")
     code = f"import sys, icl_theory; print([name for name in {heavy} if name in sys.modules])"
     assert run(code) == "[]"
 
 
-def test_importing_every_module_changes_no_setting() -> None:
+def test_no_setting_changed() -> None:
     """jax's configuration, the environment, numpy's error state and global seed, matplotlib's settings."""
     code = f"""
 import importlib, os
@@ -69,7 +70,7 @@ print(sorted(name for name in before.keys() | after.keys() if before.get(name) !
     assert done.stdout.strip() == "[]"
 
 
-def test_the_state_compared_would_show_a_change() -> None:
+def test_control() -> None:
     """The control: the same comparison is not empty after a setting is changed."""
     code = "import jax; a = dict(jax.config.values); jax.config.update('jax_enable_x64', True)"
     assert run(code + "; print(a == dict(jax.config.values))") == "False"
@@ -78,7 +79,8 @@ def test_the_state_compared_would_show_a_change() -> None:
 @pytest.mark.parametrize(
     "name", [name for name in dir(icl_theory) if not isinstance(getattr(icl_theory, name), ModuleType)]
 )
-def test_every_public_name_exists_and_is_explained(name: str) -> None:
+def test_public_names(name: str) -> None:
+    """Every public name exists and is explained."""
     thing = getattr(icl_theory, name)
     explanation = (thing.__doc__ or "").strip()
     assert len(explanation) > 10
@@ -87,7 +89,7 @@ def test_every_public_name_exists_and_is_explained(name: str) -> None:
     assert thing.__module__.startswith("icl_theory.")
 
 
-def test_the_table_of_contents_is_the_one_type_checkers_see() -> None:
+def test_table_of_contents() -> None:
     """One listing: every name in it is there, under the module it names, and says the same name again for checkers."""
     tree = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
     listed = [(node.module, alias) for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
@@ -99,19 +101,22 @@ def test_the_table_of_contents_is_the_one_type_checkers_see() -> None:
         assert getattr(icl_theory, alias.name) is (found if module is None else getattr(found, alias.name))
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+def test_unknown_name() -> None:
+    """An unknown name is an attribute error."""
     name = "nothing"
     with pytest.raises(AttributeError, match="No icl_theory attribute nothing"):
         getattr(icl_theory, name)
 
 
 @pytest.mark.parametrize("name", modules())
-def test_every_module_says_what_it_is(name: str) -> None:
+def test_module_docstrings(name: str) -> None:
+    """Every module says what it is."""
     module = importlib.import_module(name)
     assert (module.__doc__ or "").strip() or Path(str(module.__file__)).stat().st_size == 0
 
 
-def test_the_version_is_the_one_installed() -> None:
+def test_version() -> None:
+    """The version is the one installed."""
     from importlib.metadata import version
 
     assert version("icl-theory") == icl_theory.__version__

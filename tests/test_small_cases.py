@@ -68,7 +68,7 @@ def test_nested_means_by_hand(count: int, rows: int) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 3, 20])
-def test_shift_is_the_mean_over_pairs_of_different_runs(count: int) -> None:
+def test_shift(count: int) -> None:
     """|E d|² without bias is Σ_{i≠j} d_i · d_j / (K(K-1)); over the spread Σ |f - f̄|² / (K-1)."""
     shared, fresh = np.random.default_rng(count).standard_normal((2, count, 2, 2))
     d = (shared - fresh).reshape(count, -1)
@@ -77,7 +77,8 @@ def test_shift_is_the_mean_over_pairs_of_different_runs(count: int) -> None:
     assert _shift(shared, fresh).value == pytest.approx(pairs / spread, rel=1e-10)
 
 
-def test_shift_without_any_is_zero_on_average() -> None:
+def test_zero_shift() -> None:
+    """Shift without any is zero on average."""
     rng, values, biased = np.random.default_rng(0), [], []
     for _ in range(2000):
         shared, fresh = rng.standard_normal((2, 10, 2, 2))
@@ -91,7 +92,7 @@ def test_shift_without_any_is_zero_on_average() -> None:
 
 @pytest.mark.parametrize("readout", ["minus", "plus"])
 @pytest.mark.parametrize(("heads", "outputs"), [(1, 1), (2, 1), (3, 2)])
-def test_what_training_starts_from(heads: int, outputs: int, readout: Any) -> None:
+def test_initial_weights(heads: int, outputs: int, readout: Any) -> None:
     """Every head compares by a² I; together they read labels as ∓a, each with noise of deviation a/(√D heads)."""
     size, dimension, seeds, layers = 0.3, 5, 400, 2
     config = CheckedConfig(
@@ -127,7 +128,7 @@ def test_what_training_starts_from(heads: int, outputs: int, readout: Any) -> No
 
 
 @pytest.mark.parametrize(("hidden", "activation"), [(3, "identity"), (7, "identity"), (7, "relu")])
-def test_an_mlp_starts_near_the_identity(hidden: int, activation: Any) -> None:
+def test_initial_mlp(hidden: int, activation: Any) -> None:
     """W_out W_in is the projection on min(hidden, D) directions; twice that for ReLU, which passes half."""
     config = CheckedConfig(
         layers=2,
@@ -184,7 +185,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_at_one_layer_plus_reads_what_minus_reads_of_negative_values(name: str) -> None:
+def test_plus_reads_minus(name: str) -> None:
     """Wherever a readout can be chosen it changes the sign of p, and nothing is left at its default on the way."""
     model, read = drawn(4, 1), READERS[name]
     plus, same, minus = read(model, "plus"), read(negative(model), "minus"), read(model, "minus")
@@ -192,7 +193,7 @@ def test_at_one_layer_plus_reads_what_minus_reads_of_negative_values(name: str) 
     assert np.abs(np.subtract(plus, minus)).max() > 1e-3
 
 
-def test_a_sum_is_a_mean_of_values_n_times_as_large() -> None:
+def test_sum_is_a_mean() -> None:
     """Linear attention divides by N or does not: trajectory and predictions of two layers."""
     model, tokens = drawn(5, 2), np.random.default_rng(1).standard_normal((3, 3))
     more = model.replace(value=3 * model.value)
@@ -209,7 +210,7 @@ def test_a_sum_is_a_mean_of_values_n_times_as_large() -> None:
 @pytest.mark.parametrize(
     ("kind", "mask"), [("linear", "demonstrations"), ("softmax", "causal"), ("softmax", "demonstrations")]
 )
-def test_one_demonstration_of_one_input_through_a_wide_mlp(kind: str, mask: str) -> None:
+def test_wide_mlp(kind: str, mask: str) -> None:
     """N = 1, d_x = 1, one prompt: the smallest prediction there is, with more hidden units than entries."""
     model, prompt = drawn(6, 2, 2, hidden=5), it.LinearRegression(1, noise_std=0.5).sample(3, 1, 1)
     named: dict[str, Any] = {"kind": kind, "mask": mask, "activation": "relu"}
@@ -219,7 +220,8 @@ def test_one_demonstration_of_one_input_through_a_wide_mlp(kind: str, mask: str)
     assert np.abs(expected - query).max() > 1e-3
 
 
-def test_baselines_of_one_demonstration_of_one_input() -> None:
+def test_baselines_by_hand() -> None:
+    """Baselines of one demonstration of one input."""
     prompt = it.LinearRegression(1, noise_std=0.5).sample(3, 1, 1)
     x, y, query = float(prompt.x[0, 0, 0]), float(prompt.y[0, 0]), float(prompt.x_query[0, 0])
     assert_close(it.least_squares_predict(prompt), np.array([y / x * query]))
@@ -229,7 +231,7 @@ def test_baselines_of_one_demonstration_of_one_input() -> None:
 
 
 @pytest.mark.parametrize("hidden", [2, 7])
-def test_wide_and_narrow_matrices_of_an_mlp(hidden: int) -> None:
+def test_mlp_shapes(hidden: int) -> None:
     """W_in (hidden, 4) and W_out (4, hidden) lose rank each on its own; other layers and matrices lose nothing."""
     model, side, worst = drawn(11, 2, 4, hidden=hidden), min(hidden, 4), 0.0
     assert (module_rank(model, "mlp"), module_rank(model, "all"), module_rank(model, "key")) == (side, side, 4)
@@ -248,7 +250,7 @@ def test_wide_and_narrow_matrices_of_an_mlp(hidden: int) -> None:
     assert module_condition_number(model, 1, "mlp") == pytest.approx(worst)
 
 
-def test_uniform_and_sparse_prompts_for_training_hold_together() -> None:
+def test_training_prompts() -> None:
     """Noise-free S is that of inputs of the promised law with labels w · x, w of the promised law."""
     root, rng = np.linalg.inv(it.LinearRegression(2, MIX).input_root), np.random.default_rng(0)
     one = TokenMomentSource(it.LinearRegression(2, MIX, inputs=Uniform()), 1).draw(rng, (3, 4, 50))
@@ -266,7 +268,7 @@ def test_uniform_and_sparse_prompts_for_training_hold_together() -> None:
     np.testing.assert_allclose(found[:, :4, 4], np.einsum("nij,nj->ni", found[:, :4, :4], draw["w"]), atol=1e-4)
 
 
-def test_training_on_vector_labels_sums_over_the_outputs() -> None:
+def test_vector_labels() -> None:
     """|ŷ - y_q|², the mean over prompts alone; the forward pass in a loop over tokens."""
     rng = np.random.default_rng(4)
     model = Model.create(*random_matrices(rng, 1, 5))

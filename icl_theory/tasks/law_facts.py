@@ -14,7 +14,7 @@ _DRAWS = 4096
 
 
 def checked_law(name: str, value: Any) -> Law:
-    """`value`, if it is a law that draws arrays of a given shape, with mean ≈ 0 and variance ≈ 1. Raises: ValueError."""
+    """`value`, if it is a law that draws arrays of a given shape, of mean ≈ 0, variance ≈ 1. Raises: ValueError."""
     if isinstance(value, type) or not isinstance(value, Law):
         word = _WORDS.get(value, "Gaussian()") if isinstance(value, str) else "Gaussian()"
         got = f"the class {value.__name__}" if isinstance(value, type) else repr(value)

@@ -46,7 +46,8 @@ def case(factory):
     return factory.random(1)[0]
 
 
-def test_orders_under_a_causal_mask_by_hand():
+def test_causal_orders_by_hand():
+    """Orders under a causal mask by hand."""
     found = causal_order.counterexample()
     model = Model.create(*(np.array(found[name], dtype=float) for name in ("value", "key", "query")))
     tokens, probe = np.array(found["tokens"], dtype=float), np.array(found["probe"], dtype=float)
@@ -63,13 +64,15 @@ def test_orders_under_a_causal_mask_by_hand():
     assert not causal_order.recheck(found | {"tokens": [[0], [1]]})
 
 
-def test_causal_forward_agrees_with_a_token_loop(case):
+def test_causal_token_loop(case):
+    """Causal forward agrees with a token loop."""
     query = np.append(np.random.default_rng(case.seed).standard_normal(case.model.token_dim - 1), 0.0)
     _, slow = forward_by_token(case.model, case.demonstrations[::-1], query, mask="causal")
     assert_close(causal_order.measure(case), slow)
 
 
-def test_the_stand_in_reaches_the_same_map_by_other_weights(factory):
+def test_stand_in_map(factory):
+    """The stand in reaches the same map by other weights."""
     case = factory.random(3)[0]
     target = implicit_trajectory(case.model, case.demonstrations).accumulated[2]
     model = remark_2.stand_in(case, target)
@@ -77,7 +80,8 @@ def test_the_stand_in_reaches_the_same_map_by_other_weights(factory):
     assert np.abs(model.value[0] - case.model.value[0]).max() > 0.1
 
 
-def test_information_of_a_discrete_channel_by_a_double_sum(case):
+def test_discrete_channel(case):
+    """Information of a discrete channel by a double sum."""
     source, channel = exact_channels.discrete(case)
     joint = source[:, None] * channel
     marginal = joint.sum(axis=0)
@@ -91,7 +95,8 @@ def test_information_of_a_discrete_channel_by_a_double_sum(case):
     assert all(prior.sum() == pytest.approx(1) for prior in exact_channels.discrete_priors(case))
 
 
-def test_information_and_divergence_of_a_gaussian_channel_by_sampling(case, rng):
+def test_gaussian_channel(case, rng):
+    """Information and divergence of a gaussian channel by sampling."""
     signal, noise = exact_channels.gaussian(case)
     mean, prior = exact_channels.gaussian_priors(case)[5]
     total = 0.5 * (np.linalg.slogdet(signal + noise)[1] - np.linalg.slogdet(noise)[1])
@@ -109,12 +114,14 @@ def test_information_and_divergence_of_a_gaussian_channel_by_sampling(case, rng)
 
 
 @pytest.mark.parametrize(("gap", "expected"), [(0.0, 0.0), (200.0, math.log(2))])
-def test_information_of_a_mixture_at_its_two_ends(gap, expected):
+def test_mixture_ends(gap, expected):
+    """Information of a mixture at its two ends."""
     means, variances = np.array([0.0, gap]), np.ones(2)
     assert lemma_6.information(means, variances) == pytest.approx(expected, abs=1e-12)
 
 
-def test_information_of_a_mixture_by_sampling(case, rng):
+def test_mixture_by_sampling(case, rng):
+    """Information of a mixture by sampling."""
     means, variances = lemma_6.channel(case)
     which = rng.integers(len(means), size=200_000)
     points = means[which] + np.sqrt(variances[which]) * rng.standard_normal(len(which))
@@ -123,25 +130,28 @@ def test_information_of_a_mixture_by_sampling(case, rng):
     assert_mean(np.log(own / densities.mean(axis=1)), lemma_6.information(means, variances))
 
 
-def test_second_line_is_the_smallest_first_line(case):
+def test_second_line_is_smallest(case):
+    """Second line is the smallest first line."""
     means, variances = lemma_6.channel(case)
     grid = [lemma_6.first_line(means, variances, 0.3, s) for s in np.exp(np.linspace(-8, 8, 20_001))]
     assert min(grid) == pytest.approx(lemma_6.second_line(means, variances, 0.3), abs=1e-6)
 
 
-def test_parity_hides_from_every_single_demonstration(case):
+def test_parity(case):
+    """Parity hides from every single demonstration."""
     single, total, count = individual_sample._discrete(case, parity=True)
     assert single == pytest.approx(np.zeros(count), abs=1e-12)
     assert total == pytest.approx(math.log(2))
 
 
-def test_informations_of_single_demonstrations_add_up_to_less_than_the_whole(case):
+def test_single_informations(case):
+    """Informations of single demonstrations add up to less than the whole."""
     for single, total, _ in individual_sample._examples(case):
         assert single.sum() <= total + 1e-12
         assert (single >= -1e-12).all()
 
 
-def test_gaussian_informations_against_the_correlation_of_scalars():
+def test_gaussian_informations():
     """D = 1: W = (1/N) Σ h_i + n has correlation² (1/N²)/(1/N + ν²) with one demonstration."""
     case = CaseFactory(PROFILES["quick"], 3).random(1)[0]
     single, total, count = individual_sample._gaussian(case)
@@ -155,14 +165,16 @@ def test_gaussian_informations_against_the_correlation_of_scalars():
     assert total == pytest.approx(0.5 * np.log(output / noise).sum(), rel=1e-9)
 
 
-def test_wishart_moment_by_sampling(case, rng):
+def test_wishart_moment(case, rng):
+    """Wishart moment by sampling."""
     sigma, a, count = wishart_moment._setting(case)
     tokens = rng.standard_normal((20_000, count, len(sigma))) @ np.linalg.cholesky(sigma).T
     moments = tokens.swapaxes(1, 2) @ tokens / count
     assert_mean(moments @ a @ moments, wishart_moment.predict(case))
 
 
-def test_explicit_steps_of_gd_plus_plus_against_moments(factory):
+def test_gd_plus_plus_steps(factory):
+    """Explicit steps of GD++ against moments."""
     for case in gd_plus_plus_construction.cases(factory):
         eta, gamma = gd_plus_plus_construction._steps(case)
         moment = case.demonstrations.T @ case.demonstrations / len(case.demonstrations)
@@ -170,7 +182,8 @@ def test_explicit_steps_of_gd_plus_plus_against_moments(factory):
         assert gd_plus_plus_construction.predict(case) == pytest.approx(p @ query_input(case), rel=1e-9)
 
 
-def test_errors_on_prompts_average_to_the_exact_risk(factory):
+def test_prompt_errors(factory):
+    """Errors on prompts average to the exact risk."""
     case = factory.constructed(1)[1]
     values = prompt_errors.errors(case, case.model, TRAINING_SHOTS, 20_000)
     assert_mean(values, population_risk(case.model, case.task, shots=TRAINING_SHOTS).value)
@@ -180,7 +193,8 @@ def test_errors_on_prompts_average_to_the_exact_risk(factory):
     assert not np.isin(values, other).any()
 
 
-def test_implied_weights_from_tokens(factory):
+def test_implied_weights(factory):
+    """Implied weights from tokens."""
     case = factory.random(3)[1]
     moment = case.demonstrations.T @ case.demonstrations / len(case.demonstrations)
     path = implicit_trajectory(case.model, case.demonstrations)
@@ -188,13 +202,15 @@ def test_implied_weights_from_tokens(factory):
     assert_close(p[0], -path.accumulated[-1, -1, :-1], 1e-9)
 
 
-def test_the_largest_mean_is_the_one_that_speaks_most_against_zero(rng):
+def test_strongest_mean(rng):
+    """The largest mean is the one that speaks most against zero."""
     noise = rng.standard_normal(1000)
     found = prompt_errors.largest([0.1 * noise + 1.0, 10 * noise + 2.0, noise - 5.0], "")
     assert found.value == pytest.approx((0.1 * noise + 1.0).mean())
 
 
-def test_subset_risk_with_all_demonstrations_is_that_of_the_mean_path(factory):
+def test_subset_risk(factory):
+    """Subset risk with all demonstrations is that of the mean path."""
     case = factory.random(1)[0]
     tokens = demonstration_sets(case)
     assert tokens.shape == (case.samples, 80, 6)
@@ -203,7 +219,8 @@ def test_subset_risk_with_all_demonstrations_is_that_of_the_mean_path(factory):
     assert ((few >= 0) & (few <= 4)).all()
 
 
-def test_the_spoilt_direction_is_cut_back_to_the_optimum(factory):
+def test_damaged_direction(factory):
+    """The damaged direction is cut back to the optimum."""
     (case,) = algorithm_1.controlled(factory)
     optimum = one_layer_optimum(case.task, shots=TRAINING_SHOTS)[1]
     cut = truncate_weights(case.model, layer=0, module="value", rank=1)
@@ -211,7 +228,8 @@ def test_the_spoilt_direction_is_cut_back_to_the_optimum(factory):
     assert population_risk(case.model, case.task, shots=TRAINING_SHOTS).value > 1.2 * optimum
 
 
-def test_exact_bound_of_remark_4_against_floats():
+def test_exact_remark_4():
+    """Exact bound of remark 4 against floats."""
     found = remark_4_printed.counterexample()
     norm, bound = remark_4_printed._exact(found, Fraction(1))
     squares = [np.array(tokens, dtype=float) ** 2 for tokens in found["sets"]]
@@ -221,7 +239,8 @@ def test_exact_bound_of_remark_4_against_floats():
     assert not remark_4_printed.recheck(found | {"shrink": 1})
 
 
-def test_exact_truncation_trap_against_the_curves():
+def test_exact_truncation_trap():
+    """Exact truncation trap against the curves."""
     found = truncation_trap.counterexample()
     task = LinearRegression(2, np.diag([float(v) for v in found["variances"]]))
     curves = truncation_curves(task, shots=found["shots"])
@@ -231,7 +250,7 @@ def test_exact_truncation_trap_against_the_curves():
     assert truncation_trap.recheck(found)
 
 
-def test_exact_readout_counterexample_against_the_weights():
+def test_exact_readout():
     """The plus readout of two layers of step h on one token x = √s, y = x is -h s (2 - h s) times the query."""
     (step, seconds), model = (
         readout_sign.counterexample().values(),
@@ -244,7 +263,8 @@ def test_exact_readout_counterexample_against_the_weights():
         assert predict(model.replace(readout="plus"), prompt)[0] == pytest.approx(-s * (2 - s), abs=1e-12)
 
 
-def test_noise_before_and_after_training_are_told_apart():
+def test_noise_before_and_after():
+    """Noise before and after training are distinguished."""
     factory = CaseFactory(Profile(seeds=1, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000), 0)
     case = noise_training.cases(factory, 1)[0]
     assert case.layers == 2

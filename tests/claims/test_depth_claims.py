@@ -24,7 +24,8 @@ def log_densities(values, means, deviations):
     return -0.5 * z**2 - np.log(deviations) - 0.5 * math.log(2 * math.pi)
 
 
-def test_one_look_against_adaptive_quadrature(case):
+def test_one_observation(case):
+    """One observation against adaptive quadrature."""
     means, deviations = lemma_3._atoms(case.demonstrations)
 
     def integrand(x):
@@ -35,7 +36,7 @@ def test_one_look_against_adaptive_quadrature(case):
     assert lemma_3.informations(case)["path"][0] == pytest.approx(truth, rel=1e-6)
 
 
-def test_path_and_chain_against_samples(case):
+def test_path_and_chain(case):
     """Averages of exact log ratios over runs, and the order of path and chain."""
     rng, count = np.random.default_rng(0), 200_000
     means, deviations = lemma_3._atoms(case.demonstrations)
@@ -52,7 +53,8 @@ def test_path_and_chain_against_samples(case):
     assert found["alone"] == pytest.approx(found["chain"][0], rel=1e-9)
 
 
-def test_finer_grids_change_nothing(case, monkeypatch):
+def test_finer_grids(case, monkeypatch):
+    """Finer grids change nothing."""
     coarse = lemma_3.informations(case)
     monkeypatch.setattr(lemma_3, "_STEP", 0.3)
     monkeypatch.setattr(lemma_3, "_REACH", 7.5)
@@ -72,7 +74,8 @@ def large_sample_rung(value, inner, ratio):
     return 0.5 * len(values) * (math.log(ratio) + math.log(values.mean()) - np.log(values).mean())
 
 
-def test_the_integer_counterexample_in_floats_and_spoilt():
+def test_integer_counterexample():
+    """The integer counterexample in floats and damaged."""
     found = integer_counterexample()
     value, key, query = (np.array(found[name]) for name in ("value", "key", "query"))
     before = large_sample_rung(value, key.T @ query, 4 / 3)

@@ -61,7 +61,8 @@ SLOW = ("support_dimension",)  # every pair of ranks up to D = 6, again and agai
 @pytest.mark.parametrize(
     "label", [pytest.param(label, marks=pytest.mark.slow if label in SLOW else ()) for label in DERIVED]
 )
-def test_a_derivation_is_true_and_can_be_false(label: str) -> None:
+def test_derivation_can_be_false(label: str) -> None:
+    """A derivation is true and can be false."""
     proof = load(label).proof
     assert proof is not None
     assert proof() is True
@@ -73,7 +74,9 @@ def test_a_derivation_is_true_and_can_be_false(label: str) -> None:
     pytest.fail(f"{found} wrong derivations came out false, expected {ENOUGH}")
 
 
-def test_a_derivation_of_nothing_is_seen() -> None:
+def test_empty_derivation() -> None:
+    """A derivation of nothing is seen."""
+
     def nothing() -> bool:
         return 1 + 1 == 1 + 1 or True
 

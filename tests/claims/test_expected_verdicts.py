@@ -35,7 +35,8 @@ def factory():
         yield made
 
 
-def test_every_claim_of_ours_has_a_known_verdict_and_no_other_has():
+def test_known_verdicts():
+    """Every claim of ours has a known verdict and no other has."""
     known = expected_verdicts.expected_verdicts()
     assert tuple(known) == LABELS
     assert set(known.values()) <= {"HOLDS", "FAILS", "VACUOUS"}
@@ -62,13 +63,15 @@ def test_what_a_flip_means(label, origin, verdict, flip):
     assert expected_verdicts.flip(label, origin, verdict) == flip
 
 
-def test_origins_of_the_two_claims_used_here():
+def test_origins():
+    """Origins of the two claims used here."""
     assert (load(OURS).origin, load(PRINTED).origin) == ("repaired", "paper")
     assert expected_verdicts.expected_verdict(OURS) == expected_verdicts.expected_verdict(PRINTED) == "HOLDS"
 
 
 @pytest.mark.parametrize(("label", "flip", "sound"), [(OURS, "regression", False), (PRINTED, "changed", True)])
-def test_a_statement_that_fails_now_is_a_regression_if_it_is_ours(factory, label, flip, sound):
+def test_regression_if_ours(factory, label, flip, sound):
+    """A statement that fails now is a regression if it is ours."""
     assert examine(on_random(label), factory).flip is None
     assert examine(on_random(label), factory).sound
     found = examine(on_random(label, predict=lambda case: -1.0, relation="at most"), factory)
@@ -81,7 +84,8 @@ def remarks(*outcomes: Outcome, capsys: pytest.CaptureFixture[str]) -> list[str]
     return capsys.readouterr().err.splitlines()
 
 
-def test_flips_and_every_reason_are_told(factory, capsys):
+def test_flips_are_reported(factory, capsys):
+    """Flips and every reason are reported."""
     low: dict[str, Any] = {"predict": lambda case: -1.0, "relation": "at most"}
     blind = replace(
         on_random(PRINTED),
@@ -100,7 +104,9 @@ def test_flips_and_every_reason_are_told(factory, capsys):
     )
 
 
-def test_an_error_is_a_verdict_and_the_other_cases_are_examined(factory):
+def test_error_verdict(factory):
+    """An error is a verdict and the other cases are examined."""
+
     def measure(case):
         if case.name.endswith("seed 1"):
             raise KeyError("a name")
@@ -118,7 +124,9 @@ def test_an_error_is_a_verdict_and_the_other_cases_are_examined(factory):
     assert examine(replace(claim, over_seeds=True, relation="at most"), factory).verdict == "ERROR"
 
 
-def test_an_error_in_making_cases_in_a_control_or_in_a_derivation(factory, capsys):
+def test_errors_anywhere(factory, capsys):
+    """An error in making cases in a control or in a derivation."""
+
     def broken(*_):
         raise RuntimeError("no such thing")
 
@@ -134,7 +142,9 @@ def test_an_error_in_making_cases_in_a_control_or_in_a_derivation(factory, capsy
 
 
 @pytest.mark.parametrize("error", [NotReady, Cancelled, KeyboardInterrupt])
-def test_waiting_and_breaking_off_are_no_errors_of_a_claim(factory, error):
+def test_no_error_of_a_claim(factory, error):
+    """Waiting and breaking off are no errors of a claim."""
+
     def stop(*_):
         raise error
 
@@ -143,7 +153,8 @@ def test_waiting_and_breaking_off_are_no_errors_of_a_claim(factory, error):
             examine(claim, factory)
 
 
-def test_a_run_goes_on_after_an_error_and_is_not_sound(monkeypatch):
+def test_run_goes_on(monkeypatch):
+    """A run goes on after an error and is not sound."""
     claims = [on_random(PRINTED, measure=lambda case: 1 / 0), on_random(OURS)]
     monkeypatch.setattr(run, "load_all", lambda labels=None: claims)
     report = verify([PRINTED, OURS])
@@ -153,7 +164,8 @@ def test_a_run_goes_on_after_an_error_and_is_not_sound(monkeypatch):
     assert verify([OURS]).sound
 
 
-def test_every_verdict_can_be_drawn_told_and_counted():
+def test_every_verdict_shown():
+    """Every verdict can be drawn, reported and counted."""
     from icl_theory.records import claims_csv
     from icl_theory.report.page import plots, words
     from icl_theory.report.terminal import tables

@@ -38,19 +38,22 @@ def test_errors_counted_by_hand():
     assert found["verdicts"] == {"FAILS": 1, "HOLDS": 2}
 
 
-def test_a_false_statement_is_missed_when_it_holds():
+def test_miss():
+    """A false statement is missed when it holds."""
     found = error_rates.tally([row(0, "FAILS", {"FAILS": 1, "HOLDS": 9}), row(1, "HOLDS"), row(2, "FAILS")])
     assert (found["misses"]["errors"], found["misses"]["runs"]) == (1, 3)
     assert found["false_alarms"]["interval"] is None
 
 
-def test_nothing_is_counted_where_the_reference_did_not_decide():
+def test_undecided_not_counted():
+    """Nothing is counted where the reference did not decide."""
     found = error_rates.tally([row(0, "INCONCLUSIVE"), row(1, "FAILS")])
     assert (found["false_alarms"]["runs"], found["misses"]["runs"]) == (0, 0)
     assert found["undecided"]["errors"] == 1
 
 
-def test_totals_keep_exact_and_statistical_claims_apart():
+def test_totals():
+    """Totals keep exact and statistical claims apart."""
     lines = [row(0), row(1, "FAILS"), row(0, claim="s", statistical=True)]
     totals = error_rates.summary(lines)["totals"]
     assert (totals["exact"]["false_alarms"]["errors"], totals["exact"]["false_alarms"]["runs"]) == (1, 2)
@@ -59,7 +62,8 @@ def test_totals_keep_exact_and_statistical_claims_apart():
 
 
 @pytest.mark.parametrize(("errors", "runs"), [(0, 1000), (1, 200), (7, 7), (3, 40)])
-def test_clopper_pearson_against_beta_quantiles(errors, runs):
+def test_clopper_pearson(errors, runs):
+    """Clopper pearson against beta quantiles."""
     found = error_rates.rate(errors, runs)
     low = beta.ppf(0.025, errors, runs - errors + 1) if errors else 0.0
     high = beta.ppf(0.975, errors + 1, runs - errors) if errors < runs else 1.0
@@ -94,7 +98,8 @@ def counted(monkeypatch):
     return calls, claims
 
 
-def test_a_campaign_goes_on_where_it_stopped(tmp_path, counted):
+def test_campaign_resumes(tmp_path, counted):
+    """A campaign goes on where it stopped."""
     calls, claims = counted
     path, options = tmp_path / "deeper" / "campaign.jsonl", {"profile": "quick", "untrained": True}
     first = false_alarms.campaign(path, claims, range(2), **options)
@@ -109,7 +114,8 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path, counted):
     assert error_rates.summary(again)["claims"][0]["false_alarms"]["runs"] == 12
 
 
-def test_a_claim_is_left_alone_once_it_has_been_checked_often_enough(tmp_path, counted, monkeypatch):
+def test_enough_checks(tmp_path, counted, monkeypatch):
+    """A claim is left alone once it has been checked often enough."""
     calls, claims = counted
     monkeypatch.setattr(false_alarms, "FEWEST_SEEDS", 2)
     options = {"profile": "quick", "untrained": True, "runs": (10, 1)}
@@ -126,7 +132,8 @@ def test_what_counts_as_a_check():
     assert false_alarms.checks(row(0, "FAILS", cases=cases, controls=controls, population=True)) == 3
 
 
-def test_processes_find_what_one_finds(tmp_path):
+def test_several_processes(tmp_path):
+    """Processes find what one finds."""
     options = {"profile": "quick", "untrained": True}
     claims = load_all(["lemma_1", "theorem_1_printed", "trained_to_optimum"])
     one = false_alarms.campaign(tmp_path / "one.jsonl", claims, range(2), **options)
@@ -137,7 +144,8 @@ def test_processes_find_what_one_finds(tmp_path):
     ]
 
 
-def test_another_campaign_is_not_mixed_in(tmp_path, counted):
+def test_other_campaign(tmp_path, counted):
+    """Another campaign is not mixed in."""
     _, claims = counted
     path = tmp_path / "campaign.jsonl"
     false_alarms.campaign(path, claims, range(1), profile="quick", untrained=True)
@@ -148,13 +156,13 @@ def test_another_campaign_is_not_mixed_in(tmp_path, counted):
         false_alarms.campaign(path, claims, range(1), profile="quick", untrained=True)
 
 
-def test_the_numbers_of_the_readme_are_those_of_the_kept_lines():
-    """The whole campaign as it was run: its lines, counted again, against what README says of them."""
+def test_documented_numbers():
+    """The whole campaign as it was run: its lines, counted again, against what docs/trust.md says of them."""
     first, *lines = map(
         json.loads, gzip.decompress((ROOT / "experiments/records/false_alarms.jsonl.gz").read_bytes()).splitlines()
     )
     assert first == {"format": false_alarms.FORMAT, "profile": "quick", "untrained": False}
-    found, readme = error_rates.summary(lines), " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    found, text = error_rates.summary(lines), " ".join((ROOT / "docs/trust.md").read_text(encoding="utf-8").split())
     exact, statistical = found["totals"]["exact"], found["totals"]["statistical"]
     counts = [total[name] for total in (exact, statistical) for name in ("false_alarms", "misses")]
     assert not any(count["errors"] for count in counts)
@@ -162,11 +170,11 @@ def test_the_numbers_of_the_readme_are_those_of_the_kept_lines():
     assert (
         f"The {exact['claims']} exact claims gave no false alarm in {runs[0]} checks of true statements and no miss in "
         f"{runs[1]} of negative controls, the {statistical['claims']} statistical ones none in {runs[2]} and {runs[3]};"
-    ) in readme
+    ) in text
     seeds = [tally["seeds"] for tally in found["claims"]]
-    assert f"under all seeds it was tried on, {min(seeds)} to {max(seeds)} of them." in readme
+    assert f"under all seeds it was tried on, {min(seeds)} to {max(seeds)} of them." in text
     undecided = sum(tally["undecided"]["errors"] for tally in found["claims"])
-    assert f"{undecided} cases, all of dropped_first_layer, were too close to decide." in readme
+    assert f"{undecided} cases, all of dropped_first_layer, were too close to decide." in text
     for tally in found["claims"]:
         assert len(tally["verdicts"]) == 1, tally["claim"]
         assert tally["undecided"]["errors"] == 0 or tally["claim"] == "dropped_first_layer"
@@ -175,14 +183,15 @@ def test_the_numbers_of_the_readme_are_those_of_the_kept_lines():
     assert {tally["claim"] for tally in found["claims"]} <= set(LABELS)
 
 
-def test_untrained_workshops_train_nothing():
+def test_untrained_factories():
+    """Untrained factories train nothing."""
     factory = false_alarms.Untrained(false_alarms.PROFILES["quick"], 0)
     assert {case.kind for case in factory.standard()} == {"random", "constructed", "truncated"}
     assert factory.ensembles.begun == ()
 
 
 @pytest.mark.slow
-def test_no_false_alarm_and_no_miss_of_the_exact_claims(tmp_path):
+def test_no_alarm_no_miss(tmp_path):
     """Two seeds of every claim that needs no training; 20 seeds and more are for the script."""
     claims = load_all(LABELS)
     lines = false_alarms.campaign(tmp_path / "c.jsonl", claims, range(100, 102), profile="quick", untrained=True)

@@ -44,7 +44,8 @@ def deep(factory):
     return factory.random(3)[0]
 
 
-def test_matrices_with_the_mask_move_the_query_as_a_token_loop_does(deep):
+def test_masked_matrices(deep):
+    """Matrices with the mask move the query as a token loop does."""
     h = mask_matrix.prompt(deep)
     _, slow = forward_by_token(deep.model, h[:, :-1].T, h[:, -1], normalization="sum")
     assert_close(mask_matrix.by_matrices(deep), slow / np.linalg.norm(slow), 1e-10)
@@ -52,7 +53,7 @@ def test_matrices_with_the_mask_move_the_query_as_a_token_loop_does(deep):
     assert (h @ mask_matrix.mask(h.shape[1], h.shape[1] - 1) == np.column_stack([h[:, :-1], 0 * h[:, -1]])).all()
 
 
-def test_softmax_demonstrations_are_those_of_the_forward_pass(case):
+def test_softmax_demonstrations(case):
     """Against the loop over tokens, with the scores brought to size one as the claim does."""
     w, tokens = case.model, case.demonstrations
     scores = np.abs((tokens @ w.key[0].T) @ (w.query[0] @ tokens.T)).max()
@@ -66,28 +67,32 @@ def test_softmax_demonstrations_are_those_of_the_forward_pass(case):
     assert not mask_softmax.recheck(mask_softmax.counterexample() | {"value": 0})
 
 
-def test_dual_form_of_one_quadratic_step_by_hand(case):
+def test_dual_form_by_hand(case):
+    """Dual form of one quadratic step by hand."""
     w, x, y, test = dual_form._data(case)
     values = -0.1 * np.tanh(x @ w.T - y)  # e_i of the first step
     outer = sum((np.outer(e, h) for e, h in zip(values, x, strict=True)), np.zeros_like(w))
     assert_close(dual_form.predict(case, steps=1), (w + outer) @ test, 1e-12)
 
 
-def test_rank_of_repeated_demonstrations(case):
+def test_repeated_demonstrations(case):
+    """Rank of repeated demonstrations."""
     assert update_rank.ranks(case).tolist() == [3, 2]
     assert update_rank.counts(case).tolist() == [3, 4]
     assert update_rank.measure(case).tolist() == [3, 2, 3, 2]
 
 
 @pytest.mark.parametrize("rate", [-7.0, 1.0, 0.2])
-def test_divergence_on_a_fixed_number_of_points_is_the_information(case, rate):
+def test_divergence_on_points(case, rate):
+    """Divergence on a fixed number of points is the information."""
     means, variances = lemma_6.channel(case)
     assert learning_rate.divergence(rate * means, rate**2 * variances) == pytest.approx(
         lemma_6.information(means, variances), rel=1e-10
     )
 
 
-def test_gaussian_divergence_by_sampling(case, rng):
+def test_gaussian_divergence(case, rng):
+    """Gaussian divergence by sampling."""
     mean, covariance, reference = gaussian_divergence.channel(case)
     points = -mean + rng.standard_normal((100_000, len(mean))) @ np.linalg.cholesky(covariance).T
     own = gaussian_divergence._log_density(points, -mean, covariance)
@@ -95,8 +100,9 @@ def test_gaussian_divergence_by_sampling(case, rng):
     assert_mean(own - prior, gaussian_divergence.predict(case)[0, 1])
 
 
-def test_the_two_lines_of_lemma_6_by_hand():
+def test_lemma_6_lines():
     # {1, 4, 9}: G = 14/3, C = 98/3 - (14/3)²; {1, 1, 16}: G = 6, C = 86 - 36. G² + C is the mean square at b = 1.
+    """The two lines of lemma 6 by hand."""
     assert lemma_6_second_line.sizes(lemma_6_second_line.counterexample()) == [Fraction(98, 3), Fraction(86)]
     means, variances = np.array([14 / 3, 6.0]), np.array([98 / 3 - 196 / 9, 50.0])
     gap = 0.5 * (math.log((98 / 3 + 86) / 2) - (math.log(98 / 3) + math.log(86)) / 2)
@@ -104,21 +110,24 @@ def test_the_two_lines_of_lemma_6_by_hand():
     assert first - second == pytest.approx(gap, rel=1e-12)
 
 
-def test_the_second_line_of_lemma_6_is_below_the_information_of_a_rare_set(case):
+def test_lemma_6_rare_set(case):
+    """The second line of lemma 6 is below the information of a rare set."""
     means, variances = lemma_6_second_line._one_apart(case)
     mixed = -(63 * math.log(63 / 64) + math.log(1 / 64)) / 64  # the entropy of which set it was, far apart
     assert lemma_6.information(means, variances) == pytest.approx(mixed, rel=0.01)
     assert lemma_6_second_line.printed_line(means, variances) == pytest.approx(0.5 * math.log(65) / 64, rel=1e-9)
 
 
-def test_trace_of_the_noise_by_enumeration(case):
+def test_noise_trace(case):
+    """Trace of the noise by enumeration."""
     few = replace(case, demonstrations=case.demonstrations[:6], shots=2)
     per_token = gradients(few.model, few.demonstrations, 0).reshape(6, -1)
     slow = float(np.trace(covariance_by_enumeration(per_token, 2)))
     assert noise_trace_truncation.trace(few) == pytest.approx(slow, rel=1e-11)
 
 
-def test_trace_of_a_truncated_layer_is_that_of_its_noise(case):
+def test_truncated_trace(case):
+    """Trace of a truncated layer is that of its noise."""
     cut = truncate_weights(case.model, layer=0, module="key", rank=3)
     kept = noise_trace_truncation.truncated_traces(case, "key")[0]
     assert kept[3] == pytest.approx(gradient_noise(cut, case.demonstrations, shots=case.shots).trace, rel=1e-10)
@@ -135,7 +144,8 @@ def test_exact_traces_by_hand():
     assert noise_trace_key.exact_trace(flat, np.array(flat["key"], dtype=object)) == 1
 
 
-def test_gradients_that_cancel_and_that_agree(case):
+def test_cancelling_gradients(case):
+    """Gradients that cancel and that agree."""
     flat, agreeing = noise_trace_norm.cancelling(case), noise_trace_norm.aligned(case)
     noise = gradient_noise(flat.model, flat.demonstrations, shots=flat.shots)
     assert noise_trace_norm.update_norm(flat) < 1e-24 * noise.trace
@@ -143,7 +153,8 @@ def test_gradients_that_cancel_and_that_agree(case):
     assert np.einsum("iab,jab->ij", per_token, per_token).min() > -1e-12
 
 
-def test_terms_of_the_upper_bound_one_by_one(case):
+def test_upper_bound_terms(case):
+    """Terms of the upper bound one by one."""
     found, w = upper_bound_truncation.terms(case), case.model
     assert found[-1, -1, -1].sum() == pytest.approx(upper_bound_printed.upper_bound(case), rel=1e-12)
     for ranks in ((2, 5, 1), (0, 3, 6), (6, 1, 4)):
@@ -152,7 +163,8 @@ def test_terms_of_the_upper_bound_one_by_one(case):
         assert_close(found[ranks], slow, 1e-11)
 
 
-def test_eigenvectors_and_condition_numbers_of_a_matrix_known_by_hand(case):
+def test_eigenvectors_by_hand(case):
+    """Eigenvectors and condition numbers of a matrix known by hand."""
     value = np.array(case.model.value)
     value[0] = np.diag([1.0, 2.0, 4.0, 1.0, 1.0, 8.0])
     known = replace(case, model=case.model.replace(value=value))
@@ -166,7 +178,7 @@ def test_eigenvectors_and_condition_numbers_of_a_matrix_known_by_hand(case):
     assert not case_1_eigenvalues.recheck(found | {"matrix": [[1, 8], [0, 1]]})  # one eigenvector only
 
 
-def test_the_worst_error_of_a_matrix_does_what_it_should(case, rng):
+def test_worst_error(case, rng):
     """Random errors of W by a direct solution of both systems."""
     w = case.model.value[0]
     for _ in range(5):
@@ -177,7 +189,8 @@ def test_the_worst_error_of_a_matrix_does_what_it_should(case, rng):
         assert relative <= bound
 
 
-def test_main_part_of_the_printed_display_by_norms(deep):
+def test_main_part(deep):
+    """Main part of the printed display by norms."""
     path_norms, m, total = [], np.eye(6), 0.0
     moment = second_moment(deep.demonstrations)
     for value, key, query in zip(deep.model.value, deep.model.key, deep.model.query, strict=True):
@@ -189,7 +202,8 @@ def test_main_part_of_the_printed_display_by_norms(deep):
         assert dropped_layer_printed.main_part(deep, count) == pytest.approx(total, rel=1e-11)
 
 
-def test_moves_by_a_loop_over_all_draws(case):
+def test_moves_by_loop(case):
+    """Moves by a loop over all draws."""
     cut = truncate(case.model.value[0], 4).matrix
     w, pool, total = case.model, case.demonstrations[:4], 0.0
     draws = list(itertools.product(range(4), repeat=2))
@@ -200,7 +214,8 @@ def test_moves_by_a_loop_over_all_draws(case):
     assert remark_6_sensitivity.moves(case, 2, "mean")[4] == pytest.approx(total / 4, rel=1e-11)
 
 
-def test_one_step_of_the_equation_by_many_small_ones():
+def test_many_small_steps():
+    """One step of the equation by many small ones."""
     drift, rate, steps = 0.7, 0.5, 100_000
     mean, variance, dt = 1.0, 0.0, rate / steps
     for _ in range(steps):
@@ -209,7 +224,8 @@ def test_one_step_of_the_equation_by_many_small_ones():
     assert footnote_5.exact(np.array(drift), np.array(rate)) == pytest.approx([mean, variance], rel=2 * drift * dt)
 
 
-def test_lemma_1_holds_with_a_sum_as_printed(case):
+def test_lemma_1_with_sum(case):
+    """Lemma 1 holds with a sum as printed."""
     query = np.ones(6)
     moved = forward(case.model.replace(normalization="sum"), case.demonstrations, query) - query
     w, h = case.model, case.demonstrations

@@ -39,7 +39,8 @@ def command(target: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return fresh(target, *arguments, PYTHONPATH=os.pathsep.join([str(target), str(ROOT)]))
 
 
-def test_an_installed_package_is_seen_in_a_run(tmp_path: Path) -> None:
+def test_installed_package(tmp_path: Path) -> None:
+    """An installed package is seen in a run."""
     install(EXAMPLE, tmp_path)
     done = command(tmp_path, "verify", "--claims", "eckart_young", "theorem_2_scalar", "--json")
     assert done.returncode == 0, done.stderr
@@ -57,7 +58,8 @@ def test_an_installed_package_is_seen_in_a_run(tmp_path: Path) -> None:
     assert "best rank-r approximation" in command(tmp_path, "explain", "eckart_young").stdout
 
 
-def test_help_and_our_own_claims_load_nothing_of_others(tmp_path: Path) -> None:
+def test_nothing_loaded(tmp_path: Path) -> None:
+    """Help and our own claims load nothing of others."""
     (tmp_path / "noisy.py").write_text("raise SystemExit('loaded')", encoding="utf-8")
     write_distribution(tmp_path, "noisy", "1.0", {"x": "noisy"})
     for arguments in (("--help",), ("verify", "--help"), ("explain", "lemma_1")):
@@ -66,7 +68,8 @@ def test_help_and_our_own_claims_load_nothing_of_others(tmp_path: Path) -> None:
         assert "loaded" not in done.stdout + done.stderr
 
 
-def test_a_broken_package_is_named_in_one_line(tmp_path: Path) -> None:
+def test_broken_package(tmp_path: Path) -> None:
+    """A broken package is named in one line."""
     (tmp_path / "broken.py").write_text("import nothing_of_that_name", encoding="utf-8")
     write_distribution(tmp_path, "broken-claims", "2.5", {"x": "broken:CLAIMS"})
     for arguments in (("verify",), ("explain",), ("verify", "--claims", "of_theirs")):
@@ -106,7 +109,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         ("CLAIM = own", "theirs"),
     ],
 )
-def test_every_form_of_an_entry_point(place: Callable[..., None], source: str, point: str) -> None:
+def test_entry_point_forms(place: Callable[..., None], source: str, point: str) -> None:
+    """Every form of an entry point."""
     place(source, point)
     assert all_labels() == (*LABELS, "theirs")
     assert load("theirs").label == "theirs"
@@ -144,9 +148,8 @@ def test_every_form_of_an_entry_point(place: Callable[..., None], source: str, p
         ("", ("AttributeError",)),
     ],
 )
-def test_what_breaks_a_rule_is_refused_with_its_package(
-    place: Callable[..., None], source: str, words: tuple[str, ...]
-) -> None:
+def test_broken_rule(place: Callable[..., None], source: str, words: tuple[str, ...]) -> None:
+    """What breaks a rule is an error with its package."""
     place(source)
     message = error_message(load_all)
     for word in ("claims of the installed package theirs 0.1", "repair or uninstall", *words):
@@ -154,9 +157,8 @@ def test_what_breaks_a_rule_is_refused_with_its_package(
     assert load("lemma_1").label == "lemma_1"  # our own are not touched
 
 
-def test_a_claim_that_breaks_down_is_named_and_the_run_goes_on(
-    place: Callable[..., None], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failing_claim(place: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    """A claim that breaks down is named and the run goes on."""
     place(
         "random = replace(own, cases=lambda factory: factory.random(1))\n"
         "CLAIMS = [replace(random, measure=lambda case: 1 / 0), replace(random, label='sound')]"
@@ -169,6 +171,7 @@ def test_a_claim_that_breaks_down_is_named_and_the_run_goes_on(
     assert capsys.readouterr().err.startswith(line)
 
 
-def test_without_other_packages_there_are_only_ours() -> None:
+def test_only_ours() -> None:
+    """Without other packages there are only ours."""
     plugins.claims.cache_clear()
     assert all_labels() == LABELS

@@ -26,7 +26,8 @@ def factory():
     return CaseFactory(profile, 5)
 
 
-def test_members_of_a_population_are_draws_of_their_own(factory):
+def test_independent_members(factory):
+    """Members of a population are draws of their own."""
     for layers, hidden in ((1, 0), (3, 6)):
         cases = factory.trained_seeds(layers, hidden)
         assert len(cases) == 3
@@ -40,14 +41,16 @@ def test_members_of_a_population_are_draws_of_their_own(factory):
     assert all(case.model.mlp_in.shape == (3, 6, 6) for case in factory.trained_seeds(3, 6))
 
 
-def test_without_demonstrations_the_prediction_is_zero(factory):
+def test_no_demonstrations(factory):
+    """Without demonstrations the prediction is zero."""
     case = factory.trained_seeds(3)[0]
     _, w = prompt_errors.moments(case, 1)
     assert_close(more_shots_help.log_errors(case, 0), np.log((w**2).sum(1)))
     assert_close(more_shots_help.log_errors(case, 4), np.log(prompt_errors.errors(case, case.model, 4)))
 
 
-def test_exact_risks_of_clipped_models_against_prompts(factory):
+def test_exact_clipped_risks(factory):
+    """Exact risks of clipped models against prompts."""
     case = factory.trained_seeds(1)[0]
     for task in (shifted_tasks.HARD, *shifted_tasks.OTHERS.values()):
         model = prompt_errors.clipped(case, 0, "key", 0.5)
@@ -59,7 +62,8 @@ def test_exact_risks_of_clipped_models_against_prompts(factory):
         assert shifted_tasks.rise(case, task, 5, 0.0) == 0.0
 
 
-def test_a_rate_is_chosen_where_the_validation_error_is_smallest(factory):
+def test_rate_choice(factory):
+    """A rate is chosen where the validation error is smallest."""
     case = factory.trained_seeds(1)[0]
     errors = {rate: shifted_tasks.validated(case, shifted_tasks.HARD, 5, "key", rate) for rate in shifted_tasks.RATES}
     assert errors[shifted_tasks.best_rate(case, shifted_tasks.HARD, 5)] == min(errors.values())
@@ -69,7 +73,8 @@ def test_a_rate_is_chosen_where_the_validation_error_is_smallest(factory):
     assert errors[0.0] == pytest.approx(((p - w) ** 2).sum(1).mean())
 
 
-def test_equal_rates_have_no_advantage(factory, monkeypatch):
+def test_equal_rates(factory, monkeypatch):
+    """Equal rates have no advantage."""
     case = factory.trained_seeds(1)[0]
     monkeypatch.setattr(shifted_tasks, "best_rate", lambda *_: 0.5)
     assert optimal_rate_varies.advantage(case) == 0.0
@@ -83,7 +88,8 @@ def test_equal_rates_have_no_advantage(factory, monkeypatch):
     assert optimal_rate_varies.advantage(case) == pytest.approx(expected)
 
 
-def test_a_rate_that_only_harms_is_not_called_both(factory, monkeypatch):
+def test_harmful_rate(factory, monkeypatch):
+    """A rate that only harms is not called both."""
     case = factory.trained_seeds(1)[1]
     monkeypatch.setattr(rate_transfer, "extremes", lambda case: (0.1, 0.4))
     assert rate_transfer.both(case) < 0
@@ -91,7 +97,8 @@ def test_a_rate_that_only_harms_is_not_called_both(factory, monkeypatch):
     assert rate_transfer.both(case) == 0.1
 
 
-def test_global_norm_of_the_implicit_gradients_against_the_trajectory(factory):
+def test_global_norm(factory):
+    """Global norm of the implicit gradients against the trajectory."""
     case = factory.trained_seeds(3)[0]
     tokens = case.demonstrations
     gradients = implicit_trajectory(case.model, tokens).gradient
@@ -100,12 +107,14 @@ def test_global_norm_of_the_implicit_gradients_against_the_trajectory(factory):
     assert remark_5_norm.global_norms(case.model, stack)[0] == pytest.approx(slow, rel=1e-11)
 
 
-def test_the_noisy_risk_is_that_of_the_ladder(factory):
+def test_noisy_risk(factory):
+    """The noisy risk is that of the ladder."""
     case = factory.trained_seeds(3)[1]
     assert_close(remark_3.noisy_risk(case), case.ladder().terms["population"])
 
 
-def test_both_readouts_of_a_seed_against_their_risks(factory):
+def test_both_readouts(factory):
+    """Both readouts of a seed against their risks."""
     (case, *_), plus = readout_trained.pairs(factory), factory.ensemble(3, readout="plus").models
     assert len(readout_trained.pairs(factory)) == 3
     found = readout_trained.risks(case)
@@ -116,7 +125,8 @@ def test_both_readouts_of_a_seed_against_their_risks(factory):
     assert readout_trained.measure(case) == pytest.approx(np.clip(math.log(found[0] / found[1]), -0.2, 0.2))
 
 
-def test_condition_numbers_against_numpy(factory):
+def test_condition_numbers(factory):
+    """Condition numbers against numpy."""
     case = factory.trained_seeds(3, 6)[0]
     names = ("value", "key", "query", "mlp_in", "mlp_out")
     logs = {name: np.log([np.linalg.cond(m) for m in getattr(case.model, name)]) for name in names}
@@ -127,7 +137,8 @@ def test_condition_numbers_against_numpy(factory):
     assert condition_number_by_module.log_ratio(case) == pytest.approx((mlp - attention).max(), rel=1e-6)
 
 
-def test_relative_noise_does_not_know_the_scale_of_the_weights(factory):
+def test_relative_noise(factory):
+    """Relative noise does not know the scale of the weights."""
     case = noise_training.cases(factory, 1)[0]
     larger = case.with_model(case.model.replace(value=3.0 * case.model.value), "three times W_V")
     for after in (False, True):

@@ -84,14 +84,17 @@ def test_every_verdict(changes, verdict):
     assert check(a_claim(**changes), a_case()).verdict == verdict
 
 
-def test_check_reports_the_deciding_entry():
+def test_deciding_entry():
+    """Check reports the deciding entry."""
     evidence = check(a_claim(measure=lambda c: np.array([1.0, 5.0, 3.0])), a_case())
     assert (evidence.measured, evidence.predicted, evidence.slack) == (5.0, 2.0, -0.6)
     with pytest.raises(ValueError, match="z: got 0"):
         check(a_claim(), a_case(), z=0)
 
 
-def test_conclusions_from_many_cases():
+def test_conclusions():
+    """Conclusions from many cases."""
+
     def seen(*verdicts):
         return [Evidence(v, "", 0, 0, 0, 0) for v in verdicts]
 
@@ -105,7 +108,8 @@ def test_conclusions_from_many_cases():
     assert overall_verdict(exists, seen(Verdict.FAILS, Verdict.HOLDS)) == Verdict.HOLDS
 
 
-def test_an_uncaught_control_makes_the_outcome_unsound(factory):
+def test_uncaught_control(factory):
+    """An uncaught control makes the outcome unsound."""
     blind = a_claim(
         cases=lambda w: [a_case()],
         controls=(Control("nothing changed", tolerance=EXACT_TOLERANCE),),
@@ -151,7 +155,8 @@ def test_claim(label, factory):
     assert claim.explanation
 
 
-def test_all_kinds_of_weights_are_tried(factory):
+def test_all_kinds_of_weights(factory):
+    """All kinds of weights are tried."""
     cases = factory.standard()
     assert {case.kind for case in cases} == {"random", "constructed", "trained", "truncated"}
     assert {case.layers for case in cases} == {1, 3}
@@ -159,7 +164,8 @@ def test_all_kinds_of_weights_are_tried(factory):
     assert all(case.model.value.dtype == np.float64 for case in cases)
 
 
-def test_unknown_claims_are_refused():
+def test_unknown_claims():
+    """Unknown claims are errors."""
     with pytest.raises(ValueError, match="did you mean 'theorem_2_repaired'"):
         load("theorem_2_repared")
     with pytest.raises(ValueError, match="empty list"):
@@ -169,7 +175,8 @@ def test_unknown_claims_are_refused():
 
 
 @pytest.mark.parametrize("label", [label for label, verdict in FOUND.items() if verdict == Verdict.FAILS])
-def test_counterexamples_can_be_rechecked_from_their_files(label, factory, tmp_path):
+def test_recheck_from_files(label, factory, tmp_path):
+    """Counterexamples can be rechecked from their files."""
     (document,) = outcome_of(label, factory).counterexamples
     path = write_json(tmp_path / "counterexample.json", document)
     found = recheck(read_json(path))
@@ -179,13 +186,15 @@ def test_counterexamples_can_be_rechecked_from_their_files(label, factory, tmp_p
 
 
 @pytest.mark.parametrize("label", ["theorem_1_printed", "upper_bound_printed"])
-def test_a_file_that_is_no_counterexample_is_not_confirmed(label, factory):
+def test_no_counterexample(label, factory):
+    """A file that is no counterexample is not confirmed."""
     (document,) = outcome_of(label, factory).counterexamples
     zero = {name: np.zeros_like(document["case"]["model"][name]).tolist() for name in ("value", "key", "query")}
     assert not recheck(document | {"case": document["case"] | {"model": document["case"]["model"] | zero}}).confirmed
 
 
-def test_recheck_refuses_what_is_no_counterexample(factory):
+def test_recheck_input(factory):
+    """`recheck` rejects what is no counterexample."""
     (document,) = outcome_of("upper_bound_printed", factory).counterexamples
     with pytest.raises(ValueError, match="a document of another kind"):
         recheck({"claim": "lemma_1"})
@@ -195,7 +204,8 @@ def test_recheck_refuses_what_is_no_counterexample(factory):
         recheck(document | {"case": {k: v for k, v in document["case"].items() if k != "seed"}})
 
 
-def test_exact_counterexamples_by_hand():
+def test_exact_by_hand():
+    """Exact counterexamples by hand."""
     key = integer_counterexample()
     value, query, tokens = (np.array(key[n]) for n in ("value", "query", "tokens"))
     norms = [
@@ -241,12 +251,14 @@ NOTHING = {
 """What makes a counterexample none; for the others it is a W_Q of zeros."""
 
 
-def test_every_exact_counterexample_is_among_those_below():
+def test_exact_ones_are_listed():
+    """Every exact counterexample is among those below."""
     assert {label for label in LABELS if load(label).exact_counterexample is not None} == set(EXACT)
 
 
 @pytest.mark.parametrize("label", EXACT)
-def test_exact_rechecks_can_say_no(label):
+def test_exact_can_say_no(label):
+    """Exact rechecks can say no."""
     claim = load(label)
     assert claim.exact_counterexample is not None
     assert claim.verify_exact is not None
@@ -256,7 +268,7 @@ def test_exact_rechecks_can_say_no(label):
     assert not claim.verify_exact(found | nothing)
 
 
-def test_scalar_counterexample_against_a_slow_twin():
+def test_scalar_slow_twin():
     """The one-dimensional model run by run, with a population loss by sampling, at a scale that floats can hold."""
     scale, runs = 3.0, 4000
     rng, gaps = np.random.default_rng(1), []
@@ -277,14 +289,16 @@ def test_scalar_counterexample_against_a_slow_twin():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1])
-def test_verdicts_do_not_depend_on_the_seed(seed):
+def test_seed_independence(seed):
+    """Verdicts do not depend on the seed."""
     other = CaseFactory(PROFILES["quick"], seed)
     for claim in load_all():
         outcome = examine(claim, other)
         assert (claim.label, outcome.verdict, outcome.sound) == (claim.label, FOUND[claim.label], True)
 
 
-def test_the_template_is_a_sound_claim(factory):
+def test_template(factory):
+    """The template is a sound claim."""
     template = importlib.import_module("icl_theory.claims._template").CLAIM
     outcome = examine(replace(template, cases=lambda w: w.random(1)), factory)
     assert outcome.verdict == Verdict.HOLDS

@@ -27,7 +27,8 @@ def factory():
     return CaseFactory(Profile(seeds=2, samples=64, steps={1: 50, 3: 20}, scalar_samples=1000, trained_seeds=2), 5)
 
 
-def test_later_gradients_layer_by_layer(factory):
+def test_later_gradients(factory):
+    """Later gradients layer by layer."""
     case, rank = factory.random(3)[0], 2
     found = truncation_norm_later.measure(case)[rank - 1]
     u, s, vt = np.linalg.svd(case.model.value[0])
@@ -44,7 +45,8 @@ def test_later_gradients_layer_by_layer(factory):
     assert_close(found, np.divide(*norms), 1e-10)
 
 
-def test_exact_counterexample_of_a_later_layer_in_floats():
+def test_exact_later_layer():
+    """Exact counterexample of a later layer in floats."""
     found = truncation_norm_later.counterexample()
     tokens = np.array(found["tokens"], dtype=float) * np.sqrt(2)  # the mean convention then has S = I
     value, key, query = (np.array(found[name], dtype=float) for name in ("value", "key", "query"))
@@ -55,7 +57,8 @@ def test_exact_counterexample_of_a_later_layer_in_floats():
     assert norms == pytest.approx([1, 2])
 
 
-def test_eigenvalues_from_eight_demonstrations(factory):
+def test_eight_demonstrations(factory):
+    """Eigenvalues from eight demonstrations."""
     case = factory.random(1)[1]
     noise = gradient_noise(case.model, case.demonstrations, shots=case.shots)
     assert_close(noise.spectrum, gram_spectrum.predict(case)[: noise.rank], 1e-9)
@@ -63,7 +66,8 @@ def test_eigenvalues_from_eight_demonstrations(factory):
     assert abs(gram_spectrum.predict(case)[-1]) < 1e-12 * noise.spectrum[0]
 
 
-def test_ranks_of_few_demonstrations_in_full_matrices(factory):
+def test_few_demonstrations(factory):
+    """Ranks of few demonstrations in full matrices."""
     for case in [*factory.random(1), *factory.constructed(1)]:
         count, dimension = few_demonstrations.shown(case)
         rng = np.random.default_rng(case.seed)
@@ -76,7 +80,8 @@ def test_ranks_of_few_demonstrations_in_full_matrices(factory):
         assert count - 1 < dimension
 
 
-def test_the_first_layer_balances_the_second(factory):
+def test_balanced_layers(factory):
+    """The first layer balances the second."""
     case = dropped_first_layer.balanced(factory.random(1)[0])
     mean = np.eye(6) + case.model.value[0] @ case.task.token_covariance(case.task_vector)
     left, right = layer_factors(case.model, 1, mean - np.eye(6))
@@ -87,7 +92,8 @@ def test_the_first_layer_balances_the_second(factory):
     assert np.linalg.cond(alone.model.value[0]) > 5
 
 
-def test_smallest_risks_of_every_rank(factory):
+def test_smallest_risks(factory):
+    """Smallest risks of every rank."""
     for case in truncation_trap.cases(factory):
         best = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[1] for rank in range(6)]
         assert_close(whitened_truncation.predict(case), best, 1e-12)
@@ -96,20 +102,23 @@ def test_smallest_risks_of_every_rank(factory):
         assert_close(whitened_truncation.measure(case), risks, 1e-12)
 
 
-def test_noise_on_the_optimum_can_be_cut(factory):
+def test_noisy_optimum(factory):
+    """Noise on the optimum can be cut."""
     cases = [optimum_truncation.disturbed(case) for case in truncation_trap.cases(factory)]
     assert all(np.linalg.matrix_rank(case.model.key[0]) == 6 for case in cases)
     assert min(optimum_truncation.measure(case).min() / optimum_truncation.risk(case) for case in cases) < 0.9
 
 
-def test_sampled_risk_of_the_zero_model_is_that_of_guessing_nothing(factory):
+def test_zero_model(factory):
+    """Sampled risk of the zero model is that of guessing nothing."""
     case = factory.random(1)[0]
     zero = case.with_model(case.model.replace(value=0 * np.array(case.model.value)), "zero")
     assert exact_risk.predict(zero).value == pytest.approx(5.0)
     assert abs(exact_risk.measure(zero).value - 5.0) < 6 * exact_risk.measure(zero).stderr
 
 
-def test_ends_of_a_channel_pair_by_pair(factory):
+def test_channel_ends(factory):
+    """Ends of a channel pair by pair."""
     case = factory.random(1)[0]
     rng, matrix = np.random.default_rng(case.seed), sandwich_ends.channel(case)
     assert (matrix**2).sum() == pytest.approx(12.0)

@@ -62,7 +62,7 @@ ENDINGS = {
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("name", INNER)
-def test_what_ends_the_work_of_a_command(
+def test_what_ends_a_command(
     monkeypatch: pytest.MonkeyPatch, typed: dict[str, tuple[str, ...]], name: str, ending: str
 ) -> None:
     """Status, and one line that says what happened and, where nobody foresaw it, where in the package."""
@@ -80,7 +80,7 @@ def test_what_ends_the_work_of_a_command(
         assert said[0].endswith("set ICL_TRACEBACK=1 to see the traceback")
 
 
-def test_an_unexpected_error_names_the_innermost_line_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Below it lies only the library that failed: here the backend of jax."""
     monkeypatch.setattr(jax, "devices", raising(RuntimeError("no " + "driver " * 200)))
     done = here("bounds", "--model", "optimum")
@@ -94,7 +94,8 @@ def test_an_unexpected_error_names_the_innermost_line_of_the_package(monkeypatch
     assert "no driver" in line
 
 
-def test_the_traceback_is_shown_only_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_traceback_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The traceback is shown only on demand."""
     monkeypatch.setattr(jax, "devices", raising(RuntimeError("no driver")))
     for value in ("", "0"):
         assert here("bounds", ICL_TRACEBACK=value).stderr.count("\n") == 1
@@ -107,7 +108,8 @@ def test_the_traceback_is_shown_only_on_demand(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", INNER)
-def test_an_unknown_option_and_a_bad_value(name: str) -> None:
+def test_unknown_option(name: str) -> None:
+    """An unknown option and a bad value."""
     file = ("file.json",) if name == "recheck" else ()
     assert "--no-such-option" in not_understood(name, *file, "--no-such-option")
     options = {"verify": "--seed", "train": "--dim", "bounds": "--noise-std"}
@@ -131,9 +133,8 @@ def test_an_unknown_option_and_a_bad_value(name: str) -> None:
         (b'{"format": 2}', "another kind"),
     ],
 )
-def test_a_file_that_is_missing_or_no_document(
-    tmp_path: Path, words: tuple[str, ...], content: bytes | None, said: str
-) -> None:
+def test_bad_file(tmp_path: Path, words: tuple[str, ...], content: bytes | None, said: str) -> None:
+    """A file that is missing or no document."""
     path = tmp_path / "file.json"
     if content is not None:
         path.write_bytes(content)
@@ -142,9 +143,8 @@ def test_a_file_that_is_missing_or_no_document(
 
 
 @pytest.mark.parametrize("name", INNER)
-def test_a_closed_standard_output_is_refused_before_anything_is_done(
-    monkeypatch: pytest.MonkeyPatch, typed: dict[str, tuple[str, ...]], name: str
-) -> None:
+def test_closed_stdout(monkeypatch: pytest.MonkeyPatch, typed: dict[str, tuple[str, ...]], name: str) -> None:
+    """A closed standard output is an error before anything is done."""
     monkeypatch.setattr(INNER[name], raising(AssertionError("it was done")))
     for words in (typed[name], (name, "--help"), ("--version",)):
         error = io.StringIO()
@@ -153,7 +153,7 @@ def test_a_closed_standard_output_is_refused_before_anything_is_done(
         assert error.getvalue().count("\n") == 1
 
 
-def test_a_closed_standard_error_leaves_standard_output_clean() -> None:
+def test_closed_stderr() -> None:
     """What is printed to a stream that is None goes to standard output, into the middle of a JSON document."""
     out = io.StringIO()
     assert run_with(out, None, "bounds", "--model", "optimum", "--ranks", "1", "--samples", "16", "--json") == 0
@@ -167,7 +167,8 @@ def test_a_closed_standard_error_leaves_standard_output_clean() -> None:
 @pytest.mark.parametrize(
     "words", [("explain", "lemma_1"), ("explain", "--json"), ("--version",), ("train", "--help"), ("--help",)]
 )
-def test_a_full_disk_behind_standard_output(words: tuple[str, ...]) -> None:
+def test_full_disk_stdout(words: tuple[str, ...]) -> None:
+    """A full disk behind standard output."""
     error = io.StringIO()
     with open("/dev/full", "w", encoding="utf-8") as full:
         assert run_with(full, error, *words) == 2
@@ -176,7 +177,9 @@ def test_a_full_disk_behind_standard_output(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("json_wanted", [True, False])
-def test_a_full_disk_behind_the_table(monkeypatch: pytest.MonkeyPatch, json_wanted: bool) -> None:
+def test_full_disk_table(monkeypatch: pytest.MonkeyPatch, json_wanted: bool) -> None:
+    """A full disk behind the table."""
+
     class Found(Bare):
         records = document()
 
@@ -187,9 +190,7 @@ def test_a_full_disk_behind_the_table(monkeypatch: pytest.MonkeyPatch, json_want
 
 
 @pytest.mark.parametrize("json_wanted", [True, False])
-def test_a_full_disk_behind_the_files_does_not_cost_the_table(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, json_wanted: bool
-) -> None:
+def test_full_disk_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, json_wanted: bool) -> None:
     """The results of minutes are shown before their files are written."""
 
     class Found(Bare):
@@ -204,7 +205,8 @@ def test_a_full_disk_behind_the_files_does_not_cost_the_table(
     assert "8 claims: " in done.stdout if not json_wanted else json.loads(done.stdout)["claims"]
 
 
-def test_a_full_disk_behind_standard_error() -> None:
+def test_full_disk_stderr() -> None:
+    """A full disk behind standard error."""
     short = ("bounds", "--model", "optimum", "--ranks", "1", "--samples", "16")
     for words in (("verify", "--claims", "none"), short, ("verify", "--seed", "x"), ("verify", "lemma_1")):
         with open("/dev/full", "w", encoding="utf-8") as full:
@@ -220,7 +222,7 @@ def gone() -> Any:
         yield stream
 
 
-def test_a_table_whose_reader_has_gone(monkeypatch: pytest.MonkeyPatch, gone: Any) -> None:
+def test_table_without_reader(monkeypatch: pytest.MonkeyPatch, gone: Any) -> None:
     """rich would end the process with status 1, which means something else."""
 
     class Found(Bare):
@@ -232,17 +234,20 @@ def test_a_table_whose_reader_has_gone(monkeypatch: pytest.MonkeyPatch, gone: An
     assert [line for line in error.getvalue().splitlines() if " on cpu " not in line] == []
 
 
-def test_text_whose_reader_has_gone(gone: Any) -> None:
+def test_text_without_reader(gone: Any) -> None:
+    """Text whose reader has gone."""
     error = io.StringIO()
     assert run_with(gone, error, "explain", "lemma_1") == 141
     assert error.getvalue() == ""
 
 
-def test_a_progress_whose_reader_has_gone(gone: Any) -> None:
+def test_progress_without_reader(gone: Any) -> None:
+    """A progress whose reader has gone."""
     assert run_with(io.StringIO(), gone, "bounds", "--model", "optimum", "--ranks", "1", "--samples", "16") == 141
 
 
-def test_a_bar_whose_reader_has_gone(monkeypatch: pytest.MonkeyPatch, gone: Any) -> None:
+def test_bar_without_reader(monkeypatch: pytest.MonkeyPatch, gone: Any) -> None:
+    """A bar whose reader has gone."""
     monkeypatch.setattr(sys, "stderr", gone)
     monkeypatch.setattr(gone, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
@@ -251,14 +256,15 @@ def test_a_bar_whose_reader_has_gone(monkeypatch: pytest.MonkeyPatch, gone: Any)
     os.dup2(os.open(os.devnull, os.O_WRONLY), gone.fileno())
 
 
-def test_a_console_passes_a_broken_pipe_on(monkeypatch: pytest.MonkeyPatch, gone: Any) -> None:
+def test_console_broken_pipe(monkeypatch: pytest.MonkeyPatch, gone: Any) -> None:
+    """A console passes a broken pipe on."""
     monkeypatch.setattr(sys, "stdout", gone)
     with pytest.raises(BrokenPipeError):
         console.show("a line")
     os.dup2(os.open(os.devnull, os.O_WRONLY), gone.fileno())  # what is left in the buffer
 
 
-def test_every_error_in_a_file_names_the_file(tmp_path: Path) -> None:
+def test_error_names_the_file(tmp_path: Path) -> None:
     """A full disk names no file by itself."""
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="File exists") as caught:

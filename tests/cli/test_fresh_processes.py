@@ -15,7 +15,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def test_status_70_in_a_fresh_process(cache: Path) -> None:
+def test_status_70(cache: Path) -> None:
+    """Status 70 in a fresh process."""
     done = fresh(cache, "bounds", "--model", "optimum", "--ranks", "1", JAX_PLATFORMS="bogus")
     assert done.returncode == 70
     assert done.stdout == ""
@@ -23,7 +24,8 @@ def test_status_70_in_a_fresh_process(cache: Path) -> None:
     assert line.startswith("icl-theory: unexpected RuntimeError (Unable to initialize backend 'bogus'")
 
 
-def test_status_141_in_a_fresh_process(cache: Path) -> None:
+def test_status_141(cache: Path) -> None:
+    """Status 141 in a fresh process."""
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -39,7 +41,7 @@ def test_status_141_in_a_fresh_process(cache: Path) -> None:
     assert done.returncode == 141
 
 
-def test_status_2_of_a_full_disk_in_a_fresh_process(cache: Path) -> None:
+def test_status_2_full_disk(cache: Path) -> None:
     """What is still in the buffer must not fail once more at exit, which would be status 120 and two lines more."""
     with open("/dev/full", "w") as full:
         done = fresh_into(full, cache, "--version")
@@ -57,7 +59,8 @@ sys.exit(main(sys.argv[1:]))
 """The command as a terminal starts it: what a shell starts in the background inherits an interrupt that is ignored."""
 
 
-def test_status_130_in_a_fresh_process(cache: Path) -> None:
+def test_status_130(cache: Path) -> None:
+    """Status 130 in a fresh process."""
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTIBLE, "bounds", "--steps", "10000000"],
         stdout=subprocess.PIPE,

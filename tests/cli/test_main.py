@@ -41,7 +41,7 @@ def quick_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("icl_theory.runs.verify.Sweep", Made)
 
 
-def test_help_loads_nothing_heavy_and_can_be_spelt(cache: Path) -> None:
+def test_quick_help(cache: Path) -> None:
     """In a fresh process that can show nothing but ASCII: the help of every command, and the version."""
     heavy = ("jax", "numpy", "scipy", "matplotlib", "rich", "sympy", "flax", "optax", "orbax")
     code = "import sys\nfrom icl_theory.cli.main import main\n"
@@ -95,7 +95,8 @@ def test_version() -> None:
         (("train", "--resume"), ("resume: got no directory", "--out")),
     ],
 )
-def test_bad_input_is_one_line_and_status_2(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+def test_bad_input(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    """Bad input is one line and status 2."""
     line = red_baseline(here(*arguments))
     for word in words:
         assert word in line
@@ -116,13 +117,15 @@ def test_bad_input_is_one_line_and_status_2(arguments: tuple[str, ...], words: t
         (("recheck",), ("FILE", "icl-theory recheck --help")),
     ],
 )
-def test_what_cannot_be_read_is_told_in_tyro_s_words(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+def test_unreadable_input(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    """What cannot be read is reported in tyro's words."""
     said = not_understood(*arguments)
     for word in words:
         assert word in said
 
 
-def test_the_help_named_is_that_of_the_command_alone() -> None:
+def test_help_of_the_command() -> None:
+    """The help named is that of the command alone."""
     said = not_understood("train", "--stepz", "3")
     assert "--steps" in said
     assert "bounds" not in said
@@ -130,7 +133,8 @@ def test_the_help_named_is_that_of_the_command_alone() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "shift_jis"])
-def test_what_cannot_be_read_is_told_in_every_encoding(encoding: str) -> None:
+def test_unreadable_encodings(encoding: str) -> None:
+    """What cannot be read is reported in every encoding."""
     done = here("verify", "--seed", "x", encoding=encoding, COLUMNS="80")
     assert done.returncode == 2
     assert done.stdout == ""
@@ -138,7 +142,8 @@ def test_what_cannot_be_read_is_told_in_every_encoding(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["verify", "train", "bounds"])
-def test_an_out_that_is_a_file_or_in_use_is_refused(tmp_path: Path, name: str) -> None:
+def test_out_in_use(tmp_path: Path, name: str) -> None:
+    """An out that is a file or in use is an error."""
     (tmp_path / "file").touch()
     assert "directory" in red_baseline(here(name, "--out", str(tmp_path / "file")))
     assert "not empty" in red_baseline(here(name, "--out", str(tmp_path)))
@@ -146,7 +151,8 @@ def test_an_out_that_is_a_file_or_in_use_is_refused(tmp_path: Path, name: str) -
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_bad_input_makes_no_directory(tmp_path: Path) -> None:
+def test_no_directory_on_error(tmp_path: Path) -> None:
+    """Bad input makes no directory."""
     red_baseline(here("bounds", "--ranks", "99", "--out", str(tmp_path / "new")))
     red_baseline(here("verify", "--claims", "none", "--out", str(tmp_path / "new")))
     red_baseline(here("train", "--steps", "0", "--out", str(tmp_path / "new")))
@@ -154,7 +160,8 @@ def test_bad_input_makes_no_directory(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_explain_lists_and_explains() -> None:
+def test_explain() -> None:
+    """Explain lists and explains."""
     listing = here("explain")
     assert listing.returncode == 0
     assert [line.strip() for line in listing.stdout.splitlines()[1:]] == list(LABELS)
@@ -166,13 +173,14 @@ def test_explain_lists_and_explains() -> None:
     assert json.loads(here("explain", "lemma_1", "--json").stdout)["label"] == "lemma_1"
 
 
-def test_an_ascii_terminal_gets_ascii() -> None:
+def test_ascii_terminal() -> None:
+    """An ascii terminal gets ascii."""
     done = here("explain", "lemma_1", encoding="ascii")
     assert done.returncode == 0
     assert "Delta W" in done.stdout
 
 
-def test_bounds_in_json_is_one_document_and_its_programs_are_kept(cache: Path) -> None:
+def test_bounds_json(cache: Path) -> None:
     """A fresh process with a cache of its own, then another of the same settings, whose disk is full in the end."""
     arguments = ("bounds", "--seeds", "1", "--steps", "20", "--ranks", "1", "3", "--samples", "16", "--json")
     done = fresh(cache, *arguments)
@@ -195,7 +203,8 @@ def test_bounds_in_json_is_one_document_and_its_programs_are_kept(cache: Path) -
 
 
 @pytest.mark.slow
-def test_bounds_writes_records_and_figure_and_never_twice(cache: Path, tmp_path: Path) -> None:
+def test_bounds_files(cache: Path, tmp_path: Path) -> None:
+    """Bounds writes records and figure and never twice."""
     out = tmp_path / "run"
     arguments = ("bounds", "--model", "random", "--seeds", "2", "--ranks", "2", "--samples", "32", "--out", str(out))
     done = fresh(cache, *arguments)
@@ -214,7 +223,7 @@ def test_bounds_writes_records_and_figure_and_never_twice(cache: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_an_interrupted_sweep_goes_on(cache: Path, tmp_path: Path) -> None:
+def test_interrupted_sweep(cache: Path, tmp_path: Path) -> None:
     """Killed in the middle, resumed, and compared with a run that nobody disturbed; other settings are an error."""
     arguments = ("bounds", "--model", "random", "--seeds", "3", "--samples", "1500", "--out", str(tmp_path / "run"))
     process = subprocess.Popen(
@@ -250,9 +259,8 @@ def jax_settings() -> Iterator[dict[str, object]]:
         jax.config.update(name, value)
 
 
-def test_programs_are_kept_in_the_user_s_cache_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jax_settings: dict[str, object]
-) -> None:
+def test_program_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jax_settings: dict[str, object]) -> None:
+    """Programs are kept in the user's cache directory."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     console.use_cache()
     found = {name: jax.config.values[name] for name in jax_settings}
@@ -265,9 +273,8 @@ def test_programs_are_kept_in_the_user_s_cache_directory(
 
 
 @pytest.mark.usefixtures("jax_settings")
-def test_a_cache_that_cannot_be_written_is_no_obstacle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unwritable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cache that cannot be written is no obstacle."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     console.use_cache()
@@ -276,7 +283,8 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(
 
 
 @pytest.mark.usefixtures("quick_sweep")
-def test_verify_says_what_has_changed(tmp_path: Path) -> None:
+def test_verify_changes(tmp_path: Path) -> None:
+    """Verify says what has changed."""
     arguments = ("verify", "--claims", "theorem_2_scalar")
     done = here(*arguments, "--json")
     before = json.loads(done.stdout)
@@ -301,7 +309,8 @@ def test_verify_says_what_has_changed(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick_sweep")
-def test_recheck_reads_a_counterexample(tmp_path: Path) -> None:
+def test_recheck(tmp_path: Path) -> None:
+    """Recheck reads a counterexample."""
     done = here("verify", "--claims", "theorem_2_scalar", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     assert f"the report is {tmp_path / 'run' / 'report.html'}" in done.stderr
@@ -319,7 +328,8 @@ def test_recheck_reads_a_counterexample(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # a fresh process, and the ensemble behind the figure
-def test_verify_writes_its_report(cache: Path, tmp_path: Path) -> None:
+def test_verify_report(cache: Path, tmp_path: Path) -> None:
+    """Verify writes its report."""
     done = fresh(cache, "verify", "--claims", "theorem_2_scalar", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     records = json.loads((tmp_path / "run" / "records.json").read_text(encoding="utf-8"))

@@ -13,7 +13,9 @@ from icl_theory.runs import bounds, train
 
 
 @pytest.mark.parametrize(("sound", "status"), [(True, 0), (False, 1)])
-def test_verify_is_as_sound_as_its_report(monkeypatch: pytest.MonkeyPatch, sound: bool, status: int) -> None:
+def test_verify_soundness(monkeypatch: pytest.MonkeyPatch, sound: bool, status: int) -> None:
+    """Verify is as sound as its report."""
+
     class Found(Bare):
         records = document()
 
@@ -23,7 +25,8 @@ def test_verify_is_as_sound_as_its_report(monkeypatch: pytest.MonkeyPatch, sound
         assert here("verify", "--claims", "lemma_2", *words).returncode == status
 
 
-def test_a_sweep_is_sound_if_finite_and_nothing_diverged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_soundness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep is sound if finite and nothing diverged."""
     entry = {"gap": {"value": 0.1}, "population_risk": {"value": 1.0}}
     reported = {
         "": {"sweep": [entry, entry], "diverged": []},
@@ -41,7 +44,8 @@ def test_a_sweep_is_sound_if_finite_and_nothing_diverged(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("diverged", [[], [0, 2]])
-def test_a_training_is_sound_if_nothing_diverged(monkeypatch: pytest.MonkeyPatch, diverged: list[int]) -> None:
+def test_training_soundness(monkeypatch: pytest.MonkeyPatch, diverged: list[int]) -> None:
+    """A training is sound if nothing diverged."""
     monkeypatch.setattr(train, "run", lambda *_, **__: {"diverged": diverged})
     done = here("train", "--json")
     assert done.returncode == (1 if diverged else 0)
@@ -61,7 +65,8 @@ def kept(monkeypatch: pytest.MonkeyPatch, target: str, result: Any) -> list[tupl
     return calls
 
 
-def test_verify_is_asked_for_what_was_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_verify_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`verify` gets what was typed."""
     calls = kept(monkeypatch, INNER["verify"], Bare)
     written = kept(monkeypatch, "icl_theory.runs.verify.write", None)
     out, earlier = str(tmp_path / "out"), write_json(tmp_path / "earlier.json", document())
@@ -80,7 +85,7 @@ def test_verify_is_asked_for_what_was_typed(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 @pytest.mark.parametrize("name", ["train", "bounds"])
-def test_a_run_is_asked_for_what_was_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+def test_run_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     """Settings, directory, and whether to overwrite it or to go on in it."""
     module = {"train": "icl_theory.runs.directory", "bounds": "icl_theory.runs.bounds"}[name]
     found = {"sweep": [], "diverged": []}

@@ -21,7 +21,8 @@ def bound(information: Estimate, range_constant: float = 0.5, demonstrations: in
     return generalization_bound(information, range_constant=range_constant, demonstrations=demonstrations)
 
 
-def test_an_estimate_shows_its_side() -> None:
+def test_printed_side() -> None:
+    """An estimate shows its side."""
     assert str(Estimate(2.0)) == "= 2 nats"
     assert str(Estimate(2.0, 0.1, 10, "unbiased", "loss")) == "≈ 2 ± 0.1 loss"
     assert str(Estimate(2.0, direction="lower")) == "≥ 2 nats"
@@ -31,12 +32,13 @@ def test_an_estimate_shows_its_side() -> None:
     assert Estimate(2.0, 0.1).interval() == pytest.approx((1.804, 2.196))
 
 
-def test_an_estimate_does_not_change() -> None:
+def test_immutable() -> None:
+    """An estimate does not change."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(Estimate(1.0), "value", 2.0)  # noqa: B010  (a plain assignment is what type checkers reject)
 
 
-def test_a_mean_of_samples_by_hand() -> None:
+def test_mean_by_hand() -> None:
     """2, 4, 4, 6: mean 4, sum of squares 8 over 3, over 4 samples."""
     found = Estimate.from_samples([2, 4, 4, 6], unit="loss", note="why")
     assert found == Estimate(4.0, math.sqrt(8 / 3 / 4), 4, "unbiased", "loss", "why")
@@ -46,7 +48,8 @@ def test_a_mean_of_samples_by_hand() -> None:
     assert Estimate.from_samples(jnp.array([1.0, 3.0])).stderr == 1.0
 
 
-def test_float32_samples_are_added_up_in_double_precision(rng: np.random.Generator) -> None:
+def test_float32_samples(rng: np.random.Generator) -> None:
+    """Float32 samples are added up in double precision."""
     samples = (1e4 + rng.standard_normal(1000)).astype(np.float32)
     exact = [Fraction(float(x)) for x in samples]
     mean = sum(exact) / 1000
@@ -56,14 +59,15 @@ def test_float32_samples_are_added_up_in_double_precision(rng: np.random.Generat
     assert found.stderr == pytest.approx(math.sqrt(variance / 1000), rel=1e-10)
 
 
-def test_the_standard_error_is_the_spread_of_the_mean(rng: np.random.Generator) -> None:
+def test_standard_error(rng: np.random.Generator) -> None:
     """Of 4000 means of five samples; the mean of squared errors is the variance of the mean, without bias."""
     found = [Estimate.from_samples(row) for row in rng.standard_normal((4000, 5))]
     assert np.mean([one.stderr**2 for one in found]) == pytest.approx(1 / 5, rel=0.06)
     assert np.var([one.value for one in found]) == pytest.approx(1 / 5, rel=0.12)
 
 
-def test_what_is_not_finite_stays_visible() -> None:
+def test_not_finite_samples() -> None:
+    """What is not finite stays visible."""
     infinite = Estimate.from_samples([1.0, math.inf])
     assert infinite.value == math.inf
     assert math.isnan(infinite.stderr)
@@ -85,13 +89,15 @@ def test_what_is_not_finite_stays_visible() -> None:
         ([Estimate(1.0), Estimate(2.0)], "list of no real numbers"),
     ],
 )
-def test_what_is_no_sample_of_a_mean_is_refused(values: Any, words: str) -> None:
+def test_what_is_no_sample(values: Any, words: str) -> None:
+    """What is no sample of a mean is an error."""
     message = error_message(Estimate.from_samples, values)
     assert message.startswith("samples: got ")
     assert words in message
 
 
-def test_an_estimate_is_a_number_where_one_is_asked_for() -> None:
+def test_used_as_a_number() -> None:
+    """An estimate is a number where one is needed."""
     found = Estimate(1.23456, 0.01, 100, "unbiased", "loss")
     assert float(found) == 1.23456
     assert math.sqrt(found) == math.sqrt(1.23456)
@@ -102,7 +108,7 @@ def test_an_estimate_is_a_number_where_one_is_asked_for() -> None:
 
 @pytest.mark.parametrize("compare", [operator.lt, operator.le, operator.gt, operator.ge])
 @pytest.mark.parametrize("other", [1.0, 1, Estimate(1.0), np.float64(1.0), None], ids=str)
-def test_an_estimate_has_no_order(compare: Any, other: Any) -> None:
+def test_no_order(compare: Any, other: Any) -> None:
     """On either side; equality of all fields, and a comparison of the values, are there."""
     for pair in ((Estimate(2.0, 0.1), other), (other, Estimate(2.0, 0.1))):
         with pytest.raises(TypeError, match=r"error bar.*compare float\(estimate\)"):
@@ -120,7 +126,8 @@ def test_bound_is_the_formula(information: float, range_constant: float, demonst
     assert (result.stderr, result.direction, result.unit) == (0.0, "upper", "loss")
 
 
-def test_standard_error_by_finite_differences() -> None:
+def test_bound_error() -> None:
+    """Standard error by finite differences."""
     information = Estimate(3.0, 0.2, 50, "upper", note="sandwich")
     step = 1e-5
     slope = (bound(Estimate(3.0 + step)).value - bound(Estimate(3.0 - step)).value) / (2 * step)
@@ -129,13 +136,15 @@ def test_standard_error_by_finite_differences() -> None:
     assert (result.samples, result.direction, result.note) == (50, "upper", "sandwich")
 
 
-def test_infinite_information_gives_an_infinite_bound() -> None:
+def test_infinite_information() -> None:
+    """Infinite information gives an infinite bound."""
     result = bound(Estimate(math.inf, note="no floor"))
     assert (result.value, result.stderr, result.note) == (math.inf, 0.0, "no floor")
 
 
 @pytest.mark.parametrize("direction", ["exact", "unbiased", "upper"])
-def test_rounding_below_zero_is_forgiven(direction: str) -> None:
+def test_rounding_below_zero(direction: str) -> None:
+    """Rounding below zero is forgiven."""
     estimate = dataclasses.replace(Estimate(-0.01, 0.01, 100), direction=direction)
     assert bound(estimate).value == 0.0
 
@@ -158,11 +167,12 @@ def test_bound_refuses() -> None:
         (0.5, 8.5, "demonstrations"),
     ],
 )
-def test_bound_refuses_constants_out_of_range(range_constant: float, demonstrations: int, name: str) -> None:
+def test_constants_out_of_range(range_constant: float, demonstrations: int, name: str) -> None:
+    """The bound rejects constants out of range."""
     assert name in error_message(bound, Estimate(1.0), range_constant, demonstrations)
 
 
-def test_uncertain_information_near_zero_keeps_an_error_bar() -> None:
+def test_error_near_zero() -> None:
     """An estimate clamped at zero without an error bar would claim a bound of exactly 0: it must not."""
     result = bound(Estimate(-0.01, 0.01, 100, "unbiased"))
     assert result.stderr == pytest.approx(0.5 * math.sqrt(2 * 0.01 / 8), rel=1e-12)

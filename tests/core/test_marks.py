@@ -39,13 +39,15 @@ def test_unbalanced(text: str) -> None:
 
 
 @given(TEXTS)
-def test_words_of_others_come_out_as_they_were(text: str) -> None:
+def test_foreign_words(text: str) -> None:
+    """Words of others come out as they were."""
     assert list(marks.parts(marks.literal(text))) == [(False, text)] * bool(text)
     assert marks.balanced(marks.literal(text))
 
 
 @given(TEXTS)
-def test_nothing_but_marks_is_lost(text: str) -> None:
+def test_only_marks_are_lost(text: str) -> None:
+    """Nothing but marks is lost."""
     plain = marks.unmarked(text)
     assert plain.replace("$", "").replace("\\", "") == text.replace("$", "").replace("\\", "")
     assert not any("$" in part for formula, part in marks.parts(text) if formula)

@@ -41,14 +41,16 @@ class Found(Result):
 FOUND = Found(Estimate(1.0), {"one": BOUND}, (6, 6), [Estimate(2.0)], "a text", np.ones((2, 2)), np.ones(9))
 
 
-def test_a_repr_says_what_there_is_in_one_line() -> None:
+def test_one_line_repr() -> None:
+    """A repr says what there is in one line."""
     assert repr(FOUND) == (
         "Found(gap=1 nats, rungs={1 entries}, layers=(6, 6), inner=[1 × Estimate], words='a text', "
         "weights=float64[2, 2])"
     )
 
 
-def test_one_row_for_every_number() -> None:
+def test_rows() -> None:
+    """One row for every number."""
     rows = FOUND.rows()
     assert [row["quantity"] for row in rows] == ["gap", "rungs.one", "layers[0]", "layers[1]", "inner[0]"]
     assert rows[1] == {
@@ -61,7 +63,8 @@ def test_one_row_for_every_number() -> None:
     assert frame.loc[1, "stderr"] == 0.5
 
 
-def test_a_table_for_notebooks_is_escaped() -> None:
+def test_escaped_table() -> None:
+    """A table for notebooks is escaped."""
     text = FOUND._repr_html_()
     assert text.startswith("<table><caption>Found</caption><thead><tr><th>quantity</th><th>value</th>")
     assert "a &lt;note&gt;" in text
@@ -69,7 +72,8 @@ def test_a_table_for_notebooks_is_escaped() -> None:
     assert text.count("<tr>") == 1 + len(FOUND.rows())
 
 
-def test_fields_are_in_the_docstring_that_help_shows() -> None:
+def test_field_docs() -> None:
+    """Fields are in the docstring that help shows."""
     assert inspect.getdoc(Found) == (
         "What was found.\n\nFields:\n    gap: The gap, measured.\n    layers: d_S.\n    weights: Shape (2, 2).\n"
         "    terms: Hidden."
@@ -79,7 +83,8 @@ def test_fields_are_in_the_docstring_that_help_shows() -> None:
         assert [name for name in cls.__dataclass_fields__ if name not in named] == []
 
 
-def test_without_pandas_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pandas a sentence says what to install."""
     real = builtins.__import__
 
     def absent(name: str, *args: Any) -> Any:
@@ -92,13 +97,15 @@ def test_without_pandas_a_sentence_says_what_to_install(monkeypatch: pytest.Monk
         FOUND.frame()
 
 
-def test_pandas_is_imported_when_asked_for_only() -> None:
+def test_pandas_is_lazy() -> None:
+    """Pandas is imported only when needed."""
     code = "import sys, icl_theory; icl_theory.bound_ladder; print('pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout.strip() == "False"
 
 
-def test_results_of_the_package_are_short() -> None:
+def test_short_results() -> None:
+    """Results of the package are short."""
     model, task = it.random_weights(0, layers=2, token_dim=3), it.LinearRegression(2, noise_std=0.5)
     sizes: dict[str, Any] = {"demonstrations": 12, "shots": 4, "clip": 4.0, "samples": 32}
     trained = it.train(task, layers=1, shots=4, steps=3, seeds=2)

@@ -39,7 +39,8 @@ def assert_exact(result: Agreement, tolerance: float = 1e-12) -> None:
 
 @pytest.mark.parametrize("layers", [1, 2, 5])
 @pytest.mark.parametrize("eta", [0.4, -0.1])
-def test_construction_is_gradient_descent(task: LinearRegression, layers: int, eta: float) -> None:
+def test_construction(task: LinearRegression, layers: int, eta: float) -> None:
+    """Construction is gradient descent."""
     model = gradient_descent_weights(DIM, layers=layers, step_size=eta)
     result = gradient_descent_agreement(model, task, shots=SHOTS)
     assert result.step_size == pytest.approx([eta], rel=1e-12)
@@ -47,13 +48,15 @@ def test_construction_is_gradient_descent(task: LinearRegression, layers: int, e
     assert_exact(result)
 
 
-def test_a_step_size_beyond_the_first_grid(task: LinearRegression) -> None:
+def test_step_beyond_grid(task: LinearRegression) -> None:
+    """A step size beyond the first grid."""
     model = gradient_descent_weights(DIM, layers=1, step_size=500.0)
     assert gradient_descent_agreement(model, task, shots=SHOTS).step_size == pytest.approx([500.0], rel=1e-12)
 
 
-def test_preconditioned_is_the_one_layer_optimum(task: LinearRegression) -> None:
+def test_preconditioned(task: LinearRegression) -> None:
     # Λ and Ω do not commute, so that P = ((N+1)/N Λ + c Ω^{-1})^{-1} is no function of Λ alone.
+    """Preconditioned is the one layer optimum."""
     task = LinearRegression(DIM, task.covariance, np.diag([2.0, 1.0, 0.5, 0.2]), noise_std=0.4)
     model, _ = one_layer_optimum(task, shots=SHOTS)
     result = gradient_descent_agreement(model, task, shots=SHOTS, scheme="preconditioned")
@@ -72,7 +75,8 @@ def gd_plus_plus_weights(eta: float, gamma: float, layers: int) -> Model:
 
 
 @pytest.mark.parametrize(("layers", "gamma"), [(2, 0.15), (3, -0.05), (2, 0.0)])
-def test_gd_plus_plus_is_a_transformer_too(task: LinearRegression, layers: int, gamma: float) -> None:
+def test_gd_plus_plus(task: LinearRegression, layers: int, gamma: float) -> None:
+    """Gd plus plus is a transformer too."""
     model = gd_plus_plus_weights(0.3, gamma, layers)
     result = gradient_descent_agreement(model, task, shots=SHOTS, scheme="gd++")
     assert result.step_size == pytest.approx([0.3], rel=1e-7)
@@ -83,7 +87,7 @@ def test_gd_plus_plus_is_a_transformer_too(task: LinearRegression, layers: int, 
         assert plain.final.prediction_difference.value > 1e-3
 
 
-def test_gd_plus_plus_token_by_token(task: LinearRegression) -> None:
+def test_gd_plus_plus_tokens(task: LinearRegression) -> None:
     """Residuals and inputs moved in plain loops, the query beside them."""
     prompt = task.sample(3, 1, SHOTS)
     x, r, eta, gamma = prompt.x[0], prompt.y[0], 0.2, 0.1
@@ -99,7 +103,8 @@ def test_gd_plus_plus_token_by_token(task: LinearRegression) -> None:
         assert plus_plus_steps(moments, eta, gamma, 3)[0, -1, index] == pytest.approx(answer, rel=1e-11)
 
 
-def test_ensemble_members_get_their_own_step_size(task: LinearRegression) -> None:
+def test_own_step_sizes(task: LinearRegression) -> None:
+    """Ensemble members get their own step size."""
     etas = [0.1, 0.2, 0.5]
     models = stacked(*(gradient_descent_weights(DIM, layers=2, step_size=eta) for eta in etas))
     result = gradient_descent_agreement(models, task, shots=SHOTS)
@@ -108,7 +113,8 @@ def test_ensemble_members_get_their_own_step_size(task: LinearRegression) -> Non
     assert result.final.prediction_difference.samples == 3
 
 
-def test_equal_members_report_what_each_reports_alone(task: LinearRegression) -> None:
+def test_equal_members(task: LinearRegression) -> None:
+    """Equal members report what each reports alone."""
     model = random_weights(2, layers=2, token_dim=DIM + 1, scale=0.3)
     alone = gradient_descent_agreement(model, task, shots=SHOTS).final
     twice = gradient_descent_agreement(stacked(model, model), task, shots=SHOTS).final
@@ -146,7 +152,8 @@ def token_metrics(model: Model, task: LinearRegression, eta: float, readout: str
 
 
 @pytest.mark.parametrize(("layers", "readout"), [(1, "plus"), (2, "minus")])
-def test_metrics_match_their_definition_on_tokens(task: LinearRegression, layers: int, readout: str) -> None:
+def test_metrics_on_tokens(task: LinearRegression, layers: int, readout: str) -> None:
+    """Metrics match their definition on tokens."""
     noise = random_weights(1, layers=layers, token_dim=DIM + 1, scale=0.15)
     base = gradient_descent_weights(DIM, layers=layers, step_size=0.1)
     model = Model(base.value + noise.value, base.key + noise.key, base.query + noise.query)
@@ -167,7 +174,7 @@ def test_metrics_match_their_definition_on_tokens(task: LinearRegression, layers
         assert abs(estimate.value - other) < 6 * np.hypot(estimate.stderr, error)
 
 
-def test_fitted_step_is_the_best_one_on_fresh_prompts(task: LinearRegression) -> None:
+def test_best_step(task: LinearRegression) -> None:
     """Scored elsewhere, the fitted step still beats its neighbours: it was not fitted to noise."""
     model = random_weights(1, layers=2, token_dim=DIM + 1, scale=0.5)
     model = model.replace(value=model.value + gradient_descent_weights(DIM, layers=2).value)
@@ -176,7 +183,8 @@ def test_fitted_step_is_the_best_one_on_fresh_prompts(task: LinearRegression) ->
     assert losses[1] == min(losses)
 
 
-def test_fit_and_score_use_different_prompts(task: LinearRegression, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_separate_prompts(task: LinearRegression, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit and score use different prompts."""
     drawn: list[np.ndarray] = []
     original = LinearRegression.sample_moments
 
@@ -191,7 +199,8 @@ def test_fit_and_score_use_different_prompts(task: LinearRegression, monkeypatch
     assert not np.isclose(drawn[0], drawn[1]).any()
 
 
-def test_trained_one_layer_models_do_gradient_descent() -> None:
+def test_trained_models() -> None:
+    """Trained one layer models do gradient descent."""
     task = LinearRegression(DIM)
     result = train(task, 0, layers=1, shots=SHOTS, seeds=4, steps=600)
     agreement = gradient_descent_agreement(result.models, task, shots=SHOTS)
@@ -201,7 +210,8 @@ def test_trained_one_layer_models_do_gradient_descent() -> None:
     assert 0 < agreement.final.prediction_difference.value < 0.1 * np.sqrt(task.zero_risk)
 
 
-def test_a_zero_model_has_no_direction(task: LinearRegression) -> None:
+def test_zero_model(task: LinearRegression) -> None:
+    """A zero model has no direction."""
     model = gradient_descent_weights(DIM, step_size=0.0)
     final = gradient_descent_agreement(model, task, shots=SHOTS).final
     assert np.isnan(final.sensitivity_cosine.value)
@@ -234,7 +244,7 @@ def test_refusals(task: LinearRegression) -> None:
 
 
 @pytest.mark.parametrize(("seed", "steps", "eta", "gamma"), [(16, 3, 0.878, 0.731), (27, 2, 1.098, 1.122)])
-def test_the_fit_of_gd_plus_plus_leaves_a_local_valley(seed, steps, eta, gamma):
+def test_local_valley(seed, steps, eta, gamma):
     """Weights that are GD++ themselves: its η and γ come back, where a fit begun at γ = 0 alone ends elsewhere."""
     task, rng = LinearRegression(2, noise_std=0.3), np.random.default_rng(seed)
     moments = task.sample_moments(rng, 24, 6)[0]
@@ -252,7 +262,7 @@ def test_the_fit_of_gd_plus_plus_leaves_a_local_valley(seed, steps, eta, gamma):
 
 
 @pytest.mark.parametrize("size", [1e-5, 1e5])
-def test_a_narrow_valley_is_searched_on_its_own_scale(size: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_narrow_valley(size: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a coarse grid the valley lies within a cell; inputs in another unit have their step size in its square."""
     monkeypatch.setattr(agreement, "GRID", 5)
     searched: list[Any] = []

@@ -51,7 +51,7 @@ def test_product_form(rng: np.random.Generator) -> None:
     assert np.abs(LAYERS * path.gradient[-1] - path.accumulated[-1]).max() > 1e-3
 
 
-def test_second_moment_is_sufficient(rng: np.random.Generator) -> None:
+def test_sufficiency(rng: np.random.Generator) -> None:
     """Other tokens with the same S, more of them even, give the same trajectory."""
     model, tokens, _ = make(rng)
     rotation = np.linalg.qr(rng.standard_normal((2 * N, N)))[0]
@@ -61,14 +61,16 @@ def test_second_moment_is_sufficient(rng: np.random.Generator) -> None:
 
 
 @given(order=st.permutations(range(N)))
-def test_order_of_the_demonstrations_does_not_matter(rng: np.random.Generator, order: list[int]) -> None:
+def test_order_invariance(rng: np.random.Generator, order: list[int]) -> None:
+    """Order of the demonstrations does not matter."""
     model, tokens, _ = make(rng)
     expected = implicit_trajectory(model, tokens)
     assert_close(implicit_trajectory(model, tokens[order]).gradient, expected.gradient)
 
 
 @pytest.mark.parametrize("changed", range(LAYERS))
-def test_an_edited_layer_changes_nothing_before_it(rng: np.random.Generator, changed: int) -> None:
+def test_edited_layer(rng: np.random.Generator, changed: int) -> None:
+    """An edited layer changes nothing before it."""
     model, tokens, _ = make(rng)
     value = model.value.copy()
     value[changed] *= 2.0
@@ -78,13 +80,15 @@ def test_an_edited_layer_changes_nothing_before_it(rng: np.random.Generator, cha
     assert (np.abs(first[changed:] - second[changed:]).max(axis=(1, 2)) > 1e-6).all()
 
 
-def test_rank_is_at_most_the_number_of_demonstrations(rng: np.random.Generator) -> None:
+def test_rank(rng: np.random.Generator) -> None:
+    """Rank is at most the number of demonstrations."""
     model, tokens, _ = make(rng)
     path = implicit_trajectory(model, tokens[:2])
     assert [np.linalg.matrix_rank(delta, tol=1e-10) for delta in path.delta] == [2] * LAYERS
 
 
-def test_linear_mlp_enters_through_the_left_factor(rng: np.random.Generator) -> None:
+def test_linear_mlp(rng: np.random.Generator) -> None:
+    """Linear MLP enters through the left factor."""
     model, tokens, query = make(rng)
     inner, outer = rng.standard_normal((LAYERS, 4, D)), rng.standard_normal((LAYERS, D, 4))
     model = Model.create(model.value, model.key, model.query, 0.3 * inner, outer)
@@ -93,20 +97,23 @@ def test_linear_mlp_enters_through_the_left_factor(rng: np.random.Generator) -> 
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4])
-def test_gradient_descent_is_the_loop(rng: np.random.Generator, steps: int) -> None:
+def test_gradient_descent_loop(rng: np.random.Generator, steps: int) -> None:
+    """Gradient descent is the loop."""
     x, y, matrix = rng.standard_normal((N, D)), rng.standard_normal(N), rng.standard_normal((D, D))
     expected = descend(x, y, steps, 0.1, matrix)
     assert_close(gradient_descent(x, y, steps=steps, step_size=0.1, preconditioner=matrix), expected)
     assert_close(gradient_descent(x, y, steps=steps, step_size=0.1), descend(x, y, steps, 0.1, np.eye(D)))
 
 
-def test_gradient_descent_reaches_least_squares(rng: np.random.Generator) -> None:
+def test_least_squares_limit(rng: np.random.Generator) -> None:
+    """Gradient descent reaches least squares."""
     x, y = rng.standard_normal((20, D)), rng.standard_normal(20)
     path = gradient_descent(x, y, steps=2000, step_size=0.5)
     assert_close(path[-1], np.linalg.lstsq(x, y, rcond=None)[0], 1e-9)
 
 
-def test_implied_weights_predict(rng: np.random.Generator) -> None:
+def test_implied_weights(rng: np.random.Generator) -> None:
+    """Implied weights predict."""
     model, tokens, _ = make(rng)
     path = implicit_trajectory(model, tokens)
     query = np.array([0.3, -1.2, 0.0])
@@ -130,7 +137,8 @@ def test_trajectory_refuses(rng: np.random.Generator) -> None:
     assert "member" in error_message(implicit_trajectory, ensemble, tokens)
 
 
-def test_gradient_descent_refuses(rng: np.random.Generator) -> None:
+def test_gradient_descent_errors(rng: np.random.Generator) -> None:
+    """Errors of gradient descent."""
     x, y = rng.standard_normal((N, D)), rng.standard_normal(N)
     assert "x:" in error_message(gradient_descent, y, y, steps=1, step_size=0.1)
     assert "x:" in error_message(gradient_descent, x * np.inf, y, steps=1, step_size=0.1)

@@ -16,7 +16,8 @@ from icl_theory.figures import bound_versus_rank
 from icl_theory.records import seed_means
 
 
-def test_files_decode_and_are_not_blank(tmp_path: Path) -> None:
+def test_files_decode(tmp_path: Path) -> None:
+    """Files decode and are not blank."""
     files = bound_versus_rank.bound_versus_rank(sweep(modules=("value", "key")), tmp_path / "figure")
     assert [path.name for path in files] == ["figure.pdf", "figure.png"]
     assert files[0].read_bytes().startswith(b"%PDF")
@@ -27,7 +28,8 @@ def test_files_decode_and_are_not_blank(tmp_path: Path) -> None:
     assert 0.01 < ink < 0.5
 
 
-def test_equal_records_give_equal_bytes_without_a_date(tmp_path: Path) -> None:
+def test_equal_bytes(tmp_path: Path) -> None:
+    """Equal records give equal bytes without a date."""
     first, second = (bound_versus_rank.bound_versus_rank(sweep(), tmp_path / name) for name in ("a", "b"))
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
@@ -46,7 +48,8 @@ def words(figure: Any) -> str:
     return "\n".join(texts + [text.get_text() for legend in figure.legends for text in legend.get_texts()])
 
 
-def test_infinite_bounds_are_named_with_their_reason() -> None:
+def test_infinite_bounds() -> None:
+    """Infinite bounds are named with their reason."""
     figure = bound_versus_rank._figure([((0, "value"), sweep())])
     said = words(figure)
     assert "Theorem 2 as printed = +∞: its hypothesis $C_t$ ≻ 0 never holds" in said
@@ -54,40 +57,46 @@ def test_infinite_bounds_are_named_with_their_reason() -> None:
     assert "3 seeds" in said
 
 
-def test_many_rows_go_into_several_files(tmp_path: Path) -> None:
+def test_many_rows(tmp_path: Path) -> None:
+    """Many rows go into several files."""
     files = bound_versus_rank.bound_versus_rank(
         sweep(seeds=1, modules=("value", "key"), layers=3), tmp_path / "f", formats=("png",)
     )
     assert [path.name for path in files] == ["f.png", "f-2.png"]
 
 
-def test_a_gap_at_or_below_zero_is_drawn_without_a_warning(tmp_path: Path) -> None:
+def test_gap_below_zero(tmp_path: Path) -> None:
+    """A gap at or below zero is drawn without a warning."""
     assert bound_versus_rank.bound_versus_rank(sweep(gap=-0.01), tmp_path / "f")
 
 
-def test_error_bars_hold_spread_over_seeds_and_noise_within() -> None:
+def test_error_bars() -> None:
+    """Error bars hold spread over seeds and noise within."""
     rows = [{"rank": 1, "gap": {"value": value, "stderr": 0.3}} for value in (1.0, 3.0)]
     ranks, mean, error = seed_means.over_ranks(rows, seed_means.estimate_at("gap"))
     assert (ranks[0], mean[0]) == (1, 2.0)
     np.testing.assert_allclose(error[0], np.hypot(np.sqrt(2.0 / 2), 0.3))
 
 
-def test_the_lower_end_becomes_a_bound() -> None:
+def test_lower_end() -> None:
+    """The lower end becomes a bound."""
     row = {"sandwich": {"lower": {"value": 2.0}}, "trivial": 4.0, "demonstrations": 80}
     np.testing.assert_allclose(seed_means.lower_end_bound(row)[0], 2.0 * np.sqrt(2 * 2.0 / 80))
 
 
 @pytest.mark.parametrize("records", [[], [{"rank": 1}]])
-def test_unusable_records_are_refused(records: list, tmp_path: Path) -> None:
+def test_unusable_records(records: list, tmp_path: Path) -> None:
+    """Unusable records are errors."""
     assert "rank_sweep" in error_message(bound_versus_rank.bound_versus_rank, records, tmp_path / "f") or not records
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+def test_unknown_format(tmp_path: Path) -> None:
+    """An unknown format is an error."""
     assert "svg" in error_message(bound_versus_rank.bound_versus_rank, sweep(), tmp_path / "f", formats=("svg",))
 
 
-def test_fonts_are_embedded_as_outlines_that_can_be_searched(tmp_path: Path) -> None:
+def test_searchable_fonts(tmp_path: Path) -> None:
     """Journals reject Type 3 fonts."""
     content = bound_versus_rank.bound_versus_rank(sweep(), tmp_path / "f", formats=("pdf",))[0].read_bytes()
     streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL)

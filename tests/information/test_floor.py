@@ -20,7 +20,7 @@ def setting(layers: int = 2, floor: float = FLOOR, demonstrations: int = 12, ran
 
 
 @pytest.mark.parametrize("rank", [3, 2])
-def test_every_layer_adds_noise_of_its_own(rank):
+def test_own_noise(rank):
     """Output minus A X B is ε times the projection of that layer's own normal matrix, and goes into W_t as well."""
     given = setting(rank=rank)
     draws = draw(given, np.random.default_rng(1), 6)
@@ -32,7 +32,7 @@ def test_every_layer_adds_noise_of_its_own(rank):
         np.testing.assert_allclose(after - layer.entering, layer.support.embed(layer.outputs), atol=1e-12)
 
 
-def test_sizes_of_the_first_layer_count_the_floor_on_the_support():
+def test_floored_sizes():
     """E[||G - g̃||² + tr C] grows by d ε² for all three rungs."""
     with_floor, without = setting(layers=1, rank=2), setting(layers=1, floor=0.0, rank=2)
     draws = draw(with_floor, np.random.default_rng(1), 3)
@@ -47,7 +47,7 @@ def test_sizes_of_the_first_layer_count_the_floor_on_the_support():
 
 
 @pytest.mark.parametrize(("demonstrations", "infinite"), [(6, True), (7, False)])
-def test_the_border_of_a_singular_noise(demonstrations, infinite):
+def test_singular_border(demonstrations, infinite):
     """d_S = 6: N - 1 = 5 directions do not fill it, N - 1 = 6 just do; a floor removes this either way."""
     given = setting(layers=1, floor=0.0, demonstrations=demonstrations)
     runs = simulate(given, draw(given, np.random.default_rng(0), 4))

@@ -33,7 +33,8 @@ def rows() -> np.ndarray:
     return np.array(found).T
 
 
-def test_every_number_of_a_calibration(rows):
+def test_calibration(rows):
+    """Every number of a calibration."""
     record = calibrate(CHANNEL, pairs=PAIRS, repetitions=REPETITIONS, key=KEY, z=Z)
     (lower, lower_error, upper, upper_error, near), truth = rows, CHANNEL.information
     for bias, values in ((record.lower_bias, lower), (record.upper_bias, upper), (record.ksg_bias, near)):
@@ -69,7 +70,8 @@ def test_interval_of_a_coverage(level):
     assert record.coverage_interval(level) == pytest.approx((low, high), rel=1e-9)
 
 
-def test_informative_is_a_share_of_the_information():
+def test_informative():
+    """Informative is a share of the information."""
     record = calibrate(CHANNEL, pairs=PAIRS, repetitions=REPETITIONS, key=KEY)
     twice = replace(CHANNEL, information=2.0)
     assert replace(record, width=0.5).informative()
@@ -78,7 +80,7 @@ def test_informative_is_a_share_of_the_information():
 
 
 @pytest.mark.parametrize(("p", "q", "k"), [(1, 2, 3), (2, 1, 1)])
-def test_error_of_the_nearest_neighbours_is_that_of_their_terms(p, q, k):
+def test_ksg_error(p, q, k):
     """Term by term from the definition: the spread of K numbers, as if they were independent."""
     rng = np.random.default_rng(p)
     x = rng.standard_normal((60, p))

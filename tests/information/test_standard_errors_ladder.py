@@ -82,7 +82,7 @@ def world(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.mark.parametrize("loss", ["clipped_squared", "zero_one"])
-def test_gap_and_population_loss(world: Any, loss: str) -> None:
+def test_gap_and_population(world: Any, loss: str) -> None:
     """Both from the same runs; the gap's error is that of the difference, run by run."""
     ladder = world.ladder if loss == "clipped_squared" else world.sign
     pairs = [zip(runs.draws.tokens, runs.accumulated, strict=True) for runs in world.blocks]
@@ -131,7 +131,7 @@ def test_isotropic_rungs(world: Any, name: str) -> None:
     assert abs(alone - found.stderr) > 0.01 * found.stderr  # without log det C the error bar would be another one
 
 
-def test_isotropic_information_of_three_layers() -> None:
+def test_isotropic_three_layers() -> None:
     """Numbers of any origin: every layer counts, one without support does not, and the errors add up per run."""
     rng = np.random.default_rng(0)
     terms = [{"size": rng.chisquare(5, 30), "log_volume": rng.standard_normal(30)} for _ in range(3)]
@@ -145,7 +145,7 @@ def test_isotropic_information_of_three_layers() -> None:
     np.testing.assert_allclose(linear, value + influences(rung, 30), rtol=0, atol=1e-12)
 
 
-def test_rungs_carry_the_error_of_their_information(world: Any) -> None:
+def test_rung_errors(world: Any) -> None:
     """sqrt(2 R² I / N), R = c/2, by the delta method: s.e. of I times R² / (N bound)."""
     for ladder, half in ((world.ladder, CLIP / 2), (world.sign, 0.5)):
         for name, rung in ladder.rungs.items():
@@ -159,7 +159,7 @@ def test_rungs_carry_the_error_of_their_information(world: Any) -> None:
             assert rung.stderr == pytest.approx(half**2 * information.stderr / (N * rung.value), rel=1e-12)
 
 
-def test_runs_and_layers_are_independent(world: Any) -> None:
+def test_independence(world: Any) -> None:
     """25 runs in three blocks, two layers each: no two of them share tokens or the noise of an observation."""
     draws = [runs.draws for runs in world.blocks]
     tokens = np.concatenate([d.tokens[:, 0] for d in draws])
@@ -169,7 +169,7 @@ def test_runs_and_layers_are_independent(world: Any) -> None:
 
 
 @pytest.mark.parametrize(("value", "error"), [(3.0, 0.2), (0.21, 0.2), (0.2, 0.2), (0.1, 0.2), (0.0, 0.2), (-0.1, 0.2)])
-def test_delta_method_and_where_it_ends(value: float, error: float) -> None:
+def test_delta_method(value: float, error: float) -> None:
     """Within one standard error of zero the root has no slope: the bound of one standard error is the error bar."""
     information = Estimate(value, error, 50, "upper", note="pairs")
     found = generalization_bound(information, range_constant=0.7, demonstrations=9)
@@ -181,14 +181,15 @@ def test_delta_method_and_where_it_ends(value: float, error: float) -> None:
     assert (found.samples, found.direction, found.unit, found.note) == (50, "upper", "loss", note)
 
 
-def test_mean_estimate_is_the_formula() -> None:
+def test_mean_estimate() -> None:
+    """Mean estimate is the formula."""
     values = np.random.default_rng(0).exponential(size=13)
     found = mean_estimate(values, "lower", "bits", "why")
     assert_mean_of(found, values, "lower", "bits")
     assert (found.note, mean_estimate(values, "lower", "bits").note) == ("why", "")
 
 
-def test_one_layer_has_sizes_without_sampling() -> None:
+def test_one_layer_sizes() -> None:
     """At L = 1 only log det C fluctuates: all three isotropic rungs have its error bar, and so has the Gaussian one."""
     model = random_weights(2, layers=1, token_dim=3, scale=1.5)
     options = {"demonstrations": N, "shots": SHOTS, "clip": CLIP, "samples": RUNS, "key": KEY, "task_vector": W}

@@ -45,7 +45,7 @@ PRIORS = ("path_gaussian", "chain", "gaussian", "isotropic", "isotropic_zero", "
 CHANGES = {"gap": "gap", "population": "population_loss"} | {name: name for name in (*ENDS, *PRIORS)}
 
 
-def test_changes_of_a_sweep_are_paired_on_the_same_draws():
+def test_paired_changes():
     """After minus before, run by run; both ladders and both risks come from `bound_ladder` under the same key."""
     model = random_weights(5, layers=2, token_dim=3, scale=0.4)
     cut = truncate_weights(model, layer=1, module="value", rank=2)
@@ -94,7 +94,7 @@ def _assert_paired_risks(record: dict[str, Any], cut: Model, model: Model) -> No
     assert change["stderr"] == pytest.approx(error_of_mean(after - before), rel=1e-9)
 
 
-def test_exact_risks_have_exact_differences():
+def test_exact_differences():
     """One layer: both risks are closed forms, and so is what truncation does to them."""
     model = random_weights(5, layers=1, token_dim=3, scale=0.4)
     record = rank_sweep(model, TASK, **SWEEP, ranks=[2])[0]
@@ -142,7 +142,8 @@ def metrics(model: Model, task: LinearRegression, eta: float, prompts: int, key:
     return result
 
 
-def test_agreement_of_one_model_is_a_mean_over_prompts():
+def test_one_model():
+    """Agreement of one model is a mean over prompts."""
     task, model = LinearRegression(2, np.diag([1.0, 0.3]), noise_std=0.4), random_weights(4, layers=2, token_dim=3)
     found = gradient_descent_agreement(model, task, shots=8, prompts=30, key=5)
     values = metrics(model, task, float(found.step_size[0]), 30, 5)
@@ -156,7 +157,7 @@ def test_agreement_of_one_model_is_a_mean_over_prompts():
             assert_mean(getattr(layer, name), row, unit)
 
 
-def test_agreement_of_an_ensemble_is_a_mean_over_members():
+def test_ensemble():
     """Three members on the same 30 prompts: three numbers, not thirty and not ninety."""
     task = LinearRegression(2, np.diag([1.0, 0.3]), noise_std=0.4)
     models = [random_weights(seed, layers=2, token_dim=3) for seed in (4, 5, 6)]
@@ -171,7 +172,7 @@ def test_agreement_of_an_ensemble_is_a_mean_over_members():
 
 
 @pytest.mark.parametrize(("loss", "seed"), [("squared", 15), ("zero_one", 19)])
-def test_every_error_of_the_clipping_search(loss, seed):
+def test_clipping_search(loss, seed):
     """Gains are paired, prompt by prompt; the optimism joins two independent sets of prompts."""
     task = LinearClassification(2) if loss == "zero_one" else LinearRegression(2, noise_std=0.5)
     unit = "error rate" if loss == "zero_one" else "squared error"

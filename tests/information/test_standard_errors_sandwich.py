@@ -72,7 +72,7 @@ def test_sandwich(with_prior: bool, entries: int) -> None:
     assert_ends(sandwich([channel], prior=prior, block_entries=entries), channel.table, prior)
 
 
-def test_mutual_information_of_several_looks() -> None:
+def test_several_observations() -> None:
     """Two observations are one pair: their log densities add, and the number of samples is that of the pairs."""
     rng = np.random.default_rng(1)
     means = rng.standard_normal((PAIRS, 2))
@@ -105,7 +105,7 @@ def test_nested(entries: int) -> None:
 
 
 @pytest.mark.parametrize(("layers", "floor"), [(1, 0.0), (2, 0.0), (1, 0.03)])
-def test_ladder_from_densities_written_out(layers: int, floor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_written_out_densities(layers: int, floor: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sandwich and individual samples of a ladder, from the table of normal densities of demonstrations and
     observations.
 
@@ -151,7 +151,7 @@ def table_of(setting: Setting, runs: Any, count: int) -> np.ndarray:
     return np.array(rows)
 
 
-def test_maps_that_depend_on_the_path_add_to_the_looks() -> None:
+def test_path_dependent_maps() -> None:
     """Two layers, the second truncated: one channel shared by all and one path by path; their log densities add."""
     task, count = LinearRegression(2, noise_std=0.5), 20
     model = truncate_weights(random_weights(1, layers=2, token_dim=3, scale=0.7), layer=1, module="value", rank=1)
@@ -179,7 +179,8 @@ def test_nearest_neighbours(neighbours: int) -> None:
     assert_mean_of(found, terms, "biased", "nats")
 
 
-def test_infinite_ends_have_no_error_bar() -> None:
+def test_infinite_ends() -> None:
+    """Infinite ends have no error bar."""
     found = Sandwich.infinite("singular")
     for end in (found.lower, found.upper):
         assert (end.value, end.stderr, end.samples, end.note) == (math.inf, 0.0, 0, "singular")

@@ -57,7 +57,8 @@ def correlation(model: np.ndarray, first: np.ndarray, other: np.ndarray) -> Any:
     return cross / np.sqrt(mean(model, squares(first)) * mean(model, squares(other)))
 
 
-def test_correlation_with_the_first_layer(rng):
+def test_correlation(rng):
+    """Correlation with the first layer."""
     noise = np.stack([matrices(rng), matrices(rng) - 0.6])
     noise[1] += 0.5 * noise[0]
     own, other = correlation_with_first(noise)
@@ -98,7 +99,7 @@ def test_shift_of_the_means(rng):
     assert alone.value == pytest.approx(4 * 0.4**2 / spread, rel=1e-11)
 
 
-def test_no_shift_has_a_mean_of_zero():
+def test_no_shift():
     """4000 sets of 14 runs without any shift; with the bias left in the mean would be 1/14 of the spread of d."""
     rng, found = np.random.default_rng(1), []
     for _ in range(4000):
@@ -114,7 +115,7 @@ def found() -> SharedSubsets:
     return shared_subsets(gradient_descent_weights(2, layers=2, step_size=0.5), TASK, **OPTIONS)
 
 
-def test_every_estimate_from_the_same_draws(found: SharedSubsets):
+def test_every_estimate(found: SharedSubsets):
     """The seed is what is left in the generator of the key once a task has been drawn."""
     model, samples = gradient_descent_weights(2, layers=2, step_size=0.5), OPTIONS["samples"]
     rng = np.random.default_rng(OPTIONS["key"])
@@ -143,7 +144,7 @@ def test_every_estimate_from_the_same_draws(found: SharedSubsets):
         assert (gap.samples, gap.direction, gap.unit) == (samples, "unbiased", "loss")
 
 
-def test_informations_are_those_of_the_ladder_and_bounds_their_roots(found: SharedSubsets):
+def test_informations(found: SharedSubsets):
     """One observation is the ladder of identity weights, the fresh path that of the model; R = c/2, N = 24."""
     eye = np.eye(3)[None]
     observation = bound_ladder(Model.create(eye, eye, eye), TASK, **OPTIONS).information
@@ -164,7 +165,7 @@ def test_informations_are_those_of_the_ladder_and_bounds_their_roots(found: Shar
 
 
 @pytest.mark.slow
-def test_intervals_over_runs_cover():
+def test_coverage():
     """300 sets of 1000 runs of a model with a clear shift; the truth is the value of all runs together."""
     setting, count, sets = Setting(gradient_descent_weights(2, layers=2, step_size=0.8), TASK, W, 80, 20), 1000, 300
     parts = []

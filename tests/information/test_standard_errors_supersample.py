@@ -112,7 +112,7 @@ CASES = [
 
 @pytest.mark.parametrize("draws", [None, 4], ids=["all selections", "drawn selections"])
 @pytest.mark.parametrize(("model", "task", "loss", "levels"), CASES, ids=["signs", "numbers", "vectors", "classes"])
-def test_every_estimate_from_the_same_draws(model, task, loss, levels, draws, monkeypatch):
+def test_every_estimate(model, task, loss, levels, draws, monkeypatch):
     """25 supersamples in blocks of 9 or of 13: the last is filled up with some that must not count twice."""
     monkeypatch.setattr(
         "icl_theory.information.supersample.supersample_bounds._BLOCK_ENTRIES",
@@ -153,7 +153,7 @@ def test_every_estimate_from_the_same_draws(model, task, loss, levels, draws, mo
     assert (found.enumerated, found.selections) == (draws is None, draws or 2**N)
 
 
-def test_pairs_of_one_supersample_are_not_independent():
+def test_dependent_pairs():
     """A negative control: S N independent pairs would give another error bar, so the test above can see it."""
     model, task, loss, levels = CASES[0]
     twin = Twin(model, task, loss, levels, None)
@@ -161,7 +161,8 @@ def test_pairs_of_one_supersample_are_not_independent():
         assert abs(error_of_mean(values) / over_samples(values)[1] - 1) > 1e-3
 
 
-def test_a_loss_that_is_not_rounded_has_the_conditional_information_for_its_bound():
+def test_unrounded_loss():
+    """A loss that is not rounded has the conditional information for its bound."""
     model, task, _, _ = CASES[1]
     options: dict[str, Any] = {
         "demonstrations": N,
@@ -177,7 +178,7 @@ def test_a_loss_that_is_not_rounded_has_the_conditional_information_for_its_boun
     assert conditional.stderr > 0  # some pairs are clipped and carry less
 
 
-def test_influence_of_a_supersample_is_the_derivative_in_its_weight(rng):
+def test_influence(rng):
     """Also where a symbol is seen given one bit only, or not at all."""
     laws = rng.dirichlet(np.ones(5), (12, 2))
     laws[:, 0, 1] = laws[:, :, 3] = 0.0
@@ -190,7 +191,7 @@ def test_influence_of_a_supersample_is_the_derivative_in_its_weight(rng):
 
 
 @pytest.mark.slow
-def test_intervals_over_supersamples_cover():
+def test_coverage():
     """800 sets of 60 supersamples of four pairs; the truth is the mean of all, 28 times as sharp as one of them."""
     model, task = random_weights(3, layers=1, token_dim=3, scale=1.5), LinearClassification(2, flip_probability=0.1)
     options: dict[str, Any] = {"demonstrations": 4, "supersamples": 60, "task_vector": np.ones(2)}

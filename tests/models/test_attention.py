@@ -31,7 +31,8 @@ def data(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(("kind", "mask", "normalization"), OPTIONS)
-def test_forward_is_the_token_loop(rng: np.random.Generator, kind: str, mask: str, normalization: str) -> None:
+def test_token_loop(rng: np.random.Generator, kind: str, mask: str, normalization: str) -> None:
+    """Forward is the token loop."""
     model, (tokens, query) = make(rng), data(rng)
     options: dict[str, Any] = {"kind": kind, "mask": mask, "normalization": normalization}
     assert_close(forward(model.replace(**options), tokens, query), forward_by_token(model, tokens, query, **options)[1])
@@ -39,13 +40,15 @@ def test_forward_is_the_token_loop(rng: np.random.Generator, kind: str, mask: st
 
 @pytest.mark.parametrize("activation", ["identity", "relu"])
 @pytest.mark.parametrize("kind", ["linear", "softmax"])
-def test_forward_with_mlp_is_the_token_loop(rng: np.random.Generator, kind: str, activation: str) -> None:
+def test_mlp_token_loop(rng: np.random.Generator, kind: str, activation: str) -> None:
+    """Forward with MLP is the token loop."""
     model, (tokens, query) = make(rng, mlp=True), data(rng)
     expected = forward_by_token(model, tokens, query, kind=kind, activation=activation)[1]
     assert_close(forward(model.replace(kind=kind, activation=activation), tokens, query), expected)
 
 
-def test_relu_is_not_the_identity(rng: np.random.Generator) -> None:
+def test_relu(rng: np.random.Generator) -> None:
+    """Relu is not the identity."""
     model, (tokens, query) = make(rng, mlp=True), data(rng)
     straight = forward(model, tokens, query)
     assert np.abs(forward(model.replace(activation="relu"), tokens, query) - straight).max() > 1e-3
@@ -61,19 +64,21 @@ def test_lemma_1(rng: np.random.Generator) -> None:
     assert_close(layer_update(value, key, matrix, second_moment(tokens, "sum")), N * delta)
 
 
-def test_sum_and_mean_differ_by_the_number_of_demonstrations(rng: np.random.Generator) -> None:
+def test_sum_and_mean(rng: np.random.Generator) -> None:
+    """Sum and mean differ by the number of demonstrations."""
     model, (tokens, query) = make(rng, layers=1), data(rng)
     mean = forward(model, tokens, query) - query
     assert_close(forward(model.replace(normalization="sum"), tokens, query) - query, N * mean)
 
 
-def test_softmax_ignores_the_normalization(rng: np.random.Generator) -> None:
+def test_softmax_normalization(rng: np.random.Generator) -> None:
+    """Softmax ignores the normalization."""
     model, (tokens, query) = make(rng), data(rng)
     first, second = (forward(model.replace(kind="softmax", normalization=n), tokens, query) for n in ("mean", "sum"))
     np.testing.assert_array_equal(first, second)
 
 
-def test_softmax_counts_the_query_in_the_normaliser(rng: np.random.Generator) -> None:
+def test_softmax_normaliser(rng: np.random.Generator) -> None:
     """With W_K = 0 every score is 1, so the query reads Σ W_V h / (N + 1), not the mean."""
     value, _, query_matrix = random_matrices(rng, 1, D)
     model = Model.create(value, np.zeros((1, D, D)), query_matrix)
@@ -81,14 +86,16 @@ def test_softmax_counts_the_query_in_the_normaliser(rng: np.random.Generator) ->
     assert_close(forward(model.replace(kind="softmax"), tokens, query), query + value[0] @ tokens.sum(axis=0) / (N + 1))
 
 
-def test_large_softmax_scores_do_not_overflow(rng: np.random.Generator) -> None:
+def test_large_scores(rng: np.random.Generator) -> None:
+    """Large softmax scores do not overflow."""
     model = Model.create(*(np.eye(D)[None] * size for size in (1.0, 100.0, 100.0)))
     tokens, query = data(rng)
     assert np.isfinite(forward(model.replace(kind="softmax"), tokens, query)).all()
 
 
 @given(order=st.permutations(range(N)), kind=st.sampled_from(["linear", "softmax"]))
-def test_order_of_the_demonstrations_does_not_matter(rng: np.random.Generator, order: list[int], kind: str) -> None:
+def test_order_invariance(rng: np.random.Generator, order: list[int], kind: str) -> None:
+    """Order of the demonstrations does not matter."""
     model, (tokens, query) = make(rng), data(rng)
     assert_close(
         forward(model.replace(kind=kind), tokens[order], query), forward(model.replace(kind=kind), tokens, query)
@@ -96,7 +103,8 @@ def test_order_of_the_demonstrations_does_not_matter(rng: np.random.Generator, o
 
 
 @pytest.mark.parametrize("kind", ["linear", "softmax"])
-def test_order_matters_with_a_causal_mask_from_the_second_layer_on(rng: np.random.Generator, kind: str) -> None:
+def test_causal_order(rng: np.random.Generator, kind: str) -> None:
+    """Order matters with a causal mask from the second layer on."""
     tokens, query = data(rng)
     for layers in (1, 2):
         model = make(rng, layers)
@@ -109,7 +117,8 @@ def test_order_matters_with_a_causal_mask_from_the_second_layer_on(rng: np.rando
 
 
 @given(scale=st.floats(0.01, 10.0))
-def test_scores_depend_on_key_and_query_through_their_product(rng: np.random.Generator, scale: float) -> None:
+def test_key_query_product(rng: np.random.Generator, scale: float) -> None:
+    """Scores depend on key and query through their product."""
     model, (tokens, query) = make(rng), data(rng)
     moved = model.replace(key=model.key * scale, query=model.query / scale)
     for kind in ("linear", "softmax"):
@@ -118,7 +127,7 @@ def test_scores_depend_on_key_and_query_through_their_product(rng: np.random.Gen
         )
 
 
-def test_linear_mlp_multiplies_from_the_left(rng: np.random.Generator) -> None:
+def test_linear_mlp(rng: np.random.Generator) -> None:
     """Y App. A.3: with the activation dropped, W_out W_in W_V takes the place of W_V."""
     model, (tokens, query) = make(rng, mlp=True), data(rng)
     expected = [model.mlp_out[t] @ model.mlp_in[t] @ model.value[t] for t in range(LAYERS)]
@@ -129,7 +138,8 @@ def test_linear_mlp_multiplies_from_the_left(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("kind", ["linear", "softmax"])
-def test_predict_reads_the_label_slot(rng: np.random.Generator, kind: str) -> None:
+def test_readout(rng: np.random.Generator, kind: str) -> None:
+    """Predict reads the label slot."""
     model = make(rng)
     prompt = LinearRegression(D - 1, noise_std=0.3).sample(3, 4, N)
     slots = [
@@ -140,7 +150,8 @@ def test_predict_reads_the_label_slot(rng: np.random.Generator, kind: str) -> No
     assert_close(predict(model.replace(kind=kind, readout="plus"), prompt), np.array(slots))
 
 
-def test_results_are_double_precision_even_from_single(rng: np.random.Generator) -> None:
+def test_double_precision(rng: np.random.Generator) -> None:
+    """Results are double precision even from single."""
     model, (tokens, query) = make(rng), data(rng)
     single = jax.tree.map(lambda a: a.astype(np.float32), model)
     result = forward(single, tokens.astype(np.float32), query.astype(np.float32))
@@ -198,7 +209,8 @@ def test_predict_refuses(rng: np.random.Generator) -> None:
     assert "prompt.y" in error_message(predict, b["model"], holed)
 
 
-def test_create_and_member_refuse(rng: np.random.Generator) -> None:
+def test_bad_models(rng: np.random.Generator) -> None:
+    """Errors of create and member."""
     b = bad(rng)
     w = b["model"]
     create = Model.create
@@ -215,9 +227,11 @@ def test_create_and_member_refuse(rng: np.random.Generator) -> None:
     assert "seed" in error_message(b["ensemble"].member, -1)
 
 
-def test_create_refuses_ragged_lists() -> None:
+def test_ragged_lists() -> None:
+    """`create` rejects ragged lists."""
     assert "model.value" in error_message(Model.create, [[1.0], [1.0, 2.0]], np.eye(2), np.eye(2))
 
 
-def test_predict_refuses_what_is_no_prompt(rng: np.random.Generator) -> None:
+def test_bad_prompts(rng: np.random.Generator) -> None:
+    """`predict` rejects what is no prompt."""
     assert "prompt" in error_message(predict, make(rng), rng.standard_normal((4, N, D)))

@@ -47,7 +47,7 @@ def preconditioner_of(model: object) -> np.ndarray:
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 4, 5, 6])
-def test_layers_are_steps_of_gradient_descent(rng: np.random.Generator, layers: int) -> None:
+def test_layers_are_steps(rng: np.random.Generator, layers: int) -> None:
     """The forward pass, the explicit recursion and a loop over examples agree, with a skew preconditioner."""
     matrix = np.eye(DIM) + 0.3 * rng.standard_normal((DIM, DIM))
     x, y, x_query = rng.standard_normal((N, DIM)), rng.standard_normal(N), rng.standard_normal((1, DIM))
@@ -65,7 +65,8 @@ def test_layers_are_steps_of_gradient_descent(rng: np.random.Generator, layers: 
         assert np.abs(predict(model.replace(readout="plus"), prompt) - x_query @ path[-1]).max() > 1e-3
 
 
-def test_default_step_size_and_preconditioner(rng: np.random.Generator) -> None:
+def test_defaults(rng: np.random.Generator) -> None:
+    """Default step size and preconditioner."""
     x, y = rng.standard_normal((N, DIM)), rng.standard_normal(N)
     accumulated = implicit_trajectory(gradient_descent_weights(DIM), np.column_stack([x, y])).accumulated
     assert_close(implied_weights(accumulated[-1], "minus"), x.T @ y / N)
@@ -102,7 +103,7 @@ def test_anisotropic_optimum(shots: int) -> None:
     assert risk == pytest.approx(np.trace(LAMBDA) - np.trace(LAMBDA @ LAMBDA @ np.linalg.inv(gamma)), rel=1e-9)
 
 
-def test_optimum_with_a_task_covariance(rng: np.random.Generator) -> None:
+def test_task_covariance(rng: np.random.Generator) -> None:
     """Against a moment summed index by index, and no perturbation is better."""
     task = LinearRegression(DIM, covariance=LAMBDA, task_covariance=OMEGA, noise_std=0.5)
     model, risk = one_layer_optimum(task, shots=5)
@@ -115,7 +116,7 @@ def test_optimum_with_a_task_covariance(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 3])
-def test_best_rank_keeps_the_largest_inputs(rng: np.random.Generator, rank: int) -> None:
+def test_best_rank(rng: np.random.Generator, rank: int) -> None:
     """tr Λ - Σ_{i ≤ m} λ_i² / γ_i, and no rank-m preconditioner found by alternation is better."""
     task = LinearRegression(DIM, covariance=LAMBDA, noise_std=0.5)
     model, risk = one_layer_optimum(task, shots=5, rank=rank)
@@ -129,7 +130,8 @@ def test_best_rank_keeps_the_largest_inputs(rng: np.random.Generator, rank: int)
 
 
 @pytest.mark.parametrize("rank", [1, 2])
-def test_best_rank_with_a_task_covariance(rng: np.random.Generator, rank: int) -> None:
+def test_best_rank_and_tasks(rng: np.random.Generator, rank: int) -> None:
+    """Best rank with a task covariance."""
     task = LinearRegression(DIM, covariance=LAMBDA, task_covariance=OMEGA, noise_std=0.5)
     model, risk = one_layer_optimum(task, shots=5, rank=rank)
     assert risk == pytest.approx(best_readout_risk(task, 5, rank, rng), rel=1e-9)
@@ -137,7 +139,7 @@ def test_best_rank_with_a_task_covariance(rng: np.random.Generator, rank: int) -
 
 
 @pytest.mark.parametrize("rank", [1, 2])
-def test_plain_truncation_keeps_the_wrong_directions(rank: int) -> None:
+def test_plain_truncation(rank: int) -> None:
     """The optimum's largest singular values sit on the smallest inputs; the whitened metric repairs that."""
     task = LinearRegression(DIM, covariance=LAMBDA, noise_std=0.5)
     optimum = preconditioner_of(one_layer_optimum(task, shots=5)[0])
@@ -177,7 +179,8 @@ def test_truncation_curves(rng: np.random.Generator) -> None:
     ],
     ids=lambda task: f"{type(task).__name__}, {task.inputs}",
 )
-def test_truncation_curves_end_together(task: Task) -> None:
+def test_curves_end_together(task: Task) -> None:
+    """Truncation curves end together."""
     curves = truncation_curves(task, shots=5)
     model, risk = one_layer_optimum(task, shots=5)
     for curve in (curves.best, curves.whitened, curves.plain):
@@ -189,7 +192,7 @@ def test_truncation_curves_end_together(task: Task) -> None:
     assert_mean((predict(cut, prompt) - prompt.y_query) ** 2, curves.plain[1])
 
 
-def test_plain_truncation_of_a_trained_size_is_far_worse() -> None:
+def test_truncation_trap() -> None:
     """d = 8, eigenvalues 1, 1/2, ..., 1/128 and N = 20: half of the ranks cost the plain cut most of the signal."""
     task = LinearRegression(8, covariance=np.diag(2.0 ** -np.arange(8)))
     curves = truncation_curves(task, shots=20)
@@ -198,7 +201,8 @@ def test_plain_truncation_of_a_trained_size_is_far_worse() -> None:
 
 
 @pytest.mark.parametrize("rank", [None, 1])
-def test_risk_is_what_sampled_prompts_show(rank: int | None) -> None:
+def test_sampled_risk(rank: int | None) -> None:
+    """Risk is what sampled prompts show."""
     task = LinearRegression(DIM, covariance=LAMBDA, task_covariance=OMEGA, noise_std=0.5)
     model, risk = one_layer_optimum(task, shots=5, rank=rank)
     prompt = task.sample(11, 40_000, 5)
@@ -215,7 +219,8 @@ def test_constructions_refuse() -> None:
 
 
 @pytest.mark.parametrize("step_size", [np.nan, np.inf, "0.1"])
-def test_gradient_descent_weights_refuse_a_bad_step(step_size: object) -> None:
+def test_bad_step(step_size: object) -> None:
+    """`gradient_descent_weights` rejects a bad step."""
     assert "step_size" in error_message(gradient_descent_weights, 2, step_size=step_size)
 
 

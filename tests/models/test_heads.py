@@ -52,7 +52,8 @@ def shared_value(model: Model) -> tuple[Model, Model]:
 
 @pytest.mark.parametrize("kind", ["linear", "softmax"])
 @pytest.mark.parametrize("mask", ["demonstrations", "causal"])
-def test_forward_matches_the_loop_over_tokens_and_heads(rng: np.random.Generator, kind: str, mask: str) -> None:
+def test_token_loop(rng: np.random.Generator, kind: str, mask: str) -> None:
+    """Forward matches the loop over tokens and heads."""
     model, tokens, query = headed(rng), rng.standard_normal((6, D)), rng.standard_normal(D)
     expected = forward_by_token(model, tokens, query, kind=kind, mask=mask)[1]
     assert_close(forward(model.replace(kind=kind, mask=mask), tokens, query), expected)
@@ -60,7 +61,8 @@ def test_forward_matches_the_loop_over_tokens_and_heads(rng: np.random.Generator
     assert np.abs(forward(one_fewer.replace(heads=HEADS - 1), tokens, query) - expected).max() > 1e-3
 
 
-def test_an_mlp_acts_on_the_sum_of_the_heads(rng: np.random.Generator) -> None:
+def test_mlp_on_the_sum(rng: np.random.Generator) -> None:
+    """An MLP acts on the sum of the heads."""
     mlp = {"mlp_in": rng.standard_normal((LAYERS, 5, D)), "mlp_out": rng.standard_normal((LAYERS, D, 5)) / 5}
     model, tokens, query = headed(rng).replace(**mlp), rng.standard_normal((6, D)), rng.standard_normal(D)
     relu = forward(model.replace(activation="relu"), tokens, query)
@@ -70,7 +72,8 @@ def test_an_mlp_acts_on_the_sum_of_the_heads(rng: np.random.Generator) -> None:
     assert_close(forward(model.without_mlp(), tokens, query), forward(model, tokens, query))
 
 
-def test_trajectory_and_a_single_head_written_with_an_axis(rng: np.random.Generator) -> None:
+def test_single_head_axis(rng: np.random.Generator) -> None:
+    """Trajectory and a single head written with an axis."""
     model, tokens = headed(rng), rng.standard_normal((7, D))
     path = implicit_trajectory(model, tokens)
     for layers in range(1, LAYERS + 1):
@@ -84,7 +87,8 @@ def test_trajectory_and_a_single_head_written_with_an_axis(rng: np.random.Genera
 
 @pytest.mark.parametrize("count", [4, 40])  # the method with the N gradients and the method through coordinates
 @pytest.mark.parametrize("layer", range(LAYERS))
-def test_noise_matches_the_definition(rng: np.random.Generator, layer: int, count: int) -> None:
+def test_noise_definition(rng: np.random.Generator, layer: int, count: int) -> None:
+    """Noise matches the definition."""
     tokens = rng.standard_normal((count, D)) if count > 4 else rng.standard_normal((count, D))[:, :D]
     model = headed(rng)
     noise, per_token = gradient_noise(model, tokens, shots=2, layer=layer), gradients(model, tokens, layer)
@@ -99,7 +103,8 @@ def test_noise_matches_the_definition(rng: np.random.Generator, layer: int, coun
     assert_mean(draws[:, :, None] * draws[:, None, :], noise.dense())
 
 
-def test_the_road_through_the_gradients_equals_that_through_coordinates(rng: np.random.Generator) -> None:
+def test_both_methods(rng: np.random.Generator) -> None:
+    """The method through the gradients equals that through coordinates."""
     model, tokens = headed(rng), rng.standard_normal((40, D))
     noise = gradient_noise(model, tokens, shots=10)
     bare = type(noise)(noise.left, noise.right, noise.shots)
@@ -109,7 +114,8 @@ def test_the_road_through_the_gradients_equals_that_through_coordinates(rng: np.
     assert bare.rank == noise.rank == D * (D + 1) // 2
 
 
-def test_noise_of_the_first_layer_matches_enumeration(rng: np.random.Generator) -> None:
+def test_enumeration(rng: np.random.Generator) -> None:
+    """Noise of the first layer matches enumeration."""
     model, tokens = headed(rng), rng.standard_normal((6, D))
     expected = covariance_by_enumeration(gradients(model, tokens, 0), 2)
     assert_close(gradient_noise(model, tokens, shots=2).dense(), expected)
@@ -143,7 +149,8 @@ def test_summed_support(rng: np.random.Generator, ranks: tuple[int, int]) -> Non
         assert volume is None
 
 
-def test_one_head_through_the_sum_equals_the_closed_form(rng: np.random.Generator) -> None:
+def test_one_head_as_a_sum(rng: np.random.Generator) -> None:
+    """One head through the sum equals the closed form."""
     left, right, tokens = rng.standard_normal((D, D)), rng.standard_normal((D, D)), rng.standard_normal((9, D))
     one, summed = support_of(left, right), support_of(left[None], right[None])
     assert isinstance(one, Support)
@@ -157,7 +164,8 @@ def test_one_head_through_the_sum_equals_the_closed_form(rng: np.random.Generato
 
 
 @pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
-def test_risk_of_one_layer_matches_tokens_and_the_single_head(rng: np.random.Generator, inputs: Law) -> None:
+def test_one_layer_risk(rng: np.random.Generator, inputs: Law) -> None:
+    """Risk of one layer matches tokens and the single head."""
     task = LinearRegression(D - 1, noise_std=0.6, inputs=inputs)
     model = headed(rng, layers=1)
     prompt = task.sample(5, 200_000, 6)
@@ -177,7 +185,8 @@ def test_risk_of_one_layer_matches_tokens_and_the_single_head(rng: np.random.Gen
     assert abs(sum(alone) - (HEADS - 1) * task.zero_risk - exact) > 1e-3
 
 
-def test_risk_on_another_task_reads_the_sum_of_the_heads() -> None:
+def test_other_task() -> None:
+    """Risk on another task reads the sum of the heads."""
     task, value, key = LinearClassification(2), np.zeros((1, 2, 3, 3)), np.zeros((1, 2, 3, 3))
     value[..., -1, -1], key[..., :2, :2] = -0.5, np.eye(2)
     both = Model.create(value, key, key, heads=2)
@@ -186,7 +195,8 @@ def test_risk_on_another_task_reads_the_sum_of_the_heads() -> None:
 
 
 @pytest.mark.parametrize("mlp", [False, True])
-def test_fast_weights_of_several_layers_match_the_trajectory(rng: np.random.Generator, mlp: bool) -> None:
+def test_fast_weights(rng: np.random.Generator, mlp: bool) -> None:
+    """Fast weights of several layers match the trajectory."""
     task, model = LinearRegression(D - 1), headed(rng, layers=3)
     if mlp:
         model = model.replace(mlp_in=rng.standard_normal((3, 5, D)), mlp_out=rng.standard_normal((3, D, 5)) / 5)
@@ -198,7 +208,8 @@ def test_fast_weights_of_several_layers_match_the_trajectory(rng: np.random.Gene
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.1])
-def test_the_ladder_equals_that_of_the_single_head(rng: np.random.Generator, floor: float) -> None:
+def test_ladder_of_one_head(rng: np.random.Generator, floor: float) -> None:
+    """The ladder equals that of the single head."""
     task = LinearRegression(D - 1, noise_std=0.5)
     several, single = shared_value(headed(rng, scale=0.5))
     options: dict[str, Any] = {"demonstrations": 60, "shots": 15, "clip": 4.0, "samples": 64, "key": 1, "floor": floor}
@@ -210,7 +221,8 @@ def test_the_ladder_equals_that_of_the_single_head(rng: np.random.Generator, flo
     assert first.gap.value == pytest.approx(second.gap.value, rel=tolerance, abs=1e-9)
 
 
-def test_the_ladder_of_heads_that_no_single_head_matches(rng: np.random.Generator) -> None:
+def test_ladder_of_heads(rng: np.random.Generator) -> None:
+    """The ladder of heads that no single head matches."""
     task, model = LinearRegression(D - 1, noise_std=0.5), headed(rng, layers=1)
     options: dict[str, Any] = {"demonstrations": 60, "shots": 15, "clip": 4.0, "samples": 128, "key": 1}
     ladder = bound_ladder(model, task, **options)
@@ -222,7 +234,8 @@ def test_the_ladder_of_heads_that_no_single_head_matches(rng: np.random.Generato
     assert ladder.information["isotropic"].value != pytest.approx(other.information["isotropic"].value, rel=1e-3)
 
 
-def test_truncation_goes_head_by_head_and_the_agreement_takes_heads(rng: np.random.Generator) -> None:
+def test_head_by_head(rng: np.random.Generator) -> None:
+    """Truncation goes head by head and the agreement takes heads."""
     model = headed(rng, scale=0.4)
     cut = truncate_weights(model, layer=1, module="key", rank=2)
     for head in range(HEADS):
@@ -234,7 +247,8 @@ def test_truncation_goes_head_by_head_and_the_agreement_takes_heads(rng: np.rand
     assert first.step_size == pytest.approx(second.step_size, rel=1e-6)
 
 
-def test_shapes_seeds_and_refusals(rng: np.random.Generator) -> None:
+def test_shapes_and_errors(rng: np.random.Generator) -> None:
+    """Shapes, seeds and errors."""
     model = headed(rng)
     assert (model.layers, model.token_dim, model.heads, model.seeds) == (LAYERS, D, HEADS, None)
     ensemble = jax.tree.map(lambda a: np.stack([a, 2 * a]), model)

@@ -14,7 +14,7 @@ def marked(*shape: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("heads", [None, 2])
-def test_layers_are_repeated_in_turn(heads):
+def test_repeated(heads):
     """1, 2, 1, 2, 1, 2, and not 1, 1, 1, 2, 2, 2; the MLP along with the attention."""
     shape = (2, 3, 3) if heads is None else (2, 2, 3, 3)
     matrices = [marked(*shape) + k for k in range(3)]
@@ -28,7 +28,8 @@ def test_layers_are_repeated_in_turn(heads):
             np.testing.assert_array_equal(out[layer], once[layer % 2])
 
 
-def test_a_linear_mlp_is_folded_in_from_the_left_layer_by_layer():
+def test_folded_mlp():
+    """A linear MLP is folded in from the left layer by layer."""
     value, inner, outer = marked(2, 3, 3), marked(2, 4, 3) - 2, marked(2, 3, 4) - 1
     model = Model.create(value, value + 1, value + 2, inner, outer)
     for layer in range(2):
@@ -44,7 +45,8 @@ def test_a_linear_mlp_is_folded_in_from_the_left_layer_by_layer():
     np.testing.assert_array_equal(bare.key, model.key)
 
 
-def test_first_layers_and_members():
+def test_members():
+    """First layers and members."""
     several = Model(*(marked(2, 3, 2, 2) + k for k in range(3)))
     assert (several.seeds, several.layers, several.heads) == (2, 3, None)
     second = several.member(1)
@@ -55,7 +57,8 @@ def test_first_layers_and_members():
     assert "single model" in error_message(second.member, 0)
 
 
-def test_half_an_mlp_and_a_wrong_number_of_heads_are_refused():
+def test_bad_models():
+    """Half an MLP and a wrong number of heads are errors."""
     value = marked(2, 3, 3)
     for parts in ((marked(2, 4, 3), None), (None, marked(2, 3, 4))):
         assert "mlp" in error_message(Model.create, value, value, value, *parts)

@@ -20,7 +20,8 @@ TASK = LinearRegression(3, noise_std=0.2)
         {"normalization": "sum", "readout": "plus"},
     ],
 )
-def test_module_agrees_with_predict(options):
+def test_module_predicts(options):
+    """Module agrees with predict."""
     model, prompt = random_weights(0, layers=2, token_dim=4, scale=0.4), TASK.sample(1, 5, 7)
     module = InContextTransformer(model.replace(**options))
     got = module(prompt.x.astype(np.float32), prompt.y.astype(np.float32), prompt.x_query.astype(np.float32))
@@ -28,7 +29,8 @@ def test_module_agrees_with_predict(options):
     np.testing.assert_allclose(got, predict(model.replace(**options), prompt), rtol=1e-3, atol=1e-4)
 
 
-def test_relu_mlp_agrees_with_predict_and_differs_from_a_linear_one():
+def test_relu_module():
+    """Relu MLP agrees with predict and differs from a linear one."""
     rng = np.random.default_rng(0)
     model = random_weights(0, layers=1, token_dim=4).replace(
         mlp_in=rng.standard_normal((1, 8, 4)), mlp_out=rng.standard_normal((1, 4, 8))
@@ -41,7 +43,8 @@ def test_relu_mlp_agrees_with_predict_and_differs_from_a_linear_one():
     assert np.abs(relu - predict(model, prompt)).max() > 1e-3
 
 
-def test_module_trains_and_hands_its_weights_to_the_theory():
+def test_module_trains():
+    """Module trains and hands its weights to the theory."""
     module = InContextTransformer(gradient_descent_weights(3, step_size=0.1))
     optimizer = nnx.Optimizer(module, optax.adam(0.02), wrt=nnx.Param)
     prompt = TASK.sample(0, 256, 12)
@@ -59,6 +62,7 @@ def test_module_trains_and_hands_its_weights_to_the_theory():
     assert np.mean((predict(model, prompt) - prompt.y_query) ** 2) == pytest.approx(losses[-1], rel=0.1)
 
 
-def test_unknown_options_are_refused():
+def test_unknown_options():
+    """Unknown options are errors."""
     with pytest.raises(ValueError, match="kind: got 'cubic'"):
         InContextTransformer(gradient_descent_weights(3).replace(kind="cubic"))

@@ -37,7 +37,8 @@ def two_roads(model: Model, tokens: np.ndarray, shots: int) -> list[NoiseCovaria
 
 
 @pytest.mark.parametrize("shots", [1, 2, 3, 4, 5, 6])
-def test_covariance_is_that_of_every_subset(rng: np.random.Generator, shots: int) -> None:
+def test_every_subset(rng: np.random.Generator, shots: int) -> None:
+    """Covariance is that of every subset."""
     model, tokens = make(rng), rng.standard_normal((N, D))
     expected = covariance_by_enumeration(gradients(model, tokens, 0), shots)
     noise = gradient_noise(model, tokens, shots=shots)
@@ -50,7 +51,8 @@ def test_covariance_is_that_of_every_subset(rng: np.random.Generator, shots: int
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
-def test_deeper_layers_at_fixed_m(rng: np.random.Generator, layer: int) -> None:
+def test_deeper_layers(rng: np.random.Generator, layer: int) -> None:
+    """Deeper layers at fixed m."""
     model, tokens = make(rng), rng.standard_normal((N, D))
     per_token = gradients(model, tokens, layer)
     noise = gradient_noise(model, tokens, shots=2, layer=layer)
@@ -109,7 +111,8 @@ def check_against_dense(noise: NoiseCovariance, per_token: np.ndarray, rank: int
 
 
 @pytest.mark.parametrize("demonstrations", [3, 6, 7, 8, 25])
-def test_gradients_and_coordinates_agree(rng: np.random.Generator, demonstrations: int) -> None:
+def test_both_methods(rng: np.random.Generator, demonstrations: int) -> None:
+    """Gradients and coordinates agree."""
     model, tokens = make(rng), rng.standard_normal((demonstrations, D))
     plain, coordinates = two_roads(model, tokens, 2)
     assert plain.coordinates is None
@@ -153,7 +156,7 @@ def test_tokens_in_a_subspace(rng: np.random.Generator, layer: int) -> None:
     assert noise.rank == (D - 1) * D // 2
 
 
-def test_covariance_is_never_positive_definite(rng: np.random.Generator) -> None:
+def test_never_definite(rng: np.random.Generator) -> None:
     """However many demonstrations, the rank stays below D²; only D = 1 escapes."""
     assert gradient_noise(make(rng), rng.standard_normal((500, D)), shots=5).rank == FULL < D * D
     one = Model.create(np.ones((1, 1)), np.ones((1, 1)), np.ones((1, 1)))
@@ -168,9 +171,7 @@ def test_covariance_is_never_positive_definite(rng: np.random.Generator) -> None
         ([1.0, 1e-3, 1e-5], [1.0, 1e-3, 1e-5]),
     ],
 )
-def test_ill_conditioned_weights_keep_their_rank_and_volume(
-    rng: np.random.Generator, first: list[float], second: list[float]
-) -> None:
+def test_ill_conditioned(rng: np.random.Generator, first: list[float], second: list[float]) -> None:
     """A = Q diag(a), B = diag(b) R: log det_V C is shifted by a known amount, and no direction is lost."""
     a, b, tokens = np.array(first), np.array(second), rng.standard_normal((40, D))
     turns = [np.linalg.qr(rng.standard_normal((D, D)))[0] for _ in range(2)]
@@ -187,7 +188,8 @@ def test_ill_conditioned_weights_keep_their_rank_and_volume(
 
 
 @pytest.mark.parametrize("demonstrations", [4, 30])
-def test_samples_have_the_covariance_and_live_in_the_support(rng: np.random.Generator, demonstrations: int) -> None:
+def test_samples(rng: np.random.Generator, demonstrations: int) -> None:
+    """Samples have the covariance and live in the support."""
     model, tokens = make(rng), rng.standard_normal((demonstrations, D))
     noise = gradient_noise(model, tokens, shots=2, layer=1)
     draws = noise.sample(3, 40_000)
@@ -205,7 +207,7 @@ def test_samples_have_the_covariance_and_live_in_the_support(rng: np.random.Gene
     assert np.abs(noise.sample(3, 2) - noise.sample(4, 2)).max() > 0
 
 
-def test_no_noise_without_a_choice(rng: np.random.Generator) -> None:
+def test_no_choice(rng: np.random.Generator) -> None:
     """b = N: no noise at all, by either method."""
     for noise in two_roads(make(rng), rng.standard_normal((N, D)), N):
         assert (noise.rank, noise.trace, noise.log_pseudo_determinant) == (0, 0.0, 0.0)
@@ -214,7 +216,7 @@ def test_no_noise_without_a_choice(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("demonstrations", [3, 7, 30])
-def test_no_noise_from_equal_demonstrations(rng: np.random.Generator, demonstrations: int) -> None:
+def test_equal_demonstrations(rng: np.random.Generator, demonstrations: int) -> None:
     """Every subset shows the same, so C = 0: rounding must not be given a rank."""
     tokens = np.repeat(rng.standard_normal((1, D)), demonstrations, axis=0)
     for noise in two_roads(make(rng), tokens, 2):
@@ -224,7 +226,7 @@ def test_no_noise_from_equal_demonstrations(rng: np.random.Generator, demonstrat
 
 
 @pytest.mark.parametrize("demonstrations", [5, 7, 30])
-def test_a_constant_feature_takes_a_dimension_away(rng: np.random.Generator, demonstrations: int) -> None:
+def test_constant_feature(rng: np.random.Generator, demonstrations: int) -> None:
     """A feature of fixed size, ±0.3: its square does not vary, so one coordinate of S carries no noise."""
     tokens = rng.standard_normal((demonstrations, D))
     tokens[:, 0] = 0.3 * np.sign(tokens[:, 0])

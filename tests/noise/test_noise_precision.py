@@ -62,7 +62,7 @@ def unknown(values: list[Any], size: Any, dimension: int) -> float:
 
 
 @pytest.mark.parametrize("module", ["value", "key", "query"])
-def test_random_weights_in_the_second_layer_at_rank_two(module: str) -> None:
+def test_second_layer(module: str) -> None:
     """Thirty models, σ_min / σ_max down to 4e-8: three methods agree on rank N - 1 = d_S and on log pdet.
 
     `random_weights(13, ...)`, W_V, is the case where Gram matrices gave rank 10 and -11.26 for 11 and -37.67.
@@ -86,7 +86,7 @@ def test_random_weights_in_the_second_layer_at_rank_two(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", ["value", "key", "query"])
-def test_few_demonstrations_in_many_dimensions_at_every_rank(rng: np.random.Generator, module: str) -> None:
+def test_few_demonstrations(rng: np.random.Generator, module: str) -> None:
     """N = 4, D = 9: well conditioned but for the lowest ranks, so that Gram matrices serve most of the curve."""
     count, dimension, shots = 4, 9, 2
     model, tokens = random_weights(2, layers=1, token_dim=dimension), rng.standard_normal((count, dimension))
@@ -102,7 +102,7 @@ def test_few_demonstrations_in_many_dimensions_at_every_rank(rng: np.random.Gene
         assert trace == pytest.approx(scale * float(sum(values)), rel=1e-13)
 
 
-def test_a_gram_matrix_would_not_do() -> None:
+def test_gram_is_not_enough() -> None:
     """Negative control: the eigenvalues of the centred Gram matrix miss the bound of the test above by far."""
     count, worst = 12, 0.0
     for seed in (13, 25, 26):
@@ -124,9 +124,7 @@ def test_a_gram_matrix_would_not_do() -> None:
     ("heads", "count", "dimension"), [(1, 3, 3), (1, 5, 4), (1, 6, 9), (2, 5, 4), (2, 4, 9), (6, 3, 14)]
 )
 @pytest.mark.parametrize("spread", [1.0, 1e-1, 1e-3, 1e-5])
-def test_every_eigenvalue_of_graded_factors(
-    rng: np.random.Generator, heads: int, count: int, dimension: int, spread: float
-) -> None:
+def test_graded_factors(rng: np.random.Generator, heads: int, count: int, dimension: int, spread: float) -> None:
     """Heads whose values fall from 1 to `spread` over the demonstrations: σ_k to c ε |g|.
 
     One block of rows or several; with `spread` 1 the Gram matrix is good enough and must contain all pairs of heads.
@@ -142,7 +140,7 @@ def test_every_eigenvalue_of_graded_factors(
 
 
 @pytest.mark.parametrize("count", [3, 12])
-def test_the_trace_of_demonstrations_that_are_nearly_equal(rng: np.random.Generator, count: int) -> None:
+def test_nearly_equal(rng: np.random.Generator, count: int) -> None:
     """Tokens that differ by 1e-6: |g_i - G| is 1e-6 of |g_i| and known to 1e-10, while Σ|g_i|² - N|G|² knows 1e-4."""
     gap, dimension = 1e-6, 6
     model = random_weights(1, layers=1, token_dim=dimension)
@@ -160,7 +158,7 @@ def test_the_trace_of_demonstrations_that_are_nearly_equal(rng: np.random.Genera
     assert curve.trace[0] == pytest.approx(expected, rel=known, abs=0.0)
 
 
-def test_rounding_is_not_given_a_rank(rng: np.random.Generator) -> None:
+def test_rounding_has_no_rank(rng: np.random.Generator) -> None:
     """Factors of low rank and repeated demonstrations leave fewer than N - 1 directions, whatever their scale."""
     left, right = rng.standard_normal((1, 7, 2)), rng.standard_normal((1, 7, 2))
     turn = [np.linalg.qr(rng.standard_normal((9, 9)))[0][:2] for _ in range(2)]
@@ -175,7 +173,7 @@ def test_rounding_is_not_given_a_rank(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("small", [1e-8, 1e-10])
-def test_small_gradients_count_down_to_rounding(small: float) -> None:
+def test_small_gradients(small: float) -> None:
     """W_V = e₁e₁ᵀ + t I and W_KᵀW_Q = e₁e₁ᵀ: one direction of size 1 and six of size t, all of them real."""
     first = np.zeros((1, 8, 8))
     first[0, 0, 0] = 1.0
@@ -188,7 +186,7 @@ def test_small_gradients_count_down_to_rounding(small: float) -> None:
 
 
 @pytest.mark.parametrize("small", [1e-8, 1e-10])
-def test_small_heads_count_down_to_rounding(small: float) -> None:
+def test_small_heads(small: float) -> None:
     """X → X e₁e₁ᵀ + t X e₂e₂ᵀ: three numbers of X of size 1, and two more of size t."""
     left = np.stack([np.eye(3), small * np.eye(3)])
     right = np.stack([np.diag([1.0, 0, 0]), np.diag([0, 1.0, 0])])

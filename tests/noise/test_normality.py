@@ -51,13 +51,14 @@ def twin(points):
 
 
 @pytest.mark.parametrize(("count", "dimension"), [(12, 1), (25, 3)])
-def test_statistics_against_their_definitions(count, dimension):
+def test_definitions(count, dimension):
+    """Statistics against their definitions."""
     points = np.random.default_rng(count).standard_normal((count, dimension)) ** 3
     z = whitened(points)
     np.testing.assert_allclose([*mardia(z), henze_zirkler(z)], twin(points), rtol=1e-9)
 
 
-def test_henze_zirkler_is_a_distance_of_characteristic_functions():
+def test_henze_zirkler():
     """n ∫ |φ_n(t) - e^{-t²/2}|² N(t; 0, β²) dt in one dimension, by quadrature."""
     z = whitened(np.random.default_rng(0).exponential(size=(30, 1)))
     beta = (3 * 30 / 4) ** 0.2 / math.sqrt(2)
@@ -67,7 +68,8 @@ def test_henze_zirkler_is_a_distance_of_characteristic_functions():
     assert henze_zirkler(z) == pytest.approx(30 * np.trapezoid(gap * weight, t), rel=1e-9)
 
 
-def test_statistics_are_affine_invariant(monkeypatch):
+def test_affine_invariance(monkeypatch):
+    """Statistics are affine invariant."""
     rng = np.random.default_rng(1)
     points, matrix = rng.laplace(size=(200, 4)), rng.standard_normal((4, 4))
     one, other = normality_tests(points), normality_tests(points @ matrix + 7.0)
@@ -98,14 +100,16 @@ def test_null_rejection_rates(count, dimension):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "dimension"), [(200, 2), (500, 6), (600, 21)])
-def test_null_rejection_rates_with_many_repetitions(count, dimension):
+def test_null_rejection(count, dimension):
+    """Null rejection rates with many repetitions."""
     rng, repetitions = np.random.default_rng(dimension), 2000
     found, _ = rejections(lambda: rng.standard_normal((count, dimension)), repetitions, 0.05)
     for rejected in found:
         assert 0.02 < rejected / repetitions < 0.09
 
 
-def test_p_value_of_henze_and_zirkler_is_that_of_a_lognormal_law():
+def test_lognormal_p_value():
+    """P value of henze and zirkler is that of a lognormal law."""
     distance = normality_tests(np.random.default_rng(3).laplace(size=(60, 2)))[2]
     mean, variance = _henze_zirkler_moments(60, 2)
     shape = math.sqrt(math.log(1 + variance / mean**2))
@@ -114,7 +118,8 @@ def test_p_value_of_henze_and_zirkler_is_that_of_a_lognormal_law():
     assert distance.p_value == pytest.approx(law.sf(distance.value), rel=1e-9)
 
 
-def test_subsets_are_drawn_without_replacement():
+def test_no_replacement():
+    """Subsets are drawn without replacement."""
     points = whitened(np.random.default_rng(4).exponential(size=(12, 3)))
     for shots in (1, 5, 11):
         means = _subset_means(points, shots, 4000, np.random.default_rng(shots))
@@ -123,7 +128,8 @@ def test_subsets_are_drawn_without_replacement():
     assert len(np.unique(_subset_means(points, 11, 500, np.random.default_rng(0)).round(9), axis=0)) == 12
 
 
-def test_power_against_heavy_tails_and_skewness():
+def test_power():
+    """Power against heavy tails and skewness."""
     rng = np.random.default_rng(5)
     laws = {"t5": lambda: rng.standard_t(5, (200, 3)), "exponential": lambda: rng.exponential(size=(200, 3))}
     for law in laws.values():
@@ -131,7 +137,7 @@ def test_power_against_heavy_tails_and_skewness():
         assert min(found) >= 30
 
 
-def test_uniform_data_are_rejected_from_below():
+def test_uniform_data():
     """Light tails: a kurtosis below d(d+2), where a one-sided test would see nothing."""
     _, kurtosis, _ = normality_tests(np.random.default_rng(6).uniform(size=(600, 2)))
     assert kurtosis.value < kurtosis.expected
@@ -139,7 +145,7 @@ def test_uniform_data_are_rejected_from_below():
 
 
 @pytest.mark.parametrize("count", [2, 4, 7])
-def test_exact_kurtosis_by_enumeration(count):
+def test_exact_kurtosis(count):
     """All subsets, covariance included; b and N - b are the same law up to an affine map."""
     points = np.random.default_rng(count).standard_normal((count, min(2, count - 1))) ** 3
     found = []
@@ -153,7 +159,7 @@ def test_exact_kurtosis_by_enumeration(count):
     np.testing.assert_allclose(found, found[::-1], rtol=1e-10)
 
 
-def test_the_excess_falls_like_one_over_b():
+def test_excess_falls():
     """With f = b/N the fourth cumulant has the factor (1 - f)(1 - 6f) + O(f²) beside 1/b³, and C² has (1 - f)²/b²."""
     points, shots = np.random.default_rng(8).exponential(size=(4000, 2)), np.array([1, 2, 5, 10])
     excess = np.array([subset_kurtosis(points, b) - 8 for b in shots.tolist()])
@@ -180,7 +186,7 @@ def test_audit_of_subset_means():
     assert first.distance > 2 * last.distance
 
 
-def test_audited_points_are_the_gradients():
+def test_audited_points():
     """The definition: gradients written out, D² numbers each, restricted to their span; at layer 1 and 2.
 
     Truncated, so that the map of the second layer, first layer included, does not drop out.
@@ -193,7 +199,8 @@ def test_audited_points_are_the_gradients():
         assert record.exact_kurtosis == pytest.approx(subset_kurtosis(rows, 3), rel=1e-7)
 
 
-def test_weights_drop_out_where_they_are_invertible_and_only_there():
+def test_invertible_weights():
+    """Weights drop out where they are invertible and only there."""
     one, other = (normality_audit(model(seed=s), TOKENS, **AUDIT)[1] for s in (3, 4))
     assert one.henze_zirkler.value == pytest.approx(other.henze_zirkler.value, rel=1e-9)
     graded = model().replace(value=np.diag([1.0, 1e-6, 1e-10])[None])
@@ -205,14 +212,14 @@ def test_weights_drop_out_where_they_are_invertible_and_only_there():
     assert third.exact_kurtosis != pytest.approx(one.exact_kurtosis, rel=0.1)
 
 
-def test_few_demonstrations_leave_a_simplex():
+def test_simplex():
     """N - 1 < d_S: the rank is N - 1 and every population is the same regular simplex."""
     record = normality_audit(model(), TOKENS[:5], shots=(2,), samples=50, key=0)[0]
     assert record.dimension == 4
     assert record.exact_kurtosis == pytest.approx(subset_kurtosis(np.eye(5), 2), rel=1e-10)
 
 
-def test_quantiles_of_gaussian_samples():
+def test_quantiles():
     """Of the n points of a sample (i - ½)/n lie below the i-th quantile on average: exact for every n."""
     rng, quantiles = np.random.default_rng(9), mahalanobis_quantiles(40, 3)
     squares = [(whitened(rng.standard_normal((40, 3))) ** 2).sum(axis=1) for _ in range(400)]
@@ -240,7 +247,8 @@ def test_bad_input_is_refused(changes, words):
     assert words in error_message(normality_audit, model(), TOKENS, **options)
 
 
-def test_degenerate_input_is_refused():
+def test_degenerate_input():
+    """Degenerate input is an error."""
     assert "do not vary" in error_message(
         normality_audit, random_weights(0, layers=1, token_dim=3, scale=0.0), TOKENS, **AUDIT
     )

@@ -62,7 +62,7 @@ CASES = [(9, 1), (7, 5), (6, 4), (30, 1), (8, 6)]
 
 
 @pytest.mark.parametrize(("n", "d"), [*CASES, (8, 5), (12, 3)])
-def test_expected_values_and_p_values(n, d):
+def test_p_values(n, d):
     """The exact moments in rational arithmetic, or the published formulas in between, on a sample of that size."""
     points = np.random.default_rng(n).standard_normal((n, d)) ** 3
     if n < d + 3:  # an error in public, since nothing is left to test there; the formula is the same
@@ -82,7 +82,7 @@ def test_expected_values_and_p_values(n, d):
 
 
 @pytest.mark.parametrize(("n", "d"), [(8, 3), (20, 5)])
-def test_kurtosis_variance_between_the_exact_cases(n, d):
+def test_kurtosis_variance(n, d):
     """In between the variance is c (d)(d + 2)(n - d - 1)(n - d + 1): two projections that add up to P share it."""
 
     def variance(d):
@@ -132,7 +132,8 @@ def limiting_moments(d: int, square: float) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(("count", "d"), [(20, 1), (60, 2), (500, 2), (100, 3), (200, 6)])
-def test_henze_zirkler_s_mean_and_variance_are_those_of_the_limiting_process(count, d):
+def test_henze_zirkler_moments(count, d):
+    """Henze zirkler s mean and variance are those of the limiting process."""
     square = _smoothing(count, d)
     assert square == pytest.approx(0.5 * ((2 * d + 1) * count / 4) ** (2 / (d + 4)), rel=1e-14)
     assert _henze_zirkler_moments(count, d) == pytest.approx(limiting_moments(d, square), rel=1e-9)
@@ -140,7 +141,7 @@ def test_henze_zirkler_s_mean_and_variance_are_those_of_the_limiting_process(cou
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "d"), [(100, 1), (200, 2), (200, 4)])
-def test_moments_of_simulated_samples(count, d):
+def test_simulated_moments(count, d):
     """6000 Gaussian samples: mean and variance of all three statistics; Henze and Zirkler's are asymptotic."""
     rng = np.random.default_rng(d)
     tests = [normality_tests(rng.standard_normal((count, d))) for _ in range(6000)]

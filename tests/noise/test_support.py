@@ -33,14 +33,16 @@ def symmetric(rng: np.random.Generator, size: int = D) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("left", "right"), RANKS)
-def test_dimension_of_generic_pairs(rng: np.random.Generator, left: int, right: int) -> None:
+def test_generic_pairs(rng: np.random.Generator, left: int, right: int) -> None:
+    """Dimension of generic pairs."""
     a, b = pair(rng, left, right)
     overlap = max(0, left + right - D)
     expected = left * right - overlap * (overlap - 1) // 2
     assert support_dimension(a, b) == expected == dense_support_dimension(a, b)
 
 
-def test_dimension_of_full_and_truncated_values(rng: np.random.Generator) -> None:
+def test_truncated_values(rng: np.random.Generator) -> None:
+    """Dimension of full and truncated values."""
     a, b = pair(rng, D, D)
     assert support_dimension(a, b) == D * (D + 1) // 2
     for rank in range(D + 1):
@@ -48,7 +50,7 @@ def test_dimension_of_full_and_truncated_values(rng: np.random.Generator) -> Non
 
 
 @pytest.mark.parametrize(("value", "key", "query"), list(itertools.product((1, 2, 3, 4), repeat=3)))
-def test_dimension_of_truncated_weights(rng: np.random.Generator, value: int, key: int, query: int) -> None:
+def test_truncated_weights(rng: np.random.Generator, value: int, key: int, query: int) -> None:
     """A = W_V M, B = Mᵀ W_Kᵀ W_Q M with every combination of ranks, M generic."""
     w_v, w_k, w_q = (matrix_of_rank(rng, D, rank) for rank in (value, key, query))
     m = np.eye(D) + 0.3 * rng.standard_normal((D, D))
@@ -56,7 +58,7 @@ def test_dimension_of_truncated_weights(rng: np.random.Generator, value: int, ke
     assert support_dimension(a, b) == dense_support_dimension(a, b)
 
 
-def test_dimension_when_row_and_column_space_are_aligned() -> None:
+def test_aligned_spaces() -> None:
     """Not generic: k is the overlap found, not the one expected of random spaces."""
     for left, right in itertools.product(ALIGNED, repeat=2):
         a, b = np.diag(np.array(left, dtype=float)), np.diag(np.array(right, dtype=float))
@@ -66,7 +68,8 @@ def test_dimension_when_row_and_column_space_are_aligned() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
-def test_dimension_with_tokens_in_a_subspace(rng: np.random.Generator, size: int) -> None:
+def test_token_subspace(rng: np.random.Generator, size: int) -> None:
+    """Dimension with tokens in a subspace."""
     tokens = rng.standard_normal((9, size)) @ rng.standard_normal((size, D))
     assert span(tokens).shape == (D, size)
     assert_close(span(tokens) @ (span(tokens).T @ tokens.T), tokens.T, 1e-10)
@@ -75,19 +78,20 @@ def test_dimension_with_tokens_in_a_subspace(rng: np.random.Generator, size: int
         assert support_dimension(a, b, tokens) == dense_support_dimension(a, b, tokens)
 
 
-def test_dimension_of_noise_free_labels(rng: np.random.Generator) -> None:
+def test_noise_free_labels(rng: np.random.Generator) -> None:
     """Labels of one task without noise keep the tokens in d_x dimensions."""
     x = rng.standard_normal((12, D - 1))
     tokens = np.column_stack([x, x @ rng.standard_normal(D - 1)])
     assert support_dimension(*pair(rng, D, D), tokens) == (D - 1) * D // 2
 
 
-def test_dimension_of_no_tokens_at_all(rng: np.random.Generator) -> None:
+def test_no_tokens(rng: np.random.Generator) -> None:
+    """Dimension of no tokens at all."""
     assert support_dimension(*pair(rng, D, D), np.zeros((3, D))) == 0
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_dimension_when_the_weights_annihilate_the_tokens(rng: np.random.Generator, side: str) -> None:
+def test_annihilated_tokens(rng: np.random.Generator, side: str) -> None:
     """A h = 0 for every token up to rounding: the rounding must not be taken for a direction."""
     basis = np.linalg.qr(rng.standard_normal((D, D)))[0]
     tokens = rng.standard_normal((9, 2)) @ basis[:, :2].T
@@ -101,7 +105,8 @@ def test_dimension_when_the_weights_annihilate_the_tokens(rng: np.random.Generat
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
-def test_dimension_does_not_depend_on_scale(seed: int, first: float, second: float) -> None:
+def test_scale(seed: int, first: float, second: float) -> None:
+    """Dimension does not depend on scale."""
     rng = np.random.default_rng(seed)
     a, b = pair(rng, 3, 2)
     assert support_dimension(first * a, second * b) == 3 * 2
@@ -126,15 +131,14 @@ def check_isometry(rng: np.random.Generator, a: np.ndarray, b: np.ndarray) -> No
 
 
 @pytest.mark.parametrize(("left", "right"), [ranks for ranks in RANKS if min(ranks) > 0])
-def test_coordinates_are_an_isometry(rng: np.random.Generator, left: int, right: int) -> None:
+def test_isometry(rng: np.random.Generator, left: int, right: int) -> None:
+    """Coordinates are an isometry."""
     check_isometry(rng, *pair(rng, left, right))
 
 
 @pytest.mark.parametrize("right", ALIGNED)
 @pytest.mark.parametrize("left", ALIGNED)
-def test_coordinates_of_aligned_pairs_are_an_isometry(
-    rng: np.random.Generator, left: tuple[int, ...], right: tuple[int, ...]
-) -> None:
+def test_aligned_isometry(rng: np.random.Generator, left: tuple[int, ...], right: tuple[int, ...]) -> None:
     """Row space of A and column space of B share exactly the directions named in both, in a rotated basis."""
     basis = np.linalg.qr(rng.standard_normal((D, D)))[0]
     a = rng.standard_normal((D, D)) @ (basis * left).T
@@ -145,7 +149,7 @@ def test_coordinates_of_aligned_pairs_are_an_isometry(
 
 
 @pytest.mark.parametrize(("left", "right"), [(4, 4), (2, 4), (4, 3), (2, 2), (3, 2), (1, 1)])
-def test_embed_and_project_are_inverse(rng: np.random.Generator, left: int, right: int) -> None:
+def test_embed_and_project(rng: np.random.Generator, left: int, right: int) -> None:
     """embed is an isometry onto V, project its inverse there and the orthogonal projection elsewhere."""
     a, b = pair(rng, left, right)
     support = Support.of(a, b)
@@ -161,7 +165,8 @@ def test_embed_and_project_are_inverse(rng: np.random.Generator, left: int, righ
     assert_close(support.embed(support.project(target)), expected, 1e-9)
 
 
-def test_a_stack_of_pairs_is_each_pair(rng: np.random.Generator) -> None:
+def test_stack_of_pairs(rng: np.random.Generator) -> None:
+    """A stack of pairs is each pair."""
     pairs = [pair(rng, 3, 2) for _ in range(4)]
     a, b = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
     stack = Support.of(a, b, factor_ranks(a[0], b[0]))
@@ -174,7 +179,7 @@ def test_a_stack_of_pairs_is_each_pair(rng: np.random.Generator) -> None:
     assert_close(np.linalg.norm(stack.coordinates(tokens), axis=-1), np.linalg.norm(dense, axis=(-2, -1)), 1e-10)
 
 
-def test_ill_conditioned_factors_keep_their_small_directions(rng: np.random.Generator) -> None:
+def test_ill_conditioned(rng: np.random.Generator) -> None:
     """Singular values over ten decades: each squared norm is right relative to itself."""
     turn = np.linalg.qr(rng.standard_normal((D, D)))[0]
     a = np.diag([1.0, 1e-3, 1e-5, 1e-8])
@@ -185,7 +190,7 @@ def test_ill_conditioned_factors_keep_their_small_directions(rng: np.random.Gene
     assert (np.abs(z - expected) <= 1e-6 * expected).all()
 
 
-def test_restricted_factors_are_rectangular(rng: np.random.Generator) -> None:
+def test_restricted_factors(rng: np.random.Generator) -> None:
     """On the span of the tokens A is (D, q) and B is (q, D)."""
     a, b = pair(rng, 3, 4)
     basis = np.linalg.qr(rng.standard_normal((D, 2)))[0]
@@ -196,13 +201,15 @@ def test_restricted_factors_are_rectangular(rng: np.random.Generator) -> None:
     assert_close(support.embed(support.coordinates(tokens)), dense, 1e-10)
 
 
-def test_symmetric_coordinates_keep_the_norm(rng: np.random.Generator) -> None:
+def test_symmetric_norm(rng: np.random.Generator) -> None:
+    """Symmetric coordinates keep the norm."""
     x = np.array([symmetric(rng), symmetric(rng)])
     assert symmetric_coordinates(x).shape == (2, 10)
     assert_close((symmetric_coordinates(x) ** 2).sum(axis=1), (x**2).sum(axis=(1, 2)))
 
 
-def test_outer_coordinates_are_those_of_the_outer_product(rng: np.random.Generator) -> None:
+def test_outer_coordinates(rng: np.random.Generator) -> None:
+    """Outer coordinates are those of the outer product."""
     v = rng.standard_normal((3, 5, 4))
     before = v.copy()
     assert_close(outer_coordinates(v), symmetric_coordinates(v[..., :, None] * v[..., None, :]))

@@ -31,7 +31,7 @@ def well_conditioned(dimension: int, layers: int = 2) -> Model:
 @pytest.mark.parametrize("module", ["value", "key", "query"])
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("count", [9, 60])
-def test_every_rank_against_truncated_weights(module, layer, count):
+def test_truncated_weights(module, layer, count):
     """N = 9 goes rank by rank through the gradients, N = 60 through nested features (d_S = 21)."""
     model = well_conditioned(6)
     tokens = 0.7 * np.random.default_rng(count).standard_normal((count, 6))
@@ -47,7 +47,8 @@ def test_every_rank_against_truncated_weights(module, layer, count):
 
 
 @pytest.mark.parametrize(("module", "count"), [("value", 40), ("query", 40), ("key", 7)])
-def test_against_the_dense_definition(module, count):
+def test_dense_definition(module, count):
+    """Against the dense definition."""
     model = well_conditioned(4, layers=1)
     tokens = np.random.default_rng(1).standard_normal((count, 4))
     got = truncation_noise(model, tokens, shots=3, module=module)
@@ -60,7 +61,8 @@ def test_against_the_dense_definition(module, count):
         assert got.log_pseudo_determinant[i] == pytest.approx(np.log(kept).sum(), rel=1e-9, abs=1e-9)
 
 
-def test_chosen_ranks_and_a_known_decomposition():
+def test_chosen_ranks():
+    """Chosen ranks and a known decomposition."""
     model = well_conditioned(6, layers=1)
     tokens = np.random.default_rng(2).standard_normal((60, 6))
     whole = truncation_noise(model, tokens, shots=4, module="value")
@@ -71,7 +73,7 @@ def test_chosen_ranks_and_a_known_decomposition():
     np.testing.assert_allclose(some.log_pseudo_determinant, whole.log_pseudo_determinant[[1, 4]], rtol=1e-12)
 
 
-def test_degenerate_tokens_and_factors_take_the_general_road():
+def test_degenerate_tokens():
     """Tokens on a hyperplane, and a key of low rank: supports are smaller than the nested form says."""
     model, rng = well_conditioned(4, layers=1), np.random.default_rng(3)
     flat = rng.standard_normal((40, 4)) @ np.diag([1, 1, 1, 0])

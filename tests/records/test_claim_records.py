@@ -26,7 +26,8 @@ from icl_theory.records.files import write_json
 from icl_theory.report.terminal.comparison import comparison_lines
 
 
-def test_the_records_keep_to_the_schema() -> None:
+def test_schema() -> None:
+    """The records keep to the schema."""
     assert problems(document()) == []
     assert problems(document() | {"sweep": sweep()}) == []
 
@@ -49,7 +50,8 @@ def test_the_records_keep_to_the_schema() -> None:
         lambda d: d["sweep"].append({"seed": 0}),
     ],
 )
-def test_the_schema_sees_what_is_wrong(damage: Any) -> None:
+def test_schema_sees_errors(damage: Any) -> None:
+    """The schema sees what is wrong."""
     damaged = document()
     damage(damaged)
     assert problems(damaged) != []
@@ -64,7 +66,7 @@ def keywords(schema: Any) -> Iterator[str]:
             yield from keywords(part)
 
 
-def test_the_schema_uses_no_keyword_that_would_be_passed_over() -> None:
+def test_schema_keywords() -> None:
     """A misspelt keyword demands nothing, and jsonschema does not complain."""
     known = {*Draft202012Validator.VALIDATORS, "$schema", "$defs", "title", "description"}
     Draft202012Validator.check_schema(SCHEMA)
@@ -72,13 +74,15 @@ def test_the_schema_uses_no_keyword_that_would_be_passed_over() -> None:
     assert set(keywords({"anyOf": [{"properties": {"a": {"requierd": []}}}]})) - known == {"requierd"}
 
 
-def test_every_field_of_a_record_is_explained_or_speaks_for_itself() -> None:
+def test_fields_explained() -> None:
+    """Every field of a record is explained or speaks for itself."""
     claim = SCHEMA["$defs"]["claim"]
     assert set(claim["required"]) == set(claim["properties"]) == set(document()["claims"][0])
     assert list(claim["properties"]) == list(document()["claims"][0])
 
 
-def test_a_record_says_how_each_assumption_fared() -> None:
+def test_assumptions() -> None:
+    """A record says how each assumption fared."""
     first = Assumption("the seed is below 4", lambda case: case.seed < 4)
     second = Assumption("even seeds", lambda case: case.seed % 2 == 0, lambda case: case.seed != 3)
     claim = CLAIMS[0]
@@ -92,7 +96,8 @@ def test_a_record_says_how_each_assumption_fared() -> None:
     assert made["package"] is None
 
 
-def test_a_record_keeps_the_counterexample_and_whether_it_breaks_the_statement() -> None:
+def test_counterexample() -> None:
+    """A record keeps the counterexample and whether it breaks the statement."""
     [kept] = document()["claims"][1]["counterexamples"]
     assert kept["file"] == "counterexamples/fails.json"
     assert kept["exact_confirmed"] is True
@@ -103,14 +108,16 @@ def test_a_record_keeps_the_counterexample_and_whether_it_breaks_the_statement()
     assert made["counterexamples"][0]["exact_confirmed"] is False
 
 
-def test_words_come_from_docstrings_and_are_never_made_up() -> None:
+def test_words_from_docstrings() -> None:
+    """Words come from docstrings and are never made up."""
     first, sampled = document()["claims"][0], document()["claims"][2]
     assert first["proof"] == derivation.__doc__
     assert (first["measures"], first["predicts"], sampled["measures"]) == ("", "", "")
     assert len(cases(CaseFactory(PROFILES["quick"], 0))) == len(first["evidence"])
 
 
-def test_the_table_has_one_row_per_claim_and_the_same_numbers() -> None:
+def test_table() -> None:
+    """The table has one row per claim and the same numbers."""
     text = table(document())
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert tuple(rows[0]) == COLUMNS
@@ -138,7 +145,8 @@ def test_the_table_has_one_row_per_claim_and_the_same_numbers() -> None:
     assert float(by_label["fails"]["worst_slack"]) < 0
 
 
-def test_the_worst_case_is_the_one_with_the_least_slack() -> None:
+def test_worst_case() -> None:
+    """The worst case is the one with the least slack."""
     claim = document()["claims"][1]
     item = worst(claim)
     assert item is not None
@@ -146,14 +154,16 @@ def test_the_worst_case_is_the_one_with_the_least_slack() -> None:
     assert worst(claim | {"evidence": []}) is None
 
 
-def test_two_equal_runs_differ_in_nothing() -> None:
+def test_equal_runs() -> None:
+    """Two equal runs differ in nothing."""
     same = compare(document(), document(), [claim.label for claim in CLAIMS])
     assert same["same"] == len(CLAIMS)
     assert not any(same[name] for name in same if name != "same")
     assert comparison_lines(same) == [f"compared: 0 verdicts changed, {len(CLAIMS)} claims the same"]
 
 
-def test_a_comparison_names_everything_that_changed() -> None:
+def test_comparison() -> None:
+    """A comparison names everything that changed."""
     old, new = document(), document()
     old["claims"][0]["verdict"] = "FAILS"
     old["claims"][0]["proved"] = None
@@ -199,12 +209,14 @@ def test_a_comparison_names_everything_that_changed() -> None:
         {"format": 2, "configuration": {}, "sweep": []},
     ],
 )
-def test_what_is_no_run_is_refused(tmp_path: Path, content: Any) -> None:
+def test_what_is_no_run(tmp_path: Path, content: Any) -> None:
+    """What is no run is an error."""
     path = write_json(tmp_path / "other.json", content)
     assert "compare: got" in error_message(read_run, path)
 
 
-def test_a_run_is_read_from_its_file_or_its_directory(tmp_path: Path) -> None:
+def test_read_run(tmp_path: Path) -> None:
+    """A run is read from its file or its directory."""
     path = write_json(tmp_path / "records.json", document())
     assert read_run(path) == read_run(tmp_path) == document()
     assert "make it first" in error_message(read_run, tmp_path / "missing.json")

@@ -89,7 +89,8 @@ def expected(claim: dict[str, Any]) -> dict[str, str]:
     return {name: spelt(value) for name, value in row.items()}
 
 
-def test_the_columns_are_these_in_this_order(records: dict[str, Any]) -> None:
+def test_columns(records: dict[str, Any]) -> None:
+    """The columns are these in this order."""
     first = next(csv.reader(io.StringIO(table(records), newline="")))
     assert tuple(first) == COLUMNS
     assert set(COLUMNS) == set(expected(records["claims"][0]))
@@ -99,15 +100,15 @@ def test_the_columns_are_these_in_this_order(records: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("label", [claim.label for claim in CLAIMS])
-def test_every_cell_says_what_the_records_say(
-    records: dict[str, Any], rows: dict[str, dict[str, str]], label: str
-) -> None:
+def test_cells(records: dict[str, Any], rows: dict[str, dict[str, str]], label: str) -> None:
+    """Every cell says what the records say."""
     [claim] = [claim for claim in records["claims"] if claim["label"] == label]
     for name, cell in expected(claim).items():
         assert rows[label][name] == cell, name
 
 
-def test_there_is_one_row_for_each_claim_in_its_order(records: dict[str, Any], rows: dict[str, dict[str, str]]) -> None:
+def test_rows(records: dict[str, Any], rows: dict[str, dict[str, str]]) -> None:
+    """There is one row for each claim in its order."""
     assert list(rows) == [claim["label"] for claim in records["claims"]] == [claim.label for claim in CLAIMS]
     assert all(None not in row and None not in row.values() for row in rows.values())  # no cell more, none fewer
 
@@ -121,7 +122,7 @@ def test_counts_of_cases_add_up(rows: dict[str, dict[str, str]]) -> None:
     assert (rows["undecided"]["inconclusive"], rows["not_finite"]["nonfinite"]) == ("6", "6")
 
 
-def test_units_and_worst_cases_by_hand(rows: dict[str, dict[str, str]]) -> None:
+def test_units_by_hand(rows: dict[str, dict[str, str]]) -> None:
     """10⁵ against 500 is off by 0.995 of itself; 5 ± 0.1 is 40 standard errors above 1; 1 ± 0.5 is 2 below 2."""
     worst = {label: (row["worst_slack"], row["slack_unit"], row["worst_stderr"]) for label, row in rows.items()}
     assert float(worst["fails"][0]) == pytest.approx(-0.995)
@@ -136,7 +137,7 @@ def test_units_and_worst_cases_by_hand(rows: dict[str, dict[str, str]]) -> None:
     assert rows["vacuous"]["worst_predicted"] == "inf"
 
 
-def test_controls_and_booleans_by_hand(rows: dict[str, dict[str, str]]) -> None:
+def test_booleans_by_hand(rows: dict[str, dict[str, str]]) -> None:
     """Of the two controls of EQUAL both are caught; measured elsewhere, the second comes out true or open."""
     assert (rows["equal"]["controls"], rows["equal"]["controls_caught"], rows["equal"]["sound"]) == ("2", "2", "true")
     assert (rows["not_finite"]["controls"], rows["not_finite"]["sound"]) == ("0", "false")
@@ -147,7 +148,8 @@ def test_controls_and_booleans_by_hand(rows: dict[str, dict[str, str]]) -> None:
     assert (rows["vacuous"]["informative"], rows["equal"]["informative"]) == ("false", "")
 
 
-def test_numbers_come_back_bit_by_bit(records: dict[str, Any], rows: dict[str, dict[str, str]]) -> None:
+def test_numbers_bit_by_bit(records: dict[str, Any], rows: dict[str, dict[str, str]]) -> None:
+    """Numbers come back bit by bit."""
     assert float(rows["equal"]["seconds"]) == 1 / 3
     for claim in records["claims"]:
         found = [number(item["slack"]) for item in claim["evidence"] if item["slack"] != "nan"]
@@ -155,7 +157,8 @@ def test_numbers_come_back_bit_by_bit(records: dict[str, Any], rows: dict[str, d
         assert cell == "" if not found else float(cell) == min(found)
 
 
-def test_a_cell_may_have_a_line_break_of_its_own(records: dict[str, Any]) -> None:
+def test_line_breaks(records: dict[str, Any]) -> None:
+    """A cell may have a line break of its own."""
     records = json.loads(json.dumps(records))
     records["claims"][0]["statement"] = 'two\nlines, a comma and a "quote"'
     text = table(records)

@@ -26,12 +26,14 @@ from icl_theory.report.terminal.comparison import comparison_lines
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
-def test_every_float_comes_back_from_strict_json(x: float) -> None:
+def test_strict_json(x: float) -> None:
+    """Every float comes back from strict json."""
     back = documents.from_plain(json.loads(json.dumps(documents.to_plain(x), allow_nan=False)))
     assert back == x or (math.isnan(back) and math.isnan(x))
 
 
-def test_arrays_dataclasses_and_enumerations_become_plain() -> None:
+def test_plain_values() -> None:
+    """Arrays dataclasses and enumerations become plain."""
     document = {
         "verdict": Verdict.FAILS,
         "estimate": Estimate(math.inf, note="why"),
@@ -52,13 +54,15 @@ def test_arrays_dataclasses_and_enumerations_become_plain() -> None:
     assert json.loads(documents.to_json(document)) == plain
 
 
-def test_what_a_record_cannot_hold_is_an_error_not_a_repr() -> None:
+def test_unrecordable() -> None:
+    """What a record cannot hold is an error not a repr."""
     with pytest.raises(TypeError, match="object"):
         documents.to_plain({"x": object()})
 
 
 @pytest.mark.parametrize("value", ["infinity", None, True, "1.0", [1.0]])
-def test_number_reads_only_what_plain_writes(value: Any) -> None:
+def test_from_plain(value: Any) -> None:
+    """Number reads only what plain writes."""
     assert "number" in error_message(documents.from_plain, value)
 
 
@@ -83,19 +87,22 @@ def test_writing_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert files.read_json(path) == {"x": 1}
 
 
-def test_a_record_is_as_readable_as_any_other_file(tmp_path: Path) -> None:
+def test_file_mode(tmp_path: Path) -> None:
+    """A record is as readable as any other file."""
     (tmp_path / "other").touch()
     path = files.write_json(tmp_path / "records.json", {})
     assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
-def test_reading_refuses_what_is_no_record(tmp_path: Path) -> None:
+def test_bad_records(tmp_path: Path) -> None:
+    """Reading rejects what is no record."""
     assert "records" in error_message(files.read_json, tmp_path / "nothing.json")
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
     assert "JSON" in error_message(files.read_json, tmp_path / "broken.json")
 
 
-def test_a_directory_in_use_is_refused_unless_asked(tmp_path: Path) -> None:
+def test_directory_in_use(tmp_path: Path) -> None:
+    """A directory in use is an error unless overwriting is requested."""
     fresh = tmp_path / "a" / "b"
     assert files.prepare_directory(fresh) == fresh
     assert files.prepare_directory(str(fresh)) == fresh  # still empty
@@ -107,7 +114,8 @@ def test_a_directory_in_use_is_refused_unless_asked(tmp_path: Path) -> None:
     assert "written" in error_message(files.prepare_directory, fresh / "mine.txt" / "below")
 
 
-def test_the_environment_names_no_person_and_no_place() -> None:
+def test_environment() -> None:
+    """The environment names no person and no place."""
     here = environment.environment()
     assert {"python", "jax", "numpy", "device", "processors", "platform"} <= set(here)
     text = json.dumps(here)
@@ -173,7 +181,7 @@ def test_evidence_in_a_line(record: dict[str, Any], text: str) -> None:
     assert tables.evidence_text(record) == text
 
 
-def test_a_row_of_the_sweep_is_of_one_layer_module_and_rank() -> None:
+def test_row() -> None:
     """Gaps that say where they belong: 100 x layer + 10 x module + rank."""
     documents = sweep(seeds=2, modules=("value", "key"), layers=2)
     for record in documents:
@@ -189,7 +197,8 @@ def test_a_row_of_the_sweep_is_of_one_layer_module_and_rank() -> None:
 
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("verdict", ["HOLDS", "INCONCLUSIVE"])
-def test_the_table_fits_and_breaks_no_verdict(width: int, verdict: str) -> None:
+def test_table_fits(width: int, verdict: str) -> None:
+    """The table fits and breaks no verdict."""
     document = {"claims": [claim(verdict, "equal", evidence(verdict))], "seconds": 1.0, "seed": 0, "profile": "quick"}
     document["environment"] = {"device": "cpu"}
     console = Console(width=width, record=True, file=io.StringIO(), markup=False)
@@ -201,13 +210,15 @@ def test_the_table_fits_and_breaks_no_verdict(width: int, verdict: str) -> None:
     assert tables.summary(document).startswith(f"1 claim: 1 {verdict}; 1/2 controls caught")
 
 
-def test_formulas_can_be_spelt_in_ascii() -> None:
+def test_ascii_formulas() -> None:
+    """Formulas can be spelled in ascii."""
     assert plain_text.ascii_text("||ΔW||² ≤ ½ Σ_t ε") == "||Delta W||^2 <= 1/2 Sum _t eps"
     assert plain_text.ascii_records({"a": ["≥", 1.0, None]}) == {"a": [">=", 1.0, None]}
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_every_claim_is_explained_and_can_be_spelt(label: str) -> None:
+def test_explanations(label: str) -> None:
+    """Every claim is explained and can be spelled."""
     found = load(label)
     text = explain.explain_text(found)
     for part in ("statement", "assumptions", "source", "what is checked, and why it may fail", "controls"):
@@ -218,7 +229,7 @@ def test_every_claim_is_explained_and_can_be_spelt(label: str) -> None:
     assert "$" not in text
 
 
-def test_the_terminal_shows_no_marks() -> None:
+def test_no_marks() -> None:
     """Neither in the table, nor in the evidence, nor where two runs differ in a control or a claim is not sound."""
     noted = evidence("VACUOUS", "nan", "nan", "nan", note="never $x < 0$, \\$5")
     record = claim("VACUOUS", "at most", noted, statement="$ΔW ≤ 1$ for \\$5") | {"sound": False, "flip": None}

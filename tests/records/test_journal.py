@@ -31,7 +31,8 @@ def filled(path: Path, settings: dict[str, Any] | None) -> Journal:
     return journal
 
 
-def test_every_line_is_in_the_file_as_soon_as_it_is_added(tmp_path: Path, settings: Any) -> None:
+def test_lines_are_flushed(tmp_path: Path, settings: Any) -> None:
+    """Every line is in the file as soon as it is added."""
     path = tmp_path / "deeper" / "lines.jsonl"
     journal, head = Journal(path, settings), [settings] if settings else []
     assert written(path) == head
@@ -41,7 +42,7 @@ def test_every_line_is_in_the_file_as_soon_as_it_is_added(tmp_path: Path, settin
     assert journal.lines == Journal(path, settings).lines == WRITTEN
 
 
-def test_whatever_a_crash_leaves_can_be_gone_on_with(tmp_path: Path, settings: Any) -> None:
+def test_after_a_crash(tmp_path: Path, settings: Any) -> None:
     """The file cut at every byte: whole lines are read back, and what is added later completes the file."""
     path = tmp_path / "lines.jsonl"
     filled(path, settings)
@@ -56,7 +57,7 @@ def test_whatever_a_crash_leaves_can_be_gone_on_with(tmp_path: Path, settings: A
         assert path.read_bytes() == whole
 
 
-def test_lines_are_cut_off_from_the_end(tmp_path: Path, settings: Any) -> None:
+def test_lines_cut_off(tmp_path: Path, settings: Any) -> None:
     """In a journal that was written and in one that was read back."""
     path = tmp_path / "lines.jsonl"
     for read_back in (False, True):
@@ -70,14 +71,16 @@ def test_lines_are_cut_off_from_the_end(tmp_path: Path, settings: Any) -> None:
             assert Journal(path, settings).lines == [*WRITTEN[:count], {"step": 99}]
 
 
-def test_a_journal_begun_anew_forgets_the_old_lines(tmp_path: Path, settings: Any) -> None:
+def test_new_journal(tmp_path: Path, settings: Any) -> None:
+    """A new journal forgets the old lines."""
     path = tmp_path / "lines.jsonl"
     filled(path, settings)
     assert Journal(path, settings, resume=False).lines == []
     assert Journal(path, settings).lines == []
 
 
-def test_other_settings_are_refused_with_both_values_of_each(tmp_path: Path) -> None:
+def test_other_settings(tmp_path: Path) -> None:
+    """Other settings are errors with both values of each."""
     path = tmp_path / "lines.jsonl"
     filled(path, SETTINGS)
     before = path.read_bytes()
@@ -100,7 +103,8 @@ def test_other_settings_are_refused_with_both_values_of_each(tmp_path: Path) -> 
         (json.dumps(SETTINGS) + '\n{"loss": 1}\n', "no entry"),
     ],
 )
-def test_what_is_no_such_journal_is_refused_and_left_alone(tmp_path: Path, content: str, words: str) -> None:
+def test_foreign_file(tmp_path: Path, content: str, words: str) -> None:
+    """What is no such journal is an error and left alone."""
     path = tmp_path / "lines.jsonl"
     path.write_text(content, encoding="utf-8")
     message = error_message(Journal, path, SETTINGS, fields=["step"])
@@ -109,14 +113,16 @@ def test_what_is_no_such_journal_is_refused_and_left_alone(tmp_path: Path, conte
     assert path.read_text(encoding="utf-8") == content
 
 
-def test_what_a_record_cannot_hold_leaves_no_half_line(tmp_path: Path) -> None:
+def test_no_half_line(tmp_path: Path) -> None:
+    """What a record cannot hold leaves no half line."""
     journal = filled(tmp_path / "lines.jsonl", SETTINGS)
     with pytest.raises(TypeError):
         journal.add({"step": object()})
     assert Journal(tmp_path / "lines.jsonl", SETTINGS).lines == WRITTEN
 
 
-def test_threads_may_add_lines_side_by_side(tmp_path: Path) -> None:
+def test_threads(tmp_path: Path) -> None:
+    """Threads may add lines side by side."""
     journal = Journal(tmp_path / "lines.jsonl")
 
     def work(number: int) -> None:

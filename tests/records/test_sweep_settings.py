@@ -16,7 +16,7 @@ OPTIONS = [{}, {"readout": "plus"}, {"floor": 0.05}, {"loss": "zero_one"}, {"pai
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_an_entry_is_the_ladder_and_the_risk_of_its_own_member(options):
+def test_entry(options):
     """Both members at rank 2 of layer 1, and the change against that member untouched."""
     settings = SWEEP | options
     readout = settings.pop("readout", "minus")
@@ -41,7 +41,7 @@ def test_an_entry_is_the_ladder_and_the_risk_of_its_own_member(options):
 
 
 @pytest.mark.parametrize("options", OPTIONS[1:], ids=str)
-def test_every_setting_changes_an_entry(options):
+def test_settings_of_an_entry(options):
     """Or the test above could pass with a setting that nobody reads."""
     changed = {**SWEEP, **options}
     models = MODELS[0], MODELS[0].replace(readout=changed.pop("readout", "minus"))
@@ -52,7 +52,7 @@ def test_every_setting_changes_an_entry(options):
     assert plain != other
 
 
-def test_finished_entries_are_taken_over_by_member_layer_module_and_rank():
+def test_finished_entries():
     """An entry of one member never stands for that of another."""
     settings: dict[str, Any] = {**SWEEP, "samples": 16}
     whole = rank_sweep(BOTH, TASK, layer_indices=[0, 1], modules=["value", "key"], ranks=[1, 2], **settings)

@@ -18,7 +18,8 @@ def test_every_kind_of_cell() -> None:
 
 
 @pytest.mark.parametrize("text", ["a,b", 'a "b"', "two\nlines", "old\rMac", "DOS\r\nline", " spaces ", "ΔW ≤ 1", ""])
-def test_text_comes_back_with_line_feeds_only(text: str) -> None:
+def test_line_feeds(text: str) -> None:
+    """Text comes back with line feeds only."""
     made = csv_text(["text", "after"], [{"text": text, "after": 1}, {"text": "x", "after": 2}])
     assert "\r" not in made
     rows = list(csv.DictReader(io.StringIO(made, newline="")))
@@ -26,6 +27,7 @@ def test_text_comes_back_with_line_feeds_only(text: str) -> None:
     assert rows[0]["text"] == "\n".join(text.splitlines())
 
 
-def test_a_name_that_is_no_column_is_an_error() -> None:
+def test_unknown_column() -> None:
+    """A name that is no column is an error."""
     with pytest.raises(ValueError, match="other"):
         csv_text(["a"], [{"other": 1}])

@@ -27,7 +27,7 @@ def kept(monkeypatch: pytest.MonkeyPatch, target: str, result: Any) -> list[tupl
     return calls
 
 
-def test_every_setting_of_a_sweep_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """None of these values is the default one, nor that of another setting."""
     calls = kept(monkeypatch, "icl_theory.truncation.rank_sweep.rank_sweep", [])
     config = SweepConfig(
@@ -60,7 +60,8 @@ def test_every_setting_of_a_sweep_reaches_it(monkeypatch: pytest.MonkeyPatch) ->
     assert (calls[1][1]["ranks"], calls[1][1]["layer_indices"], calls[1][1]["rates"]) == ((2, 1), None, None)
 
 
-def test_models_of_a_sweep_are_those_that_were_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models of a sweep are those that were named."""
     calls = kept(monkeypatch, "icl_theory.truncation.rank_sweep.rank_sweep", [])
     plain: dict[str, Any] = {"dim": 3, "shots": 9, "demonstrations": 20, "noise_std": 0.7}
     task = LinearRegression(3, noise_std=0.7)
@@ -81,7 +82,7 @@ def test_models_of_a_sweep_are_those_that_were_named(monkeypatch: pytest.MonkeyP
             np.testing.assert_array_equal(getattr(model, name), made if len(made) > 1 else made[0])
 
 
-def test_every_setting_of_the_ensemble_of_a_sweep_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ensemble_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """And members that diverged are left out, and named."""
     result = train(LinearRegression(2), 0, layers=1, shots=4, steps=2, seeds=3, batch=2)
     result.diverged[1] = True
@@ -106,7 +107,8 @@ TRAINED: dict[str, Any] = {
 }
 
 
-def test_every_setting_of_a_training_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every setting of a training reaches it."""
     assert set(TRAINED) == {field.name for field in fields(TrainConfig)}
     calls = kept(monkeypatch, "icl_theory.training.train.train", None)
     monkeypatch.setattr(train_run, "_outcome", lambda *_: {})
@@ -132,7 +134,8 @@ def test_every_setting_of_a_training_reaches_it(monkeypatch: pytest.MonkeyPatch)
         ("one-hot", {"inputs": Uniform(), "outputs": 4}),
     ],
 )
-def test_every_task_is_made_as_it_was_named(name: Any, made: dict[str, Any]) -> None:
+def test_every_task(name: Any, made: dict[str, Any]) -> None:
+    """Every task is made as it was named."""
     config = TrainRunConfig(
         **{"task": name, "dim": 5, "noise_std": 0.7, "inputs": "uniform", "nonzero": 3, "teacher_hidden": 7},
         **{"flip_probability": 0.2, "outputs": 4},
@@ -146,12 +149,13 @@ def test_every_task_is_made_as_it_was_named(name: Any, made: dict[str, Any]) -> 
     ("inputs", "dof", "law"),
     [("gaussian", None, Gaussian()), ("uniform", None, Uniform()), ("student-t", 4.5, StudentT(4.5))],
 )
-def test_a_word_of_the_command_line_names_a_law(inputs: Any, dof: float | None, law: Any) -> None:
+def test_laws(inputs: Any, dof: float | None, law: Any) -> None:
+    """A word of the command line names a law."""
     for name in ("linear", "sparse", "relu", "classification", "vector", "one-hot"):
         assert make_task(TrainRunConfig(task=name, inputs=inputs, dof=dof)).inputs == law
 
 
-def test_degrees_of_freedom_belong_to_student_t() -> None:
+def test_degrees_of_freedom() -> None:
     """What would be ignored is an error."""
     assert "no dof with student-t inputs" in error_message(make_task, TrainRunConfig(inputs="student-t"))
     assert "dof 5 with uniform inputs" in error_message(make_task, TrainRunConfig(inputs="uniform", dof=5.0))
@@ -159,7 +163,7 @@ def test_degrees_of_freedom_belong_to_student_t() -> None:
     assert "inputs" in error_message(make_task, TrainRunConfig(inputs="cauchy"))  # pyright: ignore[reportArgumentType]
 
 
-def test_a_document_of_a_training_is_that_of_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_document(monkeypatch: pytest.MonkeyPatch) -> None:
     """Risks by seed, each over the optimum, and the mean of the last tenth of the losses: 4 steps of 35, rounded up."""
     config = TrainRunConfig(dim=2, shots=6, noise_std=0.5, steps=35, seeds=3, batch=4)
     task = LinearRegression(2, noise_std=0.5)
@@ -187,7 +191,7 @@ def test_a_document_of_a_training_is_that_of_its_weights(monkeypatch: pytest.Mon
     assert next(line for line in lines if line[0] == "1") == ["1", "diverged"]
 
 
-def test_sampled_risks_are_those_of_the_model_that_was_trained() -> None:
+def test_sampled_risks() -> None:
     """Attention, mask, activation, readout and shots of the run, and one seed of the prompts for each member."""
     options: dict[str, Any] = {
         "kind": "softmax",

@@ -46,7 +46,7 @@ def assert_risk(estimate: Estimate, predictions: np.ndarray, prompt: Prompt) -> 
     assert stderr <= 0.05 * estimate.value + 1e-12
 
 
-def test_predictions_are_those_of_the_definition(rng: np.random.Generator) -> None:
+def test_predictions(rng: np.random.Generator) -> None:
     """Normal equations solved prompt by prompt; for N < d the least-squares weight of least norm."""
     prior = OMEGA + np.eye(3)
     for shots in (2, 3, 7):
@@ -67,7 +67,7 @@ def test_predictions_are_those_of_the_definition(rng: np.random.Generator) -> No
                 assert cost[0] < cost[1]
 
 
-def test_bayes_is_the_conditional_mean_of_the_labels() -> None:
+def test_bayes_is_the_mean() -> None:
     """The prediction from the joint Gaussian of (y_1, ..., y_N, y_q) given the inputs, for a singular prior too."""
     prior = np.diag([1.0, 0.5, 0.0])
     prompt = make(task_covariance=prior).sample(4, 5, 4)
@@ -78,7 +78,7 @@ def test_bayes_is_the_conditional_mean_of_the_labels() -> None:
 
 
 @pytest.mark.parametrize("shots", [6, 8, 20])
-def test_least_squares_in_closed_form(shots: int) -> None:
+def test_least_squares(shots: int) -> None:
     """σ² d/(N - d - 1) whatever Λ and Ω are, against sampled prompts."""
     risk = least_squares_risk(make(), shots=shots)
     assert risk == Estimate(SIGMA**2 * 3 / (shots - 4), unit="squared error")
@@ -89,7 +89,7 @@ def test_least_squares_in_closed_form(shots: int) -> None:
 
 @pytest.mark.parametrize("shots", [1, 2, 3])
 @pytest.mark.parametrize("sigma", [0.0, 0.5])
-def test_least_norm_in_closed_form(shots: int, sigma: float) -> None:
+def test_least_norm(shots: int, sigma: float) -> None:
     """d = 5, rank 5 and, in rotated coordinates, rank 5 of 6: λ tr(ΠΩ)(1 - N/r) + σ² N/(r - N - 1)."""
     flat = LinearRegression(5, 2.0 * np.eye(5), noise_std=sigma)
     expected = 2 * 5 * (1 - shots / 5) + sigma**2 * shots / (4 - shots)
@@ -105,7 +105,7 @@ def test_least_norm_in_closed_form(shots: int, sigma: float) -> None:
 
 
 @pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
-def test_least_squares_without_a_formula(inputs: Law) -> None:
+def test_no_formula(inputs: Law) -> None:
     """Anisotropic with N < d, and uniform inputs: S_xx is sampled; prompts agree."""
     covariance = np.diag([3.0, 2.0, 1.0, 0.7, 0.5, 0.2, 0.1])
     task = LinearRegression(7, covariance, noise_std=0.5, inputs=inputs)
@@ -121,7 +121,8 @@ def test_least_squares_without_a_formula(inputs: Law) -> None:
     assert_risk(many, least_squares_predict(prompt), prompt)
 
 
-def test_the_sampled_branch_reproduces_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sampled_branch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sampled branch reproduces the closed form."""
     closed = [least_squares_risk(make(), shots=n).value for n in (8, 12)]
     monkeypatch.setattr("icl_theory.risk.baselines._wishart_risk", lambda *_: None)
     for value, shots in zip(closed, (8, 12), strict=True):
@@ -130,7 +131,8 @@ def test_the_sampled_branch_reproduces_the_closed_form(monkeypatch: pytest.Monke
         assert abs(sampled.value - value) < 6 * sampled.stderr < 0.2 * value
 
 
-def test_least_squares_where_the_risk_is_infinite_or_zero() -> None:
+def test_infinite_or_zero() -> None:
+    """Least squares where the risk is infinite or zero."""
     for inputs in (Gaussian(), Uniform()):
         for shots in (2, 3, 4):
             risk = least_squares_risk(make(inputs=inputs), shots=shots)
@@ -146,7 +148,8 @@ def test_least_squares_where_the_risk_is_infinite_or_zero() -> None:
 
 @pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
 @pytest.mark.parametrize("shots", [1, 3, 10])
-def test_ridge_and_bayes_risks_are_those_of_sampled_prompts(shots: int, inputs: Law) -> None:
+def test_sampled_prompts(shots: int, inputs: Law) -> None:
+    """Ridge and bayes risks are those of sampled prompts."""
     task = make(inputs=inputs)
     prompt = task.sample(3, 2 * BATCH, shots)
     assert_risk(ridge_risk(task, shots=shots, penalty=0.4), ridge_predict(prompt, 0.4), prompt)
@@ -157,7 +160,7 @@ def test_ridge_and_bayes_risks_are_those_of_sampled_prompts(shots: int, inputs: 
     assert_risk(bayes, ridge_predict(prompt, SIGMA**2 / shots, prior=OMEGA), prompt)
 
 
-def test_bayes_risk_is_the_posterior_variance(rng: np.random.Generator) -> None:
+def test_posterior_variance(rng: np.random.Generator) -> None:
     """E tr Λ (Ω^{-1} + N S_xx/σ²)^{-1}, on S_xx sampled apart."""
     bayes = bayes_risk(make(), shots=6, samples=BATCH)
     moments = make().sample_moments(rng, BATCH, 6)[0][:, :-1, :-1]
@@ -167,7 +170,7 @@ def test_bayes_risk_is_the_posterior_variance(rng: np.random.Generator) -> None:
     assert abs(bayes.value - variances.mean()) < 6 * stderr < 0.05 * bayes.value
 
 
-def test_bayes_without_label_noise() -> None:
+def test_bayes_without_noise() -> None:
     """0 once the tasks are determined; before that, for Λ = Ω = I, the unseen share of w: d (1 - N/d)."""
     clean = LinearRegression(3)
     assert bayes_risk(clean, shots=3) == Estimate(0.0, unit="squared error")
@@ -184,7 +187,8 @@ def test_bayes_without_label_noise() -> None:
 
 
 @pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
-def test_bayes_is_below_every_model(inputs: Law) -> None:
+def test_bayes_is_smallest(inputs: Law) -> None:
+    """Bayes is below every model."""
     task = make(inputs=inputs)
     for shots in (1, 2, 5, 20, 100):
         bayes = bayes_risk(task, shots=shots)
@@ -202,7 +206,8 @@ def test_bayes_is_below_every_model(inputs: Law) -> None:
             assert bayes.value < ridge_risk(task, shots=shots, penalty=penalty).value
 
 
-def test_deep_gradient_descent_stays_above_bayes() -> None:
+def test_deep_descent() -> None:
+    """Deep gradient descent stays above bayes."""
     task = make()
     for layers in (2, 4):
         descent = population_risk(
@@ -212,7 +217,8 @@ def test_deep_gradient_descent_stays_above_bayes() -> None:
         assert bayes.value + 6 * np.hypot(bayes.stderr, descent.stderr) < descent.value
 
 
-def test_a_vanishing_penalty_is_least_squares() -> None:
+def test_vanishing_penalty() -> None:
+    """A vanishing penalty is least squares."""
     for shots in (2, 8):
         tiny = ridge_risk(make(), shots=shots, penalty=1e-30, samples=50)
         assert 0 < tiny.value < 1e3  # directions that S does not see must not be divided by the penalty
@@ -240,7 +246,8 @@ def test_blocks_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:
             assert blocked.value == pytest.approx(whole.value, rel=1e-12)
 
 
-def test_sparse_tasks_share_what_depends_on_second_moments() -> None:
+def test_sparse_second_moments() -> None:
+    """Sparse tasks share what depends on second moments."""
     sparse, dense = SparseLinearRegression(3, LAMBDA, noise_std=SIGMA, nonzero=1), make(task_covariance=None)
     assert least_squares_risk(sparse, shots=9) == least_squares_risk(dense, shots=9)
     prompt = sparse.sample(8, 2 * BATCH, 4)
@@ -258,7 +265,8 @@ def posterior_by_quadrature(task: SparseLinearRegression, x: np.ndarray, y: np.n
     return (weight * values).sum(1) / weight.sum()
 
 
-def test_sparse_bayes_is_the_mixture_over_supports(rng: np.random.Generator) -> None:
+def test_sparse_bayes(rng: np.random.Generator) -> None:
+    """Sparse bayes is the mixture over supports."""
     task = SparseLinearRegression(3, LAMBDA, noise_std=SIGMA, nonzero=1)
     w = task.sample_tasks(rng, 3)
     tokens = task.sample_tokens(rng, w, 4)
@@ -277,7 +285,8 @@ def test_sparse_bayes_is_the_mixture_over_supports(rng: np.random.Generator) -> 
 
 
 @pytest.mark.parametrize("task", [ReLUTeacher(3, 2, noise_std=0.3), LinearClassification(3, flip_probability=0.1)])
-def test_other_tasks_sample_whole_prompts(task: Task) -> None:
+def test_other_tasks(task: Task) -> None:
+    """Other tasks sample whole prompts."""
     prompt = task.sample(8, BATCH, 4)
     assert_risk(ridge_risk(task, shots=4, penalty=0.2, samples=20_000), ridge_predict(prompt, 0.2), prompt)
     prompt = task.sample(8, BATCH, 9)

@@ -39,7 +39,7 @@ def guesses_of(model, task, samples, shots, **options):
     return sign * np.array(outputs), prompt.y_query
 
 
-def test_a_relu_has_no_closed_form():
+def test_relu():
     """The same weights: exact with the activation dropped, sampled with it, and not the same number."""
     model, task = with_mlp(), LinearRegression(2, noise_std=0.4)
     exact = population_risk(model, task, shots=3)
@@ -60,7 +60,8 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_accuracy_takes_every_option(options):
+def test_accuracy_options(options):
+    """Accuracy takes every option."""
     model, task = with_mlp(2), LinearClassification(2)
     found = accuracy(model.replace(**options), task, shots=4, samples=60, key=5)
     guesses, labels = guesses_of(model, task, 60, 4, **options)
@@ -71,7 +72,7 @@ def test_accuracy_takes_every_option(options):
 
 
 @pytest.mark.parametrize("block", ["labels from inputs", "scores from labels", "labels mixed"])
-def test_only_what_reads_labels_alone_has_a_closed_form(block):
+def test_labels_alone(block):
     """One-hot labels: c Π in W_V's label block and inputs compared with inputs; anything more is sampled."""
     task = OneHotClassification(2, 3)
     rng = np.random.default_rng(1)
@@ -92,7 +93,7 @@ def test_only_what_reads_labels_alone_has_a_closed_form(block):
 
 
 @pytest.mark.parametrize(("shots", "heavy"), [(1, True), (7, True), (8, False)])
-def test_the_note_on_heavy_tails_stands_up_to_three_from_the_rank(shots, heavy):
+def test_heavy_tail_note(shots, heavy):
     """Rank 4, uniform inputs with noise: the variance of (X X')⁻¹ is finite from |N - d| = 4 on."""
     task = LinearRegression(4, noise_std=0.5, inputs=Uniform())
     note = least_squares_risk(task, shots=shots, samples=16).note
@@ -100,11 +101,13 @@ def test_the_note_on_heavy_tails_stands_up_to_three_from_the_rank(shots, heavy):
 
 
 @pytest.mark.parametrize("size", [1e-10, 1e-6, 0.05])
-def test_a_covariance_that_is_not_symmetric_is_refused(size):
+def test_asymmetric_covariance(size):
+    """A covariance that is not symmetric is an error."""
     assert "not symmetric" in error_message(LinearRegression, 2, np.array([[1.0, size], [0.0, 1.0]]))
 
 
-def test_zero_is_refused_where_a_positive_number_is_needed():
+def test_zero_is_no_size():
+    """Zero is an error where a positive number is needed."""
     from icl_theory import bound_ladder, search_clipping_rate
 
     model, task = random_weights(1, layers=1, token_dim=3), LinearRegression(2)

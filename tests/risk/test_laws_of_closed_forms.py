@@ -70,7 +70,7 @@ TABLES = {
 
 @pytest.mark.parametrize("noise", TABLES, ids=lambda law: type(law).__name__)
 @pytest.mark.parametrize("inputs", TABLES, ids=lambda law: type(law).__name__)
-def test_exact_in_rational_arithmetic(inputs: Any, noise: Any) -> None:
+def test_rational_arithmetic(inputs: Any, noise: Any) -> None:
     """Two heads, so that nothing is symmetric; skewed laws show that third moments cancel."""
     rng = np.random.default_rng(5)
     for _ in range(3):
@@ -125,7 +125,8 @@ def test_exact_by_enumeration(p: float, q: float) -> None:
 
 
 @pytest.mark.parametrize("law", [Uniform(), StudentT(9), MIXTURE, Waiting(), Coin(0.3)], ids=repr)
-def test_risk_and_optimum_match_tokens(law: Any) -> None:
+def test_tokens(law: Any) -> None:
+    """Risk and optimum match tokens."""
     task = LinearRegression(3, LAMBDA, OMEGA, 0.7, law, law)
     prompt = task.sample(99, 100_000, 6)
     optimum, risk = one_layer_optimum(task, shots=6)
@@ -140,7 +141,7 @@ def test_risk_and_optimum_match_tokens(law: Any) -> None:
 # Where there is no closed form.
 
 
-def test_an_infinite_fourth_moment_of_the_inputs() -> None:
+def test_infinite_input_moment() -> None:
     """E |p|² contains E u⁴: the risk is infinite, and says so; nothing can be called the optimum."""
     task = LinearRegression(2, noise_std=0.5, inputs=StudentT(4))
     for model in (gradient_descent_weights(2), random_weights(0, layers=1, token_dim=3)):
@@ -160,7 +161,7 @@ def one_layer(outputs: int) -> Model:
     return gradient_descent_weights(2, step_size=0.3, label_projection=np.eye(outputs))
 
 
-def test_an_infinite_fourth_moment_of_the_label_noise() -> None:
+def test_infinite_noise_moment() -> None:
     """It counts for those that read S_yy alone: the optimum does not."""
     task, plain = (LinearRegression(2, noise_std=0.5, noise=law) for law in (StudentT(3), Gaussian()))
     model, risk = one_layer_optimum(task, shots=5)
@@ -184,7 +185,7 @@ def config_of(task: Task) -> Any:
     return train(task, 0, layers=1, shots=5, steps=1, seeds=1, batch=2).config
 
 
-def test_an_unknown_fourth_moment() -> None:
+def test_unknown_moment() -> None:
     """Sampled, with a note; the very same law that says what it is has the closed form."""
     silent, model = LinearRegression(2, noise_std=0.3, inputs=Silent()), random_weights(1, layers=1, token_dim=3)
     found = population_risk(model, silent, shots=4, samples=20_000)
@@ -207,7 +208,7 @@ class Heavy(LinearRegression):
         return rng.standard_t(4.5, (*shape, self.dim))
 
 
-def test_a_task_that_draws_its_own_inputs() -> None:
+def test_own_inputs() -> None:
     """Before: the risk of Gaussian inputs, called exact; their optimum, their training, a ladder."""
     task, model = Heavy(2, noise_std=0.2), gradient_descent_weights(2, step_size=0.5)
     found, gaussian = (population_risk(model, t, shots=6) for t in (task, LinearRegression(2, noise_std=0.2)))
@@ -234,7 +235,8 @@ class Loud(LinearRegression):
         return labels + 3 * rng.standard_normal(labels.shape)
 
 
-def test_own_label_noise_counts_in_two_layers() -> None:
+def test_own_label_noise() -> None:
+    """Own label noise counts in two layers."""
     model = gradient_descent_weights(2, layers=2, step_size=0.3)
     loud, still = (population_risk(model, task, shots=6, samples=20_000) for task in (Loud(2), LinearRegression(2)))
     same = population_risk(model, LinearRegression(2, noise_std=3.0), shots=6, samples=20_000)
@@ -242,7 +244,7 @@ def test_own_label_noise_counts_in_two_layers() -> None:
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-15, 1e-200, 1e200])
-def test_a_label_block_is_compared_on_its_own_scale(scale: float) -> None:
+def test_label_block_scale(scale: float) -> None:
     """ŷ is the same for every c: its risk was called exact, and was that of another model, for a small c."""
     task = VectorRegression(3, 2, noise_std=0.1)
     value, key, query = np.zeros((3, 1, 5, 5))
@@ -262,7 +264,7 @@ def test_a_label_block_is_compared_on_its_own_scale(scale: float) -> None:
     assert population_risk(model.replace(value=value), task, shots=20, samples=8).direction == "unbiased"
 
 
-def test_the_best_weights_of_many_classes_have_their_closed_form() -> None:
+def test_many_classes() -> None:
     """c (I - 11'/C) carries rounding of its own."""
     for classes in (2, 3, 7, 50):
         task = OneHotClassification(3, classes)
@@ -272,7 +274,7 @@ def test_the_best_weights_of_many_classes_have_their_closed_form() -> None:
         assert population_risk(model, task, shots=6).value == pytest.approx(risk, rel=1e-11)
 
 
-def test_a_teacher_of_skewed_inputs_has_no_closed_form() -> None:
+def test_skewed_teacher() -> None:
     """E[x |w · x|] is not 0 there: the formula for symmetric inputs is wrong by many standard errors."""
 
     class Claimed(Coin):
@@ -297,7 +299,7 @@ def test_a_teacher_of_skewed_inputs_has_no_closed_form() -> None:
 
 
 @pytest.mark.parametrize("shots", [2, 3, 5])
-def test_least_squares_of_inputs_with_atoms(shots: int) -> None:
+def test_atoms(shots: int) -> None:
     """S is singular with probability 2^{1-N}; the least-norm solution is then still one, and no risk is infinite."""
     coin = Coin(0.5)
     task = LinearRegression(2, noise_std=0.4, inputs=coin)
@@ -320,7 +322,8 @@ def test_least_squares_of_inputs_with_atoms(shots: int) -> None:
 
 
 @pytest.mark.parametrize("law", [StudentT(4.5), MIXTURE, Waiting()], ids=repr)
-def test_ridge_and_bayes_under_other_laws(law: Any) -> None:
+def test_other_laws(law: Any) -> None:
+    """Ridge and bayes under other laws."""
     task = LinearRegression(2, LAMBDA[:2, :2], OMEGA[:2, :2], 0.6, inputs=law)
     prompt = task.sample(5, 40_000, 5)
     for found, penalty, prior in (
@@ -337,7 +340,7 @@ def test_ridge_and_bayes_under_other_laws(law: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
-def test_the_fit_of_a_step_size_knows_no_scale(size: float) -> None:
+def test_step_fit_scale(size: float) -> None:
     """Inputs of another unit: the same agreement with gradient descent and GD++, at a step size for that unit."""
     task = LinearRegression(2, size**2 * np.eye(2), np.eye(2) / size**2, noise_std=0.3)
     model = gradient_descent_weights(2, layers=2, step_size=0.3 / size**2)

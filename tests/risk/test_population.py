@@ -44,7 +44,8 @@ def brute_force(
 
 @pytest.mark.parametrize("readout", ["minus", "plus"])
 @pytest.mark.parametrize("seed", range(4))
-def test_one_layer_matches_tokens(task: LinearRegression, seed: int, readout: str) -> None:
+def test_one_layer(task: LinearRegression, seed: int, readout: str) -> None:
+    """One layer matches tokens."""
     model = random_weights(seed, layers=1, token_dim=DIM + 1, scale=1.0)
     exact = population_risk(model.replace(readout=readout), task, shots=SHOTS)
     mean, stderr = brute_force(model, task, readout, 100_000)
@@ -54,7 +55,8 @@ def test_one_layer_matches_tokens(task: LinearRegression, seed: int, readout: st
 
 
 @pytest.mark.parametrize("readout", ["minus", "plus"])
-def test_two_layers_match_tokens(task: LinearRegression, readout: str) -> None:
+def test_two_layers(task: LinearRegression, readout: str) -> None:
+    """Two layers match tokens."""
     model = random_weights(5, layers=2, token_dim=DIM + 1, scale=0.5)
     sampled = population_risk(model.replace(readout=readout), task, shots=SHOTS, samples=100_000, key=1)
     mean, stderr = brute_force(model, task, readout, 100_000)
@@ -66,7 +68,7 @@ def test_two_layers_match_tokens(task: LinearRegression, readout: str) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", ["uniform", "sparse", "sparse, uniform"])
-def test_other_laws_of_inputs_and_tasks_match_tokens(kind: str, seed: int) -> None:
+def test_other_laws(kind: str, seed: int) -> None:
     """All of W_V, W_K, W_Q are in use: fourth moments of x and of w count; the Gaussian formula is off by more."""
     lam, inputs = random_covariance(1), Uniform() if "uniform" in kind else Gaussian()
     dense = LinearRegression(DIM, lam, random_covariance(2), noise_std=0.7, inputs=inputs)
@@ -78,7 +80,7 @@ def test_other_laws_of_inputs_and_tasks_match_tokens(kind: str, seed: int) -> No
     assert stderr < 0.05 * exact
 
 
-def test_the_fourth_moments_matter() -> None:
+def test_fourth_moments() -> None:
     """The control of the test above: the formula for the wrong law is found out by the same number of tokens."""
     lam = random_covariance(1)
     gaussian, uniform = (LinearRegression(DIM, lam, noise_std=0.7, inputs=i) for i in (Gaussian(), Uniform()))
@@ -92,7 +94,7 @@ def test_the_fourth_moments_matter() -> None:
 
 
 @pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
-def test_every_truncation_matches_tokens(inputs: Law) -> None:
+def test_truncations(inputs: Law) -> None:
     """Every module at every rank: the exact risk after `truncate_weights` against one set of prompts."""
     law = LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7, inputs=inputs)
     rng = np.random.default_rng(0)
@@ -110,7 +112,8 @@ def test_every_truncation_matches_tokens(inputs: Law) -> None:
     assert len(risks) > 3 * DIM  # truncations that change nothing would test nothing
 
 
-def test_a_linear_mlp_is_part_of_the_left_factor(task: LinearRegression) -> None:
+def test_linear_mlp(task: LinearRegression) -> None:
+    """A linear MLP is part of the left factor."""
     rng = np.random.default_rng(0)
     base = random_weights(7, layers=1, token_dim=DIM + 1, scale=1.0)
     model = base.replace(mlp_in=rng.standard_normal((1, 5, DIM + 1)), mlp_out=rng.standard_normal((1, DIM + 1, 5)))
@@ -120,7 +123,8 @@ def test_a_linear_mlp_is_part_of_the_left_factor(task: LinearRegression) -> None
 
 @pytest.mark.parametrize(("inputs", "input_moment"), [(Gaussian(), gaussian_moment), (Uniform(), uniform_moment)])
 @pytest.mark.parametrize("seed", range(5))
-def test_exact_in_rational_arithmetic(seed: int, inputs: Law, input_moment: Any) -> None:
+def test_rational_arithmetic(seed: int, inputs: Law, input_moment: Any) -> None:
+    """Exact in rational arithmetic."""
     rng = np.random.default_rng(seed)
     value, key, query = rng.integers(-3, 4, (3, 2, 2))
     lam, omega, shots = (int(k) for k in rng.integers(1, 5, 3))
@@ -134,7 +138,7 @@ def test_exact_in_rational_arithmetic(seed: int, inputs: Law, input_moment: Any)
 
 @pytest.mark.parametrize(("inputs", "input_moment"), [(Gaussian(), gaussian_moment), (Uniform(), uniform_moment)])
 @pytest.mark.parametrize("seed", range(5))
-def test_several_heads_are_exact_in_rational_arithmetic(seed: int, inputs: Law, input_moment: Any) -> None:
+def test_rational_heads(seed: int, inputs: Law, input_moment: Any) -> None:
     """The mixed terms of two heads are not symmetric: E[vᵀS A S v'] holds both A and its transpose."""
     rng = np.random.default_rng(seed)
     value, key, query = rng.integers(-3, 4, (3, 1, 2, 2, 2))
@@ -148,22 +152,25 @@ def test_several_heads_are_exact_in_rational_arithmetic(seed: int, inputs: Law, 
     assert got == pytest.approx(float(expected), rel=1e-13)
 
 
-def test_the_rational_oracle_knows_the_textbook_risk() -> None:
+def test_oracle_by_textbook() -> None:
     # Isotropic, d = 1, σ² = 1/4, η = 1: v = (0, -1), b = (1, 0).
+    """The rational oracle knows the textbook risk."""
     shots, noise = 4, Fraction(1, 4)
     expected = Fraction(2, shots) + noise / shots  # E (1 - s)² + E ε-part, with s = mean of x²
     assert rational_risk([([0, -1], [1, 0])], 1, 1, noise, shots) == expected
 
 
 @pytest.mark.parametrize("rank", [None, 0, 1, 2, 3])
-def test_matches_the_optimum_of_every_rank(task: LinearRegression, rank: int | None) -> None:
+def test_optimum_of_every_rank(task: LinearRegression, rank: int | None) -> None:
+    """Matches the optimum of every rank."""
     model, risk = one_layer_optimum(task, shots=SHOTS, rank=rank)
     assert population_risk(model, task, shots=SHOTS).value == pytest.approx(risk, rel=1e-12)
 
 
 @pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
 @pytest.mark.parametrize("shots", [1, 6, 1000])
-def test_the_optimum_is_a_minimum(shots: int, inputs: Law) -> None:
+def test_optimum_is_a_minimum(shots: int, inputs: Law) -> None:
+    """The optimum is a minimum."""
     task = LinearRegression(DIM, random_covariance(1), random_covariance(2), noise_std=0.7, inputs=inputs)
     model, risk = one_layer_optimum(task, shots=shots)
     rng = np.random.default_rng(0)
@@ -176,7 +183,8 @@ def test_the_optimum_is_a_minimum(shots: int, inputs: Law) -> None:
 
 
 @pytest.mark.parametrize(("layers", "readout"), [(1, "minus"), (2, "plus"), (3, "minus")])
-def test_fast_final_weights_match_the_trajectory(task: LinearRegression, layers: int, readout: str) -> None:
+def test_final_weights(task: LinearRegression, layers: int, readout: str) -> None:
+    """Fast final weights match the trajectory."""
     model = random_weights(layers, layers=layers, token_dim=DIM + 1, scale=0.8).replace(readout=readout)
     moments, _ = task.sample_moments(np.random.default_rng(0), 9, SHOTS)
 
@@ -190,7 +198,7 @@ def test_fast_final_weights_match_the_trajectory(task: LinearRegression, layers:
     np.testing.assert_allclose(fast, slow, rtol=1e-10, atol=1e-12 * np.abs(slow).max())
 
 
-def test_sampled_and_exact_agree_on_one_layer_in_disguise(task: LinearRegression) -> None:
+def test_sampled_and_exact(task: LinearRegression) -> None:
     """A second layer of zeros changes nothing, so the Monte Carlo branch must reproduce the closed form."""
     one = random_weights(3, layers=1, token_dim=DIM + 1, scale=0.8)
     two = Model(*(np.concatenate([a, 0 * a]) for a in (one.value, one.key, one.query)))
@@ -200,7 +208,8 @@ def test_sampled_and_exact_agree_on_one_layer_in_disguise(task: LinearRegression
     assert abs(sampled.value - exact) < 6 * sampled.stderr
 
 
-def test_blocks_key_and_overflow(task: LinearRegression, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_and_overflow(task: LinearRegression, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks key and overflow."""
     model = random_weights(3, layers=2, token_dim=DIM + 1)
     whole = population_risk(model, task, shots=SHOTS, samples=999)
     assert whole == population_risk(model, task, shots=SHOTS, samples=999, key=0)

@@ -71,7 +71,7 @@ def predictions(model: Any, task: Any, sizes: list[int], shots: int, **options: 
     return np.array(guesses), np.concatenate(labels)
 
 
-def test_whole_prompts_with_two_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
     """|ŷ - y_q|² is summed over the outputs; the number of samples is that of the prompts, not of the labels."""
     task = VectorRegression(2, 2, noise_std=0.4)
     blocks_of(monkeypatch, "risk.population", 8 * 3 * 4)
@@ -173,7 +173,7 @@ def sparse_loss(task: SparseLinearRegression, w: np.ndarray, tokens: np.ndarray)
     return float(miss @ task.covariance @ miss)
 
 
-def test_bayes_risk_of_sparse_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sparse_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """11 prompts in blocks of 4, 4 and 3: (supports times s² entries) and the tokens count."""
     task = SparseLinearRegression(2, LAMBDA, noise_std=0.7, nonzero=1)
     blocks_of(monkeypatch, "risk.baselines", 4 * (2 + 5 * 3))
@@ -184,7 +184,8 @@ def test_bayes_risk_of_sparse_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_mean_of(bayes_risk(task, shots=5, samples=11, key=8), values, "unbiased", UNIT)
 
 
-def test_what_is_exact_has_no_error_bar() -> None:
+def test_exact_has_no_error() -> None:
+    """What is exact has no error bar."""
     clean = LinearRegression(2, LAMBDA)
     found = [
         population_risk(random_weights(0, layers=1, token_dim=3), TASK, shots=5),

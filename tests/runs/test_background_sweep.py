@@ -16,7 +16,8 @@ from icl_theory.runs.background_sweep import Sweep
 SMALL = Profile(seeds=2, samples=64, steps={1: 20, 3: 20}, scalar_samples=1000, trained_seeds=3)
 
 
-def test_the_sweep_is_that_of_the_first_seeds():
+def test_first_seeds():
+    """The sweep is that of the first seeds."""
     with closing(CaseFactory(SMALL, 5)) as factory:
         records = Sweep(factory).records()
         model = jax.tree.map(lambda a: a[:2], factory.ensemble(1).models)
@@ -33,7 +34,8 @@ def test_the_sweep_is_that_of_the_first_seeds():
     assert len(records) > 2
 
 
-def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
+def test_progress_thread(monkeypatch):
+    """Progress is reported by the thread that waits."""
     reported, go_on = [], threading.Event()
 
     def slow(*_, progress, **__):
@@ -53,7 +55,8 @@ def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
     assert reported[-1][1:] == ("bound versus rank", 1, 3)
 
 
-def test_a_closed_run_breaks_the_sweep_off(monkeypatch):
+def test_closing(monkeypatch):
+    """A closed run breaks the sweep off."""
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(*_, progress, **__):
@@ -71,7 +74,9 @@ def test_a_closed_run_breaks_the_sweep_off(monkeypatch):
         sweep.records()
 
 
-def test_what_goes_wrong_in_the_sweep_is_raised_where_it_is_waited_for(monkeypatch):
+def test_errors_are_raised(monkeypatch):
+    """What goes wrong in the sweep is raised where it is waited for."""
+
     def broken(*_, **__):
         raise ValueError("rank: got 0")
 

@@ -94,9 +94,8 @@ def test_spoilt_files_do_not(
 
 
 @pytest.mark.parametrize("name", ["report.html", "records.csv", "records.json", "bound_versus_rank.pdf"])
-def test_a_file_that_is_missing_is_named(
-    script: ModuleType, folder: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_missing_file(script: ModuleType, folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """A file that is missing is named."""
     (folder / name).unlink()
     assert script.main([str(folder)]) == 1
     assert name in capsys.readouterr().err
@@ -121,9 +120,8 @@ def swap(claims: list[dict[str, Any]]) -> None:
         (lambda claims: claims[0]["controls"][0].update(verdict="HOLDS"), "not sound"),
     ],
 )
-def test_what_is_wrong_with_the_claims(
-    script: ModuleType, damage: Callable[[list[dict[str, Any]]], object], words: str
-) -> None:
+def test_wrong_claims(script: ModuleType, damage: Callable[[list[dict[str, Any]]], object], words: str) -> None:
+    """What is wrong with the claims."""
     records = sound()
     assert script.verdict_problems(records) == []
     damage(records["claims"])
@@ -131,7 +129,8 @@ def test_what_is_wrong_with_the_claims(
     assert words in found
 
 
-def test_a_counterexample_that_is_missing_or_does_not_count_is_seen(script: ModuleType, folder: Path) -> None:
+def test_counterexamples(script: ModuleType, folder: Path) -> None:
+    """A counterexample that is missing or does not count is seen."""
     records = sound(FEW)
     [found] = [found for claim in records["claims"] for found in claim["counterexamples"]]
     found["exact_confirmed"] = False

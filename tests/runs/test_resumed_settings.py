@@ -31,7 +31,7 @@ def another(value: Any) -> Any:
     return "other" if value is None or isinstance(value, str) else pytest.fail(str(value))
 
 
-def test_a_sweep_goes_on_only_under_the_settings_it_began_with(tmp_path: Path) -> None:
+def test_sweep_settings(tmp_path: Path) -> None:
     """Every option, one by one, by name."""
     settings = {field.name: getattr(SweepConfig(), field.name) for field in fields(SweepConfig)}
     SweepJournal(tmp_path / "entries.jsonl", settings, resume=False)
@@ -58,7 +58,8 @@ def test_a_sweep_goes_on_only_under_the_settings_it_began_with(tmp_path: Path) -
         assert "no entry" in error_message(SweepJournal, tmp_path / "other.jsonl", settings, resume=True)
 
 
-def test_a_training_goes_on_only_under_the_settings_it_began_with(tmp_path: Path) -> None:
+def test_training_settings(tmp_path: Path) -> None:
+    """A training goes on only under the settings it began with."""
     settings = own_fields(TrainRunConfig())
     write_json(tmp_path / "config.json", {"configuration": settings})
     (tmp_path / "checkpoints" / "10").mkdir(parents=True)
@@ -75,7 +76,7 @@ def test_a_training_goes_on_only_under_the_settings_it_began_with(tmp_path: Path
 @pytest.mark.parametrize(
     "content", [b"", b"garbage", {"value": np.ones((1, 6, 6))}, {"diverged": np.zeros(0, int)}], ids=str
 )
-def test_damaged_weights_of_a_sweep_are_refused(tmp_path: Path, content: Any) -> None:
+def test_damaged_weights(tmp_path: Path, content: Any) -> None:
     """Not taken for weights, and no advice of numpy's to load them unsafely."""
     if isinstance(content, bytes):
         (tmp_path / "weights.npz").write_bytes(content)
@@ -88,7 +89,8 @@ def test_damaged_weights_of_a_sweep_are_refused(tmp_path: Path, content: Any) ->
     assert "unsafe" not in message
 
 
-def test_weights_of_an_earlier_run_are_taken_only_to_go_on(tmp_path: Path) -> None:
+def test_earlier_weights(tmp_path: Path) -> None:
+    """Weights of an earlier run are taken only to go on."""
     first, second = (SweepConfig(model="random", dim=2, seeds=2, seed=seed) for seed in (0, 1))
 
     def value(config: SweepConfig, resume: bool) -> np.ndarray:
@@ -102,7 +104,7 @@ def test_weights_of_an_earlier_run_are_taken_only_to_go_on(tmp_path: Path) -> No
     np.testing.assert_array_equal(value(first, True), made)  # what is missing is made
 
 
-def test_a_resumed_sweep_knows_which_members_diverged(tmp_path: Path) -> None:
+def test_diverged_members(tmp_path: Path) -> None:
     """Matrices and lost members come back from the file; without `resume` they are made again."""
     config = SweepConfig(model="random", seeds=2)
     made, lost = _kept_weights(config, TASK, lambda *_: None, tmp_path, resume=False)
@@ -116,7 +118,7 @@ def test_a_resumed_sweep_knows_which_members_diverged(tmp_path: Path) -> None:
     assert _kept_weights(config, TASK, lambda *_: None, tmp_path, resume=False)[1] == []
 
 
-def test_lines_that_an_interrupted_run_had_not_written_yet_are_not_kept(tmp_path: Path) -> None:
+def test_unwritten_lines(tmp_path: Path) -> None:
     """Metrics of a longer run, or a torn last line: what stands after the last line of this run is cut off."""
     with metrics_file(tmp_path) as write:
         for step in (10, 20, 30):

@@ -36,7 +36,7 @@ def stacked(*models: Model) -> Model:
     return Model(*(np.stack([getattr(m, n) for m in models]) for n in ("value", "key", "query")))
 
 
-def test_error_over_seeds_of_a_curve():
+def test_error_over_seeds():
     """Spread over seeds and the error within one, which their common draws share: root of the sum of squares."""
     values, within = [1.0, 2.0, 4.0], [0.1, 0.3, 0.2]
     records = [{"rank": 2, "value": v, "stderr": e} for v, e in zip(values, within, strict=True)]
@@ -56,7 +56,8 @@ def outcome(task: Any, model: Model) -> dict[str, Any]:
     return _outcome(task, result, 0.8)
 
 
-def test_risks_of_a_training_run_have_a_key_of_their_own_for_every_member():
+def test_member_keys():
+    """Risks of a training run have a key of their own for every member."""
     task = LinearClassification(2)
     models = [random_weights(seed, layers=2, token_dim=3, scale=0.5) for seed in range(3)]
     found = outcome(task, stacked(*models))
@@ -75,7 +76,7 @@ def test_risks_of_a_training_run_have_a_key_of_their_own_for_every_member():
         assert text[3][row] == f"{risk.value / 0.8 - 1:+.2%}"
 
 
-def test_excess_of_one_layer_is_exact():
+def test_exact_excess():
     """The relative excess of a closed form over another has no error bar."""
     models = [gradient_descent_weights(2, step_size=0.5 + 0.1 * seed) for seed in range(3)]
     found = outcome(TASK, stacked(*models))
@@ -89,7 +90,7 @@ def test_excess_of_one_layer_is_exact():
 
 
 @pytest.mark.parametrize("measure", [least_squares_risk, bayes_risk, ridge_risk], ids=lambda f: f.__name__)
-def test_several_outputs_multiply_a_risk_and_its_error(measure):
+def test_several_outputs(measure):
     """Given the inputs the outputs are independent copies, integrated out: d_y times the same draws, not √d_y."""
     options: dict[str, Any] = {"shots": 6, "samples": 50, "key": 2}
     if measure is ridge_risk:
@@ -102,7 +103,7 @@ def test_several_outputs_multiply_a_risk_and_its_error(measure):
     assert (several.samples, several.direction, several.unit) == (50, "unbiased", "squared error")
 
 
-def test_sampled_risk_of_several_outputs_adds_their_squares():
+def test_sampled_outputs():
     """|ŷ - y|² is one number per prompt: three outputs are not three samples."""
     task, model = VectorRegression(2, 3, noise_std=0.5), random_weights(2, layers=2, token_dim=5, scale=0.5)
     found, losses = risk_and_losses(model, task, shots=4, samples=50, key=1)

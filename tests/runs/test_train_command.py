@@ -44,7 +44,8 @@ def assert_same_files(a: Path, b: Path) -> None:
             np.testing.assert_array_equal(x[name], y[name])
 
 
-def test_the_run_directory_is_complete(done: tuple[Path, dict[str, Any]]) -> None:
+def test_run_directory(done: tuple[Path, dict[str, Any]]) -> None:
+    """The run directory is complete."""
     out, document = done
     assert sorted(path.name for path in out.iterdir()) == FILES
     assert json.loads((out / "config.json").read_text())["configuration"] == document["configuration"]
@@ -61,7 +62,8 @@ def test_the_run_directory_is_complete(done: tuple[Path, dict[str, Any]]) -> Non
     assert document["diverged"] == []
 
 
-def test_an_existing_run_is_left_alone(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_existing_run(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """An existing run is left alone."""
     out = Path(shutil.copytree(done[0], tmp_path / "run"))
     place = ("--out", str(out))
     assert "not empty" in red_baseline(command(*QUICK, *place))
@@ -77,7 +79,8 @@ def test_an_existing_run_is_left_alone(done: tuple[Path, dict[str, Any]], tmp_pa
     assert (out / "notes.txt").exists()
 
 
-def test_what_cannot_be_resumed_is_refused(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_not_resumable(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """What cannot be resumed is an error."""
     assert "without a config.json" in red_baseline(command(*QUICK, "--out", str(tmp_path), "--resume"))
     out = Path(shutil.copytree(done[0], tmp_path / "run"))
     for seal in (out / "checkpoints").glob(f"*/{SEAL}"):
@@ -89,7 +92,8 @@ def test_what_cannot_be_resumed_is_refused(done: tuple[Path, dict[str, Any]], tm
     assert "without checkpoints" in red_baseline(command(*QUICK, "--out", str(out), "--resume"))
 
 
-def test_a_broken_checkpoint_is_one_line_and_the_run_goes_on(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_broken_checkpoint(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """A broken checkpoint is one line and the run goes on."""
     out = Path(shutil.copytree(done[0], tmp_path / "run"))
     (out / "checkpoints" / "60" / SEAL).write_text("{")
     (out / "weights.npz").unlink()
@@ -117,7 +121,7 @@ def test_early_stop() -> None:
 
 
 @pytest.mark.slow  # a fresh process for every kill
-def test_killed_at_random_moments(tmp_path: Path) -> None:
+def test_killed(tmp_path: Path) -> None:
     """kill -9, again and again: weights, metrics and figure are in the end those of the run that nobody touched."""
     whole, out = tmp_path / "whole", tmp_path / "killed"
     assert command(*LONG, "--out", str(whole)).returncode == 0
@@ -142,7 +146,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     assert_same_files(out, whole)
 
 
-def test_metrics_lose_and_double_nothing(tmp_path: Path) -> None:
+def test_metrics(tmp_path: Path) -> None:
     """Whatever prefix of the file a crash leaves, the lines that come again make it whole."""
     records = [{"step": i, "loss": 1 / (i + 1)} for i in range(4)]
     with metrics_file(tmp_path) as write:
@@ -163,7 +167,8 @@ def test_metrics_lose_and_double_nothing(tmp_path: Path) -> None:
     assert lines(tmp_path) == [records[0], {"step": 1, "loss": "inf"}]
 
 
-def test_loss_curve_with_a_diverged_seed(tmp_path: Path) -> None:
+def test_diverged_seed(tmp_path: Path) -> None:
+    """Loss curve with a diverged seed."""
     losses = np.abs(np.random.default_rng(0).standard_normal((3, 501))).astype(np.float32)
     losses[0, 100:] = np.inf
     losses[1, 300] = np.nan

@@ -70,7 +70,8 @@ def test_the_verdict_decides(place: Place, label: str, status: int, words: tuple
     assert all(word in said[0] for word in words)
 
 
-def test_a_control_that_slips_through_decides(place: Place) -> None:
+def test_uncaught_control(place: Place) -> None:
+    """A control that slips through decides."""
     blind = replace(
         SOUND,
         label="blind",
@@ -90,7 +91,8 @@ def test_a_control_that_slips_through_decides(place: Place) -> None:
     assert verified("blind")[0] == 1
 
 
-def test_a_derivation_that_does_not_come_out_decides(place: Place) -> None:
+def test_false_derivation(place: Place) -> None:
+    """A derivation that does not come out decides."""
     place(replace(SOUND, label="derived", proof=lambda: False), replace(SOUND, label="true", proof=lambda: True))
     assert verified("true")[0] == 0
     status, document, said = verified("derived")
@@ -98,14 +100,15 @@ def test_a_derivation_that_does_not_come_out_decides(place: Place) -> None:
     assert "derivation false" in said[0]
 
 
-def test_a_number_that_is_not_finite_decides_by_itself(place: Place) -> None:
+def test_not_finite(place: Place) -> None:
+    """A number that is not finite decides by itself."""
     place(replace(BY_LABEL["not_finite"], proof=None))
     status, document, said = verified("not_finite")
     assert (status, document["claims"][0]["proved"]) == (1, None)
     assert [line.split("not sound: ")[1] for line in said] == ["not_finite: NONFINITE"]
 
 
-def test_an_earlier_run_of_everything_tells_what_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_earlier_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only where all claims are run; and only then are the models of all of them trained ahead."""
     ahead: list[bool] = []
     monkeypatch.setattr(verify.CaseFactory, "train_ahead", lambda _: ahead.append(True))
@@ -124,7 +127,7 @@ def test_an_earlier_run_of_everything_tells_what_is_gone(monkeypatch: pytest.Mon
     assert ([entry["label"] for entry in picked["not_run"]], picked["gone"]) == (["sampled", "of_old"], [])
 
 
-def test_the_summary_counts_verdicts_and_controls(place: Place) -> None:
+def test_summary(place: Place) -> None:
     """Of a run over all of the ledger, whose counts are known by hand."""
     place(*CLAIMS)
     done = here("verify", "--claims", *(claim.label for claim in CLAIMS))
@@ -144,7 +147,7 @@ def first_entry(seed: int, profile: str = "quick") -> tuple[list[float], dict[st
     return [item["measured"] for item in document["claims"][0]["evidence"]], document
 
 
-def test_seed_and_profile_decide_the_cases(place: Place) -> None:
+def test_seed_and_profile(place: Place) -> None:
     """4 seeds of random models in the quick profile, 16 in the full one, the first of which are the same."""
     made = {"measure": lambda case: float(case.model.value[0, 0, 0]), "predict": lambda case: 0.0}
     place(replace(SOUND, label="entry", controls=(), cases=lambda factory: factory.random(1), **made))
@@ -181,9 +184,7 @@ def measured_at(z: float) -> Claim:
 
 
 @pytest.mark.parametrize("z", [6.0, 2.5, 11.0])
-def test_the_standard_errors_of_the_records_are_those_of_every_check(
-    place: Place, monkeypatch: pytest.MonkeyPatch, z: float
-) -> None:
+def test_standard_errors(place: Place, monkeypatch: pytest.MonkeyPatch, z: float) -> None:
     """A check of a claim or of a control with another number would come out otherwise."""
     if z != 6.0:
         monkeypatch.setattr(verify, "STANDARD_ERRORS", z)
@@ -195,7 +196,8 @@ def test_the_standard_errors_of_the_records_are_those_of_every_check(
     assert all(control["caught"] for claim in document["claims"] for control in claim["controls"])
 
 
-def test_a_single_check_and_a_recheck_take_the_same_number_by_default() -> None:
+def test_same_default() -> None:
+    """A single check and a recheck take the same number by default."""
     assert inspect.signature(check).parameters["z"].default == verify.STANDARD_ERRORS == 6.0
 
 
@@ -227,7 +229,7 @@ sys.exit(main(["verify", "--claims", "finding", "slipped"]))
 """
 
 
-def test_status_0_and_1_in_a_fresh_process(tmp_path: Path) -> None:
+def test_status_0_and_1(tmp_path: Path) -> None:
     """Claims of an installed package; the last of three runs gives the process its status."""
     (tmp_path / "theirs.py").write_text(THEIRS, encoding="utf-8")
     write_distribution(tmp_path, "theirs", "1.0", {"theirs": "theirs:CLAIMS"})

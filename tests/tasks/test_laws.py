@@ -27,7 +27,8 @@ over_laws = pytest.mark.parametrize("law", [*DENSITIES, MIXTURE, Coin(0.3), Wait
 
 
 @pytest.mark.parametrize("law", DENSITIES, ids=repr)
-def test_moments_are_those_of_scipy(law: Law) -> None:
+def test_scipy_moments(law: Law) -> None:
+    """Moments are those of scipy."""
     density = DENSITIES[law]
     assert (density.mean(), density.var()) == pytest.approx((0, 1), abs=1e-12)
     assert fourth_moment(law) == pytest.approx(density.stats("k") + 3, rel=1e-9)
@@ -53,7 +54,8 @@ def test_moments_of_a_mixture() -> None:
 
 
 @over_laws
-def test_draws_have_the_moments_promised(law: Law) -> None:
+def test_promised_moments(law: Law) -> None:
+    """Draws have the moments promised."""
     draws = law.sample(np.random.default_rng(2), (200_000,))
     assert_mean(draws, 0.0)
     assert_mean(draws**2, 1.0)
@@ -64,7 +66,7 @@ def test_draws_have_the_moments_promised(law: Law) -> None:
     assert_mean(square[:, 0] ** 2 * square[:, 1], 0.0)
 
 
-def test_the_generator_is_called_as_it_always_was() -> None:
+def test_generator_calls() -> None:
     """Gaussian and uniform prompts are those of earlier versions, key by key."""
     for law, drawn in ((Gaussian(), lambda r: r.standard_normal((2, 4, 3))), (Uniform(), uniform)):
         task = LinearRegression(3, inputs=law, noise_std=0.5)
@@ -79,7 +81,8 @@ def uniform(rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), (2, 4, 3))
 
 
-def test_laws_are_equal_by_value() -> None:
+def test_equality() -> None:
+    """Laws are equal by value."""
     assert StudentT(5) == StudentT(5.0) != StudentT(6)
     assert Mixture([1, 2], [0.5, 0.5]) == Mixture((1.0, 2.0), (0.5, 0.5))  # pyright: ignore[reportArgumentType]
     assert Gaussian() == Gaussian() != Uniform()
@@ -116,7 +119,9 @@ def law_of(draw: Any, **facts: Any) -> Any:
     return type("Own", (), {"sample": lambda self, rng, shape: draw(rng, shape), **facts})()
 
 
-def test_a_law_of_a_user_is_looked_at() -> None:
+def test_user_law() -> None:
+    """A law of a user is checked."""
+
     def of(draw: Any, **facts: Any) -> str:
         return error_message(LinearRegression, 2, inputs=law_of(draw, **facts))
 
@@ -132,7 +137,9 @@ def test_a_law_of_a_user_is_looked_at() -> None:
         assert checked_law("inputs", law) is law
 
 
-def test_a_subclass_that_draws_otherwise_knows_nothing() -> None:
+def test_other_sampling() -> None:
+    """A subclass that draws otherwise knows nothing."""
+
     class Doubled(StudentT):
         def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
             return rng.choice([-1.0, 1.0], size=shape)
@@ -158,7 +165,7 @@ def test_a_subclass_that_draws_otherwise_knows_nothing() -> None:
     assert not LinearRegression(2, inputs=type("Own", (Gaussian,), {})()).draws_moments  # no exact Gaussian: unknown
 
 
-def test_the_input_quartic_of_any_law(rng: np.random.Generator) -> None:
+def test_input_quartic(rng: np.random.Generator) -> None:
     """E x xᵀ A x xᵀ from E u⁴ alone, symmetric law or not."""
     covariance = np.array([[2.0, 0.5], [0.5, 1.0]])
     a = rng.standard_normal((2, 2))
@@ -169,7 +176,8 @@ def test_the_input_quartic_of_any_law(rng: np.random.Generator) -> None:
         assert_mean(form[:, None, None] * x[:, :, None] * x[:, None, :], task.input_quartic(a + a.T))
 
 
-def test_what_a_law_is_asked_for() -> None:
+def test_requirements() -> None:
+    """What a law must give."""
     assert known_fourth_moment(StudentT(5), "inputs", "it") == 9.0
     assert "E u⁴ is infinite" in error_message(known_fourth_moment, StudentT(3), "inputs", "it")
     assert "E u⁴ is not known" in error_message(known_fourth_moment, Silent(), "noise", "it")
@@ -208,7 +216,8 @@ class Plain(LinearRegression):
     """A subclass that changes nothing keeps every closed form."""
 
 
-def test_a_subclass_that_changes_nothing_keeps_everything() -> None:
+def test_unchanged_subclass() -> None:
+    """A subclass that changes nothing keeps everything."""
     task = Plain(3, noise_std=0.2)
     assert task.knows_moments
     assert task.linear_labels

@@ -27,7 +27,8 @@ def outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
-def test_inputs_and_labels_have_the_covariance_promised(inputs: Law) -> None:
+def test_covariances(inputs: Law) -> None:
+    """Inputs and labels have the covariance promised."""
     prompt = make(inputs=inputs).sample(1, BATCH, 2)
     assert prompt.x.shape == (BATCH, 2, 3)
     assert prompt.y.shape == (BATCH, 2)
@@ -44,7 +45,8 @@ def test_inputs_and_labels_have_the_covariance_promised(inputs: Law) -> None:
     assert_mean(labels * outer(prompt.x_query, prompt.x[:, 0]), LAMBDA @ OMEGA @ LAMBDA)
 
 
-def test_uniform_inputs_are_uniform() -> None:
+def test_uniform_inputs() -> None:
+    """Uniform inputs are uniform."""
     x = LinearRegression(3, inputs=Uniform()).sample(2, BATCH, 1).x_query
     assert np.abs(x).max() <= np.sqrt(3.0)
     assert np.abs(x).max() > 1.7
@@ -53,7 +55,8 @@ def test_uniform_inputs_are_uniform() -> None:
     assert_mean(gaussian**4, 3.0)
 
 
-def test_only_the_demonstrations_carry_noise() -> None:
+def test_noise() -> None:
+    """Only the demonstrations carry noise."""
     prompt = make().sample(5, 2_000, 40)
     clean = LinearRegression(3, covariance=LAMBDA, task_covariance=OMEGA).sample(5, 6, 4)
     for x, y, x_query, y_query in zip(clean.x, clean.y, clean.x_query, clean.y_query, strict=True):
@@ -78,7 +81,8 @@ def test_the_key_decides() -> None:
     assert np.abs(task.sample(modern, 2, 3).x - task.sample(jax.random.key(4), 2, 3).x).min() > 0
 
 
-def test_tokens_stack_input_and_label() -> None:
+def test_tokens() -> None:
+    """Tokens stack input and label."""
     prompt = make().sample(0, 2, 4)
     tokens = prompt.tokens()
     assert tokens.shape == (2, 4, 4)
@@ -99,7 +103,7 @@ def test_known_truths(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("shots", [1, 2, 3, 7])
-def test_moments_drawn_directly_are_those_of_tokens(rng: np.random.Generator, shots: int) -> None:
+def test_direct_moments(rng: np.random.Generator, shots: int) -> None:
     """S from Bartlett's decomposition against S from tokens: first and second moments, below and above d."""
     task = make()
     direct, w = task.sample_moments(rng, BATCH, shots)
@@ -121,14 +125,15 @@ def test_moments_drawn_directly_are_those_of_tokens(rng: np.random.Generator, sh
     assert set(ranks) == {min(shots, 4)}
 
 
-def test_noise_free_moments_know_their_task(rng: np.random.Generator) -> None:
+def test_noise_free_moments(rng: np.random.Generator) -> None:
+    """Noise free moments know their task."""
     moments, w = LinearRegression(3, covariance=LAMBDA).sample_moments(rng, 20, 5)
     assert_close(moments[:, :3, 3], np.einsum("bij,bj->bi", moments[:, :3, :3], w))
     assert_close(moments[:, 3, 3], np.einsum("bij,bi,bj->b", moments[:, :3, :3], w, w))
 
 
 @pytest.mark.parametrize("shots", [1, 3, 4, 7])
-def test_moments_of_labels_that_are_only_noise(rng: np.random.Generator, shots: int) -> None:
+def test_only_noise(rng: np.random.Generator, shots: int) -> None:
     """N S_yy / σ² is χ² with N degrees of freedom, whatever part of it the inputs can see."""
     task = LinearRegression(3, covariance=LAMBDA, task_covariance=np.zeros((3, 3)), noise_std=SIGMA)
     moments, w = task.sample_moments(rng, BATCH, shots)
@@ -140,7 +145,8 @@ def test_moments_of_labels_that_are_only_noise(rng: np.random.Generator, shots: 
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4))
-def test_square_root_squares_to_any_covariance(seed: int, rank: int) -> None:
+def test_square_root(seed: int, rank: int) -> None:
+    """Square root squares to any covariance."""
     factor = np.random.default_rng(seed).standard_normal((4, rank))
     task = LinearRegression(4, covariance=factor @ factor.T)
     assert_close(task.input_root @ task.input_root, factor @ factor.T, 1e-7)
@@ -171,12 +177,13 @@ def test_sampling_refuses(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("key", ["seed", None, 1.5, np.float64(0.5), np.array([0.5, 1.5]), -1])
-def test_a_key_that_is_none_is_refused(key: Any) -> None:
+def test_bad_key(key: Any) -> None:
     """A float must not silently become seed 0."""
     assert "key" in error_message(make().sample, key, 2, 2)
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.5])
-def test_moments_refuse_bad_counts(rng: np.random.Generator, count: Any) -> None:
+def test_bad_counts(rng: np.random.Generator, count: Any) -> None:
+    """Moments reject bad counts."""
     assert "shots" in error_message(make().sample_moments, rng, 2, count)
     assert "batch" in error_message(make().sample_moments, rng, count, 2)

@@ -48,7 +48,7 @@ def outer(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @over_tasks
-def test_moments_and_optimum_are_those_of_sampled_prompts(task: Task) -> None:
+def test_moments_and_optimum(task: Task) -> None:
     """E y_q², E y_q x_q S_xyᵀ, E S_xy S_xyᵀ, and the optimum's risk, against prompts of a few tokens."""
     prompt = task.sample(3, BATCH, SHOTS)
     assert prompt.x.shape == (BATCH, SHOTS, 3)
@@ -67,7 +67,8 @@ def test_moments_and_optimum_are_those_of_sampled_prompts(task: Task) -> None:
 
 @over_tasks
 @pytest.mark.parametrize("rank", [1, 3])
-def test_no_preconditioner_of_the_rank_does_better(task: Task, rank: int, rng: np.random.Generator) -> None:
+def test_best_of_its_rank(task: Task, rank: int, rng: np.random.Generator) -> None:
+    """No preconditioner of the rank does better."""
     model, risk = one_layer_optimum(task, shots=SHOTS, rank=rank)
     best = model.query[0, :-1, :-1].T
     assert population_risk(model, task, shots=SHOTS).value == pytest.approx(risk, rel=1e-10)
@@ -89,7 +90,7 @@ def test_the_key_decides(task: Task) -> None:
 
 
 @given(dim=st.integers(1, 6), shots=st.integers(1, 50), sigma=st.floats(0.0, 3.0))
-def test_optimum_of_isotropic_uniform_inputs(dim: int, shots: int, sigma: float) -> None:
+def test_uniform_optimum(dim: int, shots: int, sigma: float) -> None:
     """E x⁴ = 9/5: M = I (N + d + 1 - 6/5 + σ²)/N, hence η* = N/(N + d - 1/5 + σ²)."""
     task = LinearRegression(dim, noise_std=sigma, inputs=Uniform())
     model, risk = one_layer_optimum(task, shots=shots)
@@ -138,7 +139,8 @@ def test_sparse_tasks(dim: int, nonzero: int, rng: np.random.Generator) -> None:
     assert task.task_quartic(a, b) == pytest.approx((dim / nonzero) ** 2 * np.mean(total), rel=1e-12)
 
 
-def test_a_full_support_is_a_dense_task(rng: np.random.Generator) -> None:
+def test_full_support(rng: np.random.Generator) -> None:
+    """A full support is a dense task."""
     a, b = (m + m.T for m in rng.standard_normal((2, 3, 3)))
     assert SparseLinearRegression(3, nonzero=3).task_quartic(a, b) == pytest.approx(
         LinearRegression(3).task_quartic(a, b), rel=1e-12
@@ -168,7 +170,8 @@ def test_relu_teacher(inputs: Law, rng: np.random.Generator) -> None:
     assert_mean(noise**2, 0.25)
 
 
-def test_only_the_demonstrations_of_a_classification_are_flipped(rng: np.random.Generator) -> None:
+def test_flipped_labels(rng: np.random.Generator) -> None:
+    """Only the demonstrations of a classification are flipped."""
     task = LinearClassification(2, flip_probability=0.3)
     w = task.sample_tasks(rng, BATCH)
     tokens = task.sample_tokens(rng, w, 2)
@@ -181,7 +184,7 @@ def test_only_the_demonstrations_of_a_classification_are_flipped(rng: np.random.
     assert LinearClassification(2).labels(np.zeros((1, 1, 2)), np.ones((1, 2))) == 1.0
 
 
-def test_a_layer_reading_more_than_the_moment_of_labels_is_sampled_for_teachers() -> None:
+def test_teachers_are_sampled() -> None:
     """Exact where ŷ = x_q · P S_xy; anything more, and anything deeper, comes from whole prompts with an error bar."""
     step = gradient_descent_weights(3)
     for name in ("relu", "classification"):
@@ -215,7 +218,8 @@ LADDER: dict[str, Any] = {"demonstrations": 6, "shots": 3, "clip": 1.0, "samples
 
 
 @pytest.mark.parametrize("name", ["linear, uniform", "sparse, uniform", "relu", "classification"])
-def test_what_needs_gaussian_linear_regression_refuses(name: str) -> None:
+def test_needs_gaussian(name: str) -> None:
+    """What needs Gaussian linear regression raises an error."""
     task: Any = TASKS[name]
     model = random_weights(1, layers=1, token_dim=4)
     assert "bound ladder" in error_message(bound_ladder, model, task, **LADDER)

@@ -40,7 +40,8 @@ over_tasks = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 
 
 @over_tasks
-def test_moments_and_optimum_are_those_of_sampled_prompts(task: VectorRegression | OneHotClassification) -> None:
+def test_moments_and_optimum(task: VectorRegression | OneHotClassification) -> None:
+    """Moments and optimum are those of sampled prompts."""
     prompt = task.sample(3, BATCH, SHOTS)
     assert prompt.y.shape == (BATCH, SHOTS, task.outputs)
     assert prompt.tokens().shape == (BATCH, SHOTS, task.token_dim)
@@ -59,9 +60,7 @@ def test_moments_and_optimum_are_those_of_sampled_prompts(task: VectorRegression
 
 
 @over_tasks
-def test_no_other_readout_of_the_form_does_better(
-    task: VectorRegression | OneHotClassification, rng: np.random.Generator
-) -> None:
+def test_best_readout(task: VectorRegression | OneHotClassification, rng: np.random.Generator) -> None:
     """ŷ = B S_yx Pᵀ x_q: neither another P nor another B has a smaller risk, on common prompts."""
     model, _ = one_layer_optimum(task, shots=SHOTS)
     dim, prompt = task.dim, task.sample(4, BATCH, SHOTS)
@@ -75,7 +74,8 @@ def test_no_other_readout_of_the_form_does_better(
             assert worse.mean() > -6 * worse.std(ddof=1) / np.sqrt(BATCH)
 
 
-def test_other_readouts_are_sampled() -> None:
+def test_other_readouts() -> None:
+    """Other readouts are sampled."""
     task = TASKS["one-hot"]
     model = random_weights(0, layers=1, token_dim=7, scale=1.0)
     risk = population_risk(model, task, shots=SHOTS, samples=20_000)
@@ -95,11 +95,12 @@ def test_bivariate_normal(rho: float) -> None:
 
 
 @pytest.mark.parametrize("theta", [0.05, 1.0, 3.0])
-def test_two_inputs_in_one_of_two_classes(theta: float) -> None:
+def test_two_classes(theta: float) -> None:
+    """Two inputs in one of two classes."""
     assert _same_class(theta, 2) == pytest.approx(1 - theta / np.pi, abs=1e-12)
 
 
-def test_two_inputs_in_one_of_three_classes() -> None:
+def test_three_classes() -> None:
     """Against a sum over a fine grid, with the density itself."""
     theta = 1.1
     rho, step = np.cos(theta), 0.03
@@ -118,7 +119,8 @@ def test_two_classes_are_a_sign(dim: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["linear", "softmax"])
-def test_predict_and_module_read_all_outputs(kind: str) -> None:
+def test_all_outputs(kind: str) -> None:
+    """Predict and module read all outputs."""
     task, model = TASKS["vector"], random_weights(2, layers=2, token_dim=5)
     prompt = task.sample(1, 3, SHOTS)
     got = predict(model.replace(kind=kind), prompt)
@@ -130,7 +132,8 @@ def test_predict_and_module_read_all_outputs(kind: str) -> None:
     np.testing.assert_allclose(same, got, rtol=1e-3, atol=1e-4)
 
 
-def test_gradient_descent_output_by_output() -> None:
+def test_output_by_output() -> None:
+    """Gradient descent output by output."""
     task = TASKS["vector"]
     prompt = task.sample(1, 3, 6)
     model = gradient_descent_weights(3, layers=2, step_size=0.2, label_projection=np.eye(2))
@@ -142,7 +145,8 @@ def test_gradient_descent_output_by_output() -> None:
 
 
 @pytest.mark.parametrize("heads", [None, 2])
-def test_tied_module_has_one_layer_of_parameters(heads: int | None) -> None:
+def test_tied_module(heads: int | None) -> None:
+    """Tied module has one layer of parameters."""
     matrices = np.random.default_rng(0).standard_normal((3, 2, *([heads] if heads else []), 4, 4)) / 3
     model = Model.create(*matrices, heads=heads)
     tied, prompt = InContextTransformer(model, tied=True), LinearRegression(3).sample(0, 4, 5)
@@ -153,7 +157,8 @@ def test_tied_module_has_one_layer_of_parameters(heads: int | None) -> None:
     assert jax.tree.map(np.shape, tied.model) == jax.tree.map(np.shape, written_out)
 
 
-def test_accuracy_counts_signs_and_classes() -> None:
+def test_accuracy() -> None:
+    """Accuracy counts signs and classes."""
     sign, hot = LinearClassification(2), OneHotClassification(2, 3)
     for task in (sign, hot):
         model, _ = one_layer_optimum(task, shots=30)

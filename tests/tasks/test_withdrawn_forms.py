@@ -48,7 +48,8 @@ def override(self: Any) -> float:  # noqa: ARG001
     return 2.0
 
 
-def test_what_rests_on_an_override_refuses_with_the_reason() -> None:
+def test_withdrawn() -> None:
+    """What rests on an override raises an error with the reason."""
     own = of(Base, labels=override)
     words = error_message(own.form)
     assert "a Own, which overrides labels, on which form of Base rests" in words
@@ -58,7 +59,8 @@ def test_what_rests_on_an_override_refuses_with_the_reason() -> None:
     assert of(Base, step=override).form() == "base"
 
 
-def test_what_is_restated_beside_the_override_counts() -> None:
+def test_restated() -> None:
+    """What is restated beside the override counts."""
     assert of(Base, labels=override, form=Base.form, value=Base.value).form() == "base"
     own = of(Base, labels=override, form=lambda self: "mine")
     assert own.form() == "mine"
@@ -75,7 +77,7 @@ def test_a_grandchild() -> None:
     assert of(stated, step=override).form() == "mine"
 
 
-def test_the_order_of_bases_counts() -> None:
+def test_order_of_bases() -> None:
     """A mixin that stands in front overrides, one that stands behind does not."""
 
     class Mixin:
@@ -101,7 +103,7 @@ def raising(error: Exception) -> None:
     raise error
 
 
-def test_steps_are_methods_of_tasks() -> None:
+def test_steps_are_methods() -> None:
     """A step that was renamed would rest on nothing."""
     for step in STEPS:
         assert hasattr(VectorRegression, step)
@@ -114,7 +116,7 @@ def test_steps_are_methods_of_tasks() -> None:
     assert marks <= set(STEPS)
 
 
-def test_restating_moments_brings_the_optimum_back() -> None:
+def test_restated_moments() -> None:
     """Inputs drawn with replacement from a fixed table of equal second moments: E u⁴ = 1, stated by hand."""
 
     class Signs(LinearRegression):
@@ -134,7 +136,8 @@ def test_restating_moments_brings_the_optimum_back() -> None:
     assert "require_linear" in error_message(task.require_linear, "a test")
 
 
-def test_capabilities_of_the_tasks_of_the_package() -> None:
+def test_capabilities() -> None:
+    """Capabilities of the tasks of the package."""
     sparse = SparseLinearRegression(3, nonzero=1)
     assert (sparse.knows_moments, sparse.linear_labels, sparse.draws_moments) == (True, True, True)
     assert sparse.row is sparse
@@ -147,7 +150,7 @@ def test_capabilities_of_the_tasks_of_the_package() -> None:
     assert "classification" in error_message(sparse.correct, np.ones(2), np.ones(2))
 
 
-def test_a_task_that_states_nothing() -> None:
+def test_nothing_stated() -> None:
     """Four steps are enough for everything that samples."""
 
     class Cosine(Task):

@@ -51,7 +51,8 @@ TASKS: list[Task] = [
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
-def test_a_task_comes_back_as_it_was(task: Task) -> None:
+def test_round_trip(task: Task) -> None:
+    """A task comes back as it was."""
     described = task.to_dict()
     back = task_from_dict(json.loads(json.dumps(described, allow_nan=False)))
     assert type(back) is type(task)
@@ -66,7 +67,8 @@ def test_a_task_comes_back_as_it_was(task: Task) -> None:
     assert np.abs(first.x).max() > 0
 
 
-def test_every_task_of_the_package_is_tried() -> None:
+def test_every_task() -> None:
+    """Every task of the package is tried."""
     own = {name for name, cls in _CLASSES.items() if issubclass(cls, Task) and "." not in name} - {"Task"}
     assert own == {type(task).__name__ for task in TASKS} - {"Shifted"}
 
@@ -84,7 +86,7 @@ def test_every_field_is_written(task: Task) -> None:
             task_from_dict(less)  # a default: the class knows it
 
 
-def test_a_sparse_task_stays_sparse() -> None:
+def test_sparse_task() -> None:
     """It came back as a dense one."""
     back = task_from_dict(SparseLinearRegression(4, nonzero=1).to_dict())
     assert set((back.sample_tasks(np.random.default_rng(0), 50) != 0).sum(1)) == {1}
@@ -112,16 +114,18 @@ DAMAGED: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("described", "words"), DAMAGED)
-def test_what_is_no_task_is_refused(described: Any, words: str) -> None:
+def test_what_is_no_task(described: Any, words: str) -> None:
+    """What is no task is an error."""
     assert words in error_message(task_from_dict, described)
 
 
-def test_nothing_is_imported_for_a_file() -> None:
+def test_no_imports() -> None:
+    """Nothing is imported for a file."""
     assert "has been imported" in error_message(task_from_dict, {"type": "antigravity.Task", "dim": 2})
     assert "antigravity" not in sys.modules
 
 
-def test_a_class_that_is_made_again_takes_the_place_of_the_first() -> None:
+def test_redefined_class() -> None:
     """As a cell of a notebook does that is run twice."""
 
     def make(value: float) -> type:
@@ -135,7 +139,8 @@ def test_a_class_that_is_made_again_takes_the_place_of_the_first() -> None:
     assert type(task_from_dict(first(2).to_dict())) is second
 
 
-def test_what_cannot_be_written_is_refused_in_one_sentence() -> None:
+def test_unwritable() -> None:
+    """What cannot be written is an error of one sentence."""
     assert "Silent" in error_message(LinearRegression(2, inputs=Silent()).to_dict)
     assert "UnitLaw" in error_message(LinearRegression(2, inputs=Silent()).to_dict)
 

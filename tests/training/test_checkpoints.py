@@ -290,7 +290,7 @@ def launch(place: Path, mode: str) -> subprocess.Popen:
 
 
 @pytest.mark.slow  # half a minute: a fresh process for every kill
-def test_killed_at_random_moments(tmp_path: Path) -> None:
+def test_killed(tmp_path: Path) -> None:
     """kill -9 at many moments, saving included; the result is that of the run that nobody touched."""
     with launch(tmp_path / "whole", "plain") as process:
         assert process.wait(100) == 0

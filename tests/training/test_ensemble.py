@@ -55,7 +55,7 @@ def test_overflowing_batch() -> None:
 
 
 def test_schedule_and_chunks() -> None:
-    """README and docstrings: 1000 steps at 0.02 up to four layers, 2000 at 0.01 beyond; ten chunks, 24 with a stop."""
+    """As documented: 1000 steps at 0.02 up to four layers, 2000 at 0.01 beyond; ten chunks, 24 with a stop."""
     found = [schedule_for(layers, None, None) for layers in (1, 4, 5, 12)]
     assert found == [(1000, 0.02), (1000, 0.02), (2000, 0.01), (2000, 0.01)]
     assert schedule_for(9, 7, 0.3) == (7, 0.3)

@@ -32,7 +32,7 @@ def damaged_optimum(damage: float = 0.3) -> tuple[LinearRegression, Model]:
     return task, model.replace(query=query)
 
 
-def test_truncation_helps_where_it_provably_must():
+def test_provable_gain():
     """Cutting the two noise directions gives back the optimum: the best rank is 3 and the gain is known exactly."""
     task, model = damaged_optimum()
     best = one_layer_optimum(task, shots=SHOTS)[1]
@@ -48,7 +48,7 @@ def test_truncation_helps_where_it_provably_must():
 
 
 @pytest.mark.parametrize("key", range(3))
-def test_at_the_optimum_no_truncation_lowers_the_risk(key):
+def test_no_gain_at_optimum(key):
     """The exact risk of whatever was chosen is the optimum's or above; the test gain agrees with the difference."""
     task = LinearRegression(4, np.diag([1.0, 0.5, 0.2, 0.1]), noise_std=0.5)
     model, optimum = one_layer_optimum(task, shots=SHOTS)
@@ -92,7 +92,7 @@ def test_every_number_by_hand():
     assert found.random_layer.value == pytest.approx(np.mean(tests), rel=1e-9)
 
 
-def test_validation_gains_are_optimistic_on_average():
+def test_optimism():
     """The largest of several noisy numbers is too large: on ten prompts by a good part of a standard error."""
     task, model = LinearClassification(3), random_weights(3, layers=1, token_dim=4)
     optimism = [
@@ -102,7 +102,8 @@ def test_validation_gains_are_optimistic_on_average():
     assert np.mean(optimism) > 3 * np.std(optimism, ddof=1) / np.sqrt(len(optimism))
 
 
-def test_no_truncation_is_among_the_candidates_and_gains_exactly_nothing():
+def test_no_truncation_is_tried():
+    """No truncation is among the candidates and gains exactly nothing."""
     task = LinearRegression(3)
     model = gradient_descent_weights(3, layers=2, step_size=0.5)
     found = search_clipping_rate(model, task, shots=8, prompts=20, rates=(0.5,))
@@ -116,7 +117,7 @@ def test_no_truncation_is_among_the_candidates_and_gains_exactly_nothing():
     assert found.top == (1, 0)
 
 
-def test_the_whitened_metric_escapes_the_truncation_trap():
+def test_whitened_metric():
     """Anisotropic inputs at rank 1: the plain cut keeps the smallest eigenvalue's direction, the whitened the best."""
     task = LinearRegression(3, np.diag([1.0, 0.1, 0.01]))
     model, _ = one_layer_optimum(task, shots=SHOTS)
@@ -129,7 +130,8 @@ def test_the_whitened_metric_escapes_the_truncation_trap():
     assert risks[0] == pytest.approx(1.11 - 0.01**2 / gamma, rel=1e-9)
 
 
-def test_classification_counts_errors():
+def test_classification_errors():
+    """Classification counts errors."""
     task = LinearClassification(3)
     model = gradient_descent_weights(3, step_size=1.0)
     found = search_clipping_rate(model, task, shots=30, top=1, prompts=200, loss="zero_one")
@@ -138,7 +140,8 @@ def test_classification_counts_errors():
     assert (found.test_loss.value * 200) % 1 == pytest.approx(0, abs=1e-9)
 
 
-def test_an_mlp_has_no_square_metric(rng):
+def test_no_metric_for_mlp(rng):
+    """An MLP has no square metric."""
     model = random_weights(0, layers=2, token_dim=4)
     inner, outer = rng.standard_normal((2, 7, 4)), rng.standard_normal((2, 4, 7))
     model = replace(model, mlp_in=inner, mlp_out=outer)
@@ -151,7 +154,8 @@ def test_an_mlp_has_no_square_metric(rng):
     assert found.condition_numbers == pytest.approx(expected, rel=1e-9)
 
 
-def test_rates_of_a_large_matrix():
+def test_rates_of_large_matrix():
+    """Rates of a large matrix."""
     assert _ranks(1000, RATES) == (1000, 900, 500, 250, 100, 50, 10, 5)
     assert _ranks(3, None) == (3, 2, 1)
 
@@ -170,7 +174,7 @@ def test_refusals():
     assert "token dimension 4" in error_message(search_clipping_rate, model, LinearRegression(2), shots=4)
 
 
-def test_of_ranks_that_gain_the_same_the_largest_is_chosen():
+def test_largest_of_equal_ranks():
     """W_V of rank 1: every rank from 1 to full is the same model, and nothing is cut without a reason."""
     task = LinearRegression(3)
     model = gradient_descent_weights(3, layers=1, step_size=0.5)
@@ -179,7 +183,7 @@ def test_of_ranks_that_gain_the_same_the_largest_is_chosen():
     assert (found.chosen.rank, found.chosen.rate) == (4, 0.0)
 
 
-def test_a_prediction_of_zero_is_an_error():
+def test_zero_prediction():
     """A model of zeros predicts 0 for every label ±1."""
     zero = Model.create(*(np.zeros((1, 4, 4)) for _ in range(3)))
     found = search_clipping_rate(zero, LinearClassification(3), shots=4, prompts=10, top=1, loss="zero_one")

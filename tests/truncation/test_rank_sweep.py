@@ -31,7 +31,8 @@ def whole(model):
     return rank_sweep(model, TASK, **SWEEP)
 
 
-def test_finished_entries_are_taken_over_and_the_rest_is_the_same(model, whole):
+def test_finished_entries(model, whole):
+    """Finished entries are taken over and the rest is the same."""
     seen = []
     marked = [{**whole[1], "gap": "as it was"}, whole[4]]
     again = rank_sweep(model, TASK, **SWEEP, finished=marked, keep=seen.append)
@@ -40,7 +41,8 @@ def test_finished_entries_are_taken_over_and_the_rest_is_the_same(model, whole):
     assert seen == [whole[i] for i in (0, 2, 3, 5)]
 
 
-def test_changes_carry_intervals(whole):
+def test_intervals(whole):
+    """Changes carry intervals."""
     for record in whole:
         change = record["change"]["gap"]
         low, high = change["interval"]
@@ -51,13 +53,14 @@ def test_changes_carry_intervals(whole):
     assert whole[0]["change"]["path_gaussian"]["value"] < -6 * whole[0]["change"]["path_gaussian"]["stderr"]
 
 
-def test_nothing_truncated_changes_nothing(whole):
+def test_nothing_truncated(whole):
+    """Nothing truncated changes nothing."""
     full = whole[2]["change"]
     assert {"gap", "population_loss", "population_risk", "sandwich_lower", "individual_sample", "chain"} <= set(full)
     assert max(abs(c[part]) for c in full.values() for part in ("value", "stderr")) < 1e-12  # the SVD's rounding
 
 
-def test_common_draws_pay_for_the_risk():
+def test_common_draws():
     """Two layers: the risk is sampled, before and after on the same prompts."""
     cut, full = rank_sweep(random_weights(5, layers=2, token_dim=3, scale=0.3), TASK, **SWEEP, layer_indices=[0])[1:]
     apart = math.hypot(cut["population_risk"]["stderr"], full["population_risk"]["stderr"])
@@ -65,7 +68,7 @@ def test_common_draws_pay_for_the_risk():
 
 
 @pytest.mark.slow
-def test_errors_of_paired_ends_match_repetitions():
+def test_paired_ends():
     """One layer of rank 2 against rank 3: the spread of the change over seeds, and how much the pairing saves."""
     model, names = random_weights(5, layers=1, token_dim=3, scale=0.6), ("gap", "path_gaussian", "path_information")
     options = {**SWEEP, "samples": 200}
@@ -77,7 +80,7 @@ def test_errors_of_paired_ends_match_repetitions():
     assert np.mean([run["change"]["path_information"]["stderr"] for run in runs]) < 0.9 * np.mean(apart)
 
 
-def test_ends_are_compared_at_equal_numbers_of_pairs(model):
+def test_equal_pairs(model):
     """A truncated second layer affords 256 pairs; its change is to the untouched model at 256 pairs as well."""
     options = {**SWEEP, "samples": 300}
     cut = rank_sweep(model, TASK, **options, layer_indices=[1], ranks=[1])[0]
@@ -92,7 +95,8 @@ def test_ends_are_compared_at_equal_numbers_of_pairs(model):
     assert upper[256] != upper[None]
 
 
-def test_large_sample_value_is_the_sum_over_layers(whole):
+def test_large_sample_value(whole):
+    """Large sample value is the sum over layers."""
     for record in whole:
         expected = sum(record["support"]) / 2 * math.log(24 / 18)
         assert record["large_sample"] == pytest.approx(expected)
@@ -108,7 +112,8 @@ def test_rates_are_ranks(model, whole):
     assert "0.95" in error_message(validate, SweepConfig(rates=(0.95,)))
 
 
-def test_journal_survives_a_torn_line_and_keeps_infinities(tmp_path: Path, whole):
+def test_torn_line(tmp_path: Path, whole):
+    """Journal survives a torn line and keeps infinities."""
     path, settings = tmp_path / "entries.jsonl", {"seed": 0, "ranks": (1, 2)}
     journal = SweepJournal(path, settings, resume=False)
     journal.add(whole[0])
@@ -123,14 +128,16 @@ def test_journal_survives_a_torn_line_and_keeps_infinities(tmp_path: Path, whole
     assert SweepJournal(path, settings, resume=True).finished == whole[:3]
 
 
-def test_journal_cut_in_its_first_line_starts_anew(tmp_path: Path):
+def test_torn_first_line(tmp_path: Path):
+    """Journal cut in its first line starts again."""
     path = tmp_path / "entries.jsonl"
     path.write_bytes(b'{"format"')
     assert SweepJournal(path, {"seed": 0}, resume=True).finished == []
     assert json.loads(path.read_text()) == {"format": 3, "seed": 0}
 
 
-def test_journal_refuses_what_is_not_its_own(tmp_path: Path):
+def test_foreign_journal(tmp_path: Path):
+    """The journal rejects what is not its own."""
     path = tmp_path / "entries.jsonl"
     SweepJournal(path, {"seed": 0, "clip": 4.0}, resume=False)
     before = path.read_bytes()
@@ -144,7 +151,8 @@ def test_journal_refuses_what_is_not_its_own(tmp_path: Path):
     assert before.startswith(b'{"format": 3')
 
 
-def test_a_run_resumed_in_its_directory_equals_an_uninterrupted_one(tmp_path: Path):
+def test_resumed_run(tmp_path: Path):
+    """A run resumed in its directory equals an uninterrupted one."""
     config = SweepConfig(model="random", dim=2, demonstrations=24, shots=6, seeds=2, samples=32)
     whole = run(config)["sweep"]
     out = prepare(config, tmp_path / "run", overwrite=False, resume=False)
@@ -157,7 +165,8 @@ def test_a_run_resumed_in_its_directory_equals_an_uninterrupted_one(tmp_path: Pa
     assert "entries.jsonl" in error_message(prepare, config, tmp_path / "elsewhere", overwrite=False, resume=True)
 
 
-def test_overwriting_starts_from_nothing(tmp_path: Path):
+def test_overwriting(tmp_path: Path):
+    """Overwriting starts from nothing."""
     config = SweepConfig(model="random", dim=2, demonstrations=24, shots=6, seeds=1, samples=32, ranks=(1,))
     out = prepare(config, tmp_path / "run", overwrite=False, resume=False)
     run(config, out=out)
@@ -182,7 +191,7 @@ def test_table_of_values(whole):
     assert "none" in error_message(sweep_csv, [])
 
 
-def test_heads_and_a_linear_mlp_in_the_run(tmp_path: Path):
+def test_heads_and_mlp(tmp_path: Path):
     """The MLP is a module of its own; the weights come back from the directory as they were."""
     options = {"dim": 2, "heads": 2, "hidden": 2, "seeds": 2, "steps": 20, "samples": 32, "ranks": (1,)}
     config = SweepConfig(modules=("mlp", "all"), **options)
@@ -192,7 +201,8 @@ def test_heads_and_a_linear_mlp_in_the_run(tmp_path: Path):
     assert run(config, out=prepare(config, tmp_path, overwrite=False, resume=True), resume=True)["sweep"] == whole
 
 
-def test_modules_and_models_that_do_not_go_together():
+def test_bad_combinations():
+    """Modules and models that do not go together."""
     assert "pass --hidden" in error_message(validate, SweepConfig(modules=("mlp",)))
     assert "random model with heads 2" in error_message(validate, SweepConfig(model="random", heads=2))
     assert "from 0 to 3" in error_message(validate, SweepConfig(modules=("value", "mlp"), hidden=3, ranks=(5,)))

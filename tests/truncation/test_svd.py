@@ -22,7 +22,7 @@ def make(rng: np.random.Generator, mlp: bool = True) -> Model:
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 3])
 @pytest.mark.parametrize("shape", [(4, 3), (3, 4)])
-def test_truncation_is_the_best_of_its_rank(rng: np.random.Generator, shape: tuple[int, int], rank: int) -> None:
+def test_best_of_its_rank(rng: np.random.Generator, shape: tuple[int, int], rank: int) -> None:
     """Against alternating least squares; Pythagoras; kept and dropped are all the singular values."""
     u, _ = np.linalg.qr(rng.standard_normal((shape[0], 3)))
     v, _ = np.linalg.qr(rng.standard_normal((shape[1], 3)))
@@ -46,7 +46,7 @@ def test_rank_zero_and_full(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
-def test_whitened_truncation_is_best_in_its_metric(rng: np.random.Generator, rank: int) -> None:
+def test_whitened(rng: np.random.Generator, rank: int) -> None:
     """Λ^{1/2} is replaced by a Cholesky factor R, Λ = R Rᵀ: the norm ||Rᵀ (W - W_r) R|| is the same."""
     matrix, factor = rng.standard_normal((4, 4)), np.tril(rng.standard_normal((4, 4))) + 2 * np.eye(4)
     metric = factor @ factor.T
@@ -60,13 +60,15 @@ def test_whitened_truncation_is_best_in_its_metric(rng: np.random.Generator, ran
     assert np.abs(result.matrix - truncate(matrix, rank).matrix).max() > 1e-4
 
 
-def test_the_identity_is_the_plain_metric(rng: np.random.Generator) -> None:
+def test_identity_metric(rng: np.random.Generator) -> None:
+    """The identity is the plain metric."""
     matrix = rng.standard_normal((4, 4))
     assert_close(truncate(matrix, 2, metric=np.eye(4)).matrix, truncate(matrix, 2).matrix, 1e-10)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 3))
-def test_error_falls_with_rank_and_scale_commutes(seed: int, rank: int) -> None:
+def test_error_and_scale(seed: int, rank: int) -> None:
+    """Error falls with rank and scale commutes."""
     matrix = np.random.default_rng(seed).standard_normal((3, 5))
     error = [np.linalg.norm(matrix - truncate(matrix, r).matrix) for r in range(4)]
     assert all(later < earlier for earlier, later in itertools.pairwise(error))
@@ -76,7 +78,8 @@ def test_error_falls_with_rank_and_scale_commutes(seed: int, rank: int) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("layer", [0, 1])
-def test_truncate_weights_touches_its_module_only(rng: np.random.Generator, module: str, layer: int) -> None:
+def test_touches_its_module(rng: np.random.Generator, module: str, layer: int) -> None:
+    """Truncate weights touches its module only."""
     touched = {
         "attention": {"value", "key", "query"},
         "mlp": {"mlp_in", "mlp_out"},
@@ -95,7 +98,8 @@ def test_truncate_weights_touches_its_module_only(rng: np.random.Generator, modu
             np.testing.assert_array_equal(getattr(result, name)[layer], before[name][layer])
 
 
-def test_all_without_mlp_is_attention(rng: np.random.Generator) -> None:
+def test_all_without_mlp(rng: np.random.Generator) -> None:
+    """All without MLP is attention."""
     model = make(rng, mlp=False)
     first = truncate_weights(model, layer=1, module="all", rank=1)
     second = truncate_weights(model, layer=1, module="attention", rank=1)
@@ -129,7 +133,8 @@ def test_clipping_rates(rate: float, rows: int, columns: int, rank: int) -> None
 
 
 @given(st.integers(1, 60), st.data())
-def test_the_rate_of_a_rank_gives_the_rank_back(side: int, data: st.DataObject) -> None:
+def test_rate_and_rank(side: int, data: st.DataObject) -> None:
+    """The rate of a rank gives the rank back."""
     rank = data.draw(st.integers(1, side))
     assert rank_of_rate(1 - rank / side, side, side + 3) == rank
 
@@ -180,7 +185,8 @@ def test_rates_refuse() -> None:
     assert "rank=0" in error_message(rank_of_rate, 0.9, 4, 4)
 
 
-def test_truncate_weights_refuses(rng: np.random.Generator) -> None:
+def test_truncate_weights_errors(rng: np.random.Generator) -> None:
+    """Errors of `truncate_weights`."""
     model = make(rng)
     for layer in (-1, LAYERS, 0.0):
         assert "layer" in error_message(truncate_weights, model, layer=layer, module="value", rank=1)

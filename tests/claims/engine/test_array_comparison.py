@@ -28,7 +28,7 @@ def found(relation: Any, measured: Any, predicted: Any, **changes: Any) -> Evide
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
 @pytest.mark.parametrize("side", ["measured", "predicted"])
-def test_a_small_entry_is_judged_by_its_own_size(order: list[int], side: str) -> None:
+def test_small_entry(order: list[int], side: str) -> None:
     """1 against 1.0005 beside 1e8: half a thousandth is no rounding, not even that of a share of 1e8."""
     right = np.array([1e3, 50.0])[order]
     wrong = right * np.where(right == 50.0, 1.0005, 1.0)
@@ -39,7 +39,7 @@ def test_a_small_entry_is_judged_by_its_own_size(order: list[int], side: str) ->
     assert evidence.slack == pytest.approx(-0.025 / (50.0 * 1.0005), rel=1e-9)
 
 
-def test_a_tiny_entry_beside_a_huge_one() -> None:
+def test_tiny_beside_huge() -> None:
     """What was found in public: [1e8, 1] equal to [1e8, 1.0005]."""
     evidence = found("equal", np.array([1e8, 1.0]), np.array([1e8, 1.0005]))
     assert evidence.verdict == Verdict.FAILS
@@ -48,7 +48,7 @@ def test_a_tiny_entry_beside_a_huge_one() -> None:
 
 @pytest.mark.parametrize("relation", ["equal", "at most", "at least"])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_every_entry_must_keep_the_tolerance(relation: str, sign: float) -> None:
+def test_every_entry_counts(relation: str, sign: float) -> None:
     """Each entry in turn is moved by half the tolerance, then by twice the tolerance, to the wrong side."""
     right = sign * np.array([3.0, -0.5, 200.0, -7.0, 4.0])
     away = -1.0 if relation == "at least" else 1.0
@@ -65,7 +65,7 @@ def test_every_entry_must_keep_the_tolerance(relation: str, sign: float) -> None
                 assert found(relation, 2 * right - moved, right).verdict == Verdict.HOLDS
 
 
-def test_a_zero_is_compared_with_a_share_of_the_largest_measured_entry() -> None:
+def test_zero_entry() -> None:
     """Zero by cancellation carries the rounding of what cancelled; nothing else excuses it."""
     largest = 8.0
     scale = SMALL_ENTRY * largest
@@ -80,7 +80,7 @@ def test_a_zero_is_compared_with_a_share_of_the_largest_measured_entry() -> None
     assert found("equal", 1e-30, 0.0).verdict == Verdict.FAILS
 
 
-def test_a_generous_bound_excuses_nothing_in_another_entry() -> None:
+def test_no_trade_between_entries() -> None:
     """Neither a large predicted entry nor an infinite one makes a small broken one rounding."""
     for bound in (1e12, math.inf):
         for measured, predicted in (([1.0, 1.0], [bound, 1.0 - 1e-9]), ([1.0, 1.0], [1.0 - 1e-9, bound])):
@@ -91,7 +91,7 @@ def test_a_generous_bound_excuses_nothing_in_another_entry() -> None:
     assert found("equal", np.array([1.0, 2.0]), np.array([1.0, math.inf])).verdict == Verdict.FAILS
 
 
-def test_the_entry_with_the_least_slack_is_reported() -> None:
+def test_deciding_entry() -> None:
     """Relative to each entry, and not the largest difference."""
     evidence = found("at most", np.array([7.0, 1.0, 100.0]), np.array([10.0, 2.0, 120.0]))
     assert (evidence.measured, evidence.predicted) == (100.0, 120.0)
@@ -103,7 +103,8 @@ def test_the_entry_with_the_least_slack_is_reported() -> None:
     assert (evidence.measured, evidence.predicted, evidence.slack) == (-2.0, 2.0, -2.0)
 
 
-def test_mixed_signs_are_no_smaller_than_they_are() -> None:
+def test_mixed_signs() -> None:
+    """Mixed signs are no smaller than they are."""
     for pair in ((np.array([-5.0, 5.0]), np.array([-5.0, 5.0])), (np.array([-5.0]), np.array([-5.0]))):
         assert found("equal", *pair).slack == 0.0
         assert found("equal", pair[0], -pair[1]).slack == pytest.approx(-2.0)
@@ -124,7 +125,7 @@ def test_mixed_signs_are_no_smaller_than_they_are() -> None:
         ("equal", [1.0, 1.7, 0.5], Verdict.FAILS, -7.0),
     ],
 )
-def test_an_estimate_against_an_array(relation: str, predicted: list[float], verdict: Verdict, slack: float) -> None:
+def test_estimate_and_array(relation: str, predicted: list[float], verdict: Verdict, slack: float) -> None:
     """1 ± 0.1 against three numbers: the one furthest on the wrong side decides, in standard errors."""
     evidence = found(relation, Estimate(1.0, 0.1, 100, "unbiased"), np.array(predicted))
     assert evidence.verdict == verdict
@@ -134,7 +135,7 @@ def test_an_estimate_against_an_array(relation: str, predicted: list[float], ver
 
 
 @pytest.mark.parametrize("errors", [(0.3, 0.4), (0.4, 0.3), (0.5, 0.0), (0.0, 0.5)])
-def test_two_errors_add_as_squares(errors: tuple[float, float]) -> None:
+def test_errors_add_as_squares(errors: tuple[float, float]) -> None:
     """0.3 and 0.4 are 0.5 together: not 0.4, not 0.7, and not the first alone."""
     first, second = (Estimate(value, error, 100, "unbiased") for value, error in zip((1.0, 4.1), errors, strict=True))
     evidence = found("at most", first, second)
@@ -147,7 +148,8 @@ def test_two_errors_add_as_squares(errors: tuple[float, float]) -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("entry", [0, 1, 2])
-def test_a_number_that_is_not_finite_decides(bad: float, entry: int) -> None:
+def test_not_finite_decides(bad: float, entry: int) -> None:
+    """A number that is not finite decides."""
     measured = np.array([1.0, 9.0, 3.0])
     measured[entry] = bad
     for relation in ("equal", "at most", "at least"):
@@ -165,19 +167,21 @@ def test_a_number_that_is_not_finite_decides(bad: float, entry: int) -> None:
     ("measured", "predicted"),
     [((3,), (2,)), ((3,), (3, 1)), ((3, 1), (1, 3)), ((2, 3), (2,)), ((0,), (0,)), ((0,), ()), ((2, 2), (4,))],
 )
-def test_shapes_that_do_not_fit_are_refused(measured: tuple[int, ...], predicted: tuple[int, ...]) -> None:
+def test_shapes_that_do_not_fit(measured: tuple[int, ...], predicted: tuple[int, ...]) -> None:
     """(3,) against (3, 1) would compare every entry with every other."""
     message = error_message(check, claim("equal", np.ones(measured), np.ones(predicted)), ONE)
     assert "'equal'" in message
 
 
-def test_one_number_stands_for_all_entries() -> None:
+def test_one_number_for_all() -> None:
+    """One number stands for all entries."""
     for measured, predicted in ((np.ones((2, 3)), 1.0), (1.0, np.ones((2, 3)))):
         assert found("equal", measured, predicted).verdict == Verdict.HOLDS
     assert found("at most", 1.0, np.array([2.0, 0.5])).verdict == Verdict.FAILS
 
 
-def test_the_tolerance_of_the_claim_is_the_one_that_counts() -> None:
+def test_tolerance_of_the_claim() -> None:
+    """The tolerance of the claim is the one that counts."""
     pair = np.array([1.0, 2.0]), np.array([1.0, 2.0 * (1 + 1e-6)])
     assert found("equal", *pair).verdict == Verdict.FAILS
     assert found("equal", *pair, tolerance=2e-6).verdict == Verdict.HOLDS
@@ -185,7 +189,8 @@ def test_the_tolerance_of_the_claim_is_the_one_that_counts() -> None:
 
 
 @pytest.mark.parametrize(("relation", "best"), [("at most", 3.0), ("at least", -3.0)])
-def test_the_trivial_bound_is_compared_with_the_deciding_entry(relation: str, best: float) -> None:
+def test_trivial_bound(relation: str, best: float) -> None:
+    """The trivial bound is compared with the deciding entry."""
     side = 1.0 if relation == "at most" else -1.0
     for tight, verdict in ((2.0, Verdict.HOLDS), (3.0, Verdict.VACUOUS), (4.0, Verdict.VACUOUS)):
         evidence = found(relation, side * np.ones(2), side * np.array([tight, 9.0]), trivial=lambda _: best)

@@ -38,7 +38,7 @@ def rungs(case: Case, **options: float) -> list[float]:
     return [ladder.gap.value, *(rung.value for name, rung in ladder.rungs.items() if name != "theorem_2_printed")]
 
 
-def test_a_ladder_is_kept_under_floor_and_scale() -> None:
+def test_ladder_key() -> None:
     """Each is that of a case that was never used before; the scale is that of W_V in the first layer alone."""
     kept, asked = a_case(layers=2), [{}, {"scale": 2.0}, {"floor": 0.5}, {"floor": 0.5, "scale": 2.0}, {"floor": 2.0}]
     found = [rungs(kept, **options) for options in asked]
@@ -63,7 +63,7 @@ def test_a_ladder_is_kept_under_floor_and_scale() -> None:
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_a_changed_case_has_ladders_of_its_own(changes: dict[str, Any]) -> None:
+def test_changed_case(changes: dict[str, Any]) -> None:
     """Made by `replace` from a case that has ladders already."""
     first = a_case()
     gap = first.ladder().gap
@@ -83,7 +83,8 @@ def one_array(draws: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize("chunk", [2**22, 150])  # in one piece, which is kept, and in several, which are drawn again
-def test_draws_come_again_and_belong_to_seed_and_setting(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+def test_draws_key(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """Draws come again and belong to seed and setting."""
     monkeypatch.setattr("icl_theory.information.ladder.noisy_trajectory._CHUNK_ENTRIES", chunk)
     model = random_weights(1, layers=2, token_dim=3, scale=0.6)
 
@@ -114,7 +115,8 @@ def test_draws_come_again_and_belong_to_seed_and_setting(monkeypatch: pytest.Mon
         assert found.shape != first.shape or (found != first).any()
 
 
-def test_the_draws_of_a_case_are_kept_under_the_case_and_its_floor() -> None:
+def test_draws_are_kept() -> None:
+    """The draws of a case are kept under the case and its floor."""
     first, second = a_case(), a_case()
     assert making._batches(first, 0.0) is making._batches(first, 0.0)
     assert making._batches(first, 0.0) is not making._batches(second, 0.0)
@@ -129,7 +131,8 @@ def test_the_draws_of_a_case_are_kept_under_the_case_and_its_floor() -> None:
 
 
 @pytest.mark.parametrize("function", [prompt_errors.moments, prompt_errors.own_errors], ids=["moments", "errors"])
-def test_prompts_are_kept_under_everything_that_makes_them(function: Callable[..., Any]) -> None:
+def test_prompts_key(function: Callable[..., Any]) -> None:
+    """Prompts are kept under everything that makes them."""
     first = a_case()
     asked: list[tuple[Any, ...]] = [
         (first, 4, 32, 0),
@@ -153,7 +156,8 @@ def test_prompts_are_kept_under_everything_that_makes_them(function: Callable[..
 # Models of a run.
 
 
-def test_ensembles_are_kept_under_the_whole_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ensembles_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ensembles are kept under the whole kind."""
     reported: list[dict[str, Any]] = []
     monkeypatch.setattr(trained_ensembles, "train", lambda task, seed, **options: reported.append(options) or object())
     found = TrainedEnsembles(TASK, 3, shots=8, seeds=2, steps=lambda kind: 100 * kind.layers + kind.hidden)
@@ -165,7 +169,8 @@ def test_ensembles_are_kept_under_the_whole_kind(monkeypatch: pytest.MonkeyPatch
     assert asked == [(*kind, 100 * kind.layers + kind.hidden, 8, 2) for kind in kinds]
 
 
-def test_cases_of_a_workshop_are_kept_under_kind_layers_and_width(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cases_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases of a case factory are kept under kind layers and width."""
     asked: list[Kind] = []
 
     def trained(_: Any, layers: int, hidden: int = 0, readout: str = "minus") -> Any:
@@ -202,7 +207,7 @@ def test_cases_of_a_workshop_are_kept_under_kind_layers_and_width(monkeypatch: p
 # The untouched model of a sweep.
 
 
-def test_the_untouched_model_is_kept_under_the_number_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_untouched_model_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that affords fewer pairs is compared with the untouched model at as many."""
     calls: list[Any] = []
 
@@ -229,7 +234,8 @@ def test_the_untouched_model_is_kept_under_the_number_of_pairs(monkeypatch: pyte
 # Channels.
 
 
-def test_the_scale_of_a_channel_is_kept_under_law_and_information() -> None:
+def test_channel_scale_key() -> None:
+    """The scale of a channel is kept under law and information."""
     made = [scalar_law(law)(dimension, value) for law, dimension, value in KNOWN]
     assert [(c.family, c.dimension, c.information) for c in made] == [(law, d, i) for law, d, i in KNOWN]
     drawn = [[part.tobytes() for part in c.draw(np.random.default_rng(0), 3)] for c in made]

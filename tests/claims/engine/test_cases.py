@@ -33,7 +33,8 @@ def odd_case(mlp: bool, heads: bool) -> Case:
 
 
 @pytest.mark.parametrize(("mlp", "heads"), [(False, False), (True, False), (True, True)])
-def test_a_case_comes_back_from_its_file_as_it_was(tmp_path, mlp, heads):
+def test_round_trip(tmp_path, mlp, heads):
+    """A case comes back from its file as it was."""
     case = odd_case(mlp, heads)
     back = Case.from_dict(read_json(write_json(tmp_path / "case.json", case.to_dict())))
     assert (back.name, back.kind, back.seed, back.shots, back.samples) == ("an odd one", "trained", 17, 5, 77)
@@ -52,7 +53,7 @@ def test_a_case_comes_back_from_its_file_as_it_was(tmp_path, mlp, heads):
     assert described == set(case.to_dict()), "a field that is not described does not come back"
 
 
-def test_a_task_that_cannot_be_written_does_not_end_the_run(tmp_path):
+def test_unwritable_task(tmp_path):
     """It was an AttributeError; now the file says why the case is not in it, and a recheck gives that reason."""
     for task, words in ((LinearRegression(2, inputs=Silent()), "Silent"), (ReLUTeacher(2, 3, inputs=Silent()), "Sil")):
         case = replace(odd_case(False, False), task=task)
@@ -61,14 +62,15 @@ def test_a_task_that_cannot_be_written_does_not_end_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("task", [SparseLinearRegression(2, nonzero=1), ReLUTeacher(2, 3), LinearClassification(2)])
-def test_a_case_holds_its_task_of_any_kind(task):
+def test_task_of_any_kind(task):
+    """A case holds its task of any kind."""
     case = replace(odd_case(False, False), task=task)
     back = Case.from_dict(case.to_dict())
     assert type(back.task) is type(task)
     np.testing.assert_array_equal(back.task.sample(1, 3, 4).y, task.sample(1, 3, 4).y)
 
 
-def test_every_counterexample_has_a_file_of_its_own(tmp_path):
+def test_one_file_each(tmp_path):
     """Two of one claim: two files, both in the records, neither over the other."""
     names = [counterexample_file("lemma_1", number) for number in range(3)]
     assert names[0] == "counterexamples/lemma_1.json"

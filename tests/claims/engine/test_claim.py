@@ -73,7 +73,8 @@ def compared(measured: Any, predicted: Any = 1.0, relation: str = "equal") -> Ve
         ({"label": 3}, "label of a claim: got 3"),
     ],
 )
-def test_what_is_no_claim_is_refused(changes: dict[str, Any], words: str) -> None:
+def test_what_is_no_claim(changes: dict[str, Any], words: str) -> None:
+    """What is no claim is an error."""
     assert words in error_message(made, **changes)
 
 
@@ -87,11 +88,13 @@ def test_what_is_no_claim_is_refused(changes: dict[str, Any], words: str) -> Non
         ({"predict": one, "name": ""}, "name of a control: got ''"),
     ],
 )
-def test_what_is_no_control_is_refused(fields: dict[str, Any], words: str) -> None:
+def test_what_is_no_control(fields: dict[str, Any], words: str) -> None:
+    """What is no control is an error."""
     assert words in error_message(Control, **{"name": "c"} | fields)
 
 
-def test_a_control_changes_what_it_names_and_nothing_else() -> None:
+def test_control_changes() -> None:
+    """A control changes what it names and nothing else."""
     claim = made(relation="at most", trivial=one, controls=(Control("c", predict=one),))
     changed = Control("without", trivial=None, relation="at least").applied(claim)
     assert (changed.trivial, changed.relation, changed.controls) == (None, "at least", ())
@@ -99,7 +102,8 @@ def test_a_control_changes_what_it_names_and_nothing_else() -> None:
     assert error_message(Control("over", over_seeds=True).applied, made()).startswith("relation of claim 'small'")
 
 
-def test_shapes_are_equal_or_one_is_a_number() -> None:
+def test_shapes() -> None:
+    """Shapes are equal or one is a number."""
     assert compared(np.ones((2, 3)), np.ones((2, 3))) == "HOLDS"
     assert compared(np.ones((2, 3)), 1.0) == compared(1.0, np.ones(4)) == "HOLDS"
     for predicted in (np.ones((3, 1)), np.ones(1), np.ones((1, 3)), np.ones((2, 3))):
@@ -125,7 +129,8 @@ def test_shapes_are_equal_or_one_is_a_number() -> None:
         ([Estimate(1.0), 2.0], "got objects"),
     ],
 )
-def test_measurements_that_lose_something_are_refused_by_name(measured: Any, words: str) -> None:
+def test_lossy_measurements(measured: Any, words: str) -> None:
+    """Measurements that lose something are rejected by name."""
     message = error_message(compared, measured)
     assert message.startswith("measurement of 'small'")
     assert words in message
@@ -133,11 +138,13 @@ def test_measurements_that_lose_something_are_refused_by_name(measured: Any, wor
 
 
 @pytest.mark.parametrize("measured", [1, True, np.float64(1), np.int32(1), [1.0, 1.0], np.longdouble(1)])
-def test_plain_numbers_are_taken(measured: Any) -> None:
+def test_plain_numbers(measured: Any) -> None:
+    """Plain numbers are taken."""
     assert compared(measured) == "HOLDS"
 
 
-def test_several_estimates_are_compared_one_by_one() -> None:
+def test_several_estimates() -> None:
+    """Several estimates are compared one by one."""
     near, far = Estimate(1.0, 0.1, 9, "unbiased"), Estimate(5.0, 0.1, 9, "unbiased")
     assert compared([near, near]) == "HOLDS"
     assert compared((near, far)) == "FAILS"
@@ -156,19 +163,21 @@ def test_several_estimates_are_compared_one_by_one() -> None:
         ("at least", "biased", 1, "a biased estimate"),
     ],
 )
-def test_estimates_that_cannot_decide_are_refused(relation: str, direction: Any, side: int, words: str) -> None:
+def test_wrong_direction(relation: str, direction: Any, side: int, words: str) -> None:
+    """Estimates that cannot decide are errors."""
     sides: list[Any] = [1.0, 1.0]
     sides[side] = Estimate(1.0, 0.1, 9, direction)
     assert words.replace("an 'upper'", "a 'upper'") in error_message(compared, *sides, relation=relation)
 
 
 @pytest.mark.parametrize(("relation", "direction"), [("at most", "upper"), ("at least", "lower"), ("equal", "upper")])
-def test_estimates_from_the_safe_side_are_taken(relation: str, direction: Any) -> None:
+def test_safe_direction(relation: str, direction: Any) -> None:
+    """Estimates from the safe side are taken."""
     value = 2.0 if relation == "at least" else 0.1 if relation == "at most" else 1.0
     assert compared(Estimate(value, 0.01, 9, direction), relation=relation) == "HOLDS"
 
 
-def test_a_claim_without_cases_is_an_error() -> None:
+def test_no_cases() -> None:
     """It was once called OUTSIDE, as if an assumption were broken."""
     found = examine(made(cases=lambda factory: []), CaseFactory("quick", seed=0))
     assert (found.verdict, found.sound) == (Verdict.ERROR, False)

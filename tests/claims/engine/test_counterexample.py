@@ -88,9 +88,10 @@ def one_line(tmp_path: Path, document: Any) -> tuple[int, str]:
         (replace(CLAIM, measure=lambda c: np.nan), 1.5, 1, "NONFINITE"),
     ],
 )
-def test_only_what_fails_is_confirmed(
+def test_only_failures_confirmed(
     known: Known, tmp_path: Path, claim: Claim, number: float, status: int, verdict: str
 ) -> None:
+    """Only what fails is confirmed."""
     known(claim)
     document = written(replace(CLAIM, assumptions=()), case(number))
     found = recheck(document)
@@ -101,7 +102,7 @@ def test_only_what_fails_is_confirmed(
     assert f"seed 0: {verdict}" in words
 
 
-def test_nothing_recorded_is_believed(known: Known) -> None:
+def test_recorded_is_not_believed(known: Known) -> None:
     """Verdict and numbers come from the case alone; it is the one that was written down."""
     known(CLAIM)
     document = written(CLAIM, case(1.5))
@@ -123,9 +124,10 @@ def test_nothing_recorded_is_believed(known: Known) -> None:
         ({"scale": 2}, True, False, 0.5),
     ],
 )
-def test_the_exact_counterexample_has_to_break_it_too(
+def test_exact_part_must_break_it(
     known: Known, tmp_path: Path, exact: Any, says: bool, confirmed: bool, number: float
 ) -> None:
+    """The exact counterexample has to break it too."""
     seen: list[Any] = []
     known(replace(CLAIM, verify_exact=lambda found: seen.append(found) or says))
     document = written(CLAIM, case(number)) | {"exact": exact}
@@ -150,9 +152,10 @@ def test_the_exact_counterexample_has_to_break_it_too(
         ((1.5,), None, 1),  # one seed is no population
     ],
 )
-def test_the_interval_over_the_seeds_decides(
+def test_interval_decides(
     known: Known, tmp_path: Path, values: Sequence[float], verdict: Verdict | None, against: int
 ) -> None:
+    """The interval over the seeds decides."""
     known(POPULATION)
     document = written(POPULATION, *(case(number, seed) for seed, number in enumerate(values)))
     assert [other["seed"] for other in document["others"]] == list(range(1, len(values)))
@@ -170,7 +173,7 @@ def test_the_interval_over_the_seeds_decides(
     assert f"{len(values)} seeds rebuilt: {len(values) - against} for, {against} against" in words
 
 
-def test_a_counterexample_is_the_case_that_speaks_most_against_the_statement() -> None:
+def test_strongest_case_is_kept() -> None:
     """Of a population it is the first, and all other seeds come behind it."""
     cases = [case(number, seed) for seed, number in enumerate((1.2, 0.7, 1.9, 1.5, 1.6))]
     [found] = _counterexamples(ESTIMATED, cases, [check(ESTIMATED, one) for one in cases])
@@ -188,7 +191,7 @@ def test_a_counterexample_is_the_case_that_speaks_most_against_the_statement() -
     assert _counterexamples(CLAIM, [case(0.5)], [check(CLAIM, case(0.5))]) == []
 
 
-def test_a_false_statement_about_a_task_that_cannot_be_written_down(known: Known, tmp_path: Path) -> None:
+def test_unwritable_task(known: Known, tmp_path: Path) -> None:
     """The run goes on; the file keeps the numbers, and a recheck says in one sentence what it cannot do."""
     known(CLAIM)
     own = replace(case(1.5), task=LinearRegression(1, inputs=Silent()))
@@ -201,7 +204,8 @@ def test_a_false_statement_about_a_task_that_cannot_be_written_down(known: Known
     assert "Silent" in red_baseline(here("recheck", str(file)))
 
 
-def test_seeds_of_a_file_without_others_are_no_population(known: Known) -> None:
+def test_file_without_others(known: Known) -> None:
+    """Seeds of a file without others are no population."""
     known(POPULATION)
     document = written(POPULATION, case(1.5, 0), case(1.51, 1), case(1.52, 2), case(1.49, 3))
     assert recheck(document).confirmed
@@ -253,7 +257,8 @@ DAMAGED: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
 
 
 @pytest.mark.parametrize("number", range(len(DAMAGED)))
-def test_a_file_with_a_defect_is_bad_input_in_one_line(known: Known, tmp_path: Path, number: int) -> None:
+def test_defective_file(known: Known, tmp_path: Path, number: int) -> None:
+    """A file with a defect is bad input in one line."""
     damage, words = DAMAGED[number]
     known(POPULATION)  # so that the others are read
     document = written(POPULATION, case(1.5), case(1.6, 1), case(1.7, 2))
@@ -264,7 +269,8 @@ def test_a_file_with_a_defect_is_bad_input_in_one_line(known: Known, tmp_path: P
     assert words in red_baseline(here("recheck", str(file)))
 
 
-def test_a_case_that_the_check_cannot_measure_is_bad_input(known: Known) -> None:
+def test_unmeasurable_case(known: Known) -> None:
+    """A case that the check cannot measure is bad input."""
     known(replace(CLAIM, measure=lambda c: c.model.value[1]))
     message = error_message(recheck, written(CLAIM, case(1.5)))
     assert message.startswith("case: got IndexError")
@@ -272,7 +278,9 @@ def test_a_case_that_the_check_cannot_measure_is_bad_input(known: Known) -> None
 
 
 @pytest.mark.parametrize("error", [KeyError("tokens"), ZeroDivisionError(), ValueError("x"), AttributeError("y")])
-def test_an_exact_part_with_a_defect_is_bad_input(known: Known, error: Exception) -> None:
+def test_defective_exact_part(known: Known, error: Exception) -> None:
+    """An exact part with a defect is bad input."""
+
     def broken(_: dict[str, Any]) -> bool:
         raise error
 
@@ -280,14 +288,15 @@ def test_an_exact_part_with_a_defect_is_bad_input(known: Known, error: Exception
     assert "exact: got a defect at" in error_message(recheck, written(CLAIM, case(1.5)) | {"exact": {}})
 
 
-def test_an_unknown_claim_is_bad_input(tmp_path: Path) -> None:
+def test_unknown_claim(tmp_path: Path) -> None:
+    """An unknown claim is bad input."""
     (tmp_path / "file.json").write_text(json.dumps(written(CLAIM, case(1.5))), encoding="utf-8")
     assert "claims: got 'small', expected the label of a claim" in red_baseline(
         here("recheck", str(tmp_path / "file.json"))
     )
 
 
-def test_a_file_with_a_byte_order_mark_is_read(known: Known, tmp_path: Path) -> None:
+def test_byte_order_mark(known: Known, tmp_path: Path) -> None:
     """Some editors put one there."""
     known(CLAIM)
     (tmp_path / "file.json").write_text(json.dumps(written(CLAIM, case(1.5))), encoding="utf-8-sig")

@@ -49,9 +49,7 @@ def drawn_by(task: it.Task, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> 
     [(TASK, {}), (UNIFORM, {}), (TASK, {"kind": "softmax"}), (it.ReLUTeacher(3, 2, noise_std=0.1), {"heads": 2})],
     ids=["moments", "moments of tokens", "tokens", "another task"],
 )
-def test_every_prompt_of_a_training_run_is_new(
-    task: it.Task, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prompts_are_new(task: it.Task, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Members, chunks, steps and prompts: no number is drawn twice, no prompt is seen twice, members differ."""
     recorder = record(monkeypatch)
     _, chunks = drawn_by(task, monkeypatch, **changes)
@@ -87,7 +85,7 @@ def test_members_start_apart(changes: dict[str, Any], monkeypatch: pytest.Monkey
     assert not np.isin(other.value[..., :-1, :], model.value).any()
 
 
-def test_members_have_finite_sets_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finite_sets_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     """All prompts of all sets differ; batches are drawn from the member's own set, differently in every step."""
     recorder = record(monkeypatch)
     pool = Pool(TokenSource(TASK, 5), np.random.default_rng(0), 3, 2, 4, False)
@@ -107,7 +105,7 @@ def test_members_have_finite_sets_of_their_own(monkeypatch: pytest.MonkeyPatch) 
         assert (first == second).mean() < 0.5  # by chance one in eight
 
 
-def test_results_of_members_differ_pairwise() -> None:
+def test_members_differ() -> None:
     """Trained, and not only started, apart: losses of every step and every weight."""
     result = train(TASK, 0, layers=2, shots=7, steps=23, seeds=3, batch=8)
     assert_rows_differ(result.losses)
@@ -119,7 +117,7 @@ def test_results_of_members_differ_pairwise() -> None:
             assert_rows_differ(part)
 
 
-def test_validation_and_test_prompts_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disjoint_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Algorithm 1 chooses on one set and reports on another; candidates see the same ones."""
     kept: list[tuple] = []
     original = _Trial.__init__
@@ -166,7 +164,7 @@ def numbers(case: Case) -> tuple[bytes, ...]:
     return tuple(np.asarray(a).tobytes() for a in (case.task_vector, case.demonstrations))
 
 
-def test_cases_of_a_run_differ_pairwise(factory: CaseFactory) -> None:
+def test_cases_differ(factory: CaseFactory) -> None:
     """Weights, task vectors, demonstrations and seeds of all cases; a truncated one shares the data of its source."""
     populations = [factory.trained_seeds(layers, hidden) for layers, hidden in ((1, 0), (3, 0), (3, 6))]
     cases = [*factory.one_layer, *factory.three_layers, *itertools.chain(*populations)]
@@ -190,7 +188,8 @@ def test_cases_of_a_run_differ_pairwise(factory: CaseFactory) -> None:
     assert len({m.tobytes() for m in matrices}) == len(matrices)
 
 
-def test_another_run_has_other_cases(factory: CaseFactory) -> None:
+def test_other_run_other_cases(factory: CaseFactory) -> None:
+    """Another run has other cases."""
     other = CaseFactory(PROFILE, 4)
     for layers in (1, 3):
         for make in ("random", "constructed"):
@@ -204,7 +203,7 @@ MORE_TO_A_CASE = {"theorem_2_scalar": ("seed",), "supersample_guarantee": ("name
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_no_claim_looks_at_one_case_twice(label: str, factory: CaseFactory) -> None:
+def test_no_case_twice(label: str, factory: CaseFactory) -> None:
     """Two cases of a claim differ in weights, task or demonstrations."""
     described = []
     for case in load(label).cases(factory):
@@ -215,7 +214,8 @@ def test_no_claim_looks_at_one_case_twice(label: str, factory: CaseFactory) -> N
     assert len(set(described)) == len(described) > 0
 
 
-def test_random_models_of_a_sweep_differ() -> None:
+def test_random_models_differ() -> None:
+    """Random models of a sweep differ."""
     config = SweepConfig(model="random", dim=2, layers=2, seeds=3, seed=5)
     model, _ = _weights(config, it.LinearRegression(2), lambda *_: None)
     assert_rows_differ(model.value)

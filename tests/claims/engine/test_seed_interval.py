@@ -64,7 +64,7 @@ def outcome(margins: list[float], **changes):
     return examine(a_claim(margins, **changes), CaseFactory(PROFILES["quick"], 0))
 
 
-def test_the_quantile_against_students_distribution_in_closed_form():
+def test_student_quantile():
     """F(t) = 1/2 + (x/(1 + x²) + arctan x)/π with x = t/√3, for three degrees of freedom."""
     x = STUDENT_3 / math.sqrt(3)
     assert 0.5 + (x / (1 + x * x) + math.atan(x)) / math.pi == pytest.approx(1 - ALPHA, abs=1e-12)
@@ -97,7 +97,8 @@ def test_four_seeds_by_hand():
         ([1.0, math.nan, 1.0], Verdict.NONFINITE, None),
     ],
 )
-def test_verdicts_of_a_population(margins, verdict, for_and_against):
+def test_verdicts(margins, verdict, for_and_against):
+    """Verdicts of a population."""
     found = outcome(margins)
     assert found.verdict == verdict
     turned = {Verdict.HOLDS: Verdict.FAILS, Verdict.FAILS: Verdict.HOLDS}
@@ -108,13 +109,14 @@ def test_verdicts_of_a_population(margins, verdict, for_and_against):
         assert (population.seeds_for, population.seeds_against) == for_and_against
 
 
-def test_one_seed_against_does_not_break_a_statement_on_the_mean():
+def test_one_seed_against():
+    """One seed against does not break a statement on the mean."""
     margins = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.0, 1.1, 0.9, 1.0, 1.0, -0.01]
     assert outcome(margins).verdict == Verdict.HOLDS
     assert outcome(margins, over_seeds=False).verdict == Verdict.FAILS
 
 
-def test_error_bars_within_seeds_do_not_enter_twice():
+def test_errors_within_seeds():
     """The spread over seeds holds the noise of each already; what is estimated within a seed decides nothing."""
     margins = [0.9, 1.0, 1.0, 1.1]
     noisy = outcome(margins, measure=lambda case: Estimate(10 - margins[case.seed], 5.0, 9, "unbiased"))
@@ -122,7 +124,8 @@ def test_error_bars_within_seeds_do_not_enter_twice():
     assert noisy.over_seeds == outcome(margins).over_seeds
 
 
-def test_seeds_outside_the_assumptions_are_no_members():
+def test_seeds_outside():
+    """Seeds outside the assumptions are no members."""
     young = Assumption("an even seed", lambda case: case.seed % 2 == 0)
     found = outcome([0.9, -7.0, 1.0, -7.0, 1.0, -7.0, 1.1], assumptions=(young,))
     expected = seed_interval([0.9, 1.0, 1.0, 1.1])
@@ -131,14 +134,15 @@ def test_seeds_outside_the_assumptions_are_no_members():
     assert dataclasses.astuple(found.over_seeds) == pytest.approx(dataclasses.astuple(expected))
 
 
-def test_a_statement_over_seeds_is_an_inequality():
+def test_inequalities_only():
+    """A statement over seeds is an inequality."""
     assert "expected an inequality over seeds" in error_message(a_claim, [1.0, 2.0], relation="equal")
     claim = a_claim([1.0, 2.0])
     evidence = [check(claim, case) for case in seeds(2)]
     assert interval_over_seeds(replace(claim, over_seeds=False), evidence) is None
 
 
-def test_all_random_signs_of_twelve_equal_margins():
+def test_all_random_signs():
     """±1 with k minus signs has t = (12 - 2k) √11/√(144 - (12 - 2k)²): above 4.02 for k = 0 and 1, 13 of 4096."""
     holds = sum(
         (found := seed_interval(signs)) is not None and found.verdict == Verdict.HOLDS
@@ -147,7 +151,7 @@ def test_all_random_signs_of_twelve_equal_margins():
     assert holds == 1 + 12
 
 
-def test_a_shuffled_population_does_not_hold(rng):
+def test_shuffled_population(rng):
     """A clear effect holds; with a random sign for every seed it does not, but for the rare draws counted above."""
     effect = 1.0 + 0.1 * rng.standard_normal(12)
     assert outcome(list(effect)).verdict == Verdict.HOLDS
@@ -156,7 +160,7 @@ def test_a_shuffled_population_does_not_hold(rng):
     assert shuffled.count(Verdict.INCONCLUSIVE) >= 92
 
 
-def test_false_alarms_are_as_rare_as_promised(rng):
+def test_false_alarm_rate(rng):
     """Normal margins of mean 0: both sides together err in 2 α of the runs."""
     runs = 6000
     wrong = 0
@@ -168,7 +172,8 @@ def test_false_alarms_are_as_rare_as_promised(rng):
     assert abs(wrong - expected) < 6 * math.sqrt(expected)
 
 
-def test_a_failing_population_is_rechecked_from_all_its_seeds(monkeypatch):
+def test_recheck_from_all_seeds(monkeypatch):
+    """A failing population is rechecked from all its seeds."""
     margins = [-0.9, -1.0, 0.2, -1.2, -1.0, -1.0, -0.9, -1.1]
     # Against a prediction of 0 every slack is -1, relative to the number itself; the margin distinguishes the seeds.
     claim = a_claim(margins, measure=lambda case: -margins[case.seed], predict=lambda case: 0.0)
@@ -190,11 +195,13 @@ def test_a_failing_population_is_rechecked_from_all_its_seeds(monkeypatch):
         recheck(document | {"others": [{k: v for k, v in document["case"].items() if k != "model"}]})
 
 
-def test_nothing_is_kept_of_a_population_that_does_not_fail():
+def test_no_file_if_not_failing():
+    """Nothing is kept of a population that does not fail."""
     assert outcome([0.9, 1.0, 1.0, 1.1, -0.1, 1.0, 1.0, 1.0]).counterexamples == []
 
 
-def test_the_interval_reaches_every_report():
+def test_interval_in_reports():
+    """The interval reaches every report."""
     found = outcome([-0.9, -1.0, -1.0, -1.1])
     kept = to_plain(record(replace(found, seconds=1.0)))
     assert problems(kept, "claim") == []
@@ -210,14 +217,15 @@ def test_the_interval_reaches_every_report():
     assert "Student interval" in explain_text(found.claim)
 
 
-def test_a_claim_of_another_kind_has_no_interval():
+def test_no_interval_otherwise():
+    """A claim of another kind has no interval."""
     kept = to_plain(record(replace(outcome([1.0, 2.0], over_seeds=False), seconds=1.0)))
     assert kept["over_seeds"] is None
     [row] = csv.DictReader(io.StringIO(table({"claims": [kept]}), newline=""))
     assert row["over_seeds_mean"] == row["seeds_for"] == ""
 
 
-def test_the_campaign_judges_a_population_as_a_whole():
+def test_campaign_judges_whole():
     """Cases against a statement that holds on the mean are no false alarms; its verdict is what counts."""
     rows = [
         {"seed": s, "claim": "c", "relation": "at most", "population": True, "verdict": v, "statistical": True}
@@ -231,7 +239,8 @@ def test_the_campaign_judges_a_population_as_a_whole():
     assert (line["population"], line["statistical"]) == (True, True)
 
 
-def test_all_conclusions_use_the_same_road():
+def test_same_method_everywhere():
+    """All conclusions use the same method."""
     claim = a_claim([0.9, 1.0, 1.0, 1.1])
     evidence = [check(claim, case) for case in seeds()]
     assert (

@@ -40,7 +40,7 @@ def claim(measured: Any, predicted: Any, relation: Any = "at most") -> Claim:
 
 
 @pytest.mark.parametrize(("relation", "slack"), [("at most", 0.5 / 0.05), ("at least", -10.0), ("equal", -10.0)])
-def test_errors_of_both_sides_join_in_squares(relation, slack):
+def test_errors_join_in_squares(relation, slack):
     """0.03 and 0.04 are 0.05 together: neither the larger one nor their sum."""
     evidence = check(claim(Estimate(1.0, 0.03, 9), Estimate(1.5, 0.04, 9), relation), CASE)
     assert evidence.stderr == pytest.approx(0.05, rel=1e-12)
@@ -59,7 +59,8 @@ def test_errors_of_both_sides_join_in_squares(relation, slack):
         (0.155, 3.0, Verdict.HOLDS),
     ],
 )
-def test_an_inequality_is_decided_at_z_joint_errors(distance, z, verdict):
+def test_inequality_at_z(distance, z, verdict):
+    """An inequality is decided at z joint errors."""
     found = check(claim(Estimate(1.0, 0.03, 9), Estimate(1.0 + distance, 0.04, 9)), CASE, z=z)
     assert found.verdict == verdict
     one_sided = check(claim(1.0, Estimate(1.0 + distance, 0.05, 9)), CASE, z=z)
@@ -67,14 +68,15 @@ def test_an_inequality_is_decided_at_z_joint_errors(distance, z, verdict):
 
 
 @pytest.mark.parametrize(("distance", "verdict"), [(0.295, Verdict.HOLDS), (0.305, Verdict.FAILS)])
-def test_an_equality_is_broken_beyond_z_joint_errors(distance, verdict):
+def test_equality_beyond_z(distance, verdict):
+    """An equality is broken beyond z joint errors."""
     for sign in (-1, 1):
         found = check(claim(Estimate(1.0, 0.03, 9), Estimate(1.0 + sign * distance, 0.04, 9), "equal"), CASE)
         assert found.verdict == verdict
 
 
 @pytest.mark.parametrize("relation", ["at most", "at least"])
-def test_interval_over_seeds_is_student_s(relation):
+def test_interval_over_seeds(relation):
     """Margins of seeds against scipy's one-sample test: mean, error and both ends at 1 - 2 α."""
     rng = np.random.default_rng(5)
     measured = rng.exponential(size=7)
@@ -93,7 +95,7 @@ def test_interval_over_seeds_is_student_s(relation):
 
 
 @pytest.mark.slow
-def test_both_ends_of_the_interval_err_as_often_as_promised(rng):
+def test_interval_error_rates(rng):
     """40 000 populations of five seeds of known mean: α on either side, where a normal quantile errs ten times more."""
     runs = 40_000
     found = [seed_interval(row) for row in 1.0 + rng.standard_normal((runs, 5))]
@@ -101,7 +103,8 @@ def test_both_ends_of_the_interval_err_as_often_as_promised(rng):
         assert abs(wrong - ALPHA * runs) < 4 * math.sqrt(ALPHA * runs)
 
 
-def test_mean_over_prompts_and_the_worst_of_several(rng):
+def test_mean_and_worst(rng):
+    """Mean over prompts and the worst of several."""
     values = rng.exponential(size=(3, 20)) - np.array([[1.0], [0.7], [1.2]])
     found = prompt_errors.mean(values[0], "loss")
     assert (found.value, found.stderr) == pytest.approx((values[0].mean(), error_of_mean(values[0])), rel=1e-12)
@@ -111,7 +114,7 @@ def test_mean_over_prompts_and_the_worst_of_several(rng):
     assert prompt_errors.largest([np.zeros(2), np.array([-1.0, -2.0])], "loss").value == 0.0
 
 
-def test_paired_difference_of_test_risks(monkeypatch, rng):
+def test_paired_risk_difference(monkeypatch, rng):
     """Remark 3: run by run on the same demonstrations, its sign dropped, its error kept."""
     noisy, subset = rng.exponential(size=(2, 25))
     noisy = noisy + 0.5 * subset - 0.9
@@ -141,7 +144,7 @@ def scalar_runs(seed: int, sizes: list[int], scale: float) -> tuple[np.ndarray, 
     return np.array(gaps), np.array(logs)
 
 
-def test_gap_and_printed_bound_at_one_dimension(monkeypatch):
+def test_gap_at_one_dimension(monkeypatch):
     """250 runs in chunks of 100: the last is smaller, and each has draws of its own."""
     monkeypatch.setattr(theorem_2_scalar, "_CHUNK", 100)
     gap, bound = theorem_2_scalar.simulate(12, 250, 0.3)
@@ -154,7 +157,7 @@ def test_gap_and_printed_bound_at_one_dimension(monkeypatch):
         assert (found.samples, found.direction, found.unit) == (250, "unbiased", "loss")
 
 
-def test_exponent_of_random_features(monkeypatch):
+def test_random_feature_exponent(monkeypatch):
     """½ log(error with 1024 features / with 64) / log 16 of two independent sets of 400 draws."""
     case = replace(CASE, model=random_weights(1, layers=1, token_dim=3), demonstrations=np.eye(3))
     drawn = record(monkeypatch)
@@ -173,7 +176,7 @@ def test_exponent_of_random_features(monkeypatch):
     assert (found.samples, found.direction, found.unit) == (400, "unbiased", "exponent")
 
 
-def test_gain_of_algorithm_1_is_a_ratio_on_the_same_prompts(monkeypatch, rng):
+def test_gain_is_paired_ratio(monkeypatch, rng):
     """Share of the loss that truncation saves: the loss has an error too, and both come from the same prompts."""
     before = rng.exponential(size=30)
     after = 0.6 * before + 0.2 * rng.exponential(size=30)
@@ -191,7 +194,8 @@ def test_gain_of_algorithm_1_is_a_ratio_on_the_same_prompts(monkeypatch, rng):
     assert found.stderr < 0.9 * error_of_mean(before - after) / before.mean()  # a loss taken for known is another one
 
 
-def test_ends_moved_by_six_errors(monkeypatch):
+def test_ends_moved(monkeypatch):
+    """Ends moved by six errors."""
     monkeypatch.setattr(sandwich_ends, "REPETITIONS", 12)
     case = replace(CASE, model=random_weights(2, layers=1, token_dim=2), seed=77)
     rng, matrix = np.random.default_rng(77), sandwich_ends.channel(case)

@@ -18,7 +18,8 @@ def few(progress=None, steps=20) -> TrainedEnsembles:
     return TrainedEnsembles(TASK, SEED, shots=8, seeds=2, steps=lambda kind: steps * kind.layers, progress=progress)
 
 
-def test_threads_train_what_a_call_trains():
+def test_same_as_a_call():
+    """Threads train what a call trains."""
     found, kinds = few(), (Kind(2), Kind(2, 4), Kind(1), Kind(1, readout="plus"))
     found.begin(*kinds)
     assert found.begun == kinds
@@ -31,7 +32,8 @@ def test_threads_train_what_a_call_trains():
         assert (result.models.mlp_in is None) == (kind.hidden == 0)
 
 
-def test_every_ensemble_is_trained_once(monkeypatch):
+def test_trained_once(monkeypatch):
+    """Every ensemble is trained once."""
     calls = []
     monkeypatch.setattr(
         trained_ensembles, "train", lambda *args, **options: calls.append(options["layers"]) or object()
@@ -43,7 +45,8 @@ def test_every_ensemble_is_trained_once(monkeypatch):
     assert sorted(calls) == [1, 2]
 
 
-def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
+def test_progress_thread(monkeypatch):
+    """Progress is reported by the thread that waits."""
     reported, go_on = [], threading.Event()
 
     def slow(*_, progress, layers, **__):
@@ -61,7 +64,8 @@ def test_progress_is_told_by_the_thread_that_waits(monkeypatch):
     assert reported[-1][1:] == ("training 1 layer, loss 1.250", 10, 40)
 
 
-def test_who_is_not_patient_is_told_to_come_again(monkeypatch):
+def test_impatient_caller(monkeypatch):
+    """Who is not patient is advised to come again."""
     go_on = threading.Event()
     monkeypatch.setattr(trained_ensembles, "train", lambda *_, layers, **__: go_on.wait(20) and layers)
     found = few()
@@ -77,7 +81,9 @@ def test_who_is_not_patient_is_told_to_come_again(monkeypatch):
     assert found.get(Kind(1)) == 1
 
 
-def test_what_goes_wrong_is_told_to_the_one_who_waits(monkeypatch):
+def test_errors_reach_the_waiting(monkeypatch):
+    """What goes wrong is reported to the one who waits."""
+
     def broken(*_, **__):
         raise ValueError("shots: got 0, expected more; show some.")
 
@@ -86,7 +92,8 @@ def test_what_goes_wrong_is_told_to_the_one_who_waits(monkeypatch):
         few().get(Kind(1))
 
 
-def test_closing_breaks_off_what_nobody_waits_for(monkeypatch):
+def test_closing(monkeypatch):
+    """Closing breaks off what nobody waits for."""
     begun, ended = [], []
 
     def endless(*_, progress, layers, **__):

@@ -44,7 +44,7 @@ def marginal(family, outputs):
 
 
 @pytest.mark.parametrize("family", ["gaussian", "observations", "mapped"])
-def test_gaussian_families_carry_what_they_say(family):
+def test_gaussian_families(family):
     """E log p(w|H) / p(w), where observations are reduced to their mean."""
     terms = []
     for seed in range(20):
@@ -61,7 +61,8 @@ def mean_of_looks(seed):
     return norm.logpdf(outputs[:, None] - means[None], scale=math.sqrt(1 / 3)).sum(axis=-1)
 
 
-def test_looks_differ_from_their_mean_by_nothing_that_depends_on_the_input():
+def test_observations_and_mean():
+    """Observations differ from their mean by nothing that depends on the input."""
     _, _, log_p = ONE_NAT["observations"].draw(rng(3), 200)
     difference = log_p - mean_of_looks(3)
     np.testing.assert_allclose(difference, difference[:, :1].repeat(200, axis=1), atol=1e-10)
@@ -84,7 +85,8 @@ PRIORS = {
 
 @pytest.mark.parametrize("law", list(PRIORS))
 @pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
-def test_densities_of_scalar_laws_are_the_mixtures(law, scale):
+def test_scalar_densities(law, scale):
+    """Densities of scalar laws are the mixtures."""
     density, sample, _ = LAWS[law]
     breaks = sorted({-40 * scale, -scale, 0.0, scale, 40 * scale})  # where a prior jumps or has a corner, and its ends
     for w in (-2.0, 0.1, 3.0):
@@ -101,7 +103,9 @@ def test_densities_of_scalar_laws_are_the_mixtures(law, scale):
     assert abs(terms.mean() - scalar_information(law, scale)) < 6 * terms.std() / math.sqrt(20_000)
 
 
-def test_binary_information_by_another_quadrature_and_at_its_ends():
+def test_binary_information():
+    """Binary information by another quadrature and at its ends."""
+
     def integrand(w, sign):
         ratio = norm.pdf(w - sign * 0.8) / (0.5 * norm.pdf(w - 0.8) + 0.5 * norm.pdf(w + 0.8))
         return 0.5 * norm.pdf(w - sign * 0.8) * math.log(ratio)
@@ -112,7 +116,8 @@ def test_binary_information_by_another_quadrature_and_at_its_ends():
     assert scalar_information("binary", 0.01) == pytest.approx(0.01**2 / 2, rel=1e-3)
 
 
-def test_inverse_wishart_information_against_scipy():
+def test_wishart_information():
+    """Inverse wishart information against scipy."""
     for dimension, freedom in ((1, 1.7), (3, 4.5), (6, 40.0)):
         tail = freedom - dimension + 1
         entropy = stats.multivariate_t(shape=np.eye(dimension) / tail, df=tail).entropy()
@@ -125,7 +130,7 @@ def test_inverse_wishart_information_against_scipy():
     assert abs(sampled.mean() - exact) < 6 * sampled.std() / math.sqrt(4000)
 
 
-def test_inverse_wishart_draws_against_scipy():
+def test_wishart_draws():
     """Densities pair by pair, and the marginal law of the output: a t law whose information is the one claimed."""
     channel = FAMILIES["inverse_wishart"](2, 1.0)
     inputs, outputs, log_p = channel.draw(rng(), 5)
@@ -150,7 +155,7 @@ def test_inverse_wishart_draws_against_scipy():
     assert abs(terms.mean() - 1.0) < 6 * terms.std() / math.sqrt(len(terms))
 
 
-def test_the_table_goes_through_the_public_sandwich():
+def test_public_sandwich():
     """`mutual_information` of means and covariances gives what the matrix of log densities gives."""
     means, outputs, log_p = ONE_NAT["laplace"].draw(rng(), 60)
     shared = mutual_information(outputs, means, np.broadcast_to(np.eye(2), (60, 2, 2)))
@@ -164,7 +169,8 @@ def test_the_table_goes_through_the_public_sandwich():
     assert sandwich([_Table(log_p)]).upper.value == pytest.approx(shared.upper.value, rel=1e-8)
 
 
-def test_monotone_maps_leave_the_sandwich_and_move_the_neighbours():
+def test_monotone_maps():
+    """Monotone maps leave the sandwich and move the neighbours."""
     plain, mapped = (calibrate(ONE_NAT[name], pairs=64, repetitions=20, key=5) for name in ("gaussian", "mapped"))
     assert plain.lower_bias.value == pytest.approx(mapped.lower_bias.value, rel=1e-9)
     assert plain.upper_bias.value == pytest.approx(mapped.upper_bias.value, rel=1e-9)
@@ -187,7 +193,7 @@ def test_bias_and_coverage(name, dimension, nats):
     assert (record.flag_missing, record.flag_false) == (0.0, 0.0)
 
 
-def test_coverage_on_the_channel_of_a_layer():
+def test_layer_channel():
     """200 sandwiches at K = 64 of a real noisy gradient against large ones: I has no closed form there."""
     setting = Setting(random_weights(0, layers=1, token_dim=2, scale=2.0), LinearRegression(1), np.ones(1), 24, 6)
 
@@ -213,7 +219,8 @@ def test_coverage_can_fail():
     assert calibrate(replace(channel, information=0.5), pairs=128, repetitions=50, key=1).lower_coverage < 0.5
 
 
-def test_far_above_log_k_only_the_upper_end_says_something():
+def test_far_above_log_k():
+    """Far above log k only the upper end says something."""
     record = calibrate(FAMILIES["gaussian"](16, 20.0), pairs=64, repetitions=30, key=2)
     assert record.saturated == 1.0
     assert not record.informative()
@@ -225,12 +232,13 @@ def test_far_above_log_k_only_the_upper_end_says_something():
     ("name", "dimension"), [("gaussian", 1), ("gaussian", 64), ("exponential", 64), ("observations", 16)]
 )
 @pytest.mark.parametrize("pairs", [32, 256])
-def test_the_flag_is_up_wherever_log_k_is_passed(name, dimension, pairs):
+def test_flag(name, dimension, pairs):
+    """The flag is up wherever log k is passed."""
     record = calibrate(FAMILIES[name](dimension, 1.001 * math.log(pairs)), pairs=pairs, repetitions=20, key=3)
     assert (record.saturated, record.flag_missing) == (1.0, 0.0)
 
 
-def test_wrong_flags_are_counted(monkeypatch):
+def test_wrong_flags(monkeypatch):
     """A margin of one nat misses channels above log K, one of four nats calls out channels far below."""
     monkeypatch.setattr("icl_theory.information.estimators.sandwich.SATURATION_MARGIN", 1.0)
     above = calibrate(FAMILIES["gaussian"](64, 4.4), pairs=64, repetitions=60, key=3)
@@ -263,7 +271,8 @@ def test_the_table():
     assert all(isinstance(v, str | int | float | bool | None) for v in row.values())
 
 
-def test_unfit_channels_are_refused():
+def test_unfit_channels():
+    """Unfit channels are errors."""
     channel = ONE_NAT["gaussian"]
     assert "pairs: got 3" in error_message(calibrate, channel, pairs=3, repetitions=5, key=0)
     assert "repetitions: got 1" in error_message(calibrate, channel, pairs=30, repetitions=1, key=0)
@@ -273,7 +282,7 @@ def test_unfit_channels_are_refused():
     assert "information: got 0" in error_message(known_channels, ("gaussian",), (1,), (0,))
 
 
-def test_a_table_passes_its_options_on():
+def test_options_passed_on():
     """With a vanishing z hardly any end is on its side of the truth, with an enormous one every end is."""
     channels = known_channels(("gaussian", "anisotropic"), (2,), (0.5,))
     narrow, wide = (calibration_table(channels, pairs=32, repetitions=20, key=1, z=z) for z in (1e-9, 1e3))

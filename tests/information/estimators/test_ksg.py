@@ -29,14 +29,16 @@ def ksg_twin(x, y, k):
 
 
 @pytest.mark.parametrize(("p", "q", "k"), [(1, 1, 3), (2, 3, 1), (3, 1, 5)])
-def test_neighbours_against_a_slow_twin(p, q, k):
+def test_slow_twin(p, q, k):
+    """Neighbours against a slow twin."""
     x = rng(p).standard_normal((80, p))
     y = x[:, :1] + rng(9).standard_normal((80, q))
     assert ksg_mutual_information(x, y, neighbours=k).value == pytest.approx(ksg_twin(x, y, k), rel=1e-12)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.6, 0.9])
-def test_neighbours_on_gaussian_pairs(correlation):
+def test_gaussian_pairs(correlation):
+    """Neighbours on gaussian pairs."""
     truth = -0.5 * math.log(1 - correlation**2)
     values = []
     for seed in range(20):
@@ -45,7 +47,8 @@ def test_neighbours_on_gaussian_pairs(correlation):
     assert abs(np.mean(values) - truth) < 6 * np.std(values, ddof=1) / math.sqrt(20) + 0.01
 
 
-def test_neighbours_have_no_place_in_a_bound():
+def test_never_in_a_bound():
+    """Neighbours have no place in a bound."""
     x = rng().standard_normal((100, 2))
     estimate = ksg_mutual_information(x, x + rng(1).standard_normal((100, 2)))
     assert (estimate.direction, estimate.samples) == ("biased", 100)
@@ -53,7 +56,7 @@ def test_neighbours_have_no_place_in_a_bound():
     assert "biased estimate" in error_message(generalization_bound, estimate, range_constant=1.0, demonstrations=10)
 
 
-def test_neighbours_of_a_projection_stay_below_the_sandwich():
+def test_projection():
     """The first coordinate of S and of the noisy W carries less than all of them: data processing on a real channel."""
     task = LinearRegression(2, noise_std=0.5)
     setting = Setting(random_weights(2, layers=1, token_dim=3, scale=2.0), task, np.array([0.7, -1.1]), 24, 6)
@@ -78,5 +81,6 @@ BAD_PAIRS: list[tuple[Any, Any, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("x", "y", "options", "words"), BAD_PAIRS)
-def test_unfit_pairs_are_refused(x, y, options, words):
+def test_unfit_pairs(x, y, options, words):
+    """Unfit pairs are errors."""
     assert words in error_message(ksg_mutual_information, x, y, **options)

@@ -38,7 +38,8 @@ def linear_channel(rng, count, dim, signal):
 
 
 @pytest.mark.parametrize(("dim", "signal"), [(1, 0.5), (4, 0.3), (16, 0.15)])
-def test_sandwich_contains_the_known_information(dim, signal):
+def test_known_information(dim, signal):
+    """Sandwich contains the known information."""
     truth = dim / 2 * math.log(1 + signal)
     ends = mutual_information(*linear_channel(np.random.default_rng(dim), 1500, dim, signal))
     assert not ends.saturated
@@ -47,14 +48,16 @@ def test_sandwich_contains_the_known_information(dim, signal):
     assert (ends.lower.direction, ends.upper.direction) == ("lower", "upper")
 
 
-def test_sandwich_saturates_and_says_so():
+def test_saturation():
+    """Sandwich saturates and says so."""
     ends = mutual_information(*linear_channel(np.random.default_rng(0), 64, 8, 400.0))
     assert ends.saturated
     assert ends.lower.value <= math.log(64) + 1e-12
     assert ends.upper.value > 15.0
 
 
-def test_sandwich_does_not_depend_on_the_blocks():
+def test_blocks():
+    """Sandwich does not depend on the blocks."""
     outputs, means, covariances = linear_channel(np.random.default_rng(3), 300, 3, 0.4)
     channel = SharedChannel.of(outputs[:, None], means, covariance_root(covariances))
     whole, blocks = sandwich([channel]), sandwich([channel], block_entries=2**14)
@@ -70,7 +73,8 @@ def fractions_log_density(vector, root):
     return -0.5 * float(form) - 0.5 * math.log(covariance.det()) - len(vector) / 2 * math.log(2 * math.pi)
 
 
-def test_log_densities_against_scipy():
+def test_log_densities():
+    """Log densities against scipy."""
     rng = np.random.default_rng(1)
     count, dim = 5, 3
     roots = rng.standard_normal((count, dim, 6))
@@ -104,7 +108,8 @@ def test_log_densities_against_scipy():
     np.testing.assert_allclose(path, mixed, rtol=1e-5)
 
 
-def test_whitening_keeps_small_directions():
+def test_whitening():
+    """Whitening keeps small directions."""
     scales = np.array([1.0, 1e-6, 1e-12])
     root = scales[:, None] * np.random.default_rng(2).standard_normal((3, 7))
     white, volume = whitening(root[None])
@@ -115,7 +120,8 @@ def test_whitening_keeps_small_directions():
         log_determinant(np.array([[[1.0, 2.0], [2.0, 4.0]]]))
 
 
-def test_clipped_moment_against_quadrature_and_extremes():
+def test_clipped_moment():
+    """Clipped moment against quadrature and extremes."""
     grid = np.linspace(-9, 9, 400_001)
     density = np.exp(-(grid**2) / 2) / math.sqrt(2 * math.pi)
     for variance in (1e-3, 0.7, 30.0):
@@ -125,7 +131,8 @@ def test_clipped_moment_against_quadrature_and_extremes():
     assert clipped_second_moment(np.array(1e30), 4.0) == pytest.approx(4.0, rel=1e-12)
 
 
-def test_population_loss_is_the_mean_of_empirical_losses():
+def test_population_loss():
+    """Population loss is the mean of empirical losses."""
     rng = np.random.default_rng(0)
     p = np.array([[0.2, -0.5]])
     tokens = TASK.sample_tokens(rng, np.broadcast_to(W, (4000, 2)), 50)
@@ -134,7 +141,8 @@ def test_population_loss_is_the_mean_of_empirical_losses():
     assert abs(losses.mean() - population_loss(p, TASK, W, 1.5)[0]) < 6 * error
 
 
-def test_sign_loss_against_counting_and_where_it_is_known():
+def test_sign_loss():
+    """Sign loss against counting and where it is known."""
     rng = np.random.default_rng(0)
     p = np.array([[0.2, -0.5], [-0.7, 1.1], [0.7, -1.1], [1.1, 0.7]])
     tokens = TASK.sample_tokens(rng, np.broadcast_to(W, (4, 2)), 200_000)
@@ -150,7 +158,7 @@ def test_sign_loss_against_counting_and_where_it_is_known():
     assert population_loss(W[None] * 3, clean, W, 4.0, "zero_one")[0] == pytest.approx(0.0, abs=1e-7)
 
 
-def test_a_loss_of_range_c_is_half_c_sub_gaussian():
+def test_half_range():
     """log E exp(λ(ℓ - Eℓ)) ≤ λ² R² / 2 on a grid, attained to second order by a fair coin; R below c/2 is refuted."""
     rng, grid = np.random.default_rng(1), np.linspace(-6, 6, 49)
     values = np.minimum(9 * rng.standard_normal(200_000) ** 2, 4.0), rng.integers(0, 2, 200_000).astype(float)
@@ -162,7 +170,8 @@ def test_a_loss_of_range_c_is_half_c_sub_gaussian():
     assert near > 0.99 * 0.1**2 * 0.5**2 / 2
 
 
-def test_the_ladder_under_the_sign_loss():
+def test_sign_loss_ladder():
+    """The ladder under the sign loss."""
     model = random_weights(2, layers=1, token_dim=3, scale=2.0)
     signs, squares = (bound_ladder(model, TASK, **LADDER, loss=name) for name in ("zero_one", "clipped_squared"))
     assert signs.trivial == 1.0
@@ -174,7 +183,8 @@ def test_the_ladder_under_the_sign_loss():
         bound_ladder(model, TASK, **LADDER, loss="hinge")  # pyright: ignore[reportArgumentType]
 
 
-def test_moment_covariance_against_samples():
+def test_moment_covariance():
+    """Moment covariance against samples."""
     covariance = TASK.token_covariance(W)
     tokens = TASK.sample_tokens(np.random.default_rng(3), W[None], 400_000)[0]
     features = symmetric_coordinates(tokens[:, :, None] * tokens[:, None, :])
@@ -183,7 +193,7 @@ def test_moment_covariance_against_samples():
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-def test_simulated_layer_has_the_noise_of_gradient_noise(layer):
+def test_simulated_layer(layer):
     """Support coordinates of the simulation against the factored covariance of the same demonstrations."""
     model = random_weights(4, layers=layer + 1, token_dim=3, scale=1.0)
     setting = Setting(model, TASK, W, 24, 6)
@@ -221,7 +231,8 @@ def dense_rungs(model, samples, seed):
 
 
 @pytest.mark.parametrize(("module", "rank"), [("value", 3), ("value", 2), ("query", 1)])
-def test_rungs_against_the_dense_definition(module, rank):
+def test_dense_definition(module, rank):
+    """Rungs against the dense definition."""
     model = truncate_weights(random_weights(2, layers=1, token_dim=3, scale=2.0), layer=0, module=module, rank=rank)
     ladder = bound_ladder(model, TASK, **with_changes(samples=6000), pairs=64)
     expected = dense_rungs(model, 6000, 77)
@@ -230,7 +241,8 @@ def test_rungs_against_the_dense_definition(module, rank):
         assert abs(estimate.value - value) < 6 * math.hypot(2 * estimate.stderr, 0.02), name
 
 
-def test_rungs_are_bounds_on_the_gap_in_its_units():
+def test_rungs_bound_the_gap():
+    """Rungs are bounds on the gap in its units."""
     ladder = bound_ladder(random_weights(2, layers=1, token_dim=3, scale=2.0), TASK, **LADDER)
     for name, rung in ladder.rungs.items():
         information = ladder.information[name].value
@@ -241,7 +253,8 @@ def test_rungs_are_bounds_on_the_gap_in_its_units():
     assert "never" in ladder.rungs["theorem_2_printed"].note
 
 
-def test_chunks_give_the_same_ladder(monkeypatch):
+def test_chunks(monkeypatch):
+    """Chunks give the same ladder."""
     model = random_weights(2, layers=2, token_dim=3, scale=0.7)
     whole = bound_ladder(model, TASK, **LADDER, pairs=40)
     monkeypatch.setattr("icl_theory.information.ladder.noisy_trajectory._CHUNK_ENTRIES", 36 * 100)
@@ -252,14 +265,16 @@ def test_chunks_give_the_same_ladder(monkeypatch):
         assert abs(whole.information[name].value - parts.information[name].value) < 6 * error
 
 
-def test_batches_repeat_the_same_draws():
+def test_batches_repeat():
+    """Batches repeat the same draws."""
     setting = Setting(random_weights(2, layers=1, token_dim=3), TASK, W, 24, 6)
     batches = Batches(setting, 9, 50)
     first, second = next(iter(batches)), next(iter(batches))
     np.testing.assert_array_equal(first.tokens, second.tokens)
 
 
-def test_too_few_demonstrations_give_infinity_with_the_reason_and_a_floor_cures_it():
+def test_few_demonstrations():
+    """Too few demonstrations give infinity with the reason, and a floor removes it."""
     few: dict[str, Any] = LADDER | {"demonstrations": 5, "shots": 2}
     model = random_weights(2, layers=1, token_dim=3, scale=2.0)
     ladder = bound_ladder(model, TASK, **few)
@@ -271,12 +286,14 @@ def test_too_few_demonstrations_give_infinity_with_the_reason_and_a_floor_cures_
     assert cured.information["gaussian"].value < cured.information["isotropic"].value
 
 
-def test_noise_free_labels_live_in_a_smaller_space():
+def test_noise_free_labels():
+    """Noise free labels live in a smaller space."""
     ladder = bound_ladder(random_weights(2, layers=2, token_dim=3, scale=0.7), LinearRegression(2), **LADDER)
     assert ladder.support == (3, 3)
 
 
-def test_a_removed_module_carries_no_information():
+def test_removed_module():
+    """A removed module carries no information."""
     model = truncate_weights(random_weights(2, layers=1, token_dim=3), layer=0, module="value", rank=0)
     ladder = bound_ladder(model, TASK, **LADDER)
     assert ladder.support == (0,)
@@ -284,7 +301,7 @@ def test_a_removed_module_carries_no_information():
     assert ladder.sandwich.upper.value == 0.0
 
 
-def test_path_sandwich_agrees_between_shared_and_path_coordinates():
+def test_path_coordinates():
     """With invertible weights and no floor the Jacobians cancel: a vanishing floor must give the same information."""
     model = random_weights(8, layers=2, token_dim=3, scale=0.9)
     options: dict[str, Any] = LADDER | {"shots": 2, "samples": 200}
@@ -293,7 +310,8 @@ def test_path_sandwich_agrees_between_shared_and_path_coordinates():
     assert path.upper.value == pytest.approx(shared.upper.value, rel=1e-4)
 
 
-def test_a_lower_bound_is_refused_as_information():
+def test_lower_bound_rejected():
+    """A lower bound is an error as information."""
     lower = Estimate(1.0, direction="lower")
     with pytest.raises(ValueError, match=r"got a lower bound, expected .* use the upper end"):
         generalization_bound(lower, range_constant=1.0, demonstrations=10)
@@ -316,7 +334,8 @@ def test_bad_input_is_refused(change, words):
         bound_ladder(random_weights(2, layers=1, token_dim=3), TASK, **with_changes(**change))
 
 
-def test_uniform_inputs_and_wrong_weights_are_refused():
+def test_unfit_input():
+    """Uniform inputs and wrong weights are errors."""
     with pytest.raises(ValueError, match="expected Gaussian"):
         bound_ladder(random_weights(2, layers=1, token_dim=3), LinearRegression(2, inputs=Uniform()), **LADDER)
     with pytest.raises(ValueError, match="token dimension"):

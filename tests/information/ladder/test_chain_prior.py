@@ -30,7 +30,8 @@ def chain(setting, runs, reference):
 
 @pytest.mark.parametrize("labels", ["noisy", "noise-free"])
 @pytest.mark.parametrize("kind", ["plain", "heads", "mlp"])
-def test_jacobians_against_automatic_differentiation(kind, labels):
+def test_jacobians(kind, labels):
+    """Jacobians against automatic differentiation."""
     model = mild()
     if kind == "heads":
         model = Model.create(*(np.stack([m, 0.3 * m[::-1]], 1) for m in (model.value, *_rest(model))), heads=2)
@@ -65,7 +66,7 @@ def _rest(model):
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.02])
-def test_prior_against_conditioning_in_full(floor, monkeypatch):
+def test_full_conditioning(floor, monkeypatch):
     """S and W_2 jointly normal: all covariances by Kronecker products, the rest white, then one inverse."""
     monkeypatch.setattr("icl_theory.information.ladder.chain_prior._FURTHEST", math.inf)
     setting, runs, reference = prepared(mild(), floor, runs=40)
@@ -90,7 +91,7 @@ def test_prior_against_conditioning_in_full(floor, monkeypatch):
     np.testing.assert_allclose(spread, seen * np.eye(size) - gain @ cross.T, rtol=1e-7, atol=1e-9)
 
 
-def test_no_run_teaches_its_own_prior():
+def test_cross_fitting():
     """A run replaced by another one moves its own term and the other half's, nothing in its own half."""
     setting, runs, reference = prepared(mild(), runs=30)
     before = chain(setting, runs, reference)
@@ -108,14 +109,14 @@ def test_no_run_teaches_its_own_prior():
     assert not same[1::2].any()
 
 
-def test_up_to_two_layers_the_chain_is_the_path():
+def test_chain_is_the_path():
     """I(W_1; H) + I(W_2; H | W_1) = I(W_1, W_2; H) by the chain rule, the estimates number by number."""
     for layers in (1, 2):
         terms = bound_ladder(mild(layers), TASK, samples=60, key=1, **LADDER).terms
         np.testing.assert_array_equal(terms["chain"], terms["path_gaussian"])
 
 
-def test_small_tied_layers_forget_nothing():
+def test_small_tied_layers():
     """W_{t-1} is then the sum of the observations so far, which says as much about S as the observations one by one."""
     one = mild(1)
     tiny = Model.create(*(np.repeat(m, 4, 0) for m in (1e-5 * one.value, one.key, one.query)))
@@ -128,7 +129,7 @@ def test_small_tied_layers_forget_nothing():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_chain_stands_between_the_path_and_one_prior_per_layer(seed):
+def test_chain_in_between(seed):
     """Different layers weigh the observations differently, so W_{t-1} has forgotten some of what the path knew."""
     found = bound_ladder(mild(4, seed), TASK, samples=8000, pairs=200, key=seed, **LADDER)
     terms = {name: found.terms[name] for name in ("path_gaussian", "chain", "gaussian")}
@@ -139,7 +140,7 @@ def test_chain_stands_between_the_path_and_one_prior_per_layer(seed):
     assert found.information["chain"].value > lower.value - 6 * lower.stderr
 
 
-def test_wild_weights_leave_the_prior_of_one_layer():
+def test_wild_weights():
     """A useless linearisation costs little: the update then learns next to nothing, it does not mislead."""
     wild = random_weights(1, layers=4, token_dim=3, scale=1.2)
     found = bound_ladder(wild, TASK, samples=400, key=0, **LADDER)
@@ -149,7 +150,8 @@ def test_wild_weights_leave_the_prior_of_one_layer():
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.05])
-def test_truncated_and_removed_layers(floor):
+def test_truncated_layers(floor):
+    """Truncated and removed layers."""
     full = bound_ladder(mild(4), TASK, samples=200, key=0, floor=floor, **LADDER).information["chain"]
     previous = full.value + 0.5
     for rank in (2, 1, 0):
@@ -206,7 +208,7 @@ def by_quadrature(samples: int, points: int) -> tuple[float, float, float]:
 SCALE = 0.08
 
 
-def test_terms_stand_just_above_quadrature():
+def test_terms_by_quadrature():
     """Noise-free labels of one input and w = 0: tokens on a line. Not Gaussian, so the bound has to lie above."""
     exact = np.array(by_quadrature(300, 500))
     assert exact == pytest.approx(by_quadrature(300, 350), rel=2e-3)

@@ -23,7 +23,8 @@ TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
 
 
 @pytest.mark.parametrize(("layers", "rank", "floor"), [(1, 3, 0.0), (2, 3, 0.0), (1, 2, 0.0), (1, 3, 0.02)])
-def test_exchanged_densities_against_the_definition(layers, rank, floor):
+def test_exchanged_densities(layers, rank, floor):
+    """Exchanged densities against the definition."""
     model = random_weights(3, layers=layers, token_dim=3, scale=1.0)
     model = truncate_weights(model, layer=0, module="value", rank=rank)
     setting = Setting(model, TASK, W, 16, 5, floor)
@@ -56,7 +57,7 @@ def by_quadrature(scale, floor, demonstrations=3, shots=1, nodes=41):
     return float(p @ np.trapezoid(parts, grid, axis=1))
 
 
-def test_nested_estimate_stands_just_above_quadrature():
+def test_nested_estimate():
     """Noise-free labels of one input: the tokens span a line, so that everything is one-dimensional."""
     task, vector = LinearRegression(1), np.array([0.5])
     model = random_weights(1, layers=1, token_dim=2, scale=1.5)
@@ -77,7 +78,8 @@ def test_nested_estimate_stands_just_above_quadrature():
     assert found.stderr < 0.12 * truth
 
 
-def test_the_road_is_chosen_before_any_number_is_seen():
+def test_method_is_fixed_first():
+    """The method is chosen before any number is seen."""
     small = Setting(random_weights(4, layers=1, token_dim=2), LinearRegression(1, noise_std=0.5), W[:1], 24, 6)
     large = Setting(random_weights(4, layers=1, token_dim=6), LinearRegression(5, noise_std=0.5), np.ones(5), 80, 20)
     assert resolvable(small, 4096)
@@ -85,7 +87,8 @@ def test_the_road_is_chosen_before_any_number_is_seen():
     assert not resolvable(large, 4096)
 
 
-def test_both_roads_in_the_ladder():
+def test_both_methods():
+    """Both methods in the ladder."""
     options = {"demonstrations": 24, "shots": 6, "clip": 4.0, "key": 0}
     model = random_weights(4, layers=1, token_dim=2, scale=1.4)
     ladder = bound_ladder(model, LinearRegression(1, noise_std=0.5), samples=3000, **options)
@@ -100,7 +103,7 @@ def test_both_roads_in_the_ladder():
     assert "independent demonstrations" in one.note
 
 
-def test_too_few_others_leave_only_the_sum():
+def test_too_few_others():
     """N - 2 < d_S: without the first demonstration the covariance is singular, though with it it is not."""
     setting = Setting(random_weights(4, layers=1, token_dim=3), TASK, W, 7, 2)
     runs = simulate(setting, draw(setting, np.random.default_rng(0), 30))

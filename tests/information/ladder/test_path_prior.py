@@ -65,7 +65,8 @@ def conditioned_run(setting, runs, run, mean, joint):
 @pytest.mark.parametrize(
     ("cuts", "floor"), [((), 0.0), (((0, 2),), 0.0), (((1, 2),), 0.0), (((1, 1), (2, 2)), 0.0), (((1, 2),), 0.05)]
 )
-def test_filter_against_conditioning_in_full(cuts, floor):
+def test_full_conditioning(cuts, floor):
+    """Filter against conditioning in full."""
     loose, eye = random_weights(3, layers=3, token_dim=3, scale=0.3), 0.6 * np.eye(3)
     model = Model.create(loose.value + eye, loose.key + eye, loose.query + eye)
     for layer, rank in cuts:
@@ -77,7 +78,7 @@ def test_filter_against_conditioning_in_full(cuts, floor):
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-def test_density_of_the_path_under_its_prior(layers):
+def test_path_density(layers):
     """All observations at once: a normal vector with covariance Γ/N between any two, plus (1/b - 1/N) Γ within one."""
     setting, runs, reference = prepared(random_weights(1, layers=layers, token_dim=3, scale=0.4))
     mean, root = reference
@@ -88,7 +89,8 @@ def test_density_of_the_path_under_its_prior(layers):
     np.testing.assert_allclose(path_log_density(runs, setting, reference), expected, rtol=1e-9)
 
 
-def test_density_of_a_truncated_path_with_a_floor():
+def test_truncated_path_density():
+    """Density of a truncated path with a floor."""
     model = truncate_weights(random_weights(1, layers=1, token_dim=3), layer=0, module="value", rank=2)
     setting, runs, (mean, root) = prepared(model, floor=0.03)
     layer = runs.layers[0]
@@ -97,7 +99,7 @@ def test_density_of_a_truncated_path_with_a_floor():
     np.testing.assert_allclose(path_log_density(runs, setting, (mean, root)), expected, rtol=1e-9)
 
 
-def test_the_sandwich_is_never_far_above_the_prior_on_the_path():
+def test_sandwich_below_prior():
     """Saturated by far: without the prior's half the upper end would stand nats above it."""
     options = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 40, "key": 5, "task_vector": W}
     found = bound_ladder(random_weights(2, layers=4, token_dim=3, scale=0.3), TASK, **options)
@@ -107,7 +109,7 @@ def test_the_sandwich_is_never_far_above_the_prior_on_the_path():
 
 
 @pytest.mark.parametrize("layers", [1, 2, 5])
-def test_closed_form_with_invertible_weights(layers):
+def test_closed_form(layers):
     """L of the curvature terms and one logarithm: half of log det of the joint prior, which is a Kronecker product."""
     setting, runs, reference = prepared(random_weights(1, layers=layers, token_dim=3, scale=0.4), runs=30)
     (_, root), noise = reference, runs.draws.noise_root
@@ -119,7 +121,8 @@ def test_closed_form_with_invertible_weights(layers):
     np.testing.assert_allclose(sum(path_divergences(runs, setting, reference)), closed, rtol=1e-9)
 
 
-def test_path_prior_is_tighter_than_one_prior_per_layer():
+def test_tighter_than_per_layer():
+    """Path prior is tighter than one prior per layer."""
     options = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 200, "key": 5, "task_vector": W}
     for layers in (1, 3):
         found = bound_ladder(random_weights(2, layers=layers, token_dim=3, scale=0.4), TASK, **options).information
@@ -132,7 +135,8 @@ def test_path_prior_is_tighter_than_one_prior_per_layer():
     assert apart.mean() > 6 * apart.std() / math.sqrt(len(apart)) / 2
 
 
-def test_path_and_last_output_are_told_apart():
+def test_path_and_last_output():
+    """Path and last output are distinguished."""
     options = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 64, "key": 5, "task_vector": W}
     one = bound_ladder(random_weights(2, layers=1, token_dim=3), TASK, **options).information
     two = bound_ladder(random_weights(2, layers=2, token_dim=3, scale=0.5), TASK, **options).information
@@ -143,7 +147,7 @@ def test_path_and_last_output_are_told_apart():
 
 
 @pytest.mark.parametrize("width", [1, 2, 5])
-def test_fourth_moment_against_isserlis(width):
+def test_isserlis(width):
     """Against E|z|⁴ = Σ_ab E z_a² z_b² by Gauss-Hermite quadrature, exact for polynomials of degree eight."""
     x, weight = np.polynomial.hermite_e.hermegauss(6)
     weight = weight / weight.sum()
@@ -153,7 +157,7 @@ def test_fourth_moment_against_isserlis(width):
     assert fourth_moment(width) == pytest.approx(mass @ (z**2).sum(1) ** 2, rel=1e-12)
 
 
-def test_the_correction_is_the_first_order_of_the_curvature():
+def test_correction():
     """½ [log det E C - E log det C] at large N, with a control variate of known mean: tr Δ - ½ tr Δ²."""
     rng, width, count, runs = np.random.default_rng(3), 2, 1200, 600
     h = rng.standard_normal((runs, count, width))

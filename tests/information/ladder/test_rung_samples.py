@@ -21,7 +21,8 @@ def setting_of(layers: int, floor: float) -> Setting:
 
 @pytest.mark.parametrize("floor", [0.0, 1e-3])
 @pytest.mark.parametrize("layers", [1, 3])
-def test_against_the_whole_ladder(layers: int, floor: float) -> None:
+def test_whole_ladder(layers: int, floor: float) -> None:
+    """Against the whole ladder."""
     setting = setting_of(layers, floor)
     terms = ladder_of(setting, Batches(setting, SEED, RUNS), 4.0, 16).terms
     assert_close(divergences(setting, Batches(setting, SEED, RUNS)), terms["divergence"])
@@ -32,7 +33,8 @@ def test_against_the_whole_ladder(layers: int, floor: float) -> None:
 
 
 @pytest.mark.parametrize("rung", [divergences, path_saving, without_path])
-def test_too_few_demonstrations_are_refused(rung) -> None:
+def test_few_demonstrations(rung) -> None:
+    """Too few demonstrations are errors."""
     setting = replace(setting_of(1, 0.0), demonstrations=6, shots=2)
     assert "N - 1 = 5 is below d_S = 6" in error_message(rung, setting, Batches(setting, SEED, RUNS))
     setting = replace(setting, floor=1e-3)

@@ -35,7 +35,8 @@ def by_hand(log_p):
     return lower, upper
 
 
-def test_both_ends_from_a_table_of_densities():
+def test_ends_from_a_table():
+    """Both ends from a table of densities."""
     rng = np.random.default_rng(0)
     means, scales = rng.standard_normal((5, 1)), rng.uniform(0.5, 2.0, 5)
     outputs = means + rng.standard_normal((5, 1))
@@ -57,7 +58,7 @@ def ends_of_table(log_p):
     return (own - logsumexp(log_p, axis=1)).mean() + math.log(count), upper
 
 
-def test_standard_errors_against_the_jackknife():
+def test_jackknife():
     """Leaving one pair out takes it from the outputs and from every mixture; either alone is off by 2 % here."""
     rng, count = np.random.default_rng(2), 400
     inputs = rng.standard_normal((count, 2))
@@ -80,14 +81,16 @@ def upper_with_prior(log_p, prior):
     return total / count
 
 
-def test_a_prior_takes_half_of_the_mixture():
+def test_half_of_the_mixture():
+    """A prior takes half of the mixture."""
     channel, prior = gaussian_table(40)
     found, plain = sandwich([channel], prior=prior), sandwich([channel])
     assert found.upper.value == pytest.approx(upper_with_prior(channel.table, prior), rel=1e-12)
     assert found.lower == plain.lower
 
 
-def test_a_prior_keeps_the_upper_end_above_the_truth_and_bounded():
+def test_prior_bounds_upper_end():
+    """A prior keeps the upper end above the truth and bounded."""
     truth = math.log(5)  # ½ · 2 · log(1 + 4)
     found = [sandwich([c], prior=q).upper.value for c, q in (gaussian_table(100, seed) for seed in range(60))]
     assert np.mean(found) > truth - 6 * np.std(found) / math.sqrt(60)
@@ -99,7 +102,8 @@ def test_a_prior_keeps_the_upper_end_above_the_truth_and_bounded():
 
 
 @pytest.mark.parametrize(("module", "rank"), [("value", 3), ("value", 2), ("query", 1)])
-def test_terms_of_two_layers_against_dense_vectors(module, rank):
+def test_two_layer_terms(module, rank):
+    """Terms of two layers against dense vectors."""
     loose, eye = random_weights(3, layers=2, token_dim=3, scale=0.4), 0.6 * np.eye(3)
     # Well conditioned, so that the dense twin, which squares nothing away, can be trusted to 1e-8.
     full = Model.create(loose.value + eye, loose.key + eye, loose.query + eye)
@@ -120,7 +124,8 @@ def test_terms_of_two_layers_against_dense_vectors(module, rank):
         np.testing.assert_allclose(got["gaussian"], [run[layer][source] for run in expected], rtol=1e-8)
 
 
-def test_the_floor_adds_noise_of_its_variance_on_the_support():
+def test_floor_adds_noise():
+    """The floor adds noise of its variance on the support."""
     model = truncate_weights(random_weights(3, layers=1, token_dim=3), layer=0, module="value", rank=2)
     setting = Setting(model, TASK, W, N, SHOTS, floor=0.04)
     runs = simulate(setting, draw(setting, np.random.default_rng(2), 4000))
@@ -134,7 +139,8 @@ def test_the_floor_adds_noise_of_its_variance_on_the_support():
 SWEEP = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 64, "key": 3, "task_vector": W}
 
 
-def test_sweep_truncates_compares_and_reports():
+def test_sweep():
+    """Sweep truncates compares and reports."""
     model, seen = random_weights(5, layers=1, token_dim=3, scale=1.5), []
     records = rank_sweep(
         model, TASK, modules=("value", "query"), progress=lambda _text, done, total: seen.append((done, total)), **SWEEP
@@ -156,7 +162,8 @@ def test_sweep_truncates_compares_and_reports():
     assert max(abs(x) for x in np.ravel([*full["change"]["gap"]["interval"], full["change"]["gap"]["stderr"]])) < 1e-13
 
 
-def test_sweep_refuses_bad_places_before_it_computes():
+def test_sweep_checks_first():
+    """The sweep rejects bad places before it computes."""
     model = random_weights(5, layers=1, token_dim=3)
     for change, words in (
         ({"ranks": [4]}, "ranks: got 4"),

@@ -18,7 +18,8 @@ TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
 OPTIONS: dict[str, Any] = {"demonstrations": 24, "shots": 6, "clip": 4.0, "samples": 400, "key": 5, "task_vector": W}
 
 
-def test_the_subset_s_trajectory_is_the_forward_pass_on_the_subset():
+def test_subset_trajectory():
+    """The subset's trajectory is the forward pass on the subset."""
     model = random_weights(3, layers=3, token_dim=3, scale=0.5)
     setting = Setting(model, TASK, W, 24, 6)
     draws = draw(setting, np.random.default_rng(0), 3)
@@ -28,7 +29,7 @@ def test_the_subset_s_trajectory_is_the_forward_pass_on_the_subset():
         np.testing.assert_allclose(np.eye(3) + last[run], by_token, atol=1e-11)
 
 
-def test_first_layer_has_the_variance_of_all_subsets():
+def test_first_layer_variance():
     """Every b of N demonstrations in turn: tr C_1 by enumeration, and what the layer's noise is made of."""
     model = random_weights(3, layers=1, token_dim=3, scale=0.8)
     setting = Setting(model, TASK, W, 7, 3)
@@ -43,7 +44,8 @@ def test_first_layer_has_the_variance_of_all_subsets():
     assert np.mean(sizes) == pytest.approx(gradient_noise(model, tokens, shots=3).trace, rel=1e-10)
 
 
-def test_departures_of_gradient_descent_and_the_control_without_any():
+def test_departures():
+    """Departures of gradient descent and the control without any."""
     many: dict[str, Any] = OPTIONS | {"samples": 3200}  # at 400 the shift is three standard errors
     found = shared_subsets(gradient_descent_weights(2, layers=3, step_size=0.5), TASK, **many)
     first = found.variance[0]
@@ -55,7 +57,8 @@ def test_departures_of_gradient_descent_and_the_control_without_any():
     assert found.shift.value > 6 * found.shift.stderr
 
 
-def test_one_layer_departs_in_nothing_but_the_gaussian_shape():
+def test_one_layer():
+    """One layer departs in nothing but the gaussian shape."""
     found = shared_subsets(random_weights(2, layers=1, token_dim=3), TASK, **OPTIONS)
     assert found.gap == found.fresh_gap
     assert found.information["fresh_path_gaussian"].value == pytest.approx(
@@ -64,7 +67,8 @@ def test_one_layer_departs_in_nothing_but_the_gaussian_shape():
     assert abs(found.shift.value) < 6 * found.shift.stderr
 
 
-def test_the_bound_does_not_grow_with_depth():
+def test_depth():
+    """The bound does not grow with depth."""
     one, four = (
         shared_subsets(random_weights(2, layers=layers, token_dim=3, scale=0.3), TASK, **OPTIONS) for layers in (1, 4)
     )
@@ -75,7 +79,7 @@ def test_the_bound_does_not_grow_with_depth():
         assert found.bounds["gaussian"].direction == "upper"
 
 
-def test_the_gap_of_a_subset_is_its_share_of_the_gap_on_what_was_shown():
+def test_share_of_the_gap():
     """The N - b demonstrations that are not shown are fresh ones: gap on all N = (b/N) gap on the b shown."""
     setting = Setting(gradient_descent_weights(2, layers=2, step_size=0.5), TASK, W, 24, 6)
     draws = draw(setting, np.random.default_rng(1), 4000)
@@ -86,7 +90,8 @@ def test_the_gap_of_a_subset_is_its_share_of_the_gap_on_what_was_shown():
     assert abs(difference.mean()) < 6 * difference.std() / math.sqrt(len(difference))
 
 
-def test_one_look_is_shown_to_every_layer():
+def test_shared_observation():
+    """One observation is shown to every layer."""
     setting = Setting(random_weights(2, layers=3, token_dim=3), TASK, W, 24, 6)
     draws = with_one_observation(draw(setting, np.random.default_rng(1), 5))
     np.testing.assert_array_equal(draws.observations[:, 0], draws.observations[:, 2])

@@ -47,7 +47,7 @@ def one_by_one(model, pairs, readout, named, outputs=1):
 
 
 @pytest.mark.parametrize(("kind", "mask", "normalization", "activation"), FAMILY)
-def test_every_member_of_the_family_one_by_one(rng, kind, mask, normalization, activation):
+def test_every_member(rng, kind, mask, normalization, activation):
     """Two heads, an MLP and two layers; N = 3, all 8 selections of two supersamples, every token of every pair."""
     model, pairs = make(rng, heads=2, mlp=True), rng.standard_normal((SIZE, COUNT, 2, D))
     named: dict[str, Any] = {"kind": kind, "mask": mask, "normalization": normalization, "activation": activation}
@@ -64,7 +64,8 @@ def test_one_head_one_by_one(rng, named):
 
 
 @pytest.mark.parametrize("named", [{}, {"kind": "softmax"}], ids=str)
-def test_labels_that_are_vectors_one_by_one(rng, named):
+def test_vector_labels(rng, named):
+    """Labels that are vectors one by one."""
     model, pairs = make(rng), rng.standard_normal((SIZE, COUNT, 2, D))
     made = selection_predictions(model.replace(**named), pairs, BITS, outputs=2)
     assert made.shape == (SIZE, 8, COUNT, 2, 2)
@@ -81,7 +82,8 @@ def test_labels_that_are_vectors_one_by_one(rng, named):
         (3, {}, "mean", "minus"),
     ],
 )
-def test_both_roads_agree_on_linear_models(rng, layers, changes, normalization, readout):
+def test_both_methods(rng, layers, changes, normalization, readout):
+    """Both methods agree on linear models."""
     model, pairs = make(rng, layers, **changes), rng.standard_normal((SIZE, COUNT, 2, D))
     model = model.replace(value=model.value / layers)
     model = model.replace(normalization=normalization, readout=readout)
@@ -110,7 +112,8 @@ def test_which_road_is_taken(rng, monkeypatch, named, changes, method):
 
 @pytest.mark.parametrize(("kind", "mask"), [("softmax", "demonstrations"), ("linear", "causal"), ("softmax", "causal")])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_order_of_the_pairs_matters_with_a_causal_mask_from_the_second_layer_on(rng, kind, mask, layers):
+def test_causal_order(rng, kind, mask, layers):
+    """Order of the pairs matters with a causal mask from the second layer on."""
     model, pairs = make(rng, layers), rng.standard_normal((SIZE, COUNT, 2, D))
     model, order = model.replace(kind=kind, mask=mask), [2, 0, 1]
     first = selection_predictions(model, pairs, BITS)[:, :, order]
@@ -122,7 +125,7 @@ def test_order_of_the_pairs_matters_with_a_causal_mask_from_the_second_layer_on(
 
 
 @pytest.mark.parametrize("named", [{}, {"kind": "softmax"}, {"mask": "causal"}], ids=str)
-def test_a_label_that_is_not_shown_is_never_seen(rng, named):
+def test_masked_labels(rng, named):
     """Token 1 of pair 0 gets another label: nothing changes where token 0 is shown, neither for others nor itself."""
     model, pairs = make(rng), rng.standard_normal((SIZE, COUNT, 2, D))
     other = pairs.copy()
@@ -143,7 +146,7 @@ def test_blocks_change_nothing(rng, monkeypatch, named):
     assert_close(by_tokens(model, pairs, BITS, 1), whole, 1e-13)
 
 
-def test_blocks_of_moments_change_nothing(rng, monkeypatch):
+def test_blocks_of_moments(rng, monkeypatch):
     """Five supersamples at once, or in three blocks of two, the last filled up with the first."""
     model, pairs = make(rng), rng.standard_normal((5, COUNT, 2, D))
     whole = by_moments(model, pairs, BITS)

@@ -22,13 +22,15 @@ from icl_theory.information.supersample.selection_information import (
 LN2 = math.log(2)
 
 
-def test_bit_information_against_entropies():
+def test_entropies():
+    """Bit information against entropies."""
     laws = np.random.default_rng(0).dirichlet(np.ones(5), (40, 2))
     expected = [entropy(p.mean(axis=0)) - (entropy(p[0]) + entropy(p[1])) / 2 for p in laws]
     np.testing.assert_allclose(bit_information(laws), expected, atol=1e-14)
 
 
-def test_bit_information_at_its_ends_and_near_zero():
+def test_small_information():
+    """Bit information at its ends and near zero."""
     assert bit_information(np.eye(2)) == pytest.approx(LN2, rel=1e-15)
     assert bit_information(np.array([[0.25, 0.75, 0.0]] * 2)) == 0.0
     for t in (1e-9, 1e-5):  # ½ t² + t⁴/12, where a difference of entropies has no digits left
@@ -36,7 +38,8 @@ def test_bit_information_at_its_ends_and_near_zero():
         assert bit_information(laws) == pytest.approx(t**2 / 2, rel=1e-7, abs=0.0)
 
 
-def test_rounding_at_random_keeps_the_mean():
+def test_random_rounding():
+    """Rounding at random keeps the mean."""
     share = np.random.default_rng(1).random((7, 3))
     for levels in (2, 5, 64):
         law = dithered(share, levels)
@@ -46,7 +49,8 @@ def test_rounding_at_random_keeps_the_mean():
     assert dithered(np.array([0.0, 0.5, 1.0]), 3).tolist() == np.eye(3).tolist()
 
 
-def test_laws_of_pairs_and_differences():
+def test_pair_laws():
+    """Laws of pairs and differences."""
     rng = np.random.default_rng(2)
     first, second = rng.dirichlet(np.ones(3), (2, 1, 4, 2))
     bits = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=bool)
@@ -58,7 +62,8 @@ def test_laws_of_pairs_and_differences():
     np.testing.assert_allclose(difference, by_hand, rtol=1e-14)
 
 
-def test_selections_are_balanced_and_all_there():
+def test_selections():
+    """Selections are balanced and all there."""
     every = selections(4, None, np.random.default_rng(0))
     assert sorted(map(tuple, every)) == list(itertools.product((False, True), repeat=4))
     drawn = selections(7, 30, np.random.default_rng(0))
@@ -67,13 +72,14 @@ def test_selections_are_balanced_and_all_there():
     assert len(set(map(tuple, drawn))) > 20
 
 
-def test_losses_in_units_of_their_range():
+def test_losses():
+    """Losses in units of their range."""
     hats, labels = np.array([[0.0], [0.0], [-1.0], [2.0]]), np.array([[1.0], [-1.0], [-0.1], [0.0]])
     assert shares(hats, labels, "zero_one", 1.0).tolist() == [0, 1, 0, 0]
     np.testing.assert_allclose(shares(hats, labels, "clipped_squared", 2.0), [0.5, 0.5, 0.405, 1.0])
 
 
-def test_losses_of_labels_that_are_vectors():
+def test_vector_losses():
     """The largest entry is the class, whatever its sign, and the first of equal ones; squares are summed, then cut."""
     hats, labels = np.array([[-3.0, -2.0, -2.5], [0.5, 0.5, 0.0], [1.0, 0.0, 2.0]]), np.eye(3)
     assert shares(hats, labels, "zero_one", 1.0).tolist() == [1, 1, 0]

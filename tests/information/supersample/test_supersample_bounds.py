@@ -114,7 +114,8 @@ def drawn(dimension, layers, *, heads=None, mlp=False, seed=0):
         ("clipped_squared", 3, drawn(5, 2), OUTPUTS, {"normalization": "sum"}),
     ],
 )
-def test_every_selection_against_a_slow_twin(loss, levels, model, task, options):
+def test_slow_twin(loss, levels, model, task, options):
+    """Every selection against a slow twin."""
     rng = np.random.default_rng(5)
     vectors = np.repeat(task.sample_tasks(rng, 1), 2, axis=0)
     pairs = task.sample_tokens(rng, vectors, 6).reshape(2, 3, 2, -1)
@@ -159,7 +160,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("model", "task", "changes"), CASES)
-def test_the_guarantee_holds_for_every_supersample_and_pair(model, task, changes):
+def test_pairwise_guarantee(model, task, changes):
     """Exact on both sides: E_U[(-1)^{U_i} Δ_i | z̃] ≤ c sqrt(2 I(A_i; U_i | z̃)); and the chain of data processing."""
     result = supersample_bounds(model, task, **options_with(changes))
     assert result.enumerated
@@ -179,14 +180,14 @@ def test_the_guarantee_holds_for_every_supersample_and_pair(model, task, changes
         assert rung.value >= result.gap.value - 1e-12
 
 
-def test_half_the_range_is_not_the_constant():
+def test_half_range_is_wrong():
     """R = c/2, right for one loss, is wrong for the difference of two: pairs of gap 1 and information log 2 show it."""
     result = supersample_bounds(DESCENT, CLASSES, **options_with({"demonstrations": 1, "supersamples": 200}))
     gaps, nats = result.pointwise["gap"], result.pointwise["loss_difference_cmi"]
     assert (gaps > 0.5 * np.sqrt(2 * nats) + 1e-12).any()
 
 
-def test_one_demonstration_in_closed_form():
+def test_one_demonstration():
     """d = 1, N = 1: the token shown is always right, the other wrong iff exactly one label of the two was flipped."""
     flip, count = 0.2, 4000
     rate = 2 * flip * (1 - flip)
@@ -202,7 +203,7 @@ def test_one_demonstration_in_closed_form():
     assert result.gap.stderr == pytest.approx(math.sqrt(rate * (1 - rate) / count), rel=0.1)
 
 
-def test_everything_scales_with_the_loss():
+def test_scaling():
     """y → t y, c → t² c and one gradient step: predictions scale by t, so bounds and gap by t², nats not at all."""
     w, scale = np.array([0.3, -1.0, 0.5]), 3.0
     options = options_with({"loss": "clipped_squared"})
@@ -215,7 +216,7 @@ def test_everything_scales_with_the_loss():
         assert large.information[name].value == pytest.approx(small.information[name].value, rel=1e-9)
 
 
-def test_the_gap_is_that_of_fresh_demonstrations():
+def test_fresh_gap():
     """Another method: fresh prompts, population loss in closed form; no supersample anywhere."""
     w, count = np.array([0.3, -1.0, 0.5]), 3000
     options = options_with({"loss": "clipped_squared", "supersamples": 400})
@@ -230,7 +231,7 @@ def test_the_gap_is_that_of_fresh_demonstrations():
 
 
 @pytest.mark.parametrize("options", [KERNEL, CAUSAL, KERNEL | CAUSAL, RELU], ids=str)
-def test_the_bound_covers_the_gap_of_fresh_demonstrations(options):
+def test_fresh_gap_is_bounded(options):
     """Demonstrations and a fresh noisy token of the task, through `predict`: no pair, no selection, no bit."""
     deep = drawn(4, 2, mlp=True, seed=3).replace(**options)
     w, count, shots = np.array([0.3, -1.0, 0.5]), 4000, 5
@@ -255,7 +256,8 @@ def test_the_bound_covers_the_gap_of_fresh_demonstrations(options):
         assert rung.value >= (unseen - seen).mean() - 6 * math.hypot(error, rung.stderr)
 
 
-def test_drawn_selections_give_a_larger_information():
+def test_drawn_selections():
+    """Drawn selections give a larger information."""
     model = gradient_descent_weights(3, layers=2, step_size=0.5)
     options = options_with({"demonstrations": 8, "supersamples": 100})
     exact = supersample_bounds(model, CLASSES, **options)
@@ -270,13 +272,14 @@ def test_drawn_selections_give_a_larger_information():
     assert abs(drawn.gap.value - exact.gap.value) < 6 * math.hypot(drawn.gap.stderr, exact.gap.stderr)
 
 
-def test_more_demonstrations_than_can_be_enumerated():
+def test_many_demonstrations():
+    """More demonstrations than can be enumerated."""
     result = supersample_bounds(DESCENT, CLASSES, demonstrations=20, supersamples=20, key=0)
     assert (result.enumerated, result.selections) == (False, 512)
     assert result.gap.value < result.rungs["loss_difference_mi"].value < result.trivial
 
 
-def test_continuous_losses_tell_the_selection():
+def test_continuous_losses():
     """Honest emptiness: log 2 per bit and a bound of 1.18 c; rounded at random the same gap has a bound below c."""
     options = options_with({"loss": "clipped_squared", "clip": 50.0})
     plain = supersample_bounds(DESCENT, REGRESSION, **options, levels=None)
@@ -291,7 +294,8 @@ def test_continuous_losses_tell_the_selection():
     assert fine.rungs["loss_difference_cmi"].value > rounded.rungs["loss_difference_cmi"].value
 
 
-def test_a_model_that_ignores_its_demonstrations_tells_nothing():
+def test_ignoring_model():
+    """A model that ignores its demonstrations carries no information."""
     model = random_weights(0, layers=1, token_dim=4, scale=0.0)
     for loss in ("zero_one", "clipped_squared"):
         result = supersample_bounds(model, REGRESSION, **OPTIONS, loss=loss)
@@ -299,7 +303,8 @@ def test_a_model_that_ignores_its_demonstrations_tells_nothing():
         assert abs(result.gap.value) < 1e-15
 
 
-def test_a_linear_mlp_multiplies_the_values():
+def test_linear_mlp():
+    """A linear MLP multiplies the values."""
     mlp = np.random.default_rng(1).standard_normal((2, 1, 4, 4))
     plain = random_weights(0, layers=1, token_dim=4)
     with_mlp = plain.replace(mlp_in=mlp[0], mlp_out=mlp[1])
@@ -316,7 +321,8 @@ def test_a_linear_mlp_multiplies_the_values():
 
 
 @pytest.mark.parametrize("options", [{}, CAUSAL], ids=str)
-def test_readouts_differ_by_the_sign_of_the_values_at_one_layer(options):
+def test_readouts(options):
+    """Readouts differ by the sign of the values at one layer."""
     turned = DESCENT.replace(value=-DESCENT.value)
     model = DESCENT.replace(**options)
     minus = supersample_bounds(model, REGRESSION, **OPTIONS)
@@ -351,7 +357,8 @@ def test_bad_input_is_refused(changes, words):
     assert words in error_message(supersample_bounds, DESCENT, CLASSES, **options_with(changes))
 
 
-def test_unfit_weights_are_refused():
+def test_unfit_weights():
+    """Unfit weights are errors."""
     assert "token dimension" in error_message(supersample_bounds, gradient_descent_weights(4), CLASSES, **OPTIONS)
     ensemble = DESCENT.replace(**{name: getattr(DESCENT, name)[None] for name in ("value", "key", "query")})
     assert "an ensemble of seeds" in error_message(supersample_bounds, ensemble, CLASSES, **OPTIONS)
@@ -360,7 +367,8 @@ def test_unfit_weights_are_refused():
         assert "overflows" in error_message(supersample_bounds, wild.replace(**options), CLASSES, **OPTIONS)
 
 
-def test_vectors_that_are_no_classes_have_no_0_1_loss():
+def test_vectors_no_classes():
+    """Vectors that are no classes have no 0 1 loss."""
     model = gradient_descent_weights(2, label_projection=np.eye(3))
     message = error_message(supersample_bounds, model, OUTPUTS, **OPTIONS)
     assert message.startswith("loss: got 'zero_one' for a VectorRegression")
@@ -368,7 +376,7 @@ def test_vectors_that_are_no_classes_have_no_0_1_loss():
 
 
 @pytest.mark.parametrize("options", [KERNEL, CAUSAL, RELU, {}], ids=str)
-def test_cases_of_the_claim_run_their_own_forward_pass(options):
+def test_cases_of_the_claim(options):
     """Also those rebuilt from a file: a counterexample is checked under the same options."""
     task, w = LinearRegression(3, noise_std=0.5), np.ones(3)
     case = Case("a case", "random", 5, drawn(4, 2, mlp=True).replace(**options), task, w, np.eye(4))

@@ -83,7 +83,8 @@ def assert_quiet(window: Window, address: str) -> None:
     assert window.page.evaluate("window.hurt") is None
 
 
-def test_no_console_message_no_request_and_no_script_of_others(desktop: Window, address: str) -> None:
+def test_quiet_page(desktop: Window, address: str) -> None:
+    """No console message no request and no script of others."""
     desktop.page.evaluate(OPEN_DETAILS)
     assert_quiet(desktop, address)
     # The control: what the page must not do is seen where it is done, and the policy of the page stops it.
@@ -95,7 +96,7 @@ def test_no_console_message_no_request_and_no_script_of_others(desktop: Window, 
     assert desktop.page.evaluate("window.hurt") is None
 
 
-def test_what_the_page_must_not_do_would_be_seen(window: Callable[..., Window], tmp_path: Path) -> None:
+def test_control(window: Callable[..., Window], tmp_path: Path) -> None:
     """The control: a page without a policy that requests a file, logs, throws, and lets a script of others run."""
     bad = tmp_path / "bad.html"
     bad.write_text("<img src='x.png'><script>window.hurt = 1; console.log('a'); throw new Error('b')</script>")
@@ -107,7 +108,8 @@ def test_what_the_page_must_not_do_would_be_seen(window: Callable[..., Window], 
 
 @pytest.mark.parametrize("width", [320, 375, 768, 800, 1000, 1100, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_wider_than_the_window(window: Callable[..., Window], address: str, width: int, scheme: str) -> None:
+def test_width(window: Callable[..., Window], address: str, width: int, scheme: str) -> None:
+    """Nothing is wider than the window."""
     shown = window(address, width, 800, color_scheme=scheme).page
     shown.evaluate(OPEN_DETAILS)
     assert shown.evaluate("innerWidth") == width
@@ -120,7 +122,8 @@ def test_nothing_is_wider_than_the_window(window: Callable[..., Window], address
     assert max(shown.evaluate(WIDTHS)) > width
 
 
-def test_filters_show_what_they_say(desktop: Window) -> None:
+def test_filters(desktop: Window) -> None:
+    """Filters show what they say."""
     shown = desktop.page
     everything = [claim.label for claim in CLAIMS]
     assert shown.evaluate(SHOWN) == everything
@@ -149,7 +152,8 @@ def test_filters_show_what_they_say(desktop: Window) -> None:
     assert desktop.complaints == []
 
 
-def test_filters_work_by_keyboard(desktop: Window) -> None:
+def test_keyboard(desktop: Window) -> None:
+    """Filters work by keyboard."""
     shown = desktop.page
     shown.keyboard.press("Tab")
     assert shown.evaluate("document.activeElement.className") == "skip"
@@ -165,7 +169,8 @@ def test_filters_work_by_keyboard(desktop: Window) -> None:
     assert len(shown.evaluate(SHOWN)) == len(CLAIMS)
 
 
-def test_the_address_keeps_the_view(window: Callable[..., Window], address: str) -> None:
+def test_address(window: Callable[..., Window], address: str) -> None:
+    """The address keeps the view."""
     kept = window(f"{address}#verdict=VACUOUS,OUTSIDE,nonsense&origin=printed")
     assert kept.page.evaluate(SHOWN) == labels("VACUOUS", "OUTSIDE")
     # A link to a hidden claim shows it again.
@@ -176,13 +181,15 @@ def test_the_address_keeps_the_view(window: Callable[..., Window], address: str)
     assert kept.complaints == hostile.complaints == []
 
 
-def test_the_page_can_be_read_without_scripts(window: Callable[..., Window], address: str) -> None:
+def test_no_scripts(window: Callable[..., Window], address: str) -> None:
+    """The page can be read without scripts."""
     shown = window(address, java_script_enabled=False).page
     assert len(shown.evaluate(SHOWN)) == len(CLAIMS)  # the driver's own scripts still run
     assert shown.evaluate("getComputedStyle(document.querySelector('.filters')).display") == "none"
 
 
-def test_on_paper_nothing_is_cut_and_the_buttons_are_gone(window: Callable[..., Window], address: str) -> None:
+def test_print(window: Callable[..., Window], address: str) -> None:
+    """On paper nothing is cut and the buttons are gone."""
     shown = window(address, *PAPER).page
     shown.emulate_media(media="print")
     assert max(shown.evaluate(WIDTHS)) <= PAPER[0]
@@ -194,21 +201,23 @@ def test_on_paper_nothing_is_cut_and_the_buttons_are_gone(window: Callable[..., 
     assert shown.evaluate("getComputedStyle(document.querySelector('details')).display") == "none"
 
 
-def test_a_long_formula_scrolls_within_its_line(window: Callable[..., Window], address: str) -> None:
+def test_long_formula(window: Callable[..., Window], address: str) -> None:
+    """A long formula scrolls within its line."""
     inside, outside = window(address, 375, 800).page.evaluate(
         "(({scrollWidth, clientWidth}) => [scrollWidth, clientWidth])(document.querySelector('.statement .wide'))"
     )
     assert inside > outside > 200
 
 
-def test_formulas_are_laid_out_as_formulas(desktop: Window) -> None:
+def test_formula_layout(desktop: Window) -> None:
+    """Formulas are laid out as formulas."""
     heights = desktop.page.evaluate(
         "['.statement mfrac', '.statement mi'].map((s) => document.querySelector(s).getBoundingClientRect().height)"
     )
     assert heights[0] > 1.5 * heights[1]
 
 
-def test_superscripts_do_not_float(desktop: Window) -> None:
+def test_superscripts(desktop: Window) -> None:
     """Without a MATH table the script stands on top of its base: this page brings one where the system has none."""
     rise, size = desktop.page.evaluate(
         "((s) => [s.firstChild.getBoundingClientRect().top - s.lastChild.getBoundingClientRect().top,"
@@ -224,7 +233,8 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
 
 
 @pytest.mark.slow
-def test_the_page_of_a_whole_run(whole_run: tuple[Path, dict[str, Any]], window: Callable[..., Window]) -> None:
+def test_whole_run(whole_run: tuple[Path, dict[str, Any]], window: Callable[..., Window]) -> None:
+    """The page of a whole run."""
     out, records = whole_run
     assert {claim["label"]: claim["verdict"] for claim in records["claims"]} == expected_verdicts()
     assert problems(records) == []

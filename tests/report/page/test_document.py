@@ -28,11 +28,13 @@ def read(text: str) -> Reader:
     return Reader(text)
 
 
-def test_the_ledger_is_what_it_was_made_to_be() -> None:
+def test_ledger() -> None:
+    """The ledger is what it was made to be."""
     assert [claim["verdict"] for claim in document()["claims"]] == [str(verdict) for verdict in VERDICTS]
 
 
-def test_every_claim_is_on_the_page_once_in_order(read: Reader) -> None:
+def test_every_claim_once(read: Reader) -> None:
+    """Every claim is on the page once in order."""
     articles = read.all("article")
     assert [found["id"] for found, _ in articles] == [claim.label for claim in CLAIMS]
     assert [found["data-verdict"] for found, _ in articles] == [str(verdict) for verdict in VERDICTS]
@@ -45,7 +47,8 @@ def test_every_claim_is_on_the_page_once_in_order(read: Reader) -> None:
     assert [text for _, text in read.all("h3")] == [title(claim.label) for claim in CLAIMS]
 
 
-def test_hostile_words_stay_words(text: str, read: Reader) -> None:
+def test_hostile_words(text: str, read: Reader) -> None:
+    """Hostile words stay words."""
     assert len(read.all("script")) == 1
     assert not read.all("img")
     assert "window.hurt" not in read.all("script")[0][1]
@@ -72,7 +75,8 @@ def test_nothing_from_outside(text: str, read: Reader) -> None:
     assert not re.search(r"https?:", without_words)
 
 
-def test_the_policy_allows_this_style_and_this_script_only(read: Reader) -> None:
+def test_content_policy(read: Reader) -> None:
+    """The policy allows this style and this script only."""
     policy = str(read.all("meta", http_equiv="Content-Security-Policy")[0][0]["content"])
     assert policy.startswith("default-src 'none';")
     for name in ("style", "script"):
@@ -82,7 +86,8 @@ def test_the_policy_allows_this_style_and_this_script_only(read: Reader) -> None
     assert not [found for _, found in read.elements if "style" in found], "the policy forbids style attributes"
 
 
-def test_structure_for_readers_of_every_kind(read: Reader) -> None:
+def test_structure(read: Reader) -> None:
+    """Structure for readers of every kind."""
     ids = [found["id"] for _, found in read.elements if "id" in found]
     assert len(set(ids)) == len(ids)
     for _, found in read.elements:
@@ -110,7 +115,8 @@ def test_no_mark_is_on_the_page(text: str) -> None:
         assert all("$" in words for words in texts)
 
 
-def test_marks_that_are_no_pair_and_records_without_marks_come_out_as_text() -> None:
+def test_unpaired_marks() -> None:
+    """Marks that are no pair and records without marks come out as text."""
     records = document()
     claim = records["claims"][0]
     claim |= {"statement": "costs $x more", "explanation": "ΔW = W_V S", "measures": "$", "source": "$a$ or $b"}
@@ -124,7 +130,8 @@ def article(read: Reader, label: str) -> str:
     return read.all("article", id=label)[0][1]
 
 
-def test_a_sheet_says_all_that_the_record_says(read: Reader) -> None:
+def test_sheet(read: Reader) -> None:
+    """A sheet says all that the record says."""
     whole = article(read, "equal")
     for words in (
         "C=N−bb(N−1)trS",
@@ -152,7 +159,8 @@ def test_a_sheet_says_all_that_the_record_says(read: Reader) -> None:
     assert "slipped through, HOLDS where FAILS was due" in article(read, "never_seen")
 
 
-def test_a_row_of_the_ledger_says_the_outcome(read: Reader) -> None:
+def test_ledger_row(read: Reader) -> None:
+    """A row of the ledger says the outcome."""
     rows = [text for found, text in read.all("tr") if "data-verdict" in found]
     for place, (row, claim) in enumerate(zip(rows, document()["claims"], strict=True), 1):
         caught = sum(control["caught"] for control in claim["controls"])
@@ -166,7 +174,8 @@ def test_a_row_of_the_ledger_says_the_outcome(read: Reader) -> None:
     assert f"{len(rows)} statements shown" in [text for _, text in read.all("p", role="status")]
 
 
-def test_the_head_counts_what_there_is(read: Reader) -> None:
+def test_head_counts(read: Reader) -> None:
+    """The head counts what there is."""
     caught = [control["caught"] for claim in document()["claims"] for control in claim["controls"]]
     facts = dict(zip(*([text for _, text in read.all(name)] for name in ("dt", "dd")), strict=True))
     assert facts["controls caught"] == f"{sum(caught)} of {len(caught)}"
@@ -186,7 +195,8 @@ def test_the_head_counts_what_there_is(read: Reader) -> None:
     assert starts == pytest.approx([0, *itertools.accumulate(widths[:-1])], abs=0.02)
 
 
-def test_every_value_that_occurs_has_a_button_with_its_count(read: Reader) -> None:
+def test_filter_buttons(read: Reader) -> None:
+    """Every value that occurs has a button with its count."""
     claims = document()["claims"]
     for kind, field in (("verdict", "verdict"), ("origin", "origin"), ("section", "section")):
         buttons = {found["data-value"]: text for found, text in read.all("button", data_kind=kind)}
@@ -194,14 +204,16 @@ def test_every_value_that_occurs_has_a_button_with_its_count(read: Reader) -> No
         assert {value: int(text.split()[-1]) for value, text in buttons.items()} == counts
 
 
-def test_a_counterexample_breaks_the_statement_and_its_matrices_stand_in_rows(text: str, read: Reader) -> None:
+def test_counterexample(text: str, read: Reader) -> None:
+    """A counterexample breaks the statement and its matrices stand in rows."""
     words = article(read, "fails").split("Counterexample")[1]
     assert re.search(r"measured 100000 > 500\.000 predicted\.", words)
     rows = re.findall("<mtr>(.*?)</mtr>", text)
     assert [re.findall("<mn>(.*?)</mn>", row) for row in rows] == [["1", "−2"], ["0", "3"], ["5", "6"]]
 
 
-def test_every_number_of_the_evidence_is_in_the_table(read: Reader) -> None:
+def test_evidence_numbers(read: Reader) -> None:
+    """Every number of the evidence is in the table."""
     for claim in document()["claims"]:
         whole = article(read, claim["label"])
         assert all(item["case"] in whole and str(item["seed"]) in whole for item in claim["evidence"])
@@ -211,7 +223,7 @@ def test_every_number_of_the_evidence_is_in_the_table(read: Reader) -> None:
     assert article(read, "equal").split("in numbers")[1].count("exact") == 6
 
 
-def test_the_masthead_names_every_claim_that_is_not_sound() -> None:
+def test_masthead() -> None:
     """Of the ledger the undecided, the one that is not finite, and those with a control that slipped through."""
     records = document()
     unsound = [claim["label"] for claim in records["claims"] if not claim["sound"]]
@@ -225,7 +237,7 @@ def test_the_masthead_names_every_claim_that_is_not_sound() -> None:
     assert "not sound:" not in re.sub("<[^>]*>", " ", page(records))
 
 
-def test_what_broke_down_is_told_where_it_belongs() -> None:
+def test_errors_are_placed() -> None:
     """The exception of a control beside its name, that of a derivation under its heading, and what a flip means."""
     records = document()
     first, second = records["claims"][:2]
@@ -243,7 +255,7 @@ def test_what_broke_down_is_told_where_it_belongs() -> None:
     assert "known to be" not in plain
 
 
-def test_the_page_demands_as_many_standard_errors_as_the_records_say() -> None:
+def test_standard_errors() -> None:
     """The drawn limit, and the words under it, move with them."""
     six, three = (page(document() | {"standard_errors": z}) for z in (6.0, 3.0))
     assert six != three
@@ -267,7 +279,8 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_every_colour_can_be_read_on_its_ground(read: Reader) -> None:
+def test_colour_contrast(read: Reader) -> None:
+    """Every colour can be read on its ground."""
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     style = read.all("style")[0][1]
     schemes = re.findall(r":root \{([^}]*)\}", style)
@@ -294,7 +307,8 @@ def earlier() -> dict[str, Any]:
     return before | {"seed": 7}
 
 
-def test_what_has_changed_since_another_run_is_on_the_page() -> None:
+def test_changes() -> None:
+    """What has changed since another run is on the page."""
     changes = compare(earlier(), document(), [claim.label for claim in CLAIMS])
     read = Reader(page(document(), changes))
     (text,) = [words for found, words in read.all("section") if found.get("id") == "changes"]
@@ -315,7 +329,8 @@ def test_what_has_changed_since_another_run_is_on_the_page() -> None:
     assert not [found for found, _ in read.all("a") if "gone" in str(found.get("href"))]
 
 
-def test_without_another_run_nothing_is_said_of_one(text: str) -> None:
+def test_no_changes(text: str) -> None:
+    """Without another run nothing is said of one."""
     assert "Since another run" not in text
     same = page(document(), compare(document(), document()))
     found = Reader(same)
@@ -323,7 +338,8 @@ def test_without_another_run_nothing_is_said_of_one(text: str) -> None:
     assert section == "Since another run0 verdicts changed, 8 claims the same."
 
 
-def test_an_empty_page_is_a_page() -> None:
+def test_empty_page() -> None:
+    """An empty page is a page."""
     record: dict[str, Any] = document()
     record["claims"] = [record["claims"][5] | {"evidence": [], "cases": {}, "assumptions": [], "explanation": ""}]
     read = Reader(page(record))

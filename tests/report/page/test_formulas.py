@@ -77,7 +77,8 @@ def assert_nothing_lost(text: str, *, display: bool) -> None:
     assert bare(in_line(parsed(sentence(text, display=display)))) == bare(marks.unmarked(text))
 
 
-def test_every_claim_is_converted_without_loss() -> None:
+def test_lossless() -> None:
+    """Every claim is converted without loss."""
     seen = list(texts())
     assert len(seen) > 7 * len(LABELS)
     for text in seen:
@@ -85,7 +86,8 @@ def test_every_claim_is_converted_without_loss() -> None:
         assert_nothing_lost(text, display=False)
 
 
-def test_marks_of_every_claim_are_in_pairs_and_no_sign_of_notation_is_left_over() -> None:
+def test_paired_marks() -> None:
+    """Marks of every claim are in pairs and no sign of notation is left over."""
     found = [formula for text in texts() for formula in formulas_of(text)]
     assert len(found) > 800
     assert all(marks.balanced(text) for text in texts())
@@ -94,7 +96,7 @@ def test_marks_of_every_claim_are_in_pairs_and_no_sign_of_notation_is_left_over(
     assert [line for line in set_in_lines if set("_^$") & set(line)] == []
 
 
-def test_nothing_that_is_a_formula_is_left_outside_the_marks() -> None:
+def test_nothing_unmarked() -> None:
     """Greek letters, relations and letters with scripts belong between marks; names of rungs and claims do not."""
     unmistakable = re.compile(r"[Α-Ωα-ω²³ᵀ≤≥≠≻∞∂½]|\b[A-Za-z]_|[A-Za-z] = |\|\|")
     ladder_order = load("ladder_order").statement
@@ -123,7 +125,8 @@ NOTATION = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
 
 
 @given(st.one_of(st.text(max_size=60), NOTATION))
-def test_no_text_is_refused_lost_or_left_unescaped(text: str) -> None:
+def test_no_text_lost(text: str) -> None:
+    """No text is rejected, lost or left unescaped."""
     for display in (True, False):
         markup = sentence(text, display=display)
         tree = parsed(markup)
@@ -176,7 +179,8 @@ def test_structure(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["D(D+1)/2", "2 R / N x", "a / b / c", "x_q (a+b)/c", "f(x)/g(y)", "1/(a+b)c"])
-def test_a_slash_that_leaves_a_doubt_stays(text: str) -> None:
+def test_doubtful_slash(text: str) -> None:
+    """A slash that leaves a doubt stays."""
     assert "<mfrac>" not in shape(text)
 
 
@@ -191,11 +195,12 @@ def test_a_slash_that_leaves_a_doubt_stays(text: str) -> None:
         ("Ŵ x", "<math><mover><mi>W</mi><mo>ˆ</mo></mover>~<mi>x</mi></math>"),
     ],
 )
-def test_a_number_before_a_letter_is_a_factor(text: str, expected: str) -> None:
+def test_number_before_letter(text: str, expected: str) -> None:
+    """A number before a letter is a factor."""
     assert shape(text) == expected
 
 
-def test_punctuation_is_not_torn_from_its_formula() -> None:
+def test_punctuation() -> None:
     """A short formula and the sign behind it are kept on one line; a long one has a line of its own with its sign."""
     assert sentence("so $W_t$, and").endswith("</math>,</span> and")
     assert '<span class="kept"><math>' in sentence("so $W_t$, and")
@@ -206,7 +211,8 @@ def test_punctuation_is_not_torn_from_its_formula() -> None:
     )
 
 
-def test_no_empty_line_between_two_long_formulas() -> None:
+def test_two_long_formulas() -> None:
+    """No empty line between two long formulas."""
     both = (
         "a + b + c + d + e + f + g + h + i + j + k + l + m + n = a + b + c + d + e + f + g + h + i + j + k + l + m + n"
     )
@@ -215,12 +221,14 @@ def test_no_empty_line_between_two_long_formulas() -> None:
     assert sentence("$I(W_L; H_s) ≤ I(W_{1:L}; H_s) ≤ Σ_t I(W_t; H_s | W_{t-1})$").count("<wbr>") == 2
 
 
-def test_a_formula_that_begins_with_a_sign_has_one_space_before_it() -> None:
+def test_leading_sign() -> None:
+    """A formula that begins with a sign has one space before it."""
     assert '<math><mo form="infix" lspace="0">≤</mo>' in sentence("gap $≤ c$")
     assert 'lspace="0"' not in sentence("$gap ≤ c$")
 
 
-def test_running_text_keeps_its_slash() -> None:
+def test_slash_in_text() -> None:
+    """Running text keeps its slash."""
     assert "<mfrac>" in shape("(N-b)/(b(N-1))")
     assert "<mfrac>" not in shape("(N-b)/(b(N-1))", display=False)
 
@@ -244,16 +252,19 @@ def test_running_text_keeps_its_slash() -> None:
         "",
     ],
 )
-def test_what_has_no_marks_stays_words(text: str) -> None:
+def test_unmarked_words(text: str) -> None:
+    """What has no marks stays words."""
     assert "<math" not in sentence(text)
     assert html.unescape(re.sub("</?code>", "", sentence(text))).replace("\N{NO-BREAK SPACE}", " ") == text
 
 
-def test_a_dollar_sign_that_is_meant_is_one() -> None:
+def test_dollar_sign() -> None:
+    """A dollar sign that is meant is one."""
     assert sentence(r"\$5 and $x$ and \$6") == "$5 and <math><mi>x</mi></math> and $6"
 
 
-def test_hostile_text_within_marks_is_escaped() -> None:
+def test_hostile_formula() -> None:
+    """Hostile text within marks is escaped."""
     for text in ("<script>alert(1)</script>", "x<img src=x onerror=y>", "a & b", "\"'>"):
         markup = sentence(f"so ${text}$ it is")
         assert "<math" in markup
@@ -262,7 +273,8 @@ def test_hostile_text_within_marks_is_escaped() -> None:
         assert bare(in_line(parsed(markup))) == bare(f"so {text} it is")
 
 
-def test_words_in_a_formula_have_blanks_about_them() -> None:
+def test_words_in_a_formula() -> None:
+    """Words in a formula have blanks about them."""
     assert sentence("$E lower ≤ I$").count('<mspace width="0.27em">') == 1
     assert sentence("$k = dim(row space A ∩ B)$").count('<mspace width="0.27em">') == 2
     assert sentence("$x y$").count('<mspace width="0.17em">') == 1
@@ -278,7 +290,8 @@ def test_names_are_code() -> None:
 LONG = load("theorem_2_repaired").statement
 
 
-def test_a_long_formula_can_be_broken_and_scrolled() -> None:
+def test_long_formula() -> None:
+    """A long formula can be broken and scrolled."""
     markup = sentence(LONG, display=True)
     assert markup.count('class="wide"') == 1
     assert "<wbr>" in sentence("$W_t = W_1 + W_2 + W_3 + W_4 + W_5 + W_6 + W_7 + W_8 = Σ_j G_j + Σ_j H_j$")
@@ -286,14 +299,15 @@ def test_a_long_formula_can_be_broken_and_scrolled() -> None:
     assert re.search(r"</math>,</span>", markup)  # the comma goes with its formula
 
 
-def test_no_line_is_broken_where_there_is_no_blank() -> None:
+def test_line_breaks() -> None:
+    """No line is broken where there is no blank."""
     joiner = "\N{WORD JOINER}"
     assert sentence("rank-$r$-version") == f"rank-{joiner}<math><mi>r</mi></math>{joiner}-version"
     assert sentence("($r$)") == f'({joiner}<span class="kept"><math><mi>r</mi></math>)</span>'
     assert joiner not in sentence("a $r$ b")
 
 
-def test_a_short_left_side_does_not_stand_alone() -> None:
+def test_short_left_side() -> None:
     """Before a right side that has a line of its own, it would be all there is in its line."""
     for left in ("k", "gap"):
         markup = sentence(f"${left} ≤ a + b + c + d + e + f + g + h + i + j + k + l + m + n$")
@@ -309,13 +323,14 @@ def test_bars_open_and_close() -> None:
     assert re.findall(r'form="(\w+)" stretchy="false">\|', sentence("$(P || Q)$")) == ["infix"]
 
 
-def test_blanks_in_a_row_are_one() -> None:
+def test_blanks() -> None:
     """Between two tags a template's layout would swallow them."""
     assert sentence("`a`  `b`\n`c` \t $W$") == "<code>a</code> <code>b</code> <code>c</code> <math><mi>W</mi></math>"
     assert sentence("1\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}2") == "1\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}2"
 
 
-def test_text_is_escaped_and_markup_is_not() -> None:
+def test_escaping() -> None:
+    """Text is escaped and markup is not."""
     assert html.unescape(escaped("<b a=\"1\" c='2'>&")) == "<b a=\"1\" c='2'>&"
     assert not set("<>\"'") & set(escaped("<b a=\"1\" c='2'>&"))
     assert escaped(Markup("<b>")) == "<b>"

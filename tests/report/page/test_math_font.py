@@ -51,20 +51,22 @@ def needed() -> set[str]:
     return set_in_math(made + page(document() | {"sweep": sweep()})) - BLANK
 
 
-def test_every_sign_of_every_formula_is_there(needed: set[str]) -> None:
+def test_every_sign(needed: set[str]) -> None:
+    """Every sign of every formula is there."""
     assert {"\N{MATHEMATICAL ITALIC CAPITAL W}", "\N{PLANCK CONSTANT}", "Σ", "≤", "ˆ", "−"} <= needed
     assert len(needed) > 120
     assert needed - signs(asset()) == set()
 
 
 @pytest.mark.parametrize("sign", ["W", "\N{MATHEMATICAL ITALIC CAPITAL W}", "⊗", "∂"])
-def test_a_sign_that_is_missing_would_be_noticed(needed: set[str], sign: str) -> None:
+def test_missing_sign(needed: set[str], sign: str) -> None:
     """The control: a font built without one sign of the formulas lacks that one."""
     poorer = build_math_font.build(build_math_font.signs() - {sign})
     assert needed - signs(poorer) == {sign}
 
 
-def test_the_asset_is_what_the_script_builds() -> None:
+def test_asset() -> None:
+    """The asset is what the script builds."""
     built, kept = TTFont(io.BytesIO(build_math_font.woff(build_math_font.build(build_math_font.signs())))), asset()
     assert signs(kept) == signs(built)
     for name in ("MATH", "glyf", "hmtx", "name"):
@@ -72,12 +74,14 @@ def test_the_asset_is_what_the_script_builds() -> None:
     assert build_math_font.ASSET.stat().st_size < 50_000
 
 
-def test_a_sign_that_stix_does_not_have_is_refused() -> None:
+def test_unknown_sign() -> None:
+    """A sign that stix does not have is an error."""
     with pytest.raises(ValueError, match="signs: got 'ӂ'"):
         build_math_font.build({"a", "ӂ"})
 
 
-def test_larger_brackets_and_roots() -> None:
+def test_larger_brackets() -> None:
+    """Larger brackets and roots."""
     font: Any = asset()
     table, glyphs, names = font["MATH"].table, font["glyf"], font.getBestCmap()
     constructions = table.MathVariants.VertGlyphConstruction
@@ -95,7 +99,8 @@ def test_larger_brackets_and_roots() -> None:
     assert constants.SuperscriptShiftUp.Value == 363
 
 
-def test_the_reserved_names_are_not_used_and_the_authors_and_the_licence_are() -> None:
+def test_reserved_names() -> None:
+    """The reserved names are not used and the authors and the licence are."""
     names = {record.nameID: record.toUnicode() for record in asset()["name"].names}
     assert "STI Pub Companies" in names[0]
     for number in (1, 2, 3, 4, 6):
@@ -106,7 +111,8 @@ def test_the_reserved_names_are_not_used_and_the_authors_and_the_licence_are() -
     assert "Reserved\nFont Name STIX Fonts" in licence
 
 
-def test_the_page_holds_the_font_and_asks_for_it_last() -> None:
+def test_font_on_the_page() -> None:
+    """The page holds the font and names it last."""
     style = assets.style()
     assert style.count("@font-face") == 1
     assert f'"{assets.FAMILY}", math; }}' in style

@@ -31,7 +31,8 @@ from icl_theory.report.page.plots import HEIGHT, LEFT, RIGHT, WIDTH, evidence_fi
         (0.00123, "0.00123"),
     ],
 )
-def test_numbers_are_spelt_as_one_prints_them(value: float, text: str) -> None:
+def test_spelled_numbers(value: float, text: str) -> None:
+    """Numbers are spelled as one prints them."""
     assert spelled(value) == text
 
 
@@ -44,12 +45,14 @@ def test_numbers_are_spelt_as_one_prints_them(value: float, text: str) -> None:
         ("N - 1 ≥ d_t and e-mail", "N - 1 ≥ d_t and e-mail"),
     ],
 )
-def test_numbers_within_a_line_are_typeset(text: str, expected: str) -> None:
+def test_numbers_in_a_line(text: str, expected: str) -> None:
+    """Numbers within a line are typeset."""
     assert typeset(text) == expected
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_spelt_number_is_the_number(value: float) -> None:
+def test_spelled_is_the_number(value: float) -> None:
+    """A spelled number is the number."""
     back = spelled(value, 17).replace("−", "-").replace("×10", "e")
     back = back.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
     assert float(back) == pytest.approx(value, rel=1e-15, abs=0)
@@ -72,7 +75,8 @@ AXES = [
 
 
 @pytest.mark.parametrize("axis", AXES)
-def test_an_axis_is_monotone_and_its_ticks_lie_on_it(axis: Axis) -> None:
+def test_axis(axis: Axis) -> None:
+    """An axis is monotone and its ticks lie on it."""
     assert axis.place(axis.low) == 0.0
     assert axis.place(axis.high) == 1.0
     ticks = axis.ticks()
@@ -85,7 +89,8 @@ def test_an_axis_is_monotone_and_its_ticks_lie_on_it(axis: Axis) -> None:
     assert axis.place(-math.inf) == 0.0
 
 
-def test_the_kind_of_a_scale_follows_the_numbers() -> None:
+def test_kind_of_scale() -> None:
+    """The kind of a scale follows the numbers."""
     assert fitted([1e-3, 900.0]).kind == "log"
     assert fitted([1.0, 2.0]).kind == "linear"
     assert fitted([-1.0, 900.0]).kind == "linear"
@@ -117,7 +122,8 @@ def lines(svg: str, name: str) -> list[list[float]]:
     return found
 
 
-def test_one_mark_per_case_at_its_place() -> None:
+def test_one_mark_per_case() -> None:
+    """One mark per case at its place."""
     (values, _), (residuals, caption) = evidence_figures(claim("equal"), 6.0)
     drawn = marks(values)
     assert [name for *_, name in drawn] == ["holds"] * 6
@@ -137,7 +143,8 @@ def test_one_mark_per_case_at_its_place() -> None:
     assert "exactly 0" in caption
 
 
-def test_a_broken_inequality_is_drawn_below_the_line() -> None:
+def test_broken_inequality() -> None:
+    """A broken inequality is drawn below the line."""
     _, (margins, _) = evidence_figures(claim("fails"), 6.0)
     [limit] = lines(margins, "limit")
     for _, y, verdict in marks(margins):
@@ -145,7 +152,7 @@ def test_a_broken_inequality_is_drawn_below_the_line() -> None:
     assert {verdict for *_, verdict in marks(margins)} == {"fails", "holds"}
 
 
-def test_rounding_is_not_drawn_as_a_broken_inequality() -> None:
+def test_rounding() -> None:
     """What the check lets pass lies above the line, and what is just beyond the tolerance below it."""
     record = copy.deepcopy(claim("fails"))
     slacks = (-3e-16, 0.0, 2e-15, -0.9e-11, -1.1e-11, 1e-12)
@@ -166,12 +173,14 @@ def test_rounding_is_not_drawn_as_a_broken_inequality() -> None:
         (Axis("linear", -2e6, 7.9e6), ["−2×10⁶", "0", "2×10⁶", "4×10⁶", "6×10⁶"]),
     ],
 )
-def test_ticks_have_no_more_digits_than_tell_them_apart(axis: Axis, labels: list[str]) -> None:
+def test_tick_digits(axis: Axis, labels: list[str]) -> None:
+    """Ticks have no more digits than distinguish them."""
     assert [text for _, text in axis.ticks()] == labels
     assert max(map(len, labels)) <= 10  # what the margin to the left of the axis holds
 
 
-def test_estimates_have_error_bars_of_the_errors_asked_for() -> None:
+def test_error_bars() -> None:
+    """Estimates have error bars of the errors requested."""
     record = claim("sampled")
     (six, caption), (errors, _) = evidence_figures(record, 6.0)
     assert "±6 standard errors" in caption
@@ -189,7 +198,8 @@ def test_estimates_have_error_bars_of_the_errors_asked_for() -> None:
     assert all(upper < y < lower for _, y, _ in marks(undecided))
 
 
-def test_what_is_infinite_lies_on_the_edge_and_what_is_no_number_is_not_drawn() -> None:
+def test_infinite_and_nan() -> None:
+    """What is infinite lies on the edge and what is no number is not drawn."""
     values, *_ = evidence_figures(claim("vacuous"), 6.0)
     assert {line[1] for line in lines(values[0], "predicted")} == {8.0}
     assert evidence_figures(claim("outside"), 6.0) == []
@@ -210,7 +220,8 @@ def test_seen_or_not_seen() -> None:
     assert after[:2] == before[:2]
 
 
-def test_every_mark_says_its_numbers_and_lies_within_the_frame() -> None:
+def test_marks() -> None:
+    """Every mark says its numbers and lies within the frame."""
     for record in document()["claims"]:
         for svg, caption in evidence_figures(record, 6.0):
             tree = ElementTree.fromstring(svg)

@@ -11,7 +11,7 @@ from icl_theory.report.page.sweep import sweep_view
 from icl_theory.report.page.templates import filled
 
 
-def test_a_row_of_the_sweep_is_of_one_layer_module_and_rank() -> None:
+def test_row() -> None:
     """Gaps that say where they belong: 100 x layer + 10 x module + rank."""
     records = sweep(seeds=2, modules=("value", "key"), layers=2)
     for record in records:
@@ -25,7 +25,8 @@ def test_a_row_of_the_sweep_is_of_one_layer_module_and_rank() -> None:
         assert float(gap) == 100 * int(layer) + 10 * (module == "key") + int(rank)
 
 
-def test_bound_against_rank_is_shown_when_there_is_a_sweep() -> None:
+def test_bound_against_rank() -> None:
+    """Bound against rank is shown when there is a sweep."""
     records = document() | {"sweep": sweep()}
     read = Reader(page(records))
     table = next(text for found, text in read.all("section") if found.get("class") == "sweep")

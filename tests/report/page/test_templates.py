@@ -19,20 +19,22 @@ def made(source: str, **values: object) -> str:
     return templates._environment().from_string(source).render(values)
 
 
-def test_every_value_is_escaped_but_markup() -> None:
+def test_escaping() -> None:
+    """Every value is escaped but markup."""
     assert made("{{ a }}|{{ b }}", a="<i>'", b=Markup("<i>")) == "&lt;i&gt;&#39;|<i>"
     assert "<script" not in made("<p title='{{ a }}'>{{ a | lower }}{{ a ~ 1 }}{{ a | sentence }}</p>", a=HOSTILE)
     assert made("{{ a }}", a="x\x00\ud800") == "x\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
 
 
-def test_a_name_that_does_not_exist_is_an_error() -> None:
+def test_unknown_name() -> None:
+    """A name that does not exist is an error."""
     for source in ("{{ claim.labl }}", "{{ claims }}", "{% if claim.labl %}{% endif %}"):
         with pytest.raises(UndefinedError):
             made(source, claim={"label": "x"})
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.iterdir()))
-def test_every_template_is_told_and_used(name: str) -> None:
+def test_every_template_used(name: str) -> None:
     """It begins with a comment that says what it is; the page or another template names it."""
     assert (FOLDER / name).read_text(encoding="utf-8").startswith("{# ")
     assert name.endswith(".html")
@@ -40,13 +42,15 @@ def test_every_template_is_told_and_used(name: str) -> None:
     assert any(f'"{name}"' in path.read_text(encoding="utf-8") for path in sources if path.name != name)
 
 
-def test_numbers_of_a_record_are_spelt() -> None:
+def test_numbers() -> None:
+    """Numbers of a record are spelled."""
     assert (
         made("{{ a | spelled }} {{ a | spelled(6) }} {{ 'inf' | spelled }}", a=1.5e-16) == "1.50×10⁻¹⁶ 1.50000×10⁻¹⁶ +∞"
     )
 
 
-def test_layout_is_not_printed_and_a_blank_between_words_is() -> None:
+def test_layout() -> None:
+    """Layout is not printed and a blank between words is."""
     claim = document()["claims"][0] | {"proof": "`code`", "proved": True, "proof_note": ""}
     text = sheet(claim, 1, 6.0)
     assert not re.search(r">\s*\n\s*<|>\s\s+<", text)

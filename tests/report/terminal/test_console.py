@@ -25,9 +25,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_is_one_line_in_five_seconds(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_progress_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Progress is one line in five seconds."""
     now = [100.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
     with console.LiveProgress() as progress:
@@ -39,7 +38,8 @@ def test_progress_is_one_line_in_five_seconds(
     assert err.splitlines() == ["  first (2/7)", "  second (2/7)", "  third (2/7)"]
 
 
-def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress on a terminal is a bar."""
     monkeypatch.setattr(sys, "stderr", Terminal())
     with console.LiveProgress() as progress:
         assert progress._bar is not None
@@ -49,7 +49,8 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> Non
     assert progress._bar.finished or not progress._bar.live.is_started
 
 
-def test_a_remark_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A remark is one line on standard error."""
     console.log("a word")
     console.log_environment()
     out, err = capsys.readouterr()
@@ -62,9 +63,8 @@ def test_a_remark_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[st
     assert f"({seen['devices']} device{'' if seen['devices'] == 1 else 's'}," in lines[1]
 
 
-def test_only_warnings_about_checkpoints_become_remarks(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_logged_warnings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only warnings about checkpoints become remarks."""
     shown: list[Any] = []
     monkeypatch.setattr(warnings, "showwarning", lambda message, category, *_: shown.append((str(message), category)))
     before = warnings.showwarning
@@ -80,9 +80,9 @@ def test_only_warnings_about_checkpoints_become_remarks(
 @pytest.mark.parametrize(
     ("encoding", "greek"), [("utf-8", True), ("ascii", False), ("latin-1", False), ("cp437", False), (None, False)]
 )
-def test_signs_are_shown_where_the_encoding_has_them(
-    monkeypatch: pytest.MonkeyPatch, encoding: str | None, greek: bool
-) -> None:
+def test_signs_by_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str | None, greek: bool) -> None:
+    """Signs are shown where the encoding has them."""
+
     class Stream(io.StringIO):
         pass
 
@@ -91,21 +91,23 @@ def test_signs_are_shown_where_the_encoding_has_them(
     assert console.shows_greek() == greek
 
 
-def test_the_width_is_a_hundred_unless_somebody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The width is a hundred unless somebody says otherwise."""
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert console.output().width == 100
     monkeypatch.setenv("COLUMNS", "63")
     assert console.output().width == 63
 
 
-def test_a_line_is_never_cut_and_nothing_is_markup(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_cut_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line is never cut and nothing is markup."""
     console.show("x" * 300, "[red]ΔW[/red] :smile:")
     assert capsys.readouterr().out.splitlines() == ["x" * 300, "[red]ΔW[/red] :smile:"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_a_table_is_spelt_before_it_is_laid_out(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
-    """Letters that are spelt out are longer, and columns would be torn if that came after."""
+def test_table_is_spelled_first(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """Letters that are spelled out are longer, and columns would be torn if that came after."""
 
     class Found:
         sound, records, changes = True, document(), None
