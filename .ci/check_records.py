@@ -2,7 +2,7 @@
 
     python .ci/check_records.py DIR
 
-Exit 0: yes; 1: one line on stderr for everything that is not. That a run is sound is said by the exit
+Exit 0: yes; 1: one line on stderr for everything that is not. Whether a run is sound is reported by the exit
 status of `verify` itself; here a changed verdict on a printed statement is an error too, which for a user is news.
 """
 
@@ -69,10 +69,10 @@ def problems(folder: Path) -> list[str]:
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=_not_json)
 
 
-def _refused(text: str) -> float:
+def _not_json(text: str) -> float:
     """NaN and Infinity are no JSON; strict readers reject the file."""
     raise ValueError(f"the number {text}, which is not JSON")
 

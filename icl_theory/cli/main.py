@@ -3,7 +3,7 @@
 Exit status, of every command:
 
     0    the run is sound (a printed statement found false is a finding, not a failure)
-    1    something was inconclusive, not finite or in error, a control slipped through, a derivation failed, training
+    1    something was inconclusive, not finite or in error, a control was not caught, a derivation failed, training
          diverged, or a counterexample was not confirmed
     2    bad input, a package of claims that cannot be used, or output that cannot be written (a full disk, a closed
          stream): one line says what was got, what was expected and a hint; an option or a value that cannot be read

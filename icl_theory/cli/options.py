@@ -16,7 +16,7 @@ from icl_theory.runs.train_config import TrainRunConfig
 PROGRAM = "icl-theory"
 DESCRIPTION = (
     "Check the theory of in-context learning on transformers trained during the run. "
-    "Exit status: 0 sound, 1 inconclusive or a control slipped through, 2 bad input, 70 an unexpected error. "
+    "Exit status: 0 sound, 1 inconclusive or a control was not caught, 2 bad input, 70 an unexpected error. "
     "--version prints the version."
 )
 Json = Annotated[bool, tyro.conf.arg(help="One JSON document on standard output, everything else on standard error.")]

@@ -46,7 +46,7 @@ def compare(old: dict[str, Any], new: dict[str, Any], known: Collection[str] | N
         is "gone", one that is and was not run is "not_run". None if the claims of the new run were picked by name, so
         that a missing one says nothing.
     Returns: a dictionary: `verdicts` (label, old, new), `new`, `gone` and `not_run` (label, verdict), `controls`
-        (label, name, old, new, each "caught", "slipped through" or "absent"), `proofs` (label, old, new), `settings`
+        (label, name, old, new, each "caught", "not caught" or "absent"), `proofs` (label, old, new), `settings`
         (name, old, new), and `same`, the number of claims without any difference.
     """
     before, after = ({claim["label"]: claim for claim in document["claims"]} for document in (old, new))
@@ -87,7 +87,7 @@ def _controls(label: str, old: dict[str, Any], new: dict[str, Any]) -> list[dict
 
 
 def _state(caught: bool | None) -> str:
-    return {None: "absent", True: "caught", False: "slipped through"}[caught]
+    return {None: "absent", True: "caught", False: "not caught"}[caught]
 
 
 def _settings(old: dict[str, Any], new: dict[str, Any]) -> list[dict[str, Any]]:

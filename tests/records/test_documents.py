@@ -244,5 +244,5 @@ def test_no_marks() -> None:
     changes = compare(earlier, document)
     assert [change["name"] for change in changes["controls"]] == ["$W_K$ cut"], "marks make no other control"
     assert [line for line in comparison_lines(changes) if "control" in line] == [
-        "gradient_descent_construction: control 'W_K cut': caught → slipped through"
+        "gradient_descent_construction: control 'W_K cut': caught → not caught"
     ]

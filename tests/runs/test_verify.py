@@ -71,7 +71,7 @@ def test_the_verdict_decides(place: Place, label: str, status: int, words: tuple
 
 
 def test_uncaught_control(place: Place) -> None:
-    """A control that slips through decides."""
+    """A control that is not caught decides."""
     blind = replace(
         SOUND,
         label="blind",
@@ -86,7 +86,7 @@ def test_uncaught_control(place: Place) -> None:
     assert len(said) == 1
     assert said[0].endswith("not sound: blind: controls not caught: nothing changed")
     assert [c["caught"] for c in document["claims"][0]["controls"]] == [True, True, False]
-    # A control that must hold slips through by failing.
+    # A control that must hold is not caught when it fails.
     place(replace(blind, controls=(Control("sound", predict=lambda case: 0.0, expected=Verdict.HOLDS),)))
     assert verified("blind")[0] == 1
 

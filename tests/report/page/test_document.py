@@ -156,7 +156,7 @@ def test_sheet(read: Reader) -> None:
     assert "None in symbols" in article(read, "fails")
     assert "it breaks the statement" in article(read, "fails")
     assert "icl-theory recheck counterexamples/fails.json" in article(read, "fails")
-    assert "slipped through, HOLDS where FAILS was due" in article(read, "never_seen")
+    assert "not caught, HOLDS where FAILS was due" in article(read, "never_seen")
 
 
 def test_ledger_row(read: Reader) -> None:
@@ -224,7 +224,7 @@ def test_evidence_numbers(read: Reader) -> None:
 
 
 def test_masthead() -> None:
-    """Of the ledger the undecided, the one that is not finite, and those with a control that slipped through."""
+    """Of the ledger the undecided, the one that is not finite, and those with a control that was not caught."""
     records = document()
     unsound = [claim["label"] for claim in records["claims"] if not claim["sound"]]
     assert {"undecided", "not_finite"} < set(unsound) < {claim.label for claim in CLAIMS}
@@ -247,7 +247,7 @@ def test_errors_are_placed() -> None:
     second |= {"flip": "changed", "expected": "HOLDS"}
     read = Reader(page(records))
     assert "Ended by KeyError (x) at a.py:3" in article(read, first["label"])
-    assert "slipped through, ERROR where FAILS was due; RuntimeError (no) at b.py:7" in article(read, second["label"])
+    assert "not caught, ERROR where FAILS was due; RuntimeError (no) at b.py:7" in article(read, second["label"])
     assert "known to be FAILS: a regression of this package" in article(read, first["label"])
     assert "known to be HOLDS: another finding than before" in article(read, second["label"])
     plain = article(Reader(page(document())), first["label"])
@@ -316,7 +316,7 @@ def test_changes() -> None:
     assert "2 verdicts changed, 4 claims the same" in text
     assert "Fails✓ holds✗ fails" in text
     assert f"Equal! {HOSTILE.lower()}✓ holds" in text
-    assert f"Fails, “off by 1 % {HOSTILE}”: caught → slipped through" in text
+    assert f"Fails, “off by 1 % {HOSTILE}”: caught → not caught" in text
     assert "Not finite: true → FALSE" in text
     assert "Undecided ? inconclusive" in text.split("New")[1]
     assert f"{title(f'gone_{HOSTILE}')} ∅ vacuous" in text.split("No longer there")[1]
