@@ -22,7 +22,8 @@ from typing import Any
 
 from error_rates import summary, table
 
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.examine import Outcome, examine
 from icl_theory.claims.engine.profiles import PROFILES

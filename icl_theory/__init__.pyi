@@ -54,7 +54,6 @@ from .risk.population import accuracy as accuracy
 from .risk.population import population_risk as population_risk
 from .runs.verify import VerifyResult as VerifyResult
 from .runs.verify import verify as verify
-from .tasks.base import Prompt as Prompt
 from .tasks.base import Task as Task
 from .tasks.classification import LinearClassification as LinearClassification
 from .tasks.classification import OneHotClassification as OneHotClassification
@@ -63,6 +62,7 @@ from .tasks.laws import Mixture as Mixture
 from .tasks.laws import StudentT as StudentT
 from .tasks.laws import Uniform as Uniform
 from .tasks.linear_regression import LinearRegression as LinearRegression
+from .tasks.prompt import Prompt as Prompt
 from .tasks.relu_teacher import ReLUTeacher as ReLUTeacher
 from .tasks.sparse_regression import SparseLinearRegression as SparseLinearRegression
 from .tasks.vector_regression import VectorRegression as VectorRegression

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from icl_theory import Estimate, LinearRegression, Model
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
 from icl_theory.claims.engine.examine import examine
 from icl_theory.claims.engine.profiles import PROFILES

@@ -1,5 +1,5 @@
+from .engine.case_factory import CaseFactory as CaseFactory
 from .engine.cases import Case as Case
-from .engine.cases import CaseFactory as CaseFactory
 from .engine.check import Evidence as Evidence
 from .engine.check import check as check
 from .engine.claim import Assumption as Assumption

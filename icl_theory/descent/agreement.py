@@ -15,8 +15,9 @@ from icl_theory.core.numerics import Key, float64, generator
 from icl_theory.core.results import Result
 from icl_theory.descent.gradient_descent import gradient_steps, plus_plus_steps
 from icl_theory.descent.implied_weights import implied_from_moments, quadratic_loss
+from icl_theory.models.checked import checked_linear
 from icl_theory.models.constructions import one_layer_optimum
-from icl_theory.models.model import Model, checked_linear
+from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression
 
 Scheme = Literal["gd", "preconditioned", "gd++"]

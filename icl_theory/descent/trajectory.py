@@ -11,7 +11,8 @@ from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import float64, transpose
 from icl_theory.core.results import Result
 from icl_theory.models.attention import layer_update, second_moment
-from icl_theory.models.model import Model, checked_linear
+from icl_theory.models.checked import checked_linear
+from icl_theory.models.model import Model
 
 
 @fields_in_help

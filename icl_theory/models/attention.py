@@ -8,7 +8,8 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import float64, transpose
-from icl_theory.models.model import Model, checked
+from icl_theory.models.checked import checked
+from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import Prompt
 
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from icl_theory.models.attention import predict_batch
-from icl_theory.models.model import Model, checked
+from icl_theory.models.checked import checked
+from icl_theory.models.model import Model
 
 
 class InContextTransformer(nnx.Module):

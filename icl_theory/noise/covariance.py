@@ -12,7 +12,8 @@ from icl_theory.core.numerics import EPS, Key, generator, transpose
 from icl_theory.core.results import Result
 from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.descent.trajectory import implicit_trajectory
-from icl_theory.models.model import Model, checked_linear
+from icl_theory.models.checked import checked_linear
+from icl_theory.models.model import Model
 from icl_theory.noise.multi_head_support import ranks_of, support_of
 from icl_theory.noise.support import span
 

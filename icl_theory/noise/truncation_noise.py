@@ -19,7 +19,8 @@ from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.results import Result
 from icl_theory.core.symmetric import symmetric_pairs
 from icl_theory.descent.trajectory import implicit_trajectory
-from icl_theory.models.model import Model, checked_linear
+from icl_theory.models.checked import checked_linear
+from icl_theory.models.model import Model
 from icl_theory.noise.covariance import centred_squares, sampling_factor
 from icl_theory.noise.support import FactorRanks, Support, factor_ranks, span
 

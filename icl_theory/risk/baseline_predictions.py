@@ -6,7 +6,8 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import EPS, transpose
-from icl_theory.tasks.base import Prompt, square_root
+from icl_theory.tasks.base import square_root
+from icl_theory.tasks.prompt import Prompt
 
 
 def least_squares_predict(prompt: Prompt) -> np.ndarray:

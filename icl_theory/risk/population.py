@@ -14,11 +14,13 @@ from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import Key, float64, generator
 from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
 from icl_theory.models.attention import predict
-from icl_theory.models.model import Model, checked
+from icl_theory.models.checked import checked
+from icl_theory.models.model import Model
 from icl_theory.risk.one_layer import exact_risk, require_exact_risk
-from icl_theory.tasks.base import Prompt, Task
+from icl_theory.tasks.base import Task
 from icl_theory.tasks.closed_forms import known
 from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.tasks.prompt import Prompt
 
 UNIT = "squared error"
 INFINITE = "a fourth moment of the inputs or of the label noise that the layer reads is infinite"

@@ -5,7 +5,8 @@ from typing import Any
 
 import jax
 
-from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS
 from icl_theory.claims.engine.trained_ensembles import REPORT_SECONDS, Kind
 from icl_theory.core.progress import Progress
 from icl_theory.training.train import TrainResult

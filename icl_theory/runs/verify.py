@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from icl_theory.claims.engine.cases import CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.examine import Outcome, examine, run_proof
 from icl_theory.claims.engine.profiles import PROFILES

@@ -1,52 +1,18 @@
 """What every task distribution offers: prompts, and the exact values it knows; for others it raises an error."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, generator
 from icl_theory.tasks.closed_forms import INPUTS, known, rests_on, withdraw
 from icl_theory.tasks.law_facts import checked_law, known_fourth_moment, tail_note
 from icl_theory.tasks.laws import Law
+from icl_theory.tasks.prompt import Prompt, stacked_tokens
 from icl_theory.tasks.written import Written
-
-
-@fields_in_help
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Prompt:
-    """Demonstrations and a query of a batch of tasks.
-
-    Example:
-        >>> from icl_theory import LinearRegression
-        >>> prompt = LinearRegression(3).sample(key=0, batch=2, shots=5)
-        >>> prompt.x.shape, prompt.y.shape, prompt.tokens().shape
-        ((2, 5, 3), (2, 5), (2, 5, 4))
-    """
-
-    x: Any
-    """Inputs of the demonstrations, shape (batch, shots, d_x)."""
-    y: Any
-    """Labels of the demonstrations, shape (batch, shots), or (batch, shots, d_y) if they are vectors."""
-    x_query: Any
-    """Query inputs, shape (batch, d_x)."""
-    y_query: Any
-    """Query labels without noise, shape (batch,), or (batch, d_y)."""
-
-    def tokens(self) -> np.ndarray:
-        """The demonstrations as tokens h = [x; y], shape (batch, shots, d_x + d_y)."""
-        return _tokens(self.x, np.asarray(self.y))
-
-
-def _tokens(x: Any, y: np.ndarray) -> np.ndarray:
-    """[x; y] for inputs (batch, n, d_x) and labels (batch, n) or (batch, n, d_y)."""
-    return np.concatenate([x, y[..., None] if y.ndim == 2 else y], axis=-1)
 
 
 def square_root(covariance: np.ndarray) -> np.ndarray:
@@ -216,7 +182,7 @@ class Task(Written, ABC):
             shots: demonstrations per prompt.
         """
         x = self.sample_inputs(rng, (len(tasks), shots))
-        return _tokens(x, self.corrupted(rng, self.labels(x, tasks)))
+        return stacked_tokens(x, self.corrupted(rng, self.labels(x, tasks)))
 
     def sample(self, key: Key, batch: int, shots: int) -> Prompt:
         """A batch of prompts, each with a task of its own.

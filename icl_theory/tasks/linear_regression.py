@@ -11,9 +11,10 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import transpose
-from icl_theory.tasks.base import Prompt, Task, square_root
+from icl_theory.tasks.base import Task, square_root
 from icl_theory.tasks.closed_forms import FUNCTIONS, INPUTS, LABELS, STEPS, TOKENS, rests_on
 from icl_theory.tasks.laws import GAUSSIAN, Gaussian, Law
+from icl_theory.tasks.prompt import Prompt
 
 __all__ = ["LinearRegression", "Prompt", "Task", "assemble_moments", "square_root"]
 

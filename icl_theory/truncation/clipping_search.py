@@ -13,8 +13,10 @@ from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, generator
 from icl_theory.core.results import Result
 from icl_theory.models.attention import predict
-from icl_theory.models.model import Model, checked
-from icl_theory.tasks.base import Prompt, Task
+from icl_theory.models.checked import checked
+from icl_theory.models.model import Model
+from icl_theory.tasks.base import Task
+from icl_theory.tasks.prompt import Prompt
 from icl_theory.truncation.svd import module_condition_number, module_rank, rank_of_rate, truncate_weights
 
 RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)

@@ -15,7 +15,8 @@ from icl_theory.information.ladder.large_sample_limit import observation_informa
 from icl_theory.information.ladder.losses import BoundedLoss, loss_range
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rungs import RUNGS
-from icl_theory.models.model import Model, checked_linear
+from icl_theory.models.checked import checked_linear
+from icl_theory.models.model import Model
 from icl_theory.risk.population import risk_and_losses
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.truncation.svd import module_rank, rank_of_rate, truncate_weights

@@ -8,8 +8,9 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.results import Result
+from icl_theory.models.checked import checked
 from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
-from icl_theory.models.model import Model, checked
+from icl_theory.models.model import Model
 from icl_theory.tasks.base import Task, square_root
 
 MODULES = ("value", "key", "query", "attention", "mlp", "all")

@@ -23,7 +23,8 @@ from icl_theory import (
 )
 from icl_theory.claims.attention import causal_order
 from icl_theory.claims.bounds import remark_4_printed
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, CaseFactory, demonstration_sets
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, demonstration_sets
 from icl_theory.claims.engine.profiles import PROFILES, Profile
 from icl_theory.claims.information import individual_sample, lemma_6
 from icl_theory.claims.noise import noise_training, remark_3

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import logsumexp
 
-from icl_theory.claims.engine.cases import CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.information import lemma_3
 from icl_theory.claims.quantities.support_maps import basis_images

@@ -9,7 +9,7 @@ import pytest
 from icl_theory import verify
 from icl_theory.claims.engine import examine as outcome
 from icl_theory.claims.engine import expected_verdicts
-from icl_theory.claims.engine.cases import CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.claim import EXACT_TOLERANCE, Claim, Control, Verdict
 from icl_theory.claims.engine.examine import Outcome, examine
 from icl_theory.claims.engine.profiles import PROFILES

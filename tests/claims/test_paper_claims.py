@@ -12,7 +12,7 @@ from helpers import assert_close, assert_mean, covariance_by_enumeration, forwar
 from icl_theory import Model, forward, gradient_noise
 from icl_theory.claims.attention import dual_form, mask_matrix, mask_softmax, update_rank
 from icl_theory.claims.bounds import upper_bound_printed, upper_bound_truncation
-from icl_theory.claims.engine.cases import CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.check import check
 from icl_theory.claims.engine.claim import Verdict
 from icl_theory.claims.engine.profiles import PROFILES

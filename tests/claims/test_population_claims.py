@@ -10,7 +10,8 @@ from helpers import assert_close, assert_mean
 from scipy.stats import kendalltau
 
 from icl_theory import implicit_trajectory, population_risk
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import TRAINING_SHOTS
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.noise import noise_training, remark_3
 from icl_theory.claims.pruning import more_shots_help, optimal_rate_varies, rate_transfer

@@ -12,7 +12,8 @@ import pytest
 
 from icl_theory import Estimate, LinearRegression, Model, check, implicit_trajectory
 from icl_theory.claims.bounds.theorem_2_scalar import simulate
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.check import Evidence
 from icl_theory.claims.engine.claim import EXACT_TOLERANCE, Assumption, Claim, Control, Verdict
 from icl_theory.claims.engine.examine import examine, overall_verdict

@@ -6,7 +6,8 @@ from helpers import assert_close
 from scipy.special import logsumexp
 
 from icl_theory import Model, gradient_noise, implicit_trajectory, one_layer_optimum, population_risk
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import TRAINING_SHOTS
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.information import sandwich_ends
 from icl_theory.claims.noise import few_demonstrations, gram_spectrum

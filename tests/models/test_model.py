@@ -5,7 +5,7 @@ import pytest
 from helpers import error_message
 
 from icl_theory import Model
-from icl_theory.models.model import checked
+from icl_theory.models.checked import checked
 
 
 def marked(*shape: int) -> np.ndarray:

@@ -10,16 +10,8 @@ from helpers import assert_mean, error_message, gradients
 from scipy.stats import beta, binom, kstest, lognorm, multivariate_normal
 
 from icl_theory import LinearRegression, gradient_noise, normality_audit, random_weights
-from icl_theory.noise.normality import (
-    _henze_zirkler_moments,
-    _subset_means,
-    henze_zirkler,
-    mahalanobis_quantiles,
-    mardia,
-    normality_tests,
-    subset_kurtosis,
-    whitened,
-)
+from icl_theory.noise.normality import _subset_means, mahalanobis_quantiles, subset_kurtosis
+from icl_theory.noise.normality_tests import _henze_zirkler_moments, henze_zirkler, mardia, normality_tests, whitened
 from icl_theory.truncation.svd import truncate_weights
 
 TASK = LinearRegression(2, noise_std=0.5)
@@ -73,7 +65,7 @@ def test_affine_invariance(monkeypatch):
     rng = np.random.default_rng(1)
     points, matrix = rng.laplace(size=(200, 4)), rng.standard_normal((4, 4))
     one, other = normality_tests(points), normality_tests(points @ matrix + 7.0)
-    monkeypatch.setattr("icl_theory.noise.normality._BLOCK_ENTRIES", 1000)
+    monkeypatch.setattr("icl_theory.noise.normality_tests._BLOCK_ENTRIES", 1000)
     blocks = normality_tests(points)
     for a, b, c in zip(one, other, blocks, strict=True):
         assert (a.value, a.p_value) == pytest.approx((b.value, b.p_value), rel=1e-7)

@@ -15,7 +15,13 @@ import pytest
 from scipy.special import roots_gegenbauer
 from scipy.stats import chi, chi2, norm
 
-from icl_theory.noise.normality import _henze_zirkler_moments, _smoothing, _tests, normality_tests, whitened
+from icl_theory.noise.normality_tests import (
+    _henze_zirkler_moments,
+    _smoothing,
+    normality_tests,
+    tests_of_whitened,
+    whitened,
+)
 
 # --- Mardia ----------------------------------------------------------------------------------------------------------
 
@@ -66,7 +72,7 @@ def test_p_values(n, d):
     """The exact moments in rational arithmetic, or the published formulas in between, on a sample of that size."""
     points = np.random.default_rng(n).standard_normal((n, d)) ** 3
     if n < d + 3:  # an error in public, since nothing is left to test there; the formula is the same
-        skewness, kurtosis, _ = _tests(whitened(points))
+        skewness, kurtosis, _ = tests_of_whitened(whitened(points))
     else:
         skewness, kurtosis, _ = normality_tests(points)
     if (n, d) in CASES:
@@ -87,7 +93,7 @@ def test_kurtosis_variance(n, d):
 
     def variance(d):
         z = whitened(np.random.default_rng(0).standard_normal((n, d)) ** 3)
-        _, kurtosis, _ = _tests(z)
+        _, kurtosis, _ = tests_of_whitened(z)
         return ((kurtosis.value - kurtosis.expected) / norm.isf(kurtosis.p_value / 2)) ** 2
 
     assert variance(d) == pytest.approx(variance(n - 1 - d), rel=1e-6)

@@ -14,7 +14,7 @@ from ledger import CLAIMS, cases, derivation, document
 from schema import SCHEMA, problems
 from sweep_records import sweep
 
-from icl_theory.claims.engine.cases import CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.claim import Assumption
 from icl_theory.claims.engine.examine import examine
 from icl_theory.claims.engine.profiles import PROFILES

@@ -36,7 +36,8 @@ from icl_theory import (
     train,
 )
 from icl_theory.risk.one_layer import one_layer_risk
-from icl_theory.tasks.base import Prompt, Task
+from icl_theory.tasks.base import Task
+from icl_theory.tasks.prompt import Prompt
 from icl_theory.training.optimum import known_optimum
 from icl_theory.training.prompt_sources import MomentSource, TokenMomentSource, TokenSource, source_of
 

@@ -7,7 +7,8 @@ import jax
 import pytest
 
 from icl_theory import rank_sweep
-from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.engine.trained_ensembles import Cancelled
 from icl_theory.runs import background_sweep

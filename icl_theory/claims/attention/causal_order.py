@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.submodels import first_layers
 from icl_theory.claims.quantities.token_loop import loop

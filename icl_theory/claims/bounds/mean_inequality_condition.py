@@ -1,7 +1,8 @@
 """Condition numbers bound what the isotropic prior costs: Theorem 2 compared with the heuristic of Y Section 3.4."""
 
 from icl_theory.claims.bounds.mean_inequality import RESOLVED, by_condition, isotropic_excess
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
 
 FULL_RANK = Assumption(

@@ -4,7 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import CLIP, Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import CLIP, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.submodels import with_mlp
 from icl_theory.information.ladder.losses import BoundedLoss

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.models.model import Model

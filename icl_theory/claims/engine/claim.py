@@ -12,7 +12,8 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.validation import (
     require_balanced,
     require_callable,

@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 
 from icl_theory.claims.bounds.mean_inequality import RESOLVED
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.support_maps import basis_images, moment_covariance
 from icl_theory.core.estimate import Estimate

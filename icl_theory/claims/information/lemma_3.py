@@ -5,7 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.models.model import Model
 from icl_theory.noise.covariance import sampling_factor

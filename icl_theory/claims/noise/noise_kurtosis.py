@@ -8,7 +8,8 @@ import numpy as np
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.noise.covariance import gradient_noise
-from icl_theory.noise.normality import subset_kurtosis, whitened
+from icl_theory.noise.normality import subset_kurtosis
+from icl_theory.noise.normality_tests import whitened
 
 SHOTS = (1, 2, 3, 17)  # of 20 demonstrations: at most 1140 subsets each
 

@@ -11,7 +11,8 @@ from icl_theory.claims.engine.cases import Case
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import float64
 from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
-from icl_theory.models.model import Model, checked
+from icl_theory.models.checked import checked
+from icl_theory.models.model import Model
 from icl_theory.truncation.svd import truncate_weights
 
 PROMPTS = 2048

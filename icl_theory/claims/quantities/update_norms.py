@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.models.attention import layer_update, second_moment
 from icl_theory.truncation.svd import truncate
 

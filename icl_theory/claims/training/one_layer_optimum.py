@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import sympy as sp
 
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.risk.population import population_risk

@@ -3,7 +3,8 @@
 import numpy as np
 import sympy as sp
 
-from icl_theory.claims.engine.cases import DIM, Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import DIM, Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.trajectory.gradient_descent_construction import measure as prediction
 from icl_theory.claims.trajectory.gradient_descent_construction import query_input

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from icl_theory.claims.engine.cases import DIM, Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import DIM, Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.descent.gradient_descent import gradient_descent
 from icl_theory.models.attention import predict as predict_labels

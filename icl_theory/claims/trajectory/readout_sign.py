@@ -2,7 +2,8 @@
 
 import sympy as sp
 
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.descent.agreement import gradient_descent_agreement
 from icl_theory.models.constructions import gradient_descent_weights

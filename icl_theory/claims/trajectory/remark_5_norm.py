@@ -13,7 +13,8 @@ from icl_theory.claims.trajectory.remark_5_steadiness import EDITS, edited
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import float64
 from icl_theory.descent.trajectory import trajectory_from_moment
-from icl_theory.models.model import Model, checked
+from icl_theory.models.checked import checked
+from icl_theory.models.model import Model
 
 _PROMPTS = 64
 

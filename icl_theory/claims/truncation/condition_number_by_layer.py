@@ -4,7 +4,8 @@ from itertools import combinations
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import MLP_WIDTH, Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import MLP_WIDTH, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.truncation.svd import condition_number
 

@@ -4,7 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting

@@ -4,7 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.descent.trajectory import implicit_trajectory
 

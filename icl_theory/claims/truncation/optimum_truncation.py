@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.truncation.truncation_trap import cases as anisotropic
 from icl_theory.risk.population import population_risk

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.bound_ladder import Batches, BoundLadder, ladder_of

@@ -27,7 +27,8 @@ from icl_theory.information.ladder.rungs import (
     rung_information,
     singular,
 )
-from icl_theory.models.model import Model, checked_linear
+from icl_theory.models.checked import checked_linear
+from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression
 
 FEWEST_RUNS = 16

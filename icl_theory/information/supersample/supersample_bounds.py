@@ -22,7 +22,8 @@ from icl_theory.information.supersample.selection_information import (
     selection_statistics,
     selections,
 )
-from icl_theory.models.model import Model, checked
+from icl_theory.models.checked import checked
+from icl_theory.models.model import Model
 from icl_theory.tasks.base import Task
 
 RUNGS = ("loss_difference_mi", "loss_difference_cmi", "evaluated_cmi", "f_cmi")

@@ -11,7 +11,8 @@ import pytest
 from icl_theory import LinearRegression, random_weights
 from icl_theory.claims.engine import cases as making
 from icl_theory.claims.engine import trained_ensembles
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
 from icl_theory.claims.quantities import prompt_errors

@@ -11,7 +11,8 @@ from draws import assert_rows_differ, assert_uncorrelated, record
 from helpers import random_matrices
 
 import icl_theory as it
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.order import LABELS
 from icl_theory.claims.registry import load

@@ -17,7 +17,8 @@ from schema import problems
 
 from icl_theory import Estimate, LinearRegression, Model, check
 from icl_theory.claims import recheck as verifying
-from icl_theory.claims.engine.cases import Case, CaseFactory
+from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
 from icl_theory.claims.engine.examine import examine, overall_verdict
 from icl_theory.claims.engine.profiles import PROFILES
