@@ -19,7 +19,7 @@ from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
 from icl_theory.noise.covariance import layer_factors, support_points
-from icl_theory.noise.normality_tests import NormalityTest, tests_of_whitened, whitened
+from icl_theory.noise.normality_tests import NormalityTest, statistics_of, whitened
 
 _BLOCK_ENTRIES = 2**22
 """Most numbers of subset means held at a time."""
@@ -178,7 +178,7 @@ def _record(population: np.ndarray, shots: int, samples: int, rng: np.random.Gen
     if z.shape[1] < d:
         got = f"{samples} subsets that span {z.shape[1]} of {d} dimensions"
         raise checks.error("samples", got, "all of them", "draw more subsets")
-    skewness, kurtosis, distance = tests_of_whitened(z)
+    skewness, kurtosis, distance = statistics_of(z)
     squares = np.sort((z**2).sum(axis=1))
     law = betainc(d / 2, (samples - d - 1) / 2, squares / (samples - 1))
     rank = np.arange(samples + 1) / samples

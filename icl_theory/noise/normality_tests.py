@@ -96,10 +96,10 @@ def normality_tests(points: Any) -> tuple[NormalityTest, NormalityTest, Normalit
     z = whitened(points)
     if z.shape[1] < d:
         raise checks.error("points", f"{z.shape[1]} dimensions", f"{d}", "drop the coordinates that do not vary")
-    return tests_of_whitened(z)
+    return statistics_of(z)
 
 
-def tests_of_whitened(z: np.ndarray) -> tuple[NormalityTest, NormalityTest, NormalityTest]:
+def statistics_of(z: np.ndarray) -> tuple[NormalityTest, NormalityTest, NormalityTest]:
     n, d = z.shape
     cubed, fourth = mardia(z)
     mean = d * (d + 2) * ((n + 1) * (d + 1) - 6) / ((n + 1) * (n + 3))

@@ -19,7 +19,7 @@ from icl_theory.noise.normality_tests import (
     _henze_zirkler_moments,
     _smoothing,
     normality_tests,
-    tests_of_whitened,
+    statistics_of,
     whitened,
 )
 
@@ -72,7 +72,7 @@ def test_p_values(n, d):
     """The exact moments in rational arithmetic, or the published formulas in between, on a sample of that size."""
     points = np.random.default_rng(n).standard_normal((n, d)) ** 3
     if n < d + 3:  # an error in public, since nothing is left to test there; the formula is the same
-        skewness, kurtosis, _ = tests_of_whitened(whitened(points))
+        skewness, kurtosis, _ = statistics_of(whitened(points))
     else:
         skewness, kurtosis, _ = normality_tests(points)
     if (n, d) in CASES:
@@ -93,7 +93,7 @@ def test_kurtosis_variance(n, d):
 
     def variance(d):
         z = whitened(np.random.default_rng(0).standard_normal((n, d)) ** 3)
-        _, kurtosis, _ = tests_of_whitened(z)
+        _, kurtosis, _ = statistics_of(z)
         return ((kurtosis.value - kurtosis.expected) / norm.isf(kurtosis.p_value / 2)) ** 2
 
     assert variance(d) == pytest.approx(variance(n - 1 - d), rel=1e-6)
