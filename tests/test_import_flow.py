@@ -140,3 +140,21 @@ def test_the_order_is_enforced() -> None:
     assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["a", "b", "c"]
     assert at_once("import a\nif TYPE_CHECKING:\n    import b\ndef f():\n    import c") == {"a"}
+
+
+def borrowed(source: str, files: set[str]) -> set[str]:
+    """Files of single claims that a source imports from."""
+    return imports(source) & files
+
+
+def test_claims_stand_alone() -> None:
+    """A claim imports from no other claim: what several need is in claims/quantities."""
+    paths = [
+        path for path in (PACKAGE / "claims").glob("*/*.py") if "CLAIM = Claim(" in path.read_text(encoding="utf-8")
+    ]
+    files = {f"icl_theory.{module_of(path)}" for path in paths}
+    assert len(files) > 100
+    assert {path.stem: found for path in paths if (found := borrowed(path.read_text(encoding="utf-8"), files))} == {}
+    assert borrowed("from icl_theory.claims.information.lemma_3 import x", files) == {
+        "icl_theory.claims.information.lemma_3"
+    }

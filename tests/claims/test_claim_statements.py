@@ -30,9 +30,9 @@ from icl_theory.claims.information import individual_sample, lemma_6
 from icl_theory.claims.noise import noise_training, remark_3
 from icl_theory.claims.pruning import algorithm_1
 from icl_theory.claims.quantities import exact_channels, prompt_errors
+from icl_theory.claims.quantities.constructed_predictions import query_input
 from icl_theory.claims.training import wishart_moment
 from icl_theory.claims.trajectory import gd_plus_plus_construction, readout_sign, remark_2
-from icl_theory.claims.trajectory.gradient_descent_construction import query_input
 from icl_theory.claims.truncation import truncation_trap
 from icl_theory.descent.gradient_descent import plus_plus_steps
 
@@ -118,22 +118,22 @@ def test_gaussian_channel(case, rng):
 def test_mixture_ends(gap, expected):
     """Information of a mixture at its two ends."""
     means, variances = np.array([0.0, gap]), np.ones(2)
-    assert lemma_6.information(means, variances) == pytest.approx(expected, abs=1e-12)
+    assert lemma_6.channel_information(means, variances) == pytest.approx(expected, abs=1e-12)
 
 
 def test_mixture_by_sampling(case, rng):
     """Information of a mixture by sampling."""
-    means, variances = lemma_6.channel(case)
+    means, variances = lemma_6.noise_channel(case)
     which = rng.integers(len(means), size=200_000)
     points = means[which] + np.sqrt(variances[which]) * rng.standard_normal(len(which))
     densities = np.exp(-0.5 * (points[:, None] - means) ** 2 / variances) / np.sqrt(variances)
     own = densities[np.arange(len(which)), which]
-    assert_mean(np.log(own / densities.mean(axis=1)), lemma_6.information(means, variances))
+    assert_mean(np.log(own / densities.mean(axis=1)), lemma_6.channel_information(means, variances))
 
 
 def test_second_line_is_smallest(case):
     """Second line is the smallest first line."""
-    means, variances = lemma_6.channel(case)
+    means, variances = lemma_6.noise_channel(case)
     grid = [lemma_6.first_line(means, variances, 0.3, s) for s in np.exp(np.linspace(-8, 8, 20_001))]
     assert min(grid) == pytest.approx(lemma_6.second_line(means, variances, 0.3), abs=1e-6)
 

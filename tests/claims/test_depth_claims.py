@@ -9,14 +9,14 @@ from scipy.special import logsumexp
 
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.profiles import PROFILES
-from icl_theory.claims.information import lemma_3
+from icl_theory.claims.quantities import scalar_path
 from icl_theory.claims.quantities.support_maps import basis_images
 from icl_theory.claims.truncation.truncation_isotropic import integer_counterexample, recheck
 
 
 @pytest.fixture(scope="module")
 def case():
-    return lemma_3.cases(CaseFactory(PROFILES["quick"], 0))[0]
+    return scalar_path.scalar_layers(CaseFactory(PROFILES["quick"], 0))[0]
 
 
 def log_densities(values, means, deviations):
@@ -26,24 +26,24 @@ def log_densities(values, means, deviations):
 
 def test_one_observation(case):
     """One observation against adaptive quadrature."""
-    means, deviations = lemma_3._atoms(case.demonstrations)
+    means, deviations = scalar_path._atoms(case.demonstrations)
 
     def integrand(x):
         p = np.exp(log_densities(np.array(x), means, deviations))
         return float((p * np.log(p / p.mean())).mean())
 
     truth = quad(integrand, -8, 10, epsabs=1e-12, limit=200)[0]
-    assert lemma_3.informations(case)["path"][0] == pytest.approx(truth, rel=1e-6)
+    assert scalar_path.scalar_informations(case)["path"][0] == pytest.approx(truth, rel=1e-6)
 
 
 def test_path_and_chain(case):
     """Averages of exact log ratios over runs, and the order of path and chain."""
     rng, count = np.random.default_rng(0), 200_000
-    means, deviations = lemma_3._atoms(case.demonstrations)
+    means, deviations = scalar_path._atoms(case.demonstrations)
     atoms = rng.integers(len(means), size=count)
     observations = means[atoms, None] + deviations[atoms, None] * rng.standard_normal((count, 3))
     tables = [log_densities(observations[:, t], means, deviations) for t in range(3)]
-    found, own = lemma_3.informations(case), np.arange(count)
+    found, own = scalar_path.scalar_informations(case), np.arange(count)
     for layers in (1, 2, 3):
         total = np.sum(tables[:layers], axis=0)
         ratio = total[own, atoms] - logsumexp(total, axis=1) + math.log(len(means))
@@ -55,12 +55,12 @@ def test_path_and_chain(case):
 
 def test_finer_grids(case, monkeypatch):
     """Finer grids change nothing."""
-    coarse = lemma_3.informations(case)
-    monkeypatch.setattr(lemma_3, "_STEP", 0.3)
-    monkeypatch.setattr(lemma_3, "_REACH", 7.5)
-    lemma_3._informations.cache_clear()
-    fine = lemma_3.informations(case)
-    lemma_3._informations.cache_clear()
+    coarse = scalar_path.scalar_informations(case)
+    monkeypatch.setattr(scalar_path, "_STEP", 0.3)
+    monkeypatch.setattr(scalar_path, "_REACH", 7.5)
+    scalar_path._informations.cache_clear()
+    fine = scalar_path.scalar_informations(case)
+    scalar_path._informations.cache_clear()
     for name, values in coarse.items():
         np.testing.assert_allclose(values, fine[name], rtol=1e-7, err_msg=name)
 

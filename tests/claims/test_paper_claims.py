@@ -46,11 +46,11 @@ def deep(factory):
 
 def test_masked_matrices(deep):
     """Matrices with the mask move the query as a token loop does."""
-    h = mask_matrix.prompt(deep)
+    h = mask_matrix.prompt_matrix(deep)
     _, slow = forward_by_token(deep.model, h[:, :-1].T, h[:, -1], normalization="sum")
     assert_close(mask_matrix.by_matrices(deep), slow / np.linalg.norm(slow), 1e-10)
     assert_close(mask_matrix.predict(deep), slow / np.linalg.norm(slow), 1e-10)
-    assert (h @ mask_matrix.mask(h.shape[1], h.shape[1] - 1) == np.column_stack([h[:, :-1], 0 * h[:, -1]])).all()
+    assert (h @ mask_matrix.mask_of(h.shape[1], h.shape[1] - 1) == np.column_stack([h[:, :-1], 0 * h[:, -1]])).all()
 
 
 def test_softmax_demonstrations(case):
@@ -59,7 +59,7 @@ def test_softmax_demonstrations(case):
     scores = np.abs((tokens @ w.key[0].T) @ (w.query[0] @ tokens.T)).max()
     scaled = Model(w.value[:1], w.key[:1], w.query[:1] / scores)
     slow = [
-        forward_by_token(scaled, tokens, mask_softmax.prompt(case)[:, -1] + shift, kind="softmax")[0]
+        forward_by_token(scaled, tokens, mask_softmax.prompt_matrix(case)[:, -1] + shift, kind="softmax")[0]
         for shift in (0, 1)
     ]
     assert_close(mask_softmax.demonstrations_after(case), np.array(slow[0]).T, 1e-12)
@@ -77,17 +77,17 @@ def test_dual_form_by_hand(case):
 
 def test_repeated_demonstrations(case):
     """Rank of repeated demonstrations."""
-    assert update_rank.ranks(case).tolist() == [3, 2]
-    assert update_rank.counts(case).tolist() == [3, 4]
+    assert update_rank.demonstration_ranks(case).tolist() == [3, 2]
+    assert update_rank.demonstration_counts(case).tolist() == [3, 4]
     assert update_rank.measure(case).tolist() == [3, 2, 3, 2]
 
 
 @pytest.mark.parametrize("rate", [-7.0, 1.0, 0.2])
 def test_divergence_on_points(case, rate):
     """Divergence on a fixed number of points is the information."""
-    means, variances = lemma_6.channel(case)
+    means, variances = lemma_6.noise_channel(case)
     assert learning_rate.divergence(rate * means, rate**2 * variances) == pytest.approx(
-        lemma_6.information(means, variances), rel=1e-10
+        lemma_6.channel_information(means, variances), rel=1e-10
     )
 
 
@@ -114,7 +114,7 @@ def test_lemma_6_rare_set(case):
     """The second line of lemma 6 is below the information of a rare set."""
     means, variances = lemma_6_second_line._one_apart(case)
     mixed = -(63 * math.log(63 / 64) + math.log(1 / 64)) / 64  # the entropy of which set it was, far apart
-    assert lemma_6.information(means, variances) == pytest.approx(mixed, rel=0.01)
+    assert lemma_6.channel_information(means, variances) == pytest.approx(mixed, rel=0.01)
     assert lemma_6_second_line.printed_line(means, variances) == pytest.approx(0.5 * math.log(65) / 64, rel=1e-9)
 
 
@@ -123,7 +123,7 @@ def test_noise_trace(case):
     few = replace(case, demonstrations=case.demonstrations[:6], shots=2)
     per_token = gradients(few.model, few.demonstrations, 0).reshape(6, -1)
     slow = float(np.trace(covariance_by_enumeration(per_token, 2)))
-    assert noise_trace_truncation.trace(few) == pytest.approx(slow, rel=1e-11)
+    assert noise_trace_truncation.noise_trace(few) == pytest.approx(slow, rel=1e-11)
 
 
 def test_truncated_trace(case):

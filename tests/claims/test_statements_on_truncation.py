@@ -95,7 +95,7 @@ def test_balanced_layers(factory):
 
 def test_smallest_risks(factory):
     """Smallest risks of every rank."""
-    for case in truncation_trap.cases(factory):
+    for case in truncation_trap.anisotropic_optima(factory):
         best = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[1] for rank in range(6)]
         assert_close(whitened_truncation.predict(case), best, 1e-12)
         model = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[0] for rank in range(6)]
@@ -105,7 +105,7 @@ def test_smallest_risks(factory):
 
 def test_noisy_optimum(factory):
     """Noise on the optimum can be cut."""
-    cases = [optimum_truncation.disturbed(case) for case in truncation_trap.cases(factory)]
+    cases = [optimum_truncation.disturbed(case) for case in truncation_trap.anisotropic_optima(factory)]
     assert all(np.linalg.matrix_rank(case.model.key[0]) == 6 for case in cases)
     assert min(optimum_truncation.measure(case).min() / optimum_truncation.risk(case) for case in cases) < 0.9
 

@@ -5,24 +5,14 @@ import sympy as sp
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.claims.quantities.prompt_matrices import mask_of, prompt_matrix
 from icl_theory.models.attention import forward
-
-
-def prompt(case: Case) -> np.ndarray:
-    """H = [h_1, ..., h_N, h_{N+1}], shape (D, N + 1); the last column is a query whose label is not masked."""
-    query = np.random.default_rng(case.seed).standard_normal(case.model.token_dim)
-    return np.column_stack([case.demonstrations.T, query])
-
-
-def mask(count: int, kept: int) -> np.ndarray:
-    """M = diag(1, ..., 1, 0, ..., 0), shape (count, count)."""
-    return np.diag((np.arange(count) < kept).astype(float))
 
 
 def by_matrices(case: Case, kept: int | None = None) -> np.ndarray:
     """The last column after all layers of $Ĥ = H + W_V H M (W_K H)ᵀ W_Q H$ over the length of the predicted one."""
-    h, w = prompt(case), case.model
-    m = mask(h.shape[1], h.shape[1] - 1 if kept is None else kept)
+    h, w = prompt_matrix(case), case.model
+    m = mask_of(h.shape[1], h.shape[1] - 1 if kept is None else kept)
     for value, key, query in zip(w.value, w.key, w.query, strict=True):
         h = h + value @ h @ m @ (key @ h).T @ query @ h
     return h[:, -1] / np.linalg.norm(token_by_token(case))
@@ -36,7 +26,7 @@ def predict(case: Case, size: float = 1.0) -> np.ndarray:
 
 def token_by_token(case: Case) -> np.ndarray:
     """The query after all layers when it is no key and no value: the sums run over the demonstrations only."""
-    h = prompt(case)
+    h = prompt_matrix(case)
     return forward(case.model.replace(normalization="sum"), h[:, :-1].T, h[:, -1])
 
 
@@ -62,8 +52,10 @@ CLAIM = Claim(
     "query's label slot is not zero. Under softmax $M$ hides the query's value only: see mask_softmax.",
     proof=proof,
     controls=(
-        Control("no mask: the query sees itself", measure=lambda case: by_matrices(case, prompt(case).shape[1])),
-        Control("last demonstration masked too", measure=lambda case: by_matrices(case, prompt(case).shape[1] - 2)),
+        Control("no mask: the query sees itself", measure=lambda case: by_matrices(case, prompt_matrix(case).shape[1])),
+        Control(
+            "last demonstration masked too", measure=lambda case: by_matrices(case, prompt_matrix(case).shape[1] - 2)
+        ),
         Control("off by 1 %", predict=lambda case: predict(case, 1.01)),
     ),
     tolerance=1e-9,

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory.claims.attention.mask_matrix import mask, prompt
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.claims.quantities.prompt_matrices import mask_of, prompt_matrix
 from icl_theory.claims.quantities.token_loop import loop
 from icl_theory.models.attention import forward
 
@@ -26,14 +26,14 @@ def demonstrations_after(
     `shift` is added to the query; `softmax` False leaves the softmax out; `hidden` True keeps the query's key out of
     the normaliser too; `masked` False leaves M out, so that the query's value is seen.
     """
-    h, w = prompt(case), case.model
+    h, w = prompt_matrix(case), case.model
     h[:, -1] += shift
     count = h.shape[1]
     scores = (w.key[0] @ h).T @ w.query[0] @ h
     scores = scores / np.abs((w.key[0] @ case.demonstrations.T).T @ w.query[0] @ case.demonstrations.T).max()
     seen = np.ones((count, count), dtype=bool)
     seen[-1] = not hidden
-    moved = h + w.value[0] @ h @ mask(count, count - masked) @ (_softmax(scores, seen) if softmax else scores)
+    moved = h + w.value[0] @ h @ mask_of(count, count - masked) @ (_softmax(scores, seen) if softmax else scores)
     return moved[:, :-1]
 
 
@@ -44,7 +44,7 @@ def predict(case: Case, **options: bool) -> np.ndarray:
 
 def _gentle(case: Case) -> Case:
     """The case with W_K small enough that no score is above 1: a softmax of large ones sees a single token."""
-    h = prompt(case)
+    h = prompt_matrix(case)
     scores = [np.abs((k @ h).T @ q @ h).max() for k, q in zip(case.model.key, case.model.query, strict=True)]
     return case.with_model(case.model.replace(key=case.model.key / max(scores)), "small scores")
 
@@ -52,13 +52,13 @@ def _gentle(case: Case) -> Case:
 def forward_pass(case: Case, mask: str = "demonstrations") -> np.ndarray:
     """The query after all layers of the package's softmax attention."""
     case = _gentle(case)
-    return forward(case.model.replace(kind="softmax", mask=mask), case.demonstrations, prompt(case)[:, -1])
+    return forward(case.model.replace(kind="softmax", mask=mask), case.demonstrations, prompt_matrix(case)[:, -1])
 
 
 def by_token(case: Case, mask: str = "demonstrations") -> np.ndarray:
     """The same, token by token."""
     case = _gentle(case)
-    return loop(case, prompt(case)[:, -1], kind="softmax", mask=mask)
+    return loop(case, prompt_matrix(case)[:, -1], kind="softmax", mask=mask)
 
 
 _LOOP: dict[str, Any] = {"tolerance": 1e-9, "cases": lambda factory: [*factory.random(1), *factory.random(3)]}

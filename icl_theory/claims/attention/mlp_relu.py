@@ -2,18 +2,18 @@
 
 import numpy as np
 
-from icl_theory.claims.attention.mlp_linear import measure, predict, relu_error
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.claims.quantities.mlp_updates import query_after_mlps, query_in_linear_form, relu_error
 from icl_theory.claims.quantities.submodels import without_mlp
 
 
 def _linear_error(case: Case) -> float:
-    return float(abs(measure(case) - predict(case)).max())
+    return float(abs(query_after_mlps(case) - query_in_linear_form(case)).max())
 
 
 def _error_without_mlp(case: Case) -> float:
-    return float(abs(measure(case) - without_mlp(case)).max())
+    return float(abs(query_after_mlps(case) - without_mlp(case)).max())
 
 
 def counterexample() -> dict:

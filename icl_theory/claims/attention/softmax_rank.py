@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from icl_theory.claims.attention.update_rank import counts, demonstration_sets, ranks
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.claims.quantities.demonstration_ranks import demonstration_counts, demonstration_ranks, few_and_repeated
 from icl_theory.claims.quantities.submodels import first_layer
 from icl_theory.models.attention import forward
 from icl_theory.noise.support import numerical_rank
@@ -22,12 +22,12 @@ def moved_rank(case: Case, tokens: np.ndarray) -> float:
 
 def measure(case: Case) -> np.ndarray:
     """Rank of the moves of eight queries for both sets of demonstrations, and $rank H_s$ of both."""
-    return np.array([*(moved_rank(case, tokens) for tokens in demonstration_sets(case)), *ranks(case)])
+    return np.array([*(moved_rank(case, tokens) for tokens in few_and_repeated(case)), *demonstration_ranks(case)])
 
 
 def predict(case: Case, spare: float = 0.0) -> np.ndarray:
     """$rank H_s$ for the update, $N$ for $rank H_s$."""
-    return np.concatenate([ranks(case) - spare, counts(case)])
+    return np.concatenate([demonstration_ranks(case) - spare, demonstration_counts(case)])
 
 
 CLAIM = Claim(

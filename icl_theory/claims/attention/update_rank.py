@@ -4,39 +4,26 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.claims.quantities.demonstration_ranks import (
+    _FEW,
+    demonstration_counts,
+    demonstration_ranks,
+    few_and_repeated,
+)
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.noise.support import numerical_rank
-
-_FEW = 3  # fewer demonstrations than the token dimension, so that the bound is not trivial
-_REPEATS = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [1, -1, 0]])  # four demonstrations made of two
-
-
-def demonstration_sets(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Three demonstrations, and four that span two dimensions: N, and rank H_s below N."""
-    few = case.demonstrations[:_FEW]
-    return few, _REPEATS @ few
-
-
-def ranks(case: Case) -> np.ndarray:
-    """rank H_s of both sets."""
-    return np.array([numerical_rank(tokens) for tokens in demonstration_sets(case)], dtype=float)
-
-
-def counts(case: Case) -> np.ndarray:
-    """N of both sets."""
-    return np.array([len(tokens) for tokens in demonstration_sets(case)], dtype=float)
 
 
 def measure(case: Case) -> np.ndarray:
     """$rank ΔW_t$ of every layer for both sets of demonstrations, and $rank H_s$ of both."""
-    paths = [implicit_trajectory(case.model, tokens).delta for tokens in demonstration_sets(case)]
+    paths = [implicit_trajectory(case.model, tokens).delta for tokens in few_and_repeated(case)]
     updates = [numerical_rank(update) for delta in paths for update in delta]
-    return np.array([*updates, *ranks(case)], dtype=float)
+    return np.array([*updates, *demonstration_ranks(case)], dtype=float)
 
 
 def predict(case: Case, spare: float = 0.0) -> np.ndarray:
     """$rank H_s$ for every update, $N$ for $rank H_s$."""
-    return np.concatenate([np.repeat(ranks(case), case.layers) - spare, counts(case)])
+    return np.concatenate([np.repeat(demonstration_ranks(case), case.layers) - spare, demonstration_counts(case)])
 
 
 CLAIM = Claim(

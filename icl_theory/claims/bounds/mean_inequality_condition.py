@@ -1,9 +1,9 @@
 """Condition numbers bound what the isotropic prior costs: Theorem 2 compared with the heuristic of Y Section 3.4."""
 
-from icl_theory.claims.bounds.mean_inequality import RESOLVED, by_condition, isotropic_excess
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
+from icl_theory.claims.quantities.isotropic_cost import RESOLVED_SPECTRUM, condition_cost, isotropic_excess
 
 FULL_RANK = Assumption(
     "$W_V$ and $W_KᵀW_Q$ have full rank",
@@ -22,12 +22,12 @@ CLAIM = Claim(
     origin="new",
     relation="at most",
     measure=isotropic_excess,
-    predict=by_condition,
-    assumptions=(FULL_RANK, RESOLVED),
+    predict=condition_cost,
+    assumptions=(FULL_RANK, RESOLVED_SPECTRUM),
     explanation="AM/GM of a spectrum is at most its condition number, and that of $X → A X B$ at most $κ(A) κ(B)$.",
     controls=(
-        Control("a tenth of the logarithm", predict=lambda case: by_condition(case, 0.1)),
-        Control("the other way round", measure=by_condition, predict=isotropic_excess),
+        Control("a tenth of the logarithm", predict=lambda case: condition_cost(case, 0.1)),
+        Control("the other way round", measure=condition_cost, predict=isotropic_excess),
     ),
     cases=_cases,
 )

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from icl_theory.claims.bounds.remark_4_printed import clearly_below, shrunk_information
-from icl_theory.claims.bounds.scale_invariance import floor_of
-from icl_theory.claims.bounds.theorem_2_repaired import by_definition
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.claims.quantities.repaired_theorem_2 import repaired_information
+from icl_theory.claims.quantities.shrunk_gradients import clearly_below, floor_of, shrunk_information
 from icl_theory.core.estimate import Estimate
 
 
@@ -38,10 +37,10 @@ CLAIM = Claim(
         Control(
             "the bound's information against the definition, run by run",
             **_DEFINITION,
-            predict=lambda case: by_definition(case, floor_of(case)),
+            predict=lambda case: repaired_information(case, floor_of(case)),
             expected=Verdict.HOLDS,
         ),
-        Control("the same without the floor in the definition", **_DEFINITION, predict=by_definition),
+        Control("the same without the floor in the definition", **_DEFINITION, predict=repaired_information),
         Control("no floor", measure=shrunk_information, predict=clearly_below),
         Control("gradient enlarged tenfold", measure=lambda case: shrunk_information(case, floor_of(case), 10.0)),
     ),

@@ -3,24 +3,8 @@
 import math
 from fractions import Fraction
 
-from icl_theory.claims.bounds.scale_invariance import SHRINK, floor_of
-from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
-
-_NAME = "theorem_2_repaired"
-
-
-def shrunk_information(case: Case, floor: float = 0.0, scale: float = SHRINK) -> float:
-    """Information of the repaired bound with the gradient shrunk tenfold, in nats.
-
-    `scale`: another factor for the norm.
-    """
-    return case.ladder(floor=floor, scale=scale).information[_NAME].value
-
-
-def clearly_below(case: Case, floor: float = 0.0) -> float:
-    """99.9 % of the value before: "lower" must mean lower by more than rounding."""
-    return 0.999 * case.ladder(floor=floor).information[_NAME].value
+from icl_theory.claims.quantities.shrunk_gradients import clearly_below, floor_of, shrunk_information
 
 
 def counterexample() -> dict:

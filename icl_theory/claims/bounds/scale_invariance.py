@@ -5,19 +5,10 @@ import sympy as sp
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.claims.quantities.shrunk_gradients import SHRINK, floor_of
 from icl_theory.information.ladder.bound_ladder import BoundLadder
-from icl_theory.noise.covariance import gradient_noise, layer_factors
-from icl_theory.noise.support import support_dimension
 
-SHRINK = 0.1
 _NAMES = ("gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
-
-
-def floor_of(case: Case) -> float:
-    """A noise floor ε² of a tenth of the mean noise variance per support direction, tr C / d_S."""
-    noise = gradient_noise(case.model, case.demonstrations, shots=case.shots)
-    factors = layer_factors(case.model, 0, np.zeros((1, 1)))
-    return 0.1 * noise.trace / support_dimension(*factors, case.demonstrations)
 
 
 def _numbers(ladder: BoundLadder) -> np.ndarray:

@@ -1,17 +1,13 @@
 """Theorem 2 repaired: prior on the support, expectation inside the logarithm."""
 
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, demonstration_sets
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.gap_by_hand import gap_by_hand
 from icl_theory.claims.quantities.ladder_values import RESOLVED, generalization_gap
+from icl_theory.claims.quantities.repaired_theorem_2 import first_layer_alone, repaired_information
 from icl_theory.core.estimate import Estimate
-from icl_theory.information.ladder.rungs import mean_estimate
-from icl_theory.noise.covariance import gradient_noise, sampling_factor
 
 
 def bound(case: Case) -> Estimate:
@@ -23,38 +19,8 @@ def _scaled(case: Case, factor: float) -> Estimate:
     return Estimate(factor * bound(case).value, abs(factor) * bound(case).stderr)
 
 
-@lru_cache(maxsize=64)
-def _one_layer(case: Case) -> Case:
-    """The first layer of the case alone, the same object at every call, so that its ladder is shared."""
-    if case.layers == 1:
-        return case
-    return case.with_model(case.model.first_layers(1), "first layer")
-
-
-@lru_cache(maxsize=64)
-def by_definition(case: Case, floor: float = 0.0, runs: int = 128) -> Estimate:
-    """½ {d log(E[||ΔW||² ||I||² + tr C] / d) - E log det_V C} of one layer in nats, from the gradients of every run.
-
-    With a floor C is C + ε² on the support.
-    """
-    case = _one_layer(case)
-    value, product = case.model.left_factor()[0], case.model.key[0].T @ case.model.query[0]
-    size, factor = case.model.token_dim, sampling_factor(LADDER_DEMONSTRATIONS, LADDER_SHOTS)
-    squares, logs, width = [], [], 0
-    for tokens in demonstration_sets(case)[:runs]:
-        gradients = np.einsum("ni,nj->nij", tokens @ value.T, tokens @ product)
-        spread = factor * float((gradients.var(axis=0)).sum())
-        noise = gradient_noise(case.model, tokens, shots=LADDER_SHOTS)
-        width = noise.rank
-        squares.append(float((gradients.mean(axis=0) ** 2).sum()) * size + spread + width * floor)
-        logs.append(noise.log_determinant(floor, width))
-    square = np.array(squares)
-    terms = 0.5 * (width * (np.log(square.mean() / width) + square / square.mean() - 1) - np.array(logs))
-    return mean_estimate(terms, "unbiased", "nats")
-
-
 def _rung(case: Case, name: str) -> Estimate:
-    return _one_layer(case).ladder().information[name]
+    return first_layer_alone(case).ladder().information[name]
 
 
 def _turned(case: Case) -> Estimate:
@@ -77,7 +43,7 @@ def _from_definition(name: str) -> dict[str, Any]:
     """The changes that hold a rung of the first layer, over d_S, against the definition of Theorem 2's."""
     return {
         "measure": lambda case: _rung(case, name),
-        "predict": by_definition,
+        "predict": repaired_information,
         "relation": "equal",
         "trivial": None,
         "cases": lambda factory: [*factory.random(1), *factory.random(3)],

@@ -4,15 +4,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
-from icl_theory.claims.quantities.update_norms import upper_bound, with_equal_tokens
-from icl_theory.models.attention import layer_update, second_moment
-
-
-def measure(case: Case) -> float:
-    """$||ΔW||_F²$ of the first layer in the sum convention."""
-    w = case.model
-    moment = second_moment(case.demonstrations, "sum")
-    return float((layer_update(w.value[0], w.key[0], w.query[0], moment) ** 2).sum())
+from icl_theory.claims.quantities.update_norms import summed_update_norm, upper_bound, with_equal_tokens
 
 
 def _mixed(case: Case) -> float:
@@ -39,7 +31,7 @@ CLAIM = Claim(
     statement="$||ΔW||_F² ≤ UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²$ (sum convention).",
     origin="paper",
     relation="at most",
-    measure=measure,
+    measure=summed_update_norm,
     predict=upper_bound,
     explanation="$N$ equal tokens give a sum whose squared norm is $N²$ that of one term, while UB adds $N$ terms.",
     controls=(

@@ -4,11 +4,10 @@ import itertools
 
 import sympy as sp
 
-from icl_theory.claims.bounds.product_of_norms import proof as product_proof
-from icl_theory.claims.bounds.upper_bound_printed import measure
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.quantities.update_norms import upper_bound, with_equal_tokens
+from icl_theory.claims.quantities.symbolic_matrices import product_of_norms_proof
+from icl_theory.claims.quantities.update_norms import summed_update_norm, upper_bound, with_equal_tokens
 
 
 def predict(case: Case) -> float:
@@ -21,7 +20,7 @@ def proof(count: int = 3) -> bool:
     entries = sp.symbols(f"x:{count}", real=True)
     squares = sum((x**2 for x in entries), sp.Integer(0))
     pairs = sum(((x - y) ** 2 for x, y in itertools.combinations(entries, 2)), sp.Integer(0))
-    return sp.expand(count * squares - sum(entries) ** 2 - pairs) == 0 and product_proof()
+    return sp.expand(count * squares - sum(entries) ** 2 - pairs) == 0 and product_of_norms_proof()
 
 
 CLAIM = Claim(
@@ -29,7 +28,7 @@ CLAIM = Claim(
     statement="$||ΔW||_F² ≤ N Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²$ (sum convention).",
     origin="repaired",
     relation="at most",
-    measure=measure,
+    measure=summed_update_norm,
     predict=predict,
     explanation="Cauchy-Schwarz over the $N$ terms, then submultiplicativity.",
     proof=proof,

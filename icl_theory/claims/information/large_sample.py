@@ -4,10 +4,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.bounds.mean_inequality import RESOLVED
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.claims.quantities.isotropic_cost import RESOLVED_SPECTRUM
 from icl_theory.claims.quantities.support_maps import basis_images, moment_covariance
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.covariance_roots import covariance_root
@@ -61,7 +61,7 @@ CLAIM = Claim(
     relation="equal",
     measure=measure,
     predict=predict,
-    assumptions=(RESOLVED,),
+    assumptions=(RESOLVED_SPECTRUM,),
     explanation="$N = 480$, where $1/N²$ is far below the error bar. $z$ is $svec(h hᵀ)$ standardised; for Gaussian "
     "tokens $E|z|⁴$ is a polynomial of their dimension. At $D = 6$ and $N = 80$ the correction is the larger of the "
     "two terms.",

@@ -5,7 +5,7 @@ import sympy as sp
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.information.lemma_6 import channel, information
+from icl_theory.claims.quantities.noise_channels import channel_information, noise_channel
 
 _POINTS = 3001
 RATES = (-3.0, -0.01, 0.1, 2.0, 50.0)
@@ -31,17 +31,17 @@ def measure(case: Case, *, noise: float = 1.0) -> np.ndarray:
 
     `noise`: the power of η by which C^{1/2} n is multiplied.
     """
-    means, variances = channel(case)
+    means, variances = noise_channel(case)
     return np.array([divergence(-rate * means, abs(rate) ** (2 * noise) * variances) for rate in RATES])
 
 
 def predict(case: Case) -> float:
     """$I(G + C^{1/2} n; H_s)$."""
-    return information(*channel(case))
+    return channel_information(*noise_channel(case))
 
 
 def _entropies(case: Case, rates: tuple[float, ...]) -> np.ndarray:
-    means, variances = channel(case)
+    means, variances = noise_channel(case)
     found = [mixture(-rate * means, rate**2 * variances) for rate in rates]
     return np.array([-np.trapezoid(p * np.log(np.where(p > 0, p, 1.0)), grid) for grid, _, p in found])
 

@@ -4,17 +4,17 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
-from icl_theory.claims.information.lemma_3 import cases, informations
+from icl_theory.claims.quantities.scalar_path import scalar_informations, scalar_layers
 
 
 def _share(case: Case) -> np.ndarray:
     """$I(W_t; H_s | W_{t-1}) / I(W_1; H_s)$ at $t = 2, 3$."""
-    chain = informations(case)["chain"]
+    chain = scalar_informations(case)["chain"]
     return chain[1:] / chain[0]
 
 
 def _alone(case: Case) -> float:
-    found = informations(case)
+    found = scalar_informations(case)
     return float(found["alone"] / found["chain"][0])
 
 
@@ -34,6 +34,6 @@ CLAIM = Claim(
         Control("later observations add nothing", predict=lambda case: np.zeros(2)),
         Control("a third of the first at most", relation="at most", predict=lambda case: np.full(2, 1 / 3)),
     ),
-    cases=cases,
+    cases=scalar_layers,
     tolerance=1e-6,
 )

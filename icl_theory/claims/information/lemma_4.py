@@ -6,23 +6,13 @@ import sympy as sp
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import exact_channels as ch
+from icl_theory.claims.quantities.exact_channels import divergences
 
 
 def measure(case: Case) -> np.ndarray:
     """$I$ of the discrete and of the Gaussian channel, once for every prior."""
     values = ch.discrete_information(*ch.discrete(case)), ch.gaussian_information(*ch.gaussian(case))
     return np.repeat(values, ch.PRIORS)
-
-
-def predict(case: Case, mass: float = 1.0) -> np.ndarray:
-    """$E KL(P_{W|H} || Q)$ for priors $Q$ from the marginal to far from it.
-
-    `mass`: the total to which the priors are scaled.
-    """
-    source, channel = ch.discrete(case)
-    discrete = [ch.discrete_divergence(source, channel, mass * prior) for prior in ch.discrete_priors(case)]
-    gaussian = [ch.gaussian_divergence(*ch.gaussian(case), *prior) - np.log(mass) for prior in ch.gaussian_priors(case)]
-    return np.array([*discrete, *gaussian])
 
 
 def _data_dependent_prior(case: Case) -> float:
@@ -50,14 +40,14 @@ CLAIM = Claim(
     origin="paper",
     relation="at most",
     measure=measure,
-    predict=predict,
+    predict=divergences,
     explanation="Two channels whose information is exact, made of the case's weights: softmax attention from token to "
     "token, and $W_V h$ with Gaussian noise; twelve priors each, the marginal among them, where equality is attained.",
     proof=proof,
     controls=(
-        Control("priors of total mass 1.01", predict=lambda case: predict(case, 1.01)),
+        Control("priors of total mass 1.01", predict=lambda case: divergences(case, 1.01)),
         Control("a prior that depends on $H$ half the time", predict=_data_dependent_prior),
-        Control("divergence off by 1 %", predict=lambda case: 0.99 * predict(case)),
+        Control("divergence off by 1 %", predict=lambda case: 0.99 * divergences(case)),
     ),
     tolerance=1e-10,
 )

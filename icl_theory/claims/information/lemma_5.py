@@ -5,8 +5,8 @@ import sympy as sp
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.information.lemma_4 import predict as divergences
 from icl_theory.claims.quantities import exact_channels as ch
+from icl_theory.claims.quantities.exact_channels import divergences
 
 
 def _costs(case: Case) -> np.ndarray:

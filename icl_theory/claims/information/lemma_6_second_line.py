@@ -7,20 +7,20 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
-from icl_theory.claims.information.lemma_6 import channel, information, second_line
+from icl_theory.claims.quantities.noise_channels import channel_information, noise_channel, second_line
 
 _SETS = 64  # of the control on the information
 
 
 def _alike(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """Eight demonstration sets with the same mean and variance."""
-    means, variances = channel(case)
+    means, variances = noise_channel(case)
     return np.full_like(means, means[0]), np.full_like(variances, variances[0])
 
 
 def _one_apart(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """64 equally likely demonstration sets, one of them eight standard deviations away from the others."""
-    _, variances = channel(case)
+    _, variances = noise_channel(case)
     means = np.zeros(_SETS)
     means[0] = 8 * math.sqrt(variances[0])
     return means, np.full(_SETS, variances[0])
@@ -33,12 +33,12 @@ def printed_line(means: np.ndarray, variances: np.ndarray, reference: float = 0.
 
 def measure(case: Case) -> float:
     """$½ E[d log((||G - g̃||² + tr C)/d) - log det C]$, $g̃ = 0$."""
-    return printed_line(*channel(case))
+    return printed_line(*noise_channel(case))
 
 
 def predict(case: Case) -> float:
     """$½ [d log(E(||G - g̃||² + tr C)/d) - E log det C]$, $g̃ = 0$."""
-    return second_line(*channel(case), 0.0)
+    return second_line(*noise_channel(case), 0.0)
 
 
 def counterexample() -> dict:
@@ -85,7 +85,7 @@ CLAIM = Claim(
         Control(
             "a bound on the information, one set in 64 unlike the others",
             relation="at most",
-            measure=lambda case: information(*_one_apart(case)),
+            measure=lambda case: channel_information(*_one_apart(case)),
             predict=lambda case: printed_line(*_one_apart(case)),
         ),
         Control("at most, lowered by 30 %", relation="at most", predict=lambda case: 0.7 * predict(case)),

@@ -2,10 +2,10 @@
 
 import sympy as sp
 
-from icl_theory.claims.bounds.product_of_norms import proof as product_proof
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.noise.noise_trace_truncation import trace
+from icl_theory.claims.quantities.noise_traces import noise_trace
+from icl_theory.claims.quantities.symbolic_matrices import product_of_norms_proof
 from icl_theory.claims.quantities.update_norms import upper_bound
 from icl_theory.noise.covariance import sampling_factor
 
@@ -21,7 +21,7 @@ def proof(count: int = 3) -> bool:
     entries = sp.symbols(f"g:{count}", real=True)
     squares = sum((g**2 for g in entries), sp.Integer(0)) / count
     centred = sum(((g - sum(entries) / count) ** 2 for g in entries), sp.Integer(0)) / count
-    return sp.expand(squares - centred - (sum(entries) / count) ** 2) == 0 and product_proof()
+    return sp.expand(squares - centred - (sum(entries) / count) ** 2) == 0 and product_of_norms_proof()
 
 
 CLAIM = Claim(
@@ -29,7 +29,7 @@ CLAIM = Claim(
     statement="$tr C_t ≤ ((N-b)/(b(N-1))) UB/N$, $UB = Σ_i ||W_V h_i ⊗ W_K h_i||_F² ||W_Q||_F²$.",
     origin="repaired",
     relation="at most",
-    measure=trace,
+    measure=noise_trace,
     predict=bound,
     explanation="First layer, mean convention. The trace is the mean of the squared norms of the gradients less that "
     "of their mean, and UB adds up the former. UB falls under truncation of any of the three matrices "

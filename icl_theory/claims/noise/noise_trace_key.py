@@ -1,18 +1,17 @@
 """Remark 4 on tr C_t: truncating W_K can raise the noise."""
 
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
-from icl_theory.claims.noise.noise_trace_truncation import trace, truncated_traces
+from icl_theory.claims.quantities.noise_traces import exact_trace, noise_trace, truncated_traces
 
 
 def trace_growth(case: Case, module: str) -> np.ndarray:
     """tr C after over tr C before truncation, at every rank."""
-    return truncated_traces(case, module)[0] / trace(case)
+    return truncated_traces(case, module)[0] / noise_trace(case)
 
 
 def counterexample() -> dict[str, Any]:
@@ -24,16 +23,6 @@ def counterexample() -> dict[str, Any]:
         "tokens": [[1, 0], [0, 1]],
         "shots": 1,
     }
-
-
-def exact_trace(found: dict[str, Any], key: np.ndarray) -> Fraction:
-    """(N-b)/(b(N-1)) [(1/N) Σ ||g_i||_F² - ||G||_F²] in fractions, g_i = (W_V h_i)(W_Qᵀ W_K h_i)ᵀ."""
-    value, query, tokens = (np.array(found[name], dtype=object) for name in ("value", "query", "tokens"))
-    count, shots = len(tokens), found["shots"]
-    gradients = [np.outer(value @ h, query.T @ (key @ h)) for h in tokens]
-    total = np.sum(gradients, axis=0)
-    spread = Fraction(int(sum((g**2).sum() for g in gradients)), count) - Fraction(int((total**2).sum()), count**2)
-    return Fraction(count - shots, shots * (count - 1)) * spread
 
 
 def recheck(found: dict[str, Any]) -> bool:

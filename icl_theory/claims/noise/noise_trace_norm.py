@@ -7,8 +7,7 @@ import numpy as np
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
-from icl_theory.claims.noise.noise_trace_key import exact_trace
-from icl_theory.claims.noise.noise_trace_truncation import trace
+from icl_theory.claims.quantities.noise_traces import exact_trace, noise_trace
 from icl_theory.claims.quantities.update_norms import update_norm
 from icl_theory.models.attention import second_moment
 from icl_theory.truncation.svd import truncate
@@ -65,7 +64,7 @@ CLAIM = Claim(
     "||G_t||_F²$.",
     origin="new",
     relation="at most",
-    measure=trace,
+    measure=noise_trace,
     predict=bound,
     explanation="First layer, mean convention. Numbers of one sign cannot cancel, matrices can: then $G_t = 0$ and the "
     "noise is what it was. Where all gradients have inner products of one sign the inequality holds (a control). "
@@ -76,7 +75,7 @@ CLAIM = Claim(
         Control(
             "gradients that agree, a thousandth of the bound", cases=_aligned, predict=lambda case: 0.001 * bound(case)
         ),
-        Control("gradients that agree, sides exchanged", cases=_aligned, measure=bound, predict=trace),
+        Control("gradients that agree, sides exchanged", cases=_aligned, measure=bound, predict=noise_trace),
     ),
     cases=lambda factory: [*factory.one_layer, *(cancelling(case) for case in factory.random(1))],
     exact_counterexample=counterexample,

@@ -5,31 +5,10 @@ import sympy as sp
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.claims.quantities.noise_traces import noise_trace, truncated_traces
 from icl_theory.claims.quantities.submodels import first_layer
 from icl_theory.claims.quantities.symbolic_matrices import norm_excess, rotation
-from icl_theory.noise.covariance import gradient_noise, sampling_factor
-from icl_theory.truncation.svd import truncate
-
-
-def trace(case: Case, **replaced: np.ndarray) -> float:
-    """$tr C = (N-b)/(b(N-1)) (1/N) Σ ||g_i - G||_F²$ of the first layer.
-
-    `replaced`: matrices in the place of W_V, W_K or W_Q.
-    """
-    matrices = {name: getattr(case.model, name)[0] for name in ("value", "key", "query")} | replaced
-    values = case.demonstrations @ matrices["value"].T
-    scores = case.demonstrations @ matrices["key"].T @ matrices["query"]
-    gradients = values[:, :, None] * scores[:, None]
-    centred = gradients - gradients.mean(axis=0)
-    return float(sampling_factor(len(values), case.shots) * (centred**2).sum() / len(values))
-
-
-def truncated_traces(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
-    """tr C at every rank r of one module, and with what was cut in its place."""
-    full = getattr(case.model, module)[0]
-    kept = [truncate(full, rank).matrix for rank in range(len(full) + 1)]
-    traces = [(trace(case, **{module: m}), trace(case, **{module: full - m})) for m in kept]
-    return np.array([a for a, _ in traces]), np.array([b for _, b in traces])
+from icl_theory.noise.covariance import gradient_noise
 
 
 def measure(case: Case) -> np.ndarray:
@@ -46,7 +25,7 @@ def _columns_cut(case: Case) -> float:
     """The first half of W_V's columns in place of its leading singular part."""
     full = case.model.value[0]
     kept = full * (np.arange(len(full)) < len(full) // 2)
-    return trace(case, value=kept) + trace(case, value=full - kept)
+    return noise_trace(case, value=kept) + noise_trace(case, value=full - kept)
 
 
 def proof() -> bool:

@@ -1,26 +1,14 @@
 """P2: a deep layer tolerates heavy clipping better than a shallow one."""
 
-from functools import lru_cache
-
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
+from icl_theory.claims.quantities.prompt_errors import log_errors
 from icl_theory.core.estimate import Estimate
-from icl_theory.truncation.svd import truncate_weights
 
 _HEAVY = (0.5, 0.75)
-
-
-@lru_cache(maxsize=1024)
-def log_errors(case: Case, layer: int, module: str, rank: int, shots: int = TRAINING_SHOTS) -> np.ndarray:
-    """log of the squared error of every prompt (the query integrated out) after clipping one module of one layer.
-
-    Means of squared errors are ruled by a few prompts once a shallow layer is broken; the geometric mean is not.
-    """
-    cut = truncate_weights(case.model, layer=layer, module=module, rank=rank)
-    return np.log(prompt_errors.errors(case, cut, shots))
 
 
 def measure(case: Case, deep: int = -1, shallow: int = 0) -> Estimate:

@@ -4,8 +4,8 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
-from icl_theory.claims.pruning.deep_layers_tolerate import log_errors
 from icl_theory.claims.quantities import prompt_errors
+from icl_theory.claims.quantities.prompt_errors import log_errors
 from icl_theory.core.estimate import Estimate
 
 FEW, MANY, RATE = 10, 40, 0.5  # the models are trained at 20 shots

@@ -65,3 +65,14 @@ def gaussian_priors(case: Case) -> list[tuple[np.ndarray, np.ndarray]]:
         mean = share * np.linalg.cholesky(marginal) @ rng.standard_normal(size)
         result.append((mean, root @ root.T))
     return result
+
+
+def divergences(case: Case, mass: float = 1.0) -> np.ndarray:
+    """$E KL(P_{W|H} || Q)$ for priors $Q$ from the marginal to far from it.
+
+    `mass`: the total to which the priors are scaled.
+    """
+    source, channel = discrete(case)
+    atoms = [discrete_divergence(source, channel, mass * prior) for prior in discrete_priors(case)]
+    normal = [gaussian_divergence(*gaussian(case), *prior) - np.log(mass) for prior in gaussian_priors(case)]
+    return np.array([*atoms, *normal])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import float64
 from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
@@ -73,3 +73,13 @@ def mean(values: np.ndarray, unit: str = "squared error") -> Estimate:
 def largest(rows: list[np.ndarray], unit: str) -> Estimate:
     """Of several means the one that stands highest in its own standard errors: the worst for an "at most" 0."""
     return max((mean(row, unit) for row in rows), key=lambda e: e.value / e.stderr if e.stderr else e.value)
+
+
+@lru_cache(maxsize=1024)
+def log_errors(case: Case, layer: int, module: str, rank: int, shots: int = TRAINING_SHOTS) -> np.ndarray:
+    """log of the squared error of every prompt (the query integrated out) after clipping one module of one layer.
+
+    Means of squared errors are ruled by a few prompts once a shallow layer is broken; the geometric mean is not.
+    """
+    cut = truncate_weights(case.model, layer=layer, module=module, rank=rank)
+    return np.log(errors(case, cut, shots))

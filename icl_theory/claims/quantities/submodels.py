@@ -32,11 +32,11 @@ def with_mlp(case: Case) -> Case:
     return case.with_model(case.model.replace(mlp_in=inner, mlp_out=outer), "MLP")
 
 
-def _query(case: Case) -> np.ndarray:
+def query_token(case: Case) -> np.ndarray:
     return np.random.default_rng(case.seed + 1).standard_normal(case.model.token_dim)
 
 
 def without_mlp(case: Case) -> np.ndarray:
     """(I + W_L) h_q of the attention alone."""
     path = implicit_trajectory(case.model, case.demonstrations)
-    return _query(case) + path.accumulated[-1] @ _query(case)
+    return query_token(case) + path.accumulated[-1] @ query_token(case)

@@ -37,3 +37,15 @@ def _read(token: np.ndarray, seen: list, hidden: list, product: np.ndarray, kind
         total = sum(np.exp(other @ product @ token - largest) for other in [*seen, *hidden])
         scores = [np.exp(score - largest) for score in scores]
     return sum((score * other for score, other in zip(scores, seen, strict=True)), np.zeros_like(token)) / total
+
+
+def gradients_token_by_token(case: Case) -> np.ndarray:
+    """$G_1, ..., G_L$ from tokens that are really moved from layer to layer."""
+    model, tokens = case.model, case.demonstrations
+    m, gradients = np.eye(model.token_dim), []
+    for value, key, query in zip(model.value, model.key, model.query, strict=True):
+        delta = (tokens @ value.T).T @ (tokens @ key.T) @ query / len(tokens)
+        gradients.append(delta @ m)
+        tokens = tokens + tokens @ delta.T
+        m = m + delta @ m
+    return np.stack(gradients)

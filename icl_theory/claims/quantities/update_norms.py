@@ -62,3 +62,10 @@ def with_equal_tokens(factory: CaseFactory) -> list[Case]:
         for c in factory.random(1)
     ]
     return [*factory.standard(), *equal]
+
+
+def summed_update_norm(case: Case) -> float:
+    """$||ΔW||_F²$ of the first layer in the sum convention."""
+    w = case.model
+    moment = second_moment(case.demonstrations, "sum")
+    return float((layer_update(w.value[0], w.key[0], w.query[0], moment) ** 2).sum())

@@ -8,19 +8,10 @@ import sympy as sp
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.claims.quantities.one_layer_risks import exact_risk, optimal_risk
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.risk.population import population_risk
 from icl_theory.tasks.linear_regression import LinearRegression
-
-
-def risk(case: Case) -> float:
-    """Exact population risk of the case's one-layer model."""
-    return population_risk(case.model, case.task, shots=TRAINING_SHOTS).value
-
-
-def optimum(case: Case) -> float:
-    """$tr Λ - tr(Λ² Γ^{-1})$."""
-    return one_layer_optimum(case.task, shots=TRAINING_SHOTS)[1]
 
 
 def _one_layer(factory: CaseFactory) -> list[Case]:
@@ -80,8 +71,8 @@ CLAIM = Claim(
     statement="No one-layer linear-attention model has a population risk below $tr Λ - tr(Λ² Γ^{-1})$.",
     origin="paper",
     relation="at least",
-    measure=risk,
-    predict=optimum,
+    measure=exact_risk,
+    predict=optimal_risk,
     explanation="Exact population risk (Wishart moments) of random, constructed, trained and truncated models "
     "against the closed form; the constructed optimum attains it.",
     proof=proof,
@@ -107,7 +98,7 @@ CLAIM = Claim(
             measure=_lowest,
             cases=_skew,
         ),
-        Control("bound raised by 1 %", predict=lambda case: 1.01 * optimum(case)),
+        Control("bound raised by 1 %", predict=lambda case: 1.01 * optimal_risk(case)),
         Control(
             "optimum of two demonstrations fewer",
             predict=lambda case: one_layer_optimum(case.task, shots=TRAINING_SHOTS - 2)[1],

@@ -4,7 +4,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.training.one_layer_optimum import optimum, risk
+from icl_theory.claims.quantities.one_layer_risks import exact_risk, optimal_risk
 from icl_theory.models.model import Model
 from icl_theory.risk.population import population_risk
 
@@ -20,13 +20,13 @@ CLAIM = Claim(
     statement="Every trained one-layer model comes within 2 % of the optimal population risk.",
     origin="new",
     relation="at most",
-    measure=risk,
-    predict=lambda case: 1.02 * optimum(case),
+    measure=exact_risk,
+    predict=lambda case: 1.02 * optimal_risk(case),
     trivial=lambda case: case.task.zero_risk,
     explanation="Exact population risk of every member of the ensemble that was trained during this run.",
     controls=(
         Control("untrained weights", measure=_untrained),
-        Control("within -1 %", predict=lambda case: 0.99 * optimum(case)),
+        Control("within -1 %", predict=lambda case: 0.99 * optimal_risk(case)),
         Control(
             "tested with half the shots",
             measure=lambda c: population_risk(c.model, c.task, shots=TRAINING_SHOTS // 2).value,

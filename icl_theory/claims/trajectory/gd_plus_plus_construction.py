@@ -6,8 +6,7 @@ import sympy as sp
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import DIM, Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.trajectory.gradient_descent_construction import measure as prediction
-from icl_theory.claims.trajectory.gradient_descent_construction import query_input
+from icl_theory.claims.quantities.constructed_predictions import query_input, transformer_prediction
 from icl_theory.models.constructions import gradient_descent_weights
 from icl_theory.models.model import Model
 
@@ -71,7 +70,7 @@ CLAIM = Claim(
     statement="$W_V = diag(-γ I, -η)$, $W_K = W_Q = diag(I, 0)$: $L$ layers are exactly $L$ steps of GD++.",
     origin="paper",
     relation="equal",
-    measure=prediction,
+    measure=transformer_prediction,
     predict=predict,
     explanation="Predictions of the weights against residuals and inputs moved explicitly, demonstration by "
     "demonstration; the query's input moves too.",
@@ -80,7 +79,7 @@ CLAIM = Claim(
         Control("inputs not moved (plain steps)", predict=lambda case: predict(case, input_steps=False)),
         Control("query not moved", predict=lambda case: predict(case, query_moves=False)),
         Control("sign of $γ$", predict=lambda case: predict(case, sign=-1.0)),
-        Control("plus readout", measure=lambda case: prediction(case, readout="plus")),
+        Control("plus readout", measure=lambda case: transformer_prediction(case, readout="plus")),
     ),
     cases=cases,
 )

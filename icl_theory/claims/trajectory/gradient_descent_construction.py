@@ -1,17 +1,14 @@
 """The construction of von Oswald et al.: L layers are exactly L steps of gradient descent."""
 
-from typing import Any
-
 import numpy as np
 import sympy as sp
 
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import DIM, Case
 from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.claims.quantities.constructed_predictions import query_input, transformer_prediction
 from icl_theory.descent.gradient_descent import gradient_descent
-from icl_theory.models.attention import predict as predict_labels
 from icl_theory.models.constructions import gradient_descent_weights
-from icl_theory.tasks.linear_regression import Prompt
 
 
 def cases(factory: CaseFactory) -> list[Case]:
@@ -23,18 +20,6 @@ def cases(factory: CaseFactory) -> list[Case]:
         model = gradient_descent_weights(DIM, layers=case.layers, step_size=step, preconditioner=matrix)
         result.append(case.with_model(model, "gradient descent", "constructed"))
     return result
-
-
-def query_input(case: Case) -> np.ndarray:
-    """A query input, the same at every call."""
-    return np.random.default_rng(case.seed + 1).standard_normal(DIM)
-
-
-def measure(case: Case, **options: Any) -> np.ndarray:
-    """The transformer's prediction."""
-    tokens = case.demonstrations[None]
-    prompt = Prompt(tokens[..., :-1], tokens[..., -1], query_input(case)[None], np.zeros(1))
-    return predict_labels(case.model.replace(**options), prompt)
 
 
 def predict(case: Case, *, factor: float = 1.0, fewer: int = 0) -> float:
@@ -66,15 +51,15 @@ CLAIM = Claim(
     "gradient descent preconditioned by $P$.",
     origin="paper",
     relation="equal",
-    measure=measure,
+    measure=transformer_prediction,
     predict=predict,
     explanation="The forward pass of the constructed weights against explicit gradient descent on the demonstrations.",
     proof=proof,
     controls=(
-        Control("plus readout", measure=lambda case: measure(case, readout="plus")),
+        Control("plus readout", measure=lambda case: transformer_prediction(case, readout="plus")),
         Control("step size off by 1 %", predict=lambda case: predict(case, factor=1.01)),
         Control("one step fewer", predict=lambda case: predict(case, fewer=1)),
-        Control("sum instead of mean", measure=lambda case: measure(case, normalization="sum")),
+        Control("sum instead of mean", measure=lambda case: transformer_prediction(case, normalization="sum")),
     ),
     cases=cases,
 )

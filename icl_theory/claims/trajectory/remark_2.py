@@ -4,7 +4,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.trajectory.sufficiency import measure as gradients_token_by_token
+from icl_theory.claims.quantities.token_loop import gradients_token_by_token
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.attention import second_moment
 from icl_theory.models.model import Model

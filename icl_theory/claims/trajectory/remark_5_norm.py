@@ -9,7 +9,7 @@ import numpy as np
 from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
-from icl_theory.claims.trajectory.remark_5_steadiness import EDITS, edited
+from icl_theory.claims.quantities.edited_models import EDITS, edited
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import float64
 from icl_theory.descent.trajectory import trajectory_from_moment

@@ -7,17 +7,10 @@ import numpy as np
 from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities import prompt_errors
+from icl_theory.claims.quantities.edited_models import EDITS, edited
 from icl_theory.core.estimate import Estimate
-from icl_theory.models.model import Model
 
-EDITS, _SIZE, _PROMPTS = 16, 0.01, 512
-
-
-def edited(case: Case, name: str, layer: int, direction: np.ndarray) -> Model:
-    """The model with one matrix moved by 1 % of its norm along `direction`."""
-    matrices = np.array(getattr(case.model, name))
-    matrices[layer] += _SIZE * np.linalg.norm(matrices[layer]) / np.linalg.norm(direction) * direction
-    return case.model.replace(**{name: matrices})
+_PROMPTS = 512
 
 
 @lru_cache(maxsize=512)

@@ -4,19 +4,8 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.claims.quantities.token_loop import gradients_token_by_token
 from icl_theory.descent.trajectory import implicit_trajectory
-
-
-def measure(case: Case) -> np.ndarray:
-    """$G_1, ..., G_L$ from tokens that are really moved from layer to layer."""
-    model, tokens = case.model, case.demonstrations
-    m, gradients = np.eye(model.token_dim), []
-    for value, key, query in zip(model.value, model.key, model.query, strict=True):
-        delta = (tokens @ value.T).T @ (tokens @ key.T) @ query / len(tokens)
-        gradients.append(delta @ m)
-        tokens = tokens + tokens @ delta.T
-        m = m + delta @ m
-    return np.stack(gradients)
 
 
 def predict(case: Case) -> np.ndarray:
@@ -40,7 +29,7 @@ CLAIM = Claim(
     statement="All $G_t$ depend on the $N$ demonstrations only through $S = (1/N) Σ h hᵀ$.",
     origin="new",
     relation="equal",
-    measure=measure,
+    measure=gradients_token_by_token,
     predict=predict,
     explanation="The trajectory of the real tokens, moved layer by layer, is compared with that of $D$ other tokens "
     "that have the same $S$ (the rows of its Cholesky factor).",

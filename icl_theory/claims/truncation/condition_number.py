@@ -4,30 +4,14 @@ import numpy as np
 import sympy as sp
 
 from icl_theory.claims.engine.cases import Case
-from icl_theory.claims.engine.claim import Assumption, Claim, Control
+from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.claims.quantities.condition_numbers import INVERTIBLE, amplification, first_value
 from icl_theory.truncation.svd import condition_number
-
-
-def _matrix(case: Case) -> np.ndarray:
-    """W_V of the first layer."""
-    return case.model.value[0]
-
-
-def amplification(case: Case, matrix: np.ndarray | None = None) -> np.ndarray:
-    """(|δx|/|x|) / (|δb|/|b|) in W x = b: along the worst pair of directions, and for random ones; W is W_V if None."""
-    w, rng = _matrix(case) if matrix is None else matrix, np.random.default_rng(case.seed)
-    u, _, _ = np.linalg.svd(w)
-    # b along the largest and δb along the smallest left singular vector attain the bound.
-    b = np.column_stack([u[:, 0], rng.standard_normal((len(w), 20))])
-    error = np.column_stack([u[:, -1], rng.standard_normal((len(w), 20))])
-    x, change = np.linalg.solve(w, b), np.linalg.solve(w, error)
-    relative_x = np.linalg.norm(change, axis=0) / np.linalg.norm(x, axis=0)
-    return relative_x * np.linalg.norm(b, axis=0) / np.linalg.norm(error, axis=0)
 
 
 def amplification_of_matrix(case: Case) -> np.ndarray:
     """(|δx|/|x + δx|) / (||δW||/||W||) in (W + δW)(x + δx) = W x: for the worst δW of rank one, and for random ones."""
-    w, rng = _matrix(case), np.random.default_rng(case.seed)
+    w, rng = first_value(case), np.random.default_rng(case.seed)
     u, values, _ = np.linalg.svd(w)
     after = rng.standard_normal(len(w))
     after = after / np.linalg.norm(after)
@@ -39,13 +23,7 @@ def amplification_of_matrix(case: Case) -> np.ndarray:
 
 def measure(case: Case) -> np.ndarray:
     """Both amplifications over $κ₂$."""
-    return np.concatenate([amplification(case), amplification_of_matrix(case)]) / condition_number(_matrix(case))
-
-
-INVERTIBLE = Assumption(
-    "$W_V$ is invertible with a condition number below 1e8",
-    holds=lambda case: condition_number(_matrix(case)) < 1e8,
-)
+    return np.concatenate([amplification(case), amplification_of_matrix(case)]) / condition_number(first_value(case))
 
 
 def proof() -> bool:
@@ -78,10 +56,10 @@ CLAIM = Claim(
         Control(
             "Frobenius condition number / $D²$",
             predict=lambda case: float(
-                np.linalg.norm(_matrix(case))
-                * np.linalg.norm(np.linalg.inv(_matrix(case)))
-                / condition_number(_matrix(case))
-                / len(_matrix(case)) ** 2
+                np.linalg.norm(first_value(case))
+                * np.linalg.norm(np.linalg.inv(first_value(case)))
+                / condition_number(first_value(case))
+                / len(first_value(case)) ** 2
             ),
         ),
     ),

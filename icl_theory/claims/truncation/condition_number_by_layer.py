@@ -4,17 +4,12 @@ from itertools import combinations
 
 import numpy as np
 
-from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import MLP_WIDTH, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
+from icl_theory.claims.quantities.condition_numbers import condition_population
 from icl_theory.truncation.svd import condition_number
 
 MATRICES = ("value", "key", "query", "mlp_in", "mlp_out")
-
-
-def population(factory: CaseFactory) -> list[Case]:
-    """Three-layer models with a linear MLP whose matrices are square: condition numbers of one order are compared."""
-    return factory.trained_seeds(3, MLP_WIDTH)
 
 
 def tendency(case: Case, name: str) -> float:
@@ -47,6 +42,6 @@ CLAIM = Claim(
         Control("$W_Q$ alone", measure=lambda case: smallest(case, ("query",))),
         Control("$W_V$, layers exchanged", measure=lambda case: -smallest(case, ("value",))),
     ),
-    cases=population,
+    cases=condition_population,
     over_seeds=True,
 )

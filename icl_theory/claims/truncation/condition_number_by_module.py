@@ -4,7 +4,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.truncation.condition_number_by_layer import population
+from icl_theory.claims.quantities.condition_numbers import condition_population
 from icl_theory.truncation.svd import module_condition_number
 
 
@@ -40,6 +40,6 @@ CLAIM = Claim(
         Control("modules exchanged", measure=_exchanged),
         Control("ten thousand times lower", predict=lambda case: -np.log(1e4)),
     ),
-    cases=population,
+    cases=condition_population,
     over_seeds=True,
 )

@@ -5,7 +5,7 @@ import numpy as np
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.claims.truncation.truncation_trap import cases as anisotropic
+from icl_theory.claims.quantities.anisotropic_optima import anisotropic_optima
 from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
 from icl_theory.truncation.svd import truncate
 
@@ -33,7 +33,7 @@ def predict(case: Case) -> np.ndarray:
 
 
 def _cases(factory: CaseFactory) -> list[Case]:
-    return [*anisotropic(factory), *factory.constructed(1)[1:]]
+    return [*anisotropic_optima(factory), *factory.constructed(1)[1:]]
 
 
 CLAIM = Claim(

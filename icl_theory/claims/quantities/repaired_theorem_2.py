@@ -1,0 +1,40 @@
+"""The information in the repaired Theorem 2, from its definition."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, demonstration_sets
+from icl_theory.core.estimate import Estimate
+from icl_theory.information.ladder.rungs import mean_estimate
+from icl_theory.noise.covariance import gradient_noise, sampling_factor
+
+
+@lru_cache(maxsize=64)
+def first_layer_alone(case: Case) -> Case:
+    """The first layer of the case alone, the same object at every call, so that its ladder is shared."""
+    if case.layers == 1:
+        return case
+    return case.with_model(case.model.first_layers(1), "first layer")
+
+
+@lru_cache(maxsize=64)
+def repaired_information(case: Case, floor: float = 0.0, runs: int = 128) -> Estimate:
+    """½ {d log(E[||ΔW||² ||I||² + tr C] / d) - E log det_V C} of one layer in nats, from the gradients of every run.
+
+    With a floor C is C + ε² on the support.
+    """
+    case = first_layer_alone(case)
+    value, product = case.model.left_factor()[0], case.model.key[0].T @ case.model.query[0]
+    size, factor = case.model.token_dim, sampling_factor(LADDER_DEMONSTRATIONS, LADDER_SHOTS)
+    squares, logs, width = [], [], 0
+    for tokens in demonstration_sets(case)[:runs]:
+        gradients = np.einsum("ni,nj->nij", tokens @ value.T, tokens @ product)
+        spread = factor * float((gradients.var(axis=0)).sum())
+        noise = gradient_noise(case.model, tokens, shots=LADDER_SHOTS)
+        width = noise.rank
+        squares.append(float((gradients.mean(axis=0) ** 2).sum()) * size + spread + width * floor)
+        logs.append(noise.log_determinant(floor, width))
+    square = np.array(squares)
+    terms = 0.5 * (width * (np.log(square.mean() / width) + square / square.mean() - 1) - np.array(logs))
+    return mean_estimate(terms, "unbiased", "nats")
