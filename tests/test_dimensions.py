@@ -12,6 +12,7 @@ from helpers import assert_close, forward_by_token, gradients, nonzero_spectrum
 import icl_theory as it
 from icl_theory.descent.implied_weights import FEW_LAYERS, SMALL, final_implied_weights
 from icl_theory.models.model import Model
+from icl_theory.models.options import Matrix
 from icl_theory.risk.one_layer import one_layer_risk
 from icl_theory.risk.population import risk_and_losses
 from icl_theory.tasks.laws import Gaussian, Uniform
@@ -201,7 +202,7 @@ def test_noise_methods(dimension: int, count: int, heads: int | None) -> None:
 @pytest.mark.parametrize("count", [6, 7, 8])
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("module", ["value", "key", "query"])
-def test_truncated_noise_methods(module: str, layer: int, count: int) -> None:
+def test_truncated_noise_methods(module: Matrix, layer: int, count: int) -> None:
     """d_S = 6 at D = 3: N - 1 = 5 goes through Gram matrices, N - 1 = 6 through nested features; both by definition."""
     model = drawn(3, 2, 3)
     eye = 0.8 * np.eye(3)  # well conditioned, so that the spectrum can be trusted

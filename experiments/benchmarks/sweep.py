@@ -17,8 +17,10 @@ from rich.table import Table
 
 from icl_theory import LinearRegression, bound_ladder, random_weights, rank_sweep, truncate_weights
 from icl_theory.information.ladder.rungs import RUNGS
+from icl_theory.models.options import Module
 
-SEEDS, LAYERS, MODULES, DIMENSION = 16, 3, ("value", "key", "query"), 6
+SEEDS, LAYERS, DIMENSION = 16, 3, 6
+MODULES: tuple[Module, ...] = ("value", "key", "query")
 OPTIONS = {"demonstrations": 80, "shots": 20, "clip": 4.0, "samples": 256, "key": 0}
 LONGEST = 180.0
 
@@ -31,7 +33,7 @@ def main() -> int:
     task = LinearRegression(DIMENSION - 1, noise_std=0.5)
     drawn = [random_weights(seed, layers=LAYERS, token_dim=DIMENSION, scale=0.4) for seed in range(seeds)]
     model = jax.tree.map(lambda *matrices: np.stack(matrices), *drawn)
-    plan = [(layer, module) for layer in range(LAYERS) for module in MODULES]
+    plan: list[tuple[int, Module]] = [(layer, module) for layer in range(LAYERS) for module in MODULES]
     start = time.perf_counter()
     for layer, module in plan:
         bound_ladder(truncate_weights(drawn[0], layer=layer, module=module, rank=3), task, **OPTIONS)

@@ -5,11 +5,12 @@ Only what is needed to read the command line is imported here, so that --help an
 
 import sys
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 import tyro.extras
 
+from icl_theory.claims.engine.profiles import ProfileName
 from icl_theory.runs.bounds_config import SweepConfig
 from icl_theory.runs.train_config import TrainRunConfig
 
@@ -30,7 +31,7 @@ class Verify:
 
     claims: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LABEL ...")] = ()
     """Claims to check, by label; all if none is named. `icl-theory explain` lists them."""
-    profile: Literal["quick", "full"] = "quick"
+    profile: ProfileName = "quick"
     """How many seeds and samples, and how long to train: about a minute, or much longer."""
     seed: int = 0
     """Seed of everything random; the same seed gives the same cases."""

@@ -1,9 +1,11 @@
 """The only place that words an error of input: every message says what was got, what was expected, and a hint."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+S = TypeVar("S", bound=str)
 
 
 class InvalidInputError(ValueError):
@@ -86,7 +88,7 @@ def number(name: str, value: Any, *, low: float, strict: bool = False, hint: str
     return float(value)
 
 
-def choice(name: str, value: Any, options: Sequence[str]) -> str:
+def choice(name: str, value: Any, options: Sequence[S]) -> S:
     """`value` if it is one of `options`."""
     if value not in options:
         raise error(name, repr(value), "one of " + ", ".join(options), "choose one of these")

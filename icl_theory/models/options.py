@@ -10,6 +10,9 @@ Mask = Literal["demonstrations", "causal"]
 Normalization = Literal["mean", "sum"]
 Activation = Literal["identity", "relu"]
 Readout = Literal["minus", "plus"]
+Matrix = Literal["value", "key", "query"]
+Module = Literal["value", "key", "query", "attention", "mlp", "all"]
+"""What can be truncated at once: a matrix, all of the attention, the MLP, or everything."""
 OPTIONS = {"kind": Kind, "mask": Mask, "normalization": Normalization, "activation": Activation, "readout": Readout}
 """The static fields of `Model`; every public function reads them from the model and none takes them."""
 

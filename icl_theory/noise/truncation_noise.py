@@ -21,6 +21,7 @@ from icl_theory.core.symmetric import symmetric_pairs
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
+from icl_theory.models.options import Matrix
 from icl_theory.noise.covariance import centred_squares, sampling_factor
 from icl_theory.noise.support import FactorRanks, Support, factor_ranks, span
 
@@ -58,7 +59,7 @@ def truncation_noise(
     tokens: Any,
     *,
     shots: int,
-    module: str,
+    module: Matrix,
     layer: int = 0,
     ranks: Iterable[int] | None = None,
     decomposition: Decomposition | None = None,
@@ -117,7 +118,7 @@ class _Cut:
     model: Model
     tokens: np.ndarray
     layer: int
-    module: str
+    module: Matrix
     u: np.ndarray
     values: np.ndarray
     vt: np.ndarray

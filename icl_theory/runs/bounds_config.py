@@ -6,8 +6,9 @@ Importing this file is quick: nothing heavy is loaded before `validate`.
 from dataclasses import dataclass
 from typing import Literal
 
+from icl_theory.models.options import Module
+
 Model = Literal["trained", "gradient-descent", "optimum", "random"]
-Module = Literal["value", "key", "query", "attention", "mlp", "all"]
 
 
 @dataclass(frozen=True)

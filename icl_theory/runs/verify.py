@@ -12,7 +12,7 @@ from typing import Any
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.examine import Outcome, examine, run_proof
-from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.engine.profiles import PROFILES, ProfileName
 from icl_theory.claims.engine.trained_ensembles import NotReady
 from icl_theory.claims.record import counterexample_file, record
 from icl_theory.claims.registry import all_labels, load_all
@@ -122,7 +122,7 @@ def write(report: VerifyResult, out: Path) -> None:
 def verify(
     claims: Iterable[str] | None = None,
     *,
-    profile: str = "quick",
+    profile: ProfileName = "quick",
     seed: int = 0,
     out: str | Path | None = None,
     overwrite: bool = False,
@@ -160,7 +160,7 @@ def verify(
 
 def run(
     claims: Iterable[str] | None,
-    profile: str,
+    profile: ProfileName,
     seed: int,
     *,
     sweep: bool,

@@ -15,6 +15,7 @@ from icl_theory.core.results import Result
 from icl_theory.models.attention import predict
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
+from icl_theory.models.options import Module
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.prompt import Prompt
 from icl_theory.truncation.svd import module_condition_number, module_rank, rank_of_rate, truncate_weights
@@ -111,7 +112,7 @@ class _Trial:
         return Estimate.from_samples(values, unit=unit)
 
     def search(
-        self, layer: int, module: str, ranks: Sequence[int], metric: Any = None
+        self, layer: int, module: Module, ranks: Sequence[int], metric: Any = None
     ) -> tuple[LayerSearch, np.ndarray]:
         """The best rank on the validation prompts, and the test gains of every prompt at it."""
         full = module_rank(self.base, module)
@@ -137,7 +138,7 @@ def search_clipping_rate(
     task: Task,
     *,
     shots: int,
-    module: str = "attention",
+    module: Module = "attention",
     rates: Sequence[float] | None = None,
     top: int = 2,
     prompts: int = 1024,

@@ -17,6 +17,7 @@ from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rungs import RUNGS
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
+from icl_theory.models.options import Module
 from icl_theory.risk.population import risk_and_losses
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.truncation.svd import module_rank, rank_of_rate, truncate_weights
@@ -123,10 +124,10 @@ def _record(entry: _Entry, before: _Entry, setting: Setting) -> dict[str, Any]:
 def _plan(
     model: Model,
     layer_indices: Iterable[int] | None,
-    modules: Sequence[str],
+    modules: Sequence[Module],
     ranks: list[int] | None,
     rates: list[float] | None,
-) -> list[tuple[int, str, int]]:
+) -> list[tuple[int, Module, int]]:
     """Every (layer, module, rank) requested, validated before anything is computed."""
     if ranks is not None and rates is not None:
         raise checks.error("rates", "also ranks", "one of the two", "drop one of them")
@@ -154,7 +155,7 @@ def rank_sweep(
     samples: int,
     key: Key = 0,
     layer_indices: Iterable[int] | None = None,
-    modules: Sequence[str] = ("value",),
+    modules: Sequence[Module] = ("value",),
     ranks: Iterable[int] | None = None,
     rates: Iterable[float] | None = None,
     task_vector: Any = None,

@@ -1,7 +1,7 @@
 """Truncation of weight matrices by singular value decomposition, clipping rates and condition numbers."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -11,9 +11,10 @@ from icl_theory.core.results import Result
 from icl_theory.models.checked import checked
 from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
 from icl_theory.models.model import Model
+from icl_theory.models.options import Module
 from icl_theory.tasks.base import Task, square_root
 
-MODULES = ("value", "key", "query", "attention", "mlp", "all")
+MODULES = get_args(Module)
 _MATRICES = {
     "value": ("value",),
     "key": ("key",),
@@ -152,13 +153,13 @@ def rank_of_rate(rate: float, rows: int, columns: int) -> int:
     return rank
 
 
-def module_rank(model: Model, module: str) -> int:
+def module_rank(model: Model, module: Module) -> int:
     """The largest rank that `module` can be truncated to: the smallest side of its matrices."""
     names = _present(model, module)
     return min(min(getattr(model, name).shape[-2:]) for name in names)
 
 
-def _present(model: Model, module: str) -> tuple[str, ...]:
+def _present(model: Model, module: Module) -> tuple[str, ...]:
     checks.choice("module", module, MODULES)
     names = tuple(name for name in _MATRICES[module] if getattr(model, name) is not None)
     if not names:
@@ -166,7 +167,7 @@ def _present(model: Model, module: str) -> tuple[str, ...]:
     return names
 
 
-def truncate_weights(model: Model, *, layer: int, module: str, rank: int, metric: Any = None) -> Model:
+def truncate_weights(model: Model, *, layer: int, module: Module, rank: int, metric: Any = None) -> Model:
     """The weights with one module of one layer replaced by its best rank-r approximation (exact SVD), head by head.
 
     Args:
@@ -219,7 +220,7 @@ def condition_number(matrix: Any) -> float:
     return float("inf") if singular else float(values[0] / values[-1])
 
 
-def module_condition_number(model: Model, layer: int, module: str) -> float:
+def module_condition_number(model: Model, layer: int, module: Module) -> float:
     """The largest κ₂ of the module's matrices in one layer.
 
     Args:

@@ -14,6 +14,7 @@ import pytest
 from helpers import assert_close
 
 from icl_theory import Model, NoiseCovariance, random_weights, truncate_weights, truncation_noise
+from icl_theory.models.options import Matrix
 from icl_theory.noise.covariance import centred_squares, gradient_noise, sampling_factor
 from icl_theory.noise.multi_head_support import ranks_of
 
@@ -62,7 +63,7 @@ def unknown(values: list[Any], size: Any, dimension: int) -> float:
 
 
 @pytest.mark.parametrize("module", ["value", "key", "query"])
-def test_second_layer(module: str) -> None:
+def test_second_layer(module: Matrix) -> None:
     """Thirty models, σ_min / σ_max down to 4e-8: three methods agree on rank N - 1 = d_S and on log pdet.
 
     `random_weights(13, ...)`, W_V, is the case where Gram matrices gave rank 10 and -11.26 for 11 and -37.67.
@@ -86,7 +87,7 @@ def test_second_layer(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", ["value", "key", "query"])
-def test_few_demonstrations(rng: np.random.Generator, module: str) -> None:
+def test_few_demonstrations(rng: np.random.Generator, module: Matrix) -> None:
     """N = 4, D = 9: well conditioned but for the lowest ranks, so that Gram matrices serve most of the curve."""
     count, dimension, shots = 4, 9, 2
     model, tokens = random_weights(2, layers=1, token_dim=dimension), rng.standard_normal((count, dimension))

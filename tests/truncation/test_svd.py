@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_theory import Model, condition_number, truncate, truncate_weights
+from icl_theory.models.options import Module
 from icl_theory.truncation.svd import MODULES, module_rank, rank_of_rate
 
 LAYERS, D, HIDDEN = 2, 4, 6
@@ -78,7 +79,7 @@ def test_error_and_scale(seed: int, rank: int) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("layer", [0, 1])
-def test_touches_its_module(rng: np.random.Generator, module: str, layer: int) -> None:
+def test_touches_its_module(rng: np.random.Generator, module: Module, layer: int) -> None:
     """Truncate weights touches its module only."""
     touched = {
         "attention": {"value", "key", "query"},

@@ -6,14 +6,14 @@ from functools import cached_property
 import numpy as np
 
 from icl_theory.claims.engine.cases import DIM, MLP_WIDTH, TRAINING_SHOTS, Case
-from icl_theory.claims.engine.profiles import PROFILES, Profile
+from icl_theory.claims.engine.profiles import PROFILES, Profile, ProfileName
 from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
 from icl_theory.core import checks
 from icl_theory.core.progress import Progress
 from icl_theory.models.checked import checked
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.models.model import Model
-from icl_theory.models.options import Readout
+from icl_theory.models.options import Module, Readout
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.train import TrainResult
 from icl_theory.truncation.svd import truncate_weights
@@ -37,7 +37,7 @@ class CaseFactory:
 
     def __init__(
         self,
-        profile: Profile | str = "quick",
+        profile: Profile | ProfileName = "quick",
         seed: int = 0,
         progress: Progress | None = None,
     ) -> None:
@@ -161,7 +161,14 @@ class CaseFactory:
     def truncated(self) -> list[Case]:
         """One module of one layer at lower rank: of random and trained models, with one and three layers."""
         sources = [*self.one_layer[:2], *self.one_layer[-2:], *self.three_layers[:1], *self.three_layers[-1:]]
-        plans = (("value", 3), ("query", 2), ("key", 4), ("attention", 3), ("value", 1), ("attention", 1))
+        plans: tuple[tuple[Module, int], ...] = (
+            ("value", 3),
+            ("query", 2),
+            ("key", 4),
+            ("attention", 3),
+            ("value", 1),
+            ("attention", 1),
+        )
         cases = []
         for source, (module, rank) in zip(sources, plans, strict=True):
             model = truncate_weights(source.model, layer=source.layers - 1, module=module, rank=rank)

@@ -7,9 +7,10 @@ import numpy as np
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.noise_traces import exact_trace, noise_trace, truncated_traces
+from icl_theory.models.options import Module
 
 
-def trace_growth(case: Case, module: str) -> np.ndarray:
+def trace_growth(case: Case, module: Module) -> np.ndarray:
     """tr C after over tr C before truncation, at every rank."""
     return truncated_traces(case, module)[0] / noise_trace(case)
 

@@ -9,11 +9,20 @@ from sympy.polys.matrices import DomainMatrix
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
+from icl_theory.models.options import Module
 from icl_theory.noise.covariance import layer_factors
 from icl_theory.noise.support import factor_ranks, support_dimension
 from icl_theory.truncation.svd import truncate, truncate_weights
 
-_PLANS = (("value", 1), ("value", 4), ("query", 2), ("key", 5), ("attention", 2), ("attention", 4), ("attention", 5))
+_PLANS: tuple[tuple[Module, int], ...] = (
+    ("value", 1),
+    ("value", 4),
+    ("query", 2),
+    ("key", 5),
+    ("attention", 2),
+    ("attention", 4),
+    ("attention", 5),
+)
 
 
 def _factors(case: Case) -> tuple[np.ndarray, np.ndarray]:

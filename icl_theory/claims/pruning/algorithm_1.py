@@ -10,13 +10,14 @@ from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.models.constructions import one_layer_optimum
+from icl_theory.models.options import Module
 from icl_theory.truncation.clipping_search import search_clipping_rate
 
 _GAIN, _PROMPTS, _TOP = 0.01, 1024, 2
 
 
 @lru_cache(maxsize=64)
-def gain(case: Case, module: str = "attention", prompts: int = _PROMPTS) -> Estimate:
+def gain(case: Case, module: Module = "attention", prompts: int = _PROMPTS) -> Estimate:
     """Test gain of the chosen layer and rank over the untouched model's test loss, with the delta method's error."""
     found = search_clipping_rate(
         case.model,

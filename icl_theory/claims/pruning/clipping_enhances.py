@@ -5,12 +5,15 @@ from functools import lru_cache
 from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors, shifted_tasks
+from icl_theory.models.options import Module
 
 
 @lru_cache(maxsize=128)
 def rise(case: Case) -> float:
     """Relative change of the exact risk by the module and rate $ξ ≥ 0.1$ that do best on validation prompts."""
-    plans = [(module, rate) for module in prompt_errors.MODULES for rate in prompt_errors.RATES]
+    plans: list[tuple[Module, float]] = [
+        (module, rate) for module in prompt_errors.MODULES for rate in prompt_errors.RATES
+    ]
     module, rate = min(
         plans, key=lambda plan: shifted_tasks.validated(case, shifted_tasks.HARD, shifted_tasks.FEW, *plan)
     )

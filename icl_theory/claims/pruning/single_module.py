@@ -7,12 +7,13 @@ from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.core.estimate import Estimate
+from icl_theory.models.options import Module
 
 _MARGIN, _VALIDATION = 0.01, 512
 
 
 @lru_cache(maxsize=256)
-def log_rise(case: Case, module: str = "key") -> Estimate:
+def log_rise(case: Case, module: Module = "key") -> Estimate:
     """$E$ log(test error clipped / untouched) of $W_K$ of the first layer, at the rate $ξ ≥ 0.1$ that validates
     best."""
     models = {rate: prompt_errors.clipped(case, 0, module, rate) for rate in prompt_errors.RATES}

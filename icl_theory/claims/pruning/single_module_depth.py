@@ -7,12 +7,13 @@ import numpy as np
 from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
+from icl_theory.models.options import Module
 
 _RATE = 0.5
 
 
 @lru_cache(maxsize=512)
-def log_spread(case: Case, layer: int, module: str) -> float:
+def log_spread(case: Case, layer: int, module: Module) -> float:
     """log of the standard deviation over prompts of log(error clipped / untouched)."""
     ratio = prompt_errors.log_ratio(case, prompt_errors.clipped(case, layer, module, _RATE), TRAINING_SHOTS)
     return float(np.log(ratio.std(ddof=1)))

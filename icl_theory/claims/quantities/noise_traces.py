@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case
+from icl_theory.models.options import Module
 from icl_theory.noise.covariance import sampling_factor
 from icl_theory.truncation.svd import truncate
 
@@ -23,7 +24,7 @@ def noise_trace(case: Case, **replaced: np.ndarray) -> float:
     return float(sampling_factor(len(values), case.shots) * (centred**2).sum() / len(values))
 
 
-def truncated_traces(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
+def truncated_traces(case: Case, module: Module) -> tuple[np.ndarray, np.ndarray]:
     """tr C at every rank r of one module, and with what was cut in its place."""
     full = getattr(case.model, module)[0]
     kept = [truncate(full, rank).matrix for rank in range(len(full) + 1)]

@@ -13,12 +13,13 @@ from icl_theory.core.numerics import float64
 from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
+from icl_theory.models.options import Module
 from icl_theory.truncation.svd import truncate_weights
 
 PROMPTS = 2048
 RATES = {0.1: 5, 0.5: 3, 0.75: 1}
 """Clipping rates of Y and the ranks they mean at D = 6; 0.9 and above would leave nothing."""
-MODULES = ("value", "key", "query", "attention")
+MODULES: tuple[Module, ...] = ("value", "key", "query", "attention")
 
 
 @lru_cache(maxsize=128)
@@ -50,7 +51,7 @@ def own_errors(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) ->
     return errors(case, case.model, shots, prompts, salt)
 
 
-def clipped(case: Case, layer: int, module: str, rate: float) -> Model:
+def clipped(case: Case, layer: int, module: Module, rate: float) -> Model:
     """The model with one module of one layer clipped at a rate of `RATES`; at 0 it is the model itself."""
     if rate == 0:
         return case.model
@@ -76,7 +77,7 @@ def largest(rows: list[np.ndarray], unit: str) -> Estimate:
 
 
 @lru_cache(maxsize=1024)
-def log_errors(case: Case, layer: int, module: str, rank: int, shots: int = TRAINING_SHOTS) -> np.ndarray:
+def log_errors(case: Case, layer: int, module: Module, rank: int, shots: int = TRAINING_SHOTS) -> np.ndarray:
     """log of the squared error of every prompt (the query integrated out) after clipping one module of one layer.
 
     Means of squared errors are ruled by a few prompts once a shallow layer is broken; the geometric mean is not.

@@ -10,6 +10,7 @@ import numpy as np
 from icl_theory.claims.engine.cases import DIM, Case
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.models.model import Model
+from icl_theory.models.options import Module
 from icl_theory.risk.one_layer import one_layer_risk
 from icl_theory.tasks.linear_regression import LinearRegression
 
@@ -33,19 +34,19 @@ def risk(model: Model, task: LinearRegression, shots: int) -> float:
 
 
 @lru_cache(maxsize=1024)
-def validated(case: Case, task: LinearRegression, shots: int, module: str, rate: float) -> float:
+def validated(case: Case, task: LinearRegression, shots: int, module: Module, rate: float) -> float:
     """Mean squared error on the validation prompts with one module clipped."""
     stack, w = task.sample_moments(np.random.default_rng([case.seed, shots]), VALIDATION, shots)
     p = prompt_errors.implied(prompt_errors.clipped(case, 0, module, rate), stack)
     return float((((p - w) @ task.covariance) * (p - w)).sum(-1).mean())
 
 
-def best_rate(case: Case, task: LinearRegression, shots: int, module: str = "key") -> float:
+def best_rate(case: Case, task: LinearRegression, shots: int, module: Module = "key") -> float:
     """The rate, 0 among them, with the smallest error on the validation prompts."""
     return min(RATES, key=lambda rate: validated(case, task, shots, module, rate))
 
 
-def rise(case: Case, task: LinearRegression, shots: int, rate: float, module: str = "key") -> float:
+def rise(case: Case, task: LinearRegression, shots: int, rate: float, module: Module = "key") -> float:
     """Relative change of the exact risk by clipping at that rate."""
     after, before = (risk(prompt_errors.clipped(case, 0, module, r), task, shots) for r in (rate, 0.0))
     return after / before - 1

@@ -7,6 +7,7 @@ import numpy as np
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import Case
 from icl_theory.models.attention import layer_update, second_moment
+from icl_theory.models.options import Module
 from icl_theory.truncation.svd import truncate
 
 
@@ -16,7 +17,7 @@ def first_layer_update(case: Case, **replaced: np.ndarray) -> np.ndarray:
     return layer_update(matrices["value"], matrices["key"], matrices["query"], second_moment(case.demonstrations))
 
 
-def truncated_parts(case: Case, module: str) -> tuple[np.ndarray, np.ndarray]:
+def truncated_parts(case: Case, module: Module) -> tuple[np.ndarray, np.ndarray]:
     """||ΔW_r||_F² and ||ΔW - ΔW_r||_F² at every rank r when one module is truncated."""
     full = getattr(case.model, module)[0]
     kept = [first_layer_update(case, **{module: truncate(full, rank).matrix}) for rank in range(len(full) + 1)]
@@ -29,7 +30,7 @@ def update_norm(case: Case) -> float:
     return float((first_layer_update(case) ** 2).sum())
 
 
-def rows_zeroed(case: Case, module: str) -> float:
+def rows_zeroed(case: Case, module: Module) -> float:
     """Kept plus dropped part when the first half of W's *columns* is kept instead of its leading singular part."""
     full = getattr(case.model, module)[0]
     half = full.copy()
@@ -41,7 +42,7 @@ def rows_zeroed(case: Case, module: str) -> float:
     return float((kept**2).sum() + ((first_layer_update(case) - kept) ** 2).sum())
 
 
-def norm_growth(case: Case, module: str) -> np.ndarray:
+def norm_growth(case: Case, module: Module) -> np.ndarray:
     """||ΔW_r||_F² / ||ΔW||_F² at every rank."""
     return truncated_parts(case, module)[0] / update_norm(case)
 

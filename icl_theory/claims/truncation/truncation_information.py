@@ -10,9 +10,10 @@ from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rung_samples import divergences
 from icl_theory.models.model import Model
+from icl_theory.models.options import Module
 from icl_theory.truncation.svd import truncate_weights
 
-_PLANS = (("value", 5), ("value", 2), ("query", 4), ("key", 3), ("attention", 4))
+_PLANS: tuple[tuple[Module, int], ...] = (("value", 5), ("value", 2), ("query", 4), ("key", 3), ("attention", 4))
 
 
 @lru_cache(maxsize=8)

@@ -14,6 +14,7 @@ from icl_theory.information.ladder.bound_ladder import Batches, BoundLadder, lad
 from icl_theory.information.ladder.noisy_trajectory import Setting
 from icl_theory.information.ladder.rungs import mean_estimate
 from icl_theory.models.model import Model
+from icl_theory.models.options import Module
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.truncation.svd import truncate_weights
 
@@ -61,7 +62,7 @@ def recheck(found: dict[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _ladders(case: Case, module: str) -> tuple[BoundLadder, BoundLadder]:
+def _ladders(case: Case, module: Module) -> tuple[BoundLadder, BoundLadder]:
     """After and before truncation to rank D - 1, on the same draws."""
     setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
     cut = truncate_weights(case.model, layer=0, module=module, rank=case.model.token_dim - 1)
@@ -70,7 +71,7 @@ def _ladders(case: Case, module: str) -> tuple[BoundLadder, BoundLadder]:
     return ladder_of(after, batches, 4.0, 16), ladder_of(setting, batches, 4.0, 16)
 
 
-def change(case: Case, module: str = "query", rung: str = "isotropic") -> Estimate:
+def change(case: Case, module: Module = "query", rung: str = "isotropic") -> Estimate:
     """Rung after minus before truncation in nats, paired over runs."""
     after, before = _ladders(case, module)
     return mean_estimate(after.terms[rung] - before.terms[rung], "unbiased", "nats")

@@ -7,10 +7,11 @@ import numpy as np
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.descent.trajectory import implicit_trajectory
+from icl_theory.models.options import Module
 from icl_theory.truncation.svd import truncate_weights
 
 
-def norm_growth(case: Case, module: str, first: int, last: int | None = None) -> np.ndarray:
+def norm_growth(case: Case, module: Module, first: int, last: int | None = None) -> np.ndarray:
     """||G_t||_F² after over before truncation of the first layer's module, at every rank, for t = first + 1, ..., last.
 
     Layers are counted from 0 in the arguments.
@@ -66,7 +67,7 @@ def measure(case: Case) -> np.ndarray:
     return norm_growth(case, "value", 1)
 
 
-def _first(case: Case, module: str = "value") -> np.ndarray:
+def _first(case: Case, module: Module = "value") -> np.ndarray:
     return norm_growth(case, module, 0, 1)
 
 
