@@ -23,6 +23,8 @@ from .information.estimators.calibration import calibration_table as calibration
 from .information.estimators.ksg import ksg_mutual_information as ksg_mutual_information
 from .information.estimators.sandwich import Sandwich as Sandwich
 from .information.estimators.sandwich import mutual_information as mutual_information
+from .information.forward_pass.bounds import ForwardPassBounds as ForwardPassBounds
+from .information.forward_pass.bounds import forward_pass_bounds as forward_pass_bounds
 from .information.ladder.bound_ladder import BoundLadder as BoundLadder
 from .information.ladder.bound_ladder import bound_ladder as bound_ladder
 from .information.ladder.shared_subsets import SharedSubsets as SharedSubsets

@@ -41,6 +41,7 @@ LISTED = {
     "information/estimators/ksg": ("sandwich", "calibration"),
     "information/ladder/bound_ladder": ("sandwich", "rungs"),
     "information/ladder/large_sample_limit": ("path_prior", "individual_sample"),
+    "information/forward_pass/bounds": ("forward_pass_bounds",),
     "information/ladder/losses": ("standard_errors_ladder", "sandwich"),
     "information/estimators/sandwich": ("sandwich",),
     "information/estimators/known_channels": ("calibration",),

@@ -110,22 +110,11 @@ def generalization_bound(information: Estimate, *, range_constant: float, demons
     Returns: an `Estimate` of direction "upper" in units of the loss (delta-method standard error).
     Raises: ValueError for a lower bound, a biased estimate, a negative information, or constants out of range.
     """
-    if information.direction in ("lower", "biased"):
-        got = "a lower bound" if information.direction == "lower" else "a biased estimate"
-        raise checks.error("information", got, "an exact value or an upper bound", "use the upper end of the sandwich")
-    if math.isnan(information.value):
-        raise checks.error("information", "NaN", "a number of nats", "check how it was estimated")
+    nats, note = bounded_information(information)
     range_constant = checks.number("range_constant", range_constant, low=0.0, hint="pass half the range of the loss")
     demonstrations = checks.integer("demonstrations", demonstrations, 1, None, "pass N, at least 1")
     scale = 2 * range_constant**2 / demonstrations
-    note = information.note
-    if information.value < 0:
-        # The estimate of a tiny information can come out below zero; more than its error allows is a mistake. Nats have
-        # no unit to choose, so that a number of them is small or not by itself.
-        if information.value < -6 * information.stderr - 1e-12:
-            raise checks.error("information", f"{information.value:.3g}", "at least 0", "check the estimator")
-        note = "the information is zero within its error"
-    value = math.sqrt(scale * max(information.value, 0))  # sqrt of the negative part is no bound: see the note
+    value = math.sqrt(scale * nats)
     # Near zero the square root has no slope; one standard error of information is then the honest error bar.
     if not math.isfinite(value) or information.stderr == 0:
         stderr = 0.0
@@ -134,3 +123,24 @@ def generalization_bound(information: Estimate, *, range_constant: float, demons
     else:
         stderr = math.sqrt(scale * information.stderr)
     return Estimate(value, stderr, information.samples, "upper", "loss", note)
+
+
+def bounded_information(information: Estimate) -> tuple[float, str]:
+    """The nats that a bound may rest on, at least 0, and the note that goes with it.
+
+    Args:
+        information: nats.
+
+    Raises: ValueError for a lower bound, a biased estimate, NaN, or less than 0 by more than its error.
+    """
+    if information.direction in ("lower", "biased"):
+        got = "a lower bound" if information.direction == "lower" else "a biased estimate"
+        raise checks.error("information", got, "an exact value or an upper bound", "use the upper end of the sandwich")
+    if math.isnan(information.value):
+        raise checks.error("information", "NaN", "a number of nats", "check how it was estimated")
+    # The estimate of a tiny information can come out below zero; more than its error allows is a mistake. Nats have
+    # no unit to choose, so that a number of them is small or not by itself.
+    if information.value < -6 * information.stderr - 1e-12:
+        raise checks.error("information", f"{information.value:.3g}", "at least 0", "check the estimator")
+    note = "the information is zero within its error" if information.value < 0 else information.note
+    return max(information.value, 0.0), note
