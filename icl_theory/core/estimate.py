@@ -113,15 +113,16 @@ def generalization_bound(information: Estimate, *, range_constant: float, demons
     nats, note = bounded_information(information)
     range_constant = checks.number("range_constant", range_constant, low=0.0, hint="pass half the range of the loss")
     demonstrations = checks.integer("demonstrations", demonstrations, 1, None, "pass N, at least 1")
-    scale = 2 * range_constant**2 / demonstrations
-    value = math.sqrt(scale * nats)
+    # R outside the root: its square can overflow where the bound does not.
+    root = math.sqrt(2 / demonstrations)
+    value = range_constant * root * math.sqrt(nats)
     # Near zero the square root has no slope; one standard error of information is then the honest error bar.
     if not math.isfinite(value) or information.stderr == 0:
         stderr = 0.0
     elif information.value > information.stderr:
-        stderr = scale * information.stderr / (2 * value)
+        stderr = range_constant * root * information.stderr / (2 * math.sqrt(nats))
     else:
-        stderr = math.sqrt(scale * information.stderr)
+        stderr = range_constant * root * math.sqrt(information.stderr)
     return Estimate(value, stderr, information.samples, "upper", "loss", note)
 
 

@@ -142,6 +142,13 @@ def test_infinite_information() -> None:
     assert (result.value, result.stderr, result.note) == (math.inf, 0.0, "no floor")
 
 
+def test_large_range() -> None:
+    """R² overflows where the bound itself does not."""
+    found = generalization_bound(Estimate(0.5, 0.01, 10), range_constant=1e200, demonstrations=4)
+    assert found.value == pytest.approx(5e199)
+    assert found.stderr == pytest.approx(5e199 * 0.01)
+
+
 @pytest.mark.parametrize("direction", ["exact", "unbiased", "upper"])
 def test_rounding_below_zero(direction: str) -> None:
     """Rounding below zero is forgiven."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers import error_message
 from scipy.integrate import quad
+from scipy.special import k0e
 from scipy.stats import wishart
 
 from icl_theory.information.forward_pass import single_token
@@ -50,6 +51,22 @@ def test_without_density() -> None:
 def test_closed_forms() -> None:
     """Two products of independent normals sum to a Laplace law, of entropy 1 + log 2."""
     assert single_token._entropy(2, 1, 0.0) == pytest.approx(1 + math.log(2), rel=1e-13)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.9])
+def test_correlated_pair(rho: float) -> None:
+    """One and two products of correlated normals: densities exp(ρ z/c) K_0(|z|/c)/(π √c) and, c = 1 - ρ²,
+    exp((ρ z - |z|)/c)/2, an asymmetric Laplace law of entropy 1 + log 2."""
+    c = 1 - rho**2
+
+    def integrand(z: float) -> float:
+        log = rho * z / c - abs(z) / c + math.log(k0e(abs(z) / c) / (math.pi * math.sqrt(c)))
+        return -math.exp(log) * log
+
+    parts = [(0, 1e-6), (1e-6, 1e-2), (1e-2, 1), (1, 400)]
+    single = sum(quad(integrand, *part, limit=200)[0] for part in parts)
+    single += sum(quad(lambda z: integrand(-z), *part, limit=200)[0] for part in parts)
+    assert readout_information(2, 1, rho**2) == pytest.approx(1 + math.log(2) - single, rel=1e-6)
 
 
 @pytest.mark.parametrize(("count", "drift"), [(1, 0.4), (3, 0.0), (6, 2.0)])
