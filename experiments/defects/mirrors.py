@@ -45,6 +45,7 @@ LISTED = {
     "information/ladder/losses": ("standard_errors_ladder", "sandwich"),
     "information/estimators/sandwich": ("sandwich",),
     "information/estimators/known_channels": ("calibration",),
+    "claims/engine/check": ("claim", "array_comparison"),
     "claims/registry": ("plugins", "registry"),
     "claims/engine/claim": ("array_comparison", "registry"),
     "claims/engine/examine": ("verify", "registry"),
