@@ -39,7 +39,7 @@ LISTED = {
     "information/estimators/channel": ("sandwich", "path_prior"),
     "information/ladder/path_sandwich": ("individual_sample", "sandwich"),
     "information/estimators/ksg": ("sandwich", "calibration"),
-    "information/ladder/bound_ladder": ("sandwich", "rungs"),
+    "information/ladder/bound_ladder": ("sandwich", "rungs", "kl_rungs"),
     "information/ladder/large_sample_limit": ("path_prior", "individual_sample"),
     "information/forward_pass/bounds": ("forward_pass_bounds",),
     "information/ladder/losses": ("standard_errors_ladder", "sandwich"),

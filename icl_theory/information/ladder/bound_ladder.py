@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.core.binary_kl import binary_kl_bound
 from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, generator
@@ -49,12 +50,16 @@ class BoundLadder(Result):
 
     rungs: dict[str, Estimate]
     """Bound on the gap by rung name, tightest first, in units of the loss; +inf with the reason as note."""
+    kl_rungs: dict[str, Estimate]
+    """The same informations in the binary relative entropy form (`binary_kl_bound`): never larger, and below c."""
     information: dict[str, Estimate]
     """Nats: the first rung of Σ_i I(W; h_i), the second of I(W_L; H_s), the others of I(W_{1:L}; H_s)."""
     gap: Estimate
     """Measured gap of the loss."""
     population_loss: Estimate
     """E L_μ(W), in units of the loss."""
+    empirical_loss: Estimate
+    """E L_{H_s}(W), in units of the loss."""
     sandwich: Sandwich
     """Both ends of I(W; H_s) at L = 1, of the path information I(W_{1:L}; H_s) at L > 1.
 
@@ -107,6 +112,8 @@ def bound_ladder(
     loss: BoundedLoss = "clipped_squared",
 ) -> BoundLadder:
     """Upper bounds sqrt(2 R² I / N) on the gap E[L_μ(W) - L_{H_s}(W)], R = c/2, and the gap, for one fixed task.
+
+    Every rung also has its binary relative entropy form, N kl(E L̂/c ‖ E L_μ/c) ≤ I (see `binary_kl_bound`).
 
     H_s are N tokens of the task w; W = W_L of the trajectory W_t = W_{t-1} + G_t + (C_t + ε² Π_t)^{1/2} n_t with fresh
     noise in every layer, Π_t the projection on the support V_t. The loss is min((ŷ - y)², c) of the query readout, or
@@ -222,6 +229,17 @@ def ladder_of(
         for name in RUNGS
     }
     gap, population = (mean_estimate(terms[name], "unbiased", "loss") for name in ("gap", "population"))
+    empirical = mean_estimate(terms["population"] - terms["gap"], "unbiased", "loss")
+    options = {"empirical": empirical, "loss_range": largest, "demonstrations": setting.demonstrations}
     return BoundLadder(
-        rungs, information, gap, population, collected.ends.sandwich, tuple(collected.dimensions), largest, terms
+        rungs=rungs,
+        kl_rungs={name: binary_kl_bound(information[name], **options) for name in RUNGS},
+        information=information,
+        gap=gap,
+        population_loss=population,
+        empirical_loss=empirical,
+        sandwich=collected.ends.sandwich,
+        support=tuple(collected.dimensions),
+        trivial=largest,
+        terms=terms,
     )
