@@ -32,7 +32,7 @@ def quick_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """`verify --out` without the ensemble that its figure is about: entries made up beforehand."""
 
     class Made:
-        def __init__(self, _workshop: object) -> None:
+        def __init__(self, _factory: object) -> None:
             pass
 
         def records(self, _progress: object) -> list[dict]:

@@ -83,7 +83,7 @@ def test_sound_files_pass(script: ModuleType, folder: Path, capsys: pytest.Captu
         ("records.json", '"format": 2', '"format": 1', "records.json: $.format: 2 was expected"),
     ],
 )
-def test_spoilt_files_do_not(
+def test_damaged_files_do_not(
     script: ModuleType, folder: Path, capsys: pytest.CaptureFixture[str], name: str, old: str, new: str, words: str
 ) -> None:
     text = (folder / name).read_bytes().decode("utf-8")
