@@ -11,7 +11,7 @@ SMALLEST_PIVOT = 1e-11
 def covariance_root(covariance: np.ndarray) -> np.ndarray:
     """Lower triangular F with C = F Fᵀ for a stack (..., d, d), scaled to unit diagonal on the way.
 
-    Raises numpy.linalg.LinAlgError where a matrix is not positive definite: never a silent jitter.
+    Raises numpy.linalg.LinAlgError where a matrix is not positive definite; no jitter is added.
     """
     variance = np.diagonal(covariance, axis1=-2, axis2=-1)
     if not (variance > 0).all():
@@ -49,7 +49,7 @@ def whitening(root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def with_floor(root: np.ndarray, floor: float) -> np.ndarray:
-    """A root of F Fᵀ + ε² I: the columns of ε I stand next to those of F."""
+    """A root of F Fᵀ + ε² I: the columns of ε I are appended to those of F."""
     if floor == 0:
         return root
     width = root.shape[-2]

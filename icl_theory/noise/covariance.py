@@ -17,8 +17,8 @@ from icl_theory.models.model import Model
 from icl_theory.noise.multi_head_support import ranks_of, support_of
 from icl_theory.noise.support import span
 
-# Beside the size of all gradients together. A Gram matrix squares condition numbers: its smallest eigenvalue is used
-# where that costs no more than a factor of 1e3 over rounding. Singular values below 1e-12 are taken for rounding.
+# Relative to the size of all gradients together. A Gram matrix squares condition numbers: its smallest eigenvalue is
+# used where that costs no more than a factor of 1e3 over rounding. Singular values below 1e-12 count as rounding.
 _SMALLEST_OF_GRAM, _RANK_TOLERANCE = 1e-3, 1e-12
 
 
@@ -157,12 +157,15 @@ def centred_squares(left: np.ndarray, right: np.ndarray, gram: np.ndarray | None
 
     O(N² D + N³) from the Gram matrix of the g_i where that is well conditioned. Where it is not, squaring would lose
     the small values, and they come from a triangular factor of the rows: 2 N² p q flops for a_i and b_i that span p and
-    q ≤ N dimensions, and room for N² + 4 N max(N, q) numbers.
+    q ≤ N dimensions, and memory for N² + 4 N max(N, q) numbers.
 
-    Args: left, right: a_i and b_i by head, (heads, N, D). gram: ⟨g_i, g_j⟩, (N, N), if it is known.
+    Args:
+        left: a_i by head, (heads, N, D).
+        right: b_i by head, (heads, N, D).
+        gram: ⟨g_i, g_j⟩, (N, N); computed where needed if None.
     """
     count = left.shape[1]
-    if left.shape[2] * right.shape[2] >= count:  # else the rank is below N - 1 for certain
+    if left.shape[2] * right.shape[2] >= count:  # else the rank is certainly below N - 1
         gram = gram_matrix(left, right) if gram is None else gram
         means = gram.mean(axis=0)
         values = np.linalg.eigvalsh(gram - means - means[:, None] + means.mean())[::-1]

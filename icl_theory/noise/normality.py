@@ -1,7 +1,7 @@
 """How far the noise of a subset is from Gaussian: Mardia's and Henze and Zirkler's statistics, Q-Q data, kurtosis.
 
 All of them are affine invariant. With invertible weights they are therefore those of the symmetric coordinates of
-h hᵀ, whatever the weights are; truncated weights show a projection of these.
+h hᵀ, whatever the weights are; truncated weights give a projection of these.
 """
 
 from collections.abc import Sequence
@@ -89,6 +89,7 @@ def subset_kurtosis(points: Any, shots: int) -> float:
     Args:
         points: shape (N, ·), N ≥ 2; only their span counts.
         shots: b in 1..N-1.
+
     Raises: ValueError for shapes, NaN or shots out of range.
     Source: new; inclusion probabilities of random subsets.
     """
@@ -132,7 +133,7 @@ def normality_audit(
     """Tests whether the mean gradient of b out of N demonstrations is Gaussian, for every b given.
 
     Subsets are drawn without replacement at fixed demonstrations and fixed M = I + W_{t-1} of the noise-free
-    trajectory, in orthonormal coordinates of the support V_t of dimension d_S. A test says whether n samples can
+    trajectory, in orthonormal coordinates of the support V_t of dimension d_S. A test reports whether n samples can
     show the difference, `exact_kurtosis` and `distance` how large it is.
 
     Args:
@@ -144,8 +145,7 @@ def normality_audit(
         layer: counted from 0.
 
     Returns: one `NormalityRecord` per b.
-    Raises: ValueError for shapes, NaN, shots or layer out of range, too few
-        samples, or weights without any noise.
+    Raises: ValueError for shapes, NaN, shots or layer out of range, too few samples, or weights without any noise.
     Source: Y Assumption 1 (arXiv:2406.03768v2); Mardia 1970, Henze and Zirkler 1990.
 
     Example:

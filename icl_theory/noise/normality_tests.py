@@ -19,7 +19,7 @@ _BLOCK_ENTRIES = 2**22
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class NormalityTest(Result):
-    """A statistic, what a Gaussian sample of the same size gives, and how seldom it is as far out."""
+    """A statistic, its mean for Gaussian samples of the same size, and how rarely one of these is as extreme."""
 
     value: float
     """The statistic of the sample."""
@@ -33,7 +33,7 @@ def whitened(points: np.ndarray) -> np.ndarray:
     """Centred points with (1/n) Σ z zᵀ = I on the span of the centred points, shape (n, rank)."""
     centred = points - points.mean(axis=0)
     u, values, _ = np.linalg.svd(centred, full_matrices=False)
-    # Beside the size before centring: equal points would otherwise be whitened rounding.
+    # Relative to the size before centring: rounding of equal points would otherwise be whitened.
     size = float(np.linalg.norm(points, 2)) if points.size else 0.0
     return np.sqrt(len(points)) * u[:, values > _RANK_TOLERANCE * size]
 
@@ -87,7 +87,10 @@ def normality_tests(points: Any) -> tuple[NormalityTest, NormalityTest, Normalit
     normal with its exact mean and variance (both tails); Henze and Zirkler's as log-normal with asymptotic mean and
     variance (upper tail). The tests of this module compare them with simulated samples.
 
-    Raises: ValueError unless n > d + 2, for NaN, or for points that span no d dimensions.
+    Args:
+        points: shape (n, d), n > d + 2.
+
+    Raises: ValueError unless n > d + 2, for NaN, or for points that do not span d dimensions.
     Source: Mardia 1970 and 1974, Henze and Zirkler 1990.
     """
     points = checks.array("points", points, (None, None), "pass one point per row")
@@ -100,6 +103,7 @@ def normality_tests(points: Any) -> tuple[NormalityTest, NormalityTest, Normalit
 
 
 def statistics_of(z: np.ndarray) -> tuple[NormalityTest, NormalityTest, NormalityTest]:
+    """`normality_tests` of points (n, d) that are whitened already."""
     n, d = z.shape
     cubed, fourth = mardia(z)
     mean = d * (d + 2) * ((n + 1) * (d + 1) - 6) / ((n + 1) * (n + 3))

@@ -201,7 +201,7 @@ class Support:
         i, j = self.pairs
         direct, mirrored = self._directions()
         inner = np.zeros((*coordinates.shape[:-1], *self.transform.shape[-2:]))
-        # i == j occurs once with mirrored = 0, so adding in two strokes never overwrites.
+        # i == j occurs once with mirrored = 0, so adding in two steps never overwrites.
         inner[..., i, j] += direct * coordinates
         inner[..., j, i] += mirrored * coordinates
         return self.left_basis @ inner @ transpose(self.right_basis)

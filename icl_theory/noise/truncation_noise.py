@@ -64,7 +64,7 @@ def truncation_noise(
     ranks: Iterable[int] | None = None,
     decomposition: Decomposition | None = None,
 ) -> TruncationNoise:
-    """What `gradient_noise` says of C_t after `truncate_weights` at each rank, for all ranks at once.
+    """Rank, trace and volume of C_t as `gradient_noise` of `truncate_weights` gives them, for all ranks at once.
 
     With R ranks O(N D² + R (N² D + N³)) for W_V and W_Q in the first layer, R N D² more elsewhere, and up to O(N² D²)
     at a rank where the gradients are ill-conditioned; with N > d_S one O(N d_S²) factorisation and O(D³) per rank.
@@ -77,7 +77,7 @@ def truncation_noise(
         module: "value", "key" or "query".
         layer: counted from 0; the layers before it stay as they are.
         ranks: from 1 to D, all if None; sorted.
-        decomposition: (U, σ, Vᵀ) of the matrix, if it is known.
+        decomposition: (U, σ, Vᵀ) of the matrix; computed if None.
 
     Returns: `TruncationNoise`.
     Raises: ValueError for anything out of range, an MLP, several heads, or wrong shapes.
@@ -178,7 +178,7 @@ class _Cut:
         return np.linalg.qr(self._map().T @ inward)[0]
 
     def generic(self, ranks: list[int]) -> bool:
-        """Whether the tokens span everything, the other factor is invertible and every rank is what it says."""
+        """Whether the tokens span everything, the other factor is invertible and every rank is the nominal one."""
         full = self.model.token_dim
         if span(self.tokens).shape[1] < full:
             return False

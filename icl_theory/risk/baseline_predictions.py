@@ -1,4 +1,4 @@
-"""Least squares and ridge on the demonstrations of a prompt: predictions, from exactly what a model sees."""
+"""Predictions of least squares and ridge from the demonstrations of a prompt: exactly what a model sees."""
 
 from typing import Any
 
@@ -37,7 +37,8 @@ def ridge_predict(prompt: Prompt, penalty: float, *, prior: Any = None) -> np.nd
     Args:
         prompt: N demonstrations and a query each.
         penalty: λ > 0.
-        prior: Π, may be singular; I if None.
+        prior: Π, (d_x, d_x), may be singular; I if None.
+
     Raises: ValueError for wrong shapes, NaN or λ ≤ 0.
 
     Example:

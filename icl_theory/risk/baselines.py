@@ -1,4 +1,4 @@
-"""Truths as functions of the number of examples N: the risks of least squares, ridge and Bayes.
+"""Reference risks as functions of the number of examples N: least squares, ridge and Bayes.
 
 Zero prediction is `task.zero_risk`. Every risk is E |ŷ - y_q|² with a clean query label. For linear tasks x_q, w and
 the label noise are integrated out, and only S_xx is sampled where no closed form is known; for ReLU teachers,

@@ -75,9 +75,13 @@ def one_layer_risk(model: Model, task: Task, shots: int) -> float:
 
     and E[p | w] = ± Σ Bᵀ Σ_w v. Σ_w v, tr(A Σ_w) and vᵀ Σ_w v' are polynomials c0 + c1·w + c2 q in w, with q = wᵀΛw;
     odd moments of w vanish, E q = tr ΛΩ, and E q² is `task.task_quartic(Λ, Λ)`. Other laws of u and ε add their fourth
-    cumulants, see `_Excess`; third ones never enter, for in E abcd of independent terms each multiplies a mean.
+    cumulants, see `_Excess`; third ones never enter, since in E abcd of independent terms each multiplies a mean.
 
-    Args: as in `population_risk`, checked; a task that is `LinearRegression` in all but the laws of w, u and ε.
+    Args:
+        model: a single linear-attention layer, checked; its number of heads is arbitrary.
+        task: one that is `LinearRegression` in all but the laws of w, u and ε.
+        shots: N.
+
     Returns: the risk; +inf where a fourth moment that counts is infinite.
     Raises: ValueError for another task, or a fourth moment that counts and is not known.
     """
@@ -126,7 +130,7 @@ def _pair_square(first: tuple, second: tuple, task: LinearRegression, shots: int
 
 
 class _Excess(NamedTuple):
-    """What a fourth cumulant κ₄ of u, or of ε, is multiplied by in N E pᵀΛp."""
+    """The factor of a fourth cumulant κ₄ of u, or of ε, in N E pᵀΛp."""
 
     factor: float
     """Σ over pairs of heads; at least 0, as E |Σ_heads Bᵀ f (v·f)|²_Λ."""
@@ -147,7 +151,7 @@ class _Excess(NamedTuple):
 
 
 def _excess(heads: list[tuple[np.ndarray, np.ndarray]], task: LinearRegression) -> float:
-    """N times what E pᵀΛp has beyond Gaussian tokens: κ₄(u) Σ E_w (v·f_i)(v'·f_i) f_iᵀAf_i + κ₄(ε) σ⁴ Σ v_y v'_y A_yy.
+    """N (E pᵀΛp minus the same for Gaussian tokens): κ₄(u) Σ E_w (v·f_i)(v'·f_i) f_iᵀAf_i + κ₄(ε) σ⁴ Σ v_y v'_y A_yy.
 
     h = Σ_i u_i f_i + σ ε e_y with f_i = [r_i; z_i], r_i the columns of Λ^{1/2} and z_i = w·r_i, is a sum of independent
     terms of mean 0, whose fourth cumulants add. Sums run over pairs of heads with A = B Λ B'ᵀ.

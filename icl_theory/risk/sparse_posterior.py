@@ -15,7 +15,7 @@ MOST_SUPPORTS = 5000
 
 
 def supports_of(task: SparseLinearRegression) -> np.ndarray:
-    """All supports of s out of d_x entries, shape (C(d_x, s), s). Raises: ValueError where they are too many."""
+    """All supports of s out of d_x entries, shape (C(d_x, s), s). Raises: ValueError where there are too many."""
     count = math.comb(task.dim, task.nonzero)
     if count > MOST_SUPPORTS:
         got, hint = f"{count} supports", "take fewer dimensions or fewer nonzero entries"

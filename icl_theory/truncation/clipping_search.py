@@ -61,7 +61,7 @@ class LayerSearch(Result):
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class ClippingSearch(Result):
-    """What Algorithm 1 did, and what two other choices would have gained.
+    """The choice of Algorithm 1, and the gains of two other choices.
 
     Example:
         >>> from icl_theory import LinearRegression, random_weights, search_clipping_rate

@@ -181,11 +181,11 @@ def rank_sweep(
         key: a jax.random.key or a whole number; the same key gives common random numbers.
         layer_indices: counted from 0; all if None.
         modules: "value", "key", "query", "attention", "mlp" or "all".
-        ranks: every rank from 1 to full if None; 0 (which removes the module) only if it is
-            named. A rank named twice is done once.
+        ranks: every rank from 1 to full if None; 0 (which removes the module) only if it is listed. A rank listed
+            twice is computed once.
         rates: clipping rates ξ = 1 - r/side instead of ranks, rounded to a lower rank; rank 0 is an error.
         task_vector: w, shape (d_x,); drawn from `key` if None.
-        floor: ε² ≥ 0, variance of the noise floor added on the support.
+        floor: ε² ≥ 0, variance of the noise floor added on the support, in squared units of W.
         pairs: runs used in the sandwich, as in `bound_ladder`.
         loss: "clipped_squared" (clipped at `clip`) or "zero_one".
         progress: called with (text, done, total) after every entry.

@@ -106,7 +106,7 @@ def truncation_curves(task: Task, *, shots: int) -> TruncationCurves:
     """E (x_q · P S_xy - y_q)² against the rank of P: the best P of each rank, and P* truncated plainly or whitened.
 
     The truncation trap: for anisotropic Λ the largest singular values of P* belong to the smallest inputs, so that
-    its plain SVD keeps the wrong directions; the metric Λ puts that right. For Ω ∝ I and Gaussian inputs
+    its plain SVD keeps the wrong directions; the metric Λ corrects that. For Ω ∝ I and Gaussian inputs
     whitened = best exactly (Λ, P* and E S_xy S_xyᵀ commute); best ≤ whitened and best ≤ plain always.
 
     Args:
@@ -224,11 +224,11 @@ def module_condition_number(model: Model, layer: int, module: Module) -> float:
     """The largest κ₂ of the module's matrices in one layer.
 
     Args:
-        weights: a single model.
+        model: a single model.
         layer: counted from 0.
         module: as in `truncate_weights`.
 
-    Raises: ValueError.
+    Raises: ValueError for a layer out of range or a module that the weights lack.
     Source: Y Section 3.4 and Algorithm 1 (arXiv:2406.03768v2); the largest of several matrices: our reading.
     """
     layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")

@@ -44,7 +44,7 @@ class CalibrationRecord(Result):
     upper_bias: Estimate
     """Mean of (upper end - I) in nats, with its standard error over the repetitions."""
     lower_error_ratio: float | None
-    """Mean claimed standard error of the lower end / its spread over the repetitions; None if it never moves."""
+    """Mean claimed standard error of the lower end / its spread over the repetitions; None if it is constant."""
     upper_error_ratio: float | None
     """The same of the upper end."""
     lower_coverage: float
@@ -56,11 +56,11 @@ class CalibrationRecord(Result):
     width: float
     """Mean of upper - lower, in nats."""
     saturated: float
-    """Share of repetitions with the flag up."""
+    """Share of repetitions with the flag raised."""
     flag_missing: float
-    """Share with the flag down although I > log K, which no lower end can reach."""
+    """Share with the flag not raised although I > log K, which no lower end can reach."""
     flag_false: float
-    """Share with the flag up although I is below log K by more than the flag's margin."""
+    """Share with the flag raised although I is below log K by more than the flag's margin."""
     ksg_bias: Estimate | None
     """Mean of (KSG - I) in nats, with its standard error; None where KSG does not apply."""
 
@@ -74,7 +74,7 @@ class CalibrationRecord(Result):
         return float(interval.low), float(interval.high)
 
     def informative(self, share: float = 0.5) -> bool:
-        """Whether the ends are close to each other on average, measured by I itself.
+        """Whether the ends are close to each other on average, relative to I itself.
 
         Args:
             share: largest mean distance of the ends, as a share of I.
@@ -124,7 +124,7 @@ def calibrate(
 
     Args:
         channel: with known information.
-        pairs: K ≥ 2.
+        pairs: K ≥ 4.
         repetitions: at least 2.
         key: a jax.random.key or a whole number.
         z: standard errors on either side.
@@ -182,11 +182,11 @@ def calibration_table(
 
     Args:
         channels: see `known_channels`.
-        pairs: K.
-        repetitions: per channel.
+        pairs: K, at least 4.
+        repetitions: per channel, at least 2.
         key: a jax.random.key or a whole number.
-        z: standard errors.
-        progress: called with (name, done, total).
+        z: standard errors on either side, for the coverage.
+        progress: called with (name, done, total) before every channel; no reports if None.
 
     Returns: one `CalibrationRecord` per channel, in order.
     Raises: ValueError for anything out of range.

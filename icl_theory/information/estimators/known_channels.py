@@ -16,7 +16,7 @@ Law = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 LOG_2PI = float(np.log(2 * np.pi))
 _GRID = 40_001
 _TAIL = 40.0  # scales of an exponential tail, 40 of them being below rounding
-_LOOKS = 3
+_OBSERVATIONS = 3
 # Nats per coordinate: binary stays below log 2; beyond, quadrature and heavy tails are not trusted.
 _MOST_NATS = {
     "binary": 0.95 * float(np.log(2)),
@@ -88,8 +88,8 @@ def anisotropic(dimension: int, information: float) -> KnownChannel:
 
 def observations(dimension: int, information: float) -> KnownChannel:
     """Three independent observations of m ~ N(0, s I): I = (d/2) log(1 + 3 s)."""
-    signal = np.sqrt(np.expm1(2 * information / dimension) / _LOOKS)
-    draw = _location(lambda rng, shape: signal * rng.standard_normal(shape), dimension, _LOOKS)
+    signal = np.sqrt(np.expm1(2 * information / dimension) / _OBSERVATIONS)
+    draw = _location(lambda rng, shape: signal * rng.standard_normal(shape), dimension, _OBSERVATIONS)
     return KnownChannel("observations", dimension, information, draw)
 
 
@@ -208,13 +208,14 @@ FAMILIES: dict[str, Callable[[int, float], KnownChannel]] = {
 def known_channels(
     families: Sequence[str], dimensions: Sequence[int], informations: Sequence[float]
 ) -> list[KnownChannel]:
-    """Every combination that exists: a coordinate of a scalar law carries so much and no more (binary: below log 2,
-    see _MOST_NATS), and one coordinate has no anisotropy.
+    """Every combination that exists: a coordinate of a scalar law carries a limited information (binary: below
+    log 2, see _MOST_NATS), and one coordinate has no anisotropy.
 
     Args:
         families: of FAMILIES.
         dimensions: d.
         informations: nats, above 0.
+
     Raises: ValueError for an unknown family, a dimension below 1 or an information that is not positive.
     """
     channels = []

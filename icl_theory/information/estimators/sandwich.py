@@ -1,4 +1,4 @@
-"""Mutual information of a channel with a known conditional density, caught between two estimates."""
+"""Mutual information of a channel with a known conditional density, between a lower and an upper estimate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,8 @@ from icl_theory.information.covariance_roots import covariance_root
 from icl_theory.information.estimators.channel import Channel, SharedChannel
 
 # Nats below log K at which the lower end is called saturated. Calibrated: at I = log K it is 0.6 to 1.7 nats below its
-# cap for K up to 2048 (see tests/test_calibration.py), so that every I it cannot reach raises the flag.
+# cap for K up to 2048, so that every I it cannot reach raises the flag (see
+# tests/information/estimators/test_calibration.py).
 SATURATION_MARGIN = 2.0
 
 

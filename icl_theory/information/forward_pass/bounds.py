@@ -98,7 +98,7 @@ def forward_pass_bounds(
 
     Returns: `ForwardPassBounds`; information in nats, bounds and gap in units of the loss.
     Raises: ValueError for anything out of range, tokens that are not Gaussian, or weights whose rank on the tokens
-        float64 does not decide.
+        cannot be decided in float64.
     Source: new; Bu, Zou and Veeravalli 2020 (arXiv:1901.04609v3) for single demonstrations.
 
     Example:
@@ -140,7 +140,7 @@ def _times(factor: float, estimate: Estimate) -> Estimate:
 
 
 def _informations(model: Model, task: LinearRegression, w: np.ndarray, count: int) -> list[tuple[str, float, str]]:
-    """(rung, nats, note) of what one of `count` demonstrations is worth."""
+    """(rung, nats, note): the information about one of `count` demonstrations."""
     root = _token_root(task, w)
     found = []
     if model.layers == 1 and model.heads in (None, 1):

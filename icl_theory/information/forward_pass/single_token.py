@@ -17,7 +17,7 @@ LARGEST_SHARE = 1 - 1e-6
 _FAR = 1e8
 _STIRLING, _TERMS = 30.0, 20
 _STEP, _BELOW, _ABOVE = 0.01, 50.0, 5.0
-"""Grid of log |s| around its typical size: what is outside has a probability below 1e-16 for N ≥ 2."""
+"""Grid of log |s| around its typical size: what lies outside has a probability below 1e-16 for N ≥ 2."""
 
 
 def second_moment_information(demonstrations: int, dimension: int) -> float:
@@ -68,7 +68,7 @@ def readout_information(demonstrations: int, dimension: int, correlation: float 
 
     A one-layer model reads p = Σ_i k_i g_i / N with k_i = (rows of W_Qᵀ W_K) h_i and g_i = (label row of W_V) h_i. With
     ρ² the share of the variance of g that k explains, invertible maps turn the sum into s = |m| q e_1 + sqrt(q) z, with
-    q ~ χ²_N, z ~ N(0, I), |m|² = ρ²/(1 - ρ²): a variance-gamma law, whose density holds one Bessel function. The
+    q ~ χ²_N, z ~ N(0, I), |m|² = ρ²/(1 - ρ²): a variance-gamma law, whose density contains one Bessel function. The
     information is h(s_N) - h(s_{N-1}), about m/(2N).
 
     Args:
@@ -120,7 +120,7 @@ def _log_sphere(d: int, size: float, r: np.ndarray, t: np.ndarray) -> tuple[np.n
     x = size * r
     small = x < 1e-6  # there I_ν(x) is its first term to within x²
     with np.errstate(divide="ignore"):
-        # scipy gives up far out, where the first term of the asymptotic series is exact to within 1/x.
+        # scipy returns no value far out, where the first term of the asymptotic series is exact to within 1/x.
         bessel = np.where(x > _FAR, -0.5 * np.log(2 * np.pi * x), np.log(ive(d / 2 - 1, np.clip(x, 1e-6, _FAR))))
     large = d / 2 * (math.log(2 * math.pi) + t) + (1 - d / 2) * math.log(size if size > 0 else 1.0) + bessel
     return np.where(small, surface, large), ~small

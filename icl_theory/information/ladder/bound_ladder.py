@@ -88,7 +88,7 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> C
         if not result.reason:
             terms = [layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)]
             result.add(terms)
-            # One layer is the whole path: the filter has nothing to learn from, and would find the same once more.
+            # One layer is the whole path: the filter has nothing to learn from and would give the same terms.
             one = len(terms) == 1
             by_layer = [terms[0]["gaussian"]] if one else path_divergences(runs, setting, reference)
             result.path.append(np.sum(by_layer, axis=0))
@@ -135,14 +135,14 @@ def bound_ladder(
     Args:
         model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none.
         task: Gaussian inputs and label noise.
-        task_vector: w, shape (d_x,); drawn from `key` if None.
         demonstrations: N.
         shots: b with 1 ≤ b < N.
         clip: c > 0, in units of the squared label.
         samples: Monte Carlo runs, at least 16.
         key: a jax.random.key or a whole number; the same key gives common random numbers.
-        floor: ε² ≥ 0.
-        pairs: runs used in the sandwich (all up to 4096; 256 where maps depend on the path).
+        task_vector: w, shape (d_x,); drawn from `key` if None.
+        floor: ε² ≥ 0, variance of the noise floor added on the support of every layer; 0 for none.
+        pairs: runs used in the sandwich; if None all, up to 4096, or 256 where maps depend on the path.
         loss: "clipped_squared" (clipped at `clip`) or "zero_one" (`clip` is then without effect).
 
     Returns: `BoundLadder`; information in nats, bounds and gap in units of the loss.
@@ -193,7 +193,7 @@ def fixed_task(
 ) -> tuple[Setting, int]:
     """The checked setting of one fixed task, drawn from `key` if it is not given, and the seed of its runs.
 
-    Raises: ValueError for anything out of range, as `bound_ladder` says.
+    Raises: ValueError for anything out of range, as in `bound_ladder`.
     """
     model = checked_linear(model, task.token_dim, "the bound ladder")
     demonstrations = checks.integer("demonstrations", demonstrations, 2, None, "noise needs two demonstrations")

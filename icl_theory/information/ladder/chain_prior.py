@@ -1,4 +1,4 @@
-"""The chain of Lemma 3, Σ_t I(W_t; H_s | W_{t-1}): a Gaussian prior that sees W_{t-1}, not the path that led there."""
+"""The chain of Lemma 3, Σ_t I(W_t; H_s | W_{t-1}): a Gaussian prior given W_{t-1}, not the path that led there."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from icl_theory.information.ladder.noisy_trajectory import Layer, Runs, Setting,
 from icl_theory.information.ladder.path_prior import Reference, times
 
 _SMALLEST = 1e-20  # of the largest variance of W_{t-1}: below it a direction is rounding
-_FURTHEST = 1.7  # root mean square of W_{t-1}'s distance in standard deviations beyond which it is not believed
-_FEWEST = 4  # runs from which a fold learns the prior of the other; fewer teach it nothing, and it stays as it was
+_FURTHEST = 1.7  # root mean square of W_{t-1}'s distance in standard deviations beyond which it is shrunk
+_FEWEST = 4  # runs from which one half learns the prior of the other; with fewer the prior is that of `gaussian`
 
 
 def observation_jacobians(setting: Setting, root: np.ndarray, layers: int) -> np.ndarray:
@@ -40,8 +40,8 @@ def chain_divergence(runs: Runs, setting: Setting, reference: Reference, by_laye
     Lemma 3 conditions on W_{t-1} alone. Up to t = 2 that is the whole path, and the terms are those of
     `path_divergences` (`by_layer`). From t = 3 on S is estimated from W_{t-1} = Σ_s J_s z_s + rest, J_s as in
     `observation_jacobians`: S ~ N(Σ_w, Γ/N), observations as in the path's prior, and the rest, with what is not linear
-    and the noise floor, white of variance τ²; a W_{t-1} that lies far out is drawn in first. The mean of the rest and
-    τ² come from the other half of the batch, so that q_t never depends on the run it is judged by and the bound holds
+    and the noise floor, white of variance τ²; a W_{t-1} that lies far out is shrunk first. The mean of the rest and τ²
+    come from the other half of the batch, so that q_t never depends on the run it is evaluated on and the bound holds
     however wrong the approximation is. A Kalman update by a useless observation, τ² → ∞, leaves the `gaussian` rung's
     prior.
 
@@ -58,7 +58,7 @@ def chain_divergence(runs: Runs, setting: Setting, reference: Reference, by_laye
 
 
 def _terms(runs: Runs, setting: Setting, reference: Reference, index: int, tested: np.ndarray) -> np.ndarray:
-    """KL(p(w_t | H_s, W_{t-1}) || q_t) of the tested runs, the other runs having taught q_t."""
+    """KL(p(w_t | H_s, W_{t-1}) || q_t) of the tested runs, with q_t learned from the other runs."""
     (mean, root), layer, draws = reference, runs.layers[index], runs.draws
     state, spread = _knowledge(runs, setting, reference, index, tested)
     seen = setting.shots / setting.demonstrations
@@ -105,7 +105,7 @@ def _knowledge(
     precision = np.divide(1.0, known, out=np.zeros_like(known), where=known > _SMALLEST * known.max())
     signal = seen * jacobians.sum(axis=0).T @ left  # Cov(S, W_{t-1}) in the directions U
     observed = (reached[tested] - centre) @ left
-    # Products of observations have heavy tails that no normal law has: what lies far out is drawn in.
+    # Products of observations have heavy tails that no normal law has: what lies far out is shrunk.
     distance = np.sqrt((observed**2 * precision).sum(1, keepdims=True) / len(known))
     state = observed / np.maximum(1.0, distance / _FURTHEST) @ (signal * precision).T
     return state, seen * np.eye(width) - (signal * precision) @ transpose(signal)

@@ -104,7 +104,7 @@ def exchanged_channel(runs: Runs, setting: Setting, pairs: int) -> ExchangedChan
 def nested(channels: list[Channel], exchanged: Channel, *, block_entries: int = 2**23) -> tuple[Estimate, np.ndarray]:
     """E[log (1/K) Σ_j p(w_i | h_1, H'_j) - log (1/(K-1)) Σ_{j≠i} p(w_i | H_j)], an upper bound on I(W; h_1) in nats.
 
-    The first mean holds the true H'_i among its terms, so its logarithm is at least log p(w_i | h_1) in expectation;
+    The first mean has the true H'_i among its terms, so its logarithm is at least log p(w_i | h_1) in expectation;
     the second does not, so by Jensen its logarithm is at most log p(w_i). Errors, and the influence (K,) that comes
     with the estimate, as in `sandwich`.
     Source: both inequalities from Poole et al. 2019 (arXiv:1905.06922v1); this use of them is new.
@@ -131,7 +131,7 @@ def nested(channels: list[Channel], exchanged: Channel, *, block_entries: int = 
 def resolvable(setting: Setting, pairs: int) -> bool:
     """Whether K pairs resolve I(W; h_1) better than I(W; H_s)/N does: N e^I / K below a small fraction of I.
 
-    The excess of `nested` grows like e^I / K, and I is predicted in closed form from the dimensions alone: the road
+    The excess of `nested` grows like e^I / K, and I is predicted in closed form from the dimensions alone: the method
     is chosen before any number is seen, so that no selection can bias a bound downwards.
     """
     layers, total = setting.model.layers, setting.demonstrations

@@ -25,6 +25,7 @@ def observation_information(dimension: int, demonstrations: int, shots: int, lay
         demonstrations: N.
         shots: b < N.
         layers: L.
+
     Returns: nats.
     Raises: ValueError for anything out of range.
     """
@@ -48,7 +49,7 @@ def observation_correction(width: int, demonstrations: int) -> float:
     """(E|z|⁴ - d_S) / (4N), d_S = q(q+1)/2: the 1/N term of ½ [log det E C_X - E log det C_X] for Gaussian tokens.
 
     From log det(I + Δ) = tr Δ - ½ tr Δ² + ..., E tr Δ² = (E|z|⁴ - d_S)/N. It is what one layer of the Gaussian rung
-    adds to `look_information`: C_X depends on the demonstrations, and a prior of one covariance has to pay for that.
+    adds to `observation_information`, since C_X depends on the demonstrations and the prior has one covariance.
 
     Args:
         width: q, the dimension of the tokens' subspace.

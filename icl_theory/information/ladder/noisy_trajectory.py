@@ -1,7 +1,7 @@
 """Noisy implicit trajectories W_t = W_{t-1} + G_t + C_t^{1/2} n_t, many at once, in symmetric coordinates.
 
-Every increment is A_t X_t B_t with a symmetric look X_t ~ N(S, C_X) at the second moment of the tokens: the noise of
-every layer is the same sampling noise C_X of S, pushed through the layer's map. Stacks of small matrices of a shape
+Every increment is A_t X_t B_t with X_t ~ N(S, C_X), a symmetric noisy observation of the second moment of the tokens:
+the noise of every layer is the same sampling noise C_X of S, mapped by the layer. Stacks of small matrices of a shape
 that changes with the rank are handled by numpy's batched routines, which need no compilation per rank.
 """
 
@@ -26,7 +26,7 @@ _CHUNK_ENTRIES = 2**25  # entries of all C_X held at once (256 MiB)
 
 @dataclass(frozen=True)
 class Setting:
-    """What is fixed while demonstrations and noise are drawn again and again."""
+    """What is fixed while demonstrations and noise are drawn repeatedly."""
 
     model: Model
     task: LinearRegression
@@ -88,9 +88,9 @@ class Draws:
     moments: np.ndarray
     """svec of S in the basis of the tokens' subspace, shape (K, m)."""
     noise_root: np.ndarray
-    """F with F Fᵀ = C_X, the covariance of a look given the demonstrations, shape (K, m, min(N, m))."""
+    """F with F Fᵀ = C_X, the covariance of an observation given the demonstrations, shape (K, m, min(N, m))."""
     observations: np.ndarray
-    """svec of the noisy looks X_t, shape (K, L, m)."""
+    """svec of the noisy observations X_t, shape (K, L, m)."""
     extra: np.ndarray
     """Standard normal D x D matrices for the noise floor, shape (K, L, D, D); (K, 0, D, D) without a floor."""
 
@@ -120,7 +120,7 @@ def gaussian_moment_covariance(covariance: np.ndarray) -> np.ndarray:
 
 
 def _common_ranks(left: np.ndarray, right: np.ndarray, basis: np.ndarray, layer: int) -> Ranks:
-    """Ranks of the pair, which almost surely do not depend on the path; an error where rounding says otherwise."""
+    """Ranks of the pair, which almost surely do not depend on the path; an error where numerical ranks differ."""
     probe = {ranks_of(left[k], right[k], basis) for k in range(0, len(left), max(1, len(left) // 4))}
     if len(probe) > 1:
         raise checks.error(
@@ -156,8 +156,8 @@ def _images(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarr
 def draw(setting: Setting, rng: np.random.Generator, count: int) -> Draws:
     """Fresh demonstrations and fresh noise in every layer for `count` runs (Y Assumption 1).
 
-    The weights are not looked at: the same generator gives common random numbers to different weights, and so
-    small error bars to differences between them.
+    The weights are not used: the same generator gives common random numbers to different weights, and so small error
+    bars to differences between them.
     """
     task, total, layers = setting.task, setting.demonstrations, setting.model.layers
     dimension = setting.model.token_dim
@@ -179,7 +179,7 @@ class Batches:
     def __init__(self, setting: Setting, seed: int, samples: int) -> None:
         self._setting, self._seed = setting, seed
         largest = max(2, _CHUNK_ENTRIES // max(1, setting.coordinates**2))
-        # Pieces of nearly equal size: a small last one would teach the chain's prior next to nothing.
+        # Pieces of nearly equal size: from a small last one the chain's prior would learn next to nothing.
         self._sizes = [len(piece) for piece in np.array_split(np.arange(samples), -(-samples // largest))]
         self._kept: list[Draws] = []
 

@@ -74,7 +74,7 @@ def _filter(runs: Runs, setting: Setting, reference: Reference) -> Iterator[_Ste
     count, width = draws.moments.shape
     seen = setting.shots / setting.demonstrations
     moments, noise = np.linalg.solve(root, (draws.moments - mean).T).T, np.linalg.solve(root, draws.noise_root)
-    # The filter's knowledge of S, in units of the root of Γ/b: mean 0 and covariance (b/N) I before the first layer.
+    # The filter's law of S, in units of the root of Γ/b: mean 0 and covariance (b/N) I before the first layer.
     state, spread, linear = np.zeros((count, width)), seen * np.eye(width)[None], True
     for index, layer in enumerate(runs.layers):
         if layer.dimension == 0:

@@ -17,7 +17,7 @@ _PAIRS = 4096
 
 
 class PathSandwich(NamedTuple):
-    """What pairs of runs say about the information, in nats."""
+    """Estimates of the information from pairs of runs, in nats."""
 
     sandwich: Sandwich
     """Both ends of I(W_{1:L}; H_s)."""

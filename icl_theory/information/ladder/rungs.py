@@ -25,7 +25,7 @@ RUNGS = (
     "theorem_2_repaired",
     "theorem_2_printed",
 )
-"""Tightest first; `bound_ladder` says which comparisons are exact."""
+"""Tightest first; the docstring of `bound_ladder` states which comparisons are exact."""
 _GAUSSIAN = ("path_gaussian", "chain", "gaussian")
 _ISOTROPIC = ("isotropic", "isotropic_zero", "theorem_2_repaired")
 
@@ -97,7 +97,7 @@ def layer_terms(layer: Layer, runs: Runs, setting: Setting, reference: Reference
             "theorem_2_repaired": layer.crude + trace,
         }
     # E of the excess is exactly 0 where the map does not depend on the path, or where it cancels: leaving it out
-    # there removes noise and keeps the value.
+    # there removes noise and does not change the value.
     exact = index == 0 or layer.cancels
     return {
         "divergence": half_log_ratio + excess,
@@ -140,7 +140,7 @@ def mean_estimate(values: np.ndarray, direction: Any, unit: str, note: str = "")
 
 
 class Collected:
-    """What the batches have given so far."""
+    """Results of the batches so far."""
 
     def __init__(self) -> None:
         self.dimensions: list[int] = []

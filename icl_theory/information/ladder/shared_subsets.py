@@ -1,10 +1,9 @@
-"""The same b demonstrations in every layer, as a real forward pass shows them, compared with noise that is fresh in
-each.
+"""The same b demonstrations in every layer, as in a real forward pass, compared with fresh noise in each.
 
 Y's Assumption 1 (arXiv:2406.03768v2) draws new noise in every layer. In a forward pass every layer observes S through
-the same subset: W_L is a function of S_b, so I(W_L; H_s) ≤ I(S_b; H_s), one layer's worth and no factor L. With S_b
-Gaussian given H_s that is one term of the ladder; for the subset itself it is +inf with continuous data, because S_b
-then takes finitely many values given H_s. The whole comparison is new, that is, not in Y.
+the same subset: W_L is a function of S_b, so I(W_L; H_s) ≤ I(S_b; H_s), the information of one layer without a factor
+L. With S_b Gaussian given H_s that is one term of the ladder; for the subset itself it is +inf with continuous data,
+because S_b then takes finitely many values given H_s. The whole comparison is new, that is, not in Y.
 """
 
 from dataclasses import dataclass, replace
@@ -179,7 +178,7 @@ def shared_subsets(
     (noise, last), (subset_noise, subset_last) = (
         layer_noise(setting, draws) for draws in (fresh, with_subset(fresh, setting))
     )
-    look_last = simulate(setting, with_one_observation(fresh)).accumulated
+    observed_last = simulate(setting, with_one_observation(fresh)).accumulated
     information = _information(setting, seed, samples, clip)
     return SharedSubsets(
         [_ratio((s**2).sum((1, 2)), (f**2).sum((1, 2))) for s, f in zip(subset_noise, noise, strict=True)],
@@ -191,7 +190,7 @@ def shared_subsets(
             name: generalization_bound(i, range_constant=clip / 2, demonstrations=count)
             for name, i in information.items()
         },
-        _gap(setting, look_last, fresh.tokens, clip),
+        _gap(setting, observed_last, fresh.tokens, clip),
         _gap(setting, subset_last, fresh.tokens, clip),
         _gap(setting, last, fresh.tokens, clip),
     )
@@ -200,7 +199,7 @@ def shared_subsets(
 def _information(setting: Setting, seed: int, samples: int, clip: float) -> dict[str, Estimate]:
     """I(X; H_s) of one observation from above, by the sandwich and by the Gaussian prior, and the fresh path.
 
-    Identity weights stand for the observation itself: the map X → W is then X itself, which loses nothing.
+    Identity weights give the observation itself: the map X → W is then X itself, which loses nothing.
     """
     eye = np.eye(setting.model.token_dim)[None]
     one = replace(setting, model=Model(eye, eye, eye, readout=setting.model.readout))

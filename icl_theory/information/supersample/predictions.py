@@ -1,7 +1,7 @@
 """Models run on every selection of a supersample: predictions at both tokens of every pair.
 
-Two methods. What is linear in the second moment S needs S and one vector p per selection, ŷ = p · x_q. Everything else
-sends the tokens through, the 2N masked queries of a selection together with its demonstrations.
+Two methods. Models that are linear in the second moment S need S and one vector p per selection, ŷ = p · x_q. For all
+others the tokens pass through the model, the 2N masked queries of a selection together with its demonstrations.
 """
 
 import math
@@ -79,7 +79,7 @@ def _label_slots(model: Model, shown: Any, queries: Any, outputs: int) -> Any:
         return query[-outputs:]
 
     # The inner vmap repeats only what depends on the query: the demonstrations of a softmax without a causal mask (its
-    # normaliser counts the query) from the second layer on, of other models never. The layers stand in a loop, for a
+    # normaliser counts the query) from the second layer on, of other models never. The layers are a loop, since a
     # scan would repeat them in the first layer too, and would not drop what the last one does to demonstrations.
     return jax.vmap(jax.vmap(last, in_axes=(None, 0)))(shown, queries)
 
@@ -107,7 +107,7 @@ def _entries(model: Model, count: int) -> int:
 
 
 def equal_blocks(count: int, most: int) -> Iterator[np.ndarray]:
-    """The indices 0, ..., count - 1 in blocks of one size of at most `most` (but 1), the last filled up from the start.
+    """The indices 0, ..., count - 1 in blocks of one size, at most max(1, `most`); the last is filled up from 0.
 
     Equal blocks mean one compilation; results beyond `count` are to be dropped.
     """

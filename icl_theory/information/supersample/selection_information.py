@@ -1,10 +1,10 @@
-"""I(A; U) for a fair bit U, which of the two tokens of a supersample pair was shown, and what A may be."""
+"""I(A; U) for a fair bit U (which of the two tokens of a supersample pair was shown) and several choices of A."""
 
 import numpy as np
 
 
 def selections(demonstrations: int, count: int | None, rng: np.random.Generator) -> np.ndarray:
-    """All 2^N selections U (M, N) if `count` is None, else so many, drawn with their complements: each U_i balanced."""
+    """All 2^N selections U (M, N), or if given `count` of them in complementary pairs, so that each U_i is balanced."""
     if count is None:
         return (np.arange(2**demonstrations)[:, None] >> np.arange(demonstrations)) % 2 == 1
     half = rng.random((count // 2, demonstrations)) < 0.5
@@ -15,9 +15,13 @@ def bit_information(laws: np.ndarray) -> np.ndarray:
     """I(A; U) = Σ_a m(a) [t artanh t + ½ log(1 - t²)] in nats, m = (p_0 + p_1)/2, t = (p_0 - p_1)/(p_0 + p_1).
 
     It is the Jensen-Shannon divergence of p_0 = P(A | U = 0) and p_1 = P(A | U = 1), in a form without cancellation:
-    every term is at least 0, also after rounding, and one with |t| = 1 is m log 2. laws: p_0 and p_1, shape
-    (..., 2, symbols). Returns: shape (...). Jointly convex in the laws, so that estimated laws, unbiased for the true
-    ones, give too large a value in expectation, never too small a one.
+    every term is at least 0, also after rounding, and one with |t| = 1 is m log 2. Jointly convex in the laws, so that
+    estimated laws, unbiased for the true ones, give too large a value in expectation, never too small a one.
+
+    Args:
+        laws: p_0 and p_1, shape (..., 2, symbols).
+
+    Returns: nats, shape (...).
     """
     total = laws.sum(axis=-2)
     difference = laws[..., 0, :] - laws[..., 1, :]
@@ -45,7 +49,11 @@ def atom_information(values: np.ndarray, bits: np.ndarray) -> float:
 def dithered(shares: np.ndarray, levels: int) -> np.ndarray:
     """Law of ℓ rounded at random to one of the levels k/(q-1) so that its mean stays ℓ; (...) → (..., q).
 
-    shares: ℓ in [0, 1]. A value that is a level is left alone, so that a 0-1 loss is kept as it is.
+    A value that is a level already is not changed, so that a 0-1 loss is kept as it is.
+
+    Args:
+        shares: ℓ in [0, 1], shape (...).
+        levels: q.
     """
     position = shares * (levels - 1)
     lower = np.minimum(np.floor(position), levels - 2).astype(np.int64)
@@ -58,7 +66,11 @@ def dithered(shares: np.ndarray, levels: int) -> np.ndarray:
 def pair_laws(first: np.ndarray, second: np.ndarray, bits: np.ndarray) -> np.ndarray:
     """P(ℓ_0, ℓ_1 | U = 0) and P(ℓ_0, ℓ_1 | U = 1) over equally likely runs, the two rounded independently.
 
-    first, second: laws of ℓ_0 and ℓ_1 in every run, (S, M, N, q); bits U (M, N), each index balanced over the runs.
+    Args:
+        first: laws of ℓ_0 in every run, shape (S, M, N, q).
+        second: laws of ℓ_1 in every run, same shape.
+        bits: U, shape (M, N), each index balanced over the runs.
+
     Returns: shape (S, N, 2, q, q).
     """
     left, right = np.moveaxis(first, 1, -1), np.moveaxis(second, 1, 2)
@@ -87,7 +99,7 @@ def information_and_influence(laws: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def decisions(values: np.ndarray) -> np.ndarray:
-    """The class that labels (..., d_y) stand for: that of the largest entry, or the sign of a single one (0 is +)."""
+    """The class that labels (..., d_y) denote: that of the largest entry, or the sign of a single one (0 is +)."""
     return values.argmax(axis=-1) if values.shape[-1] > 1 else (values[..., 0] >= 0).astype(np.int64)
 
 
@@ -111,7 +123,7 @@ def _joint_information(pairs: np.ndarray) -> np.ndarray:
 def selection_statistics(
     prediction: np.ndarray, labels: np.ndarray, bits: np.ndarray, options: tuple
 ) -> dict[str, np.ndarray]:
-    """What runs on supersamples show: gap and loss of every pair over c, and the nats of every A_i; each (S, N).
+    """Gap and loss of every pair over c, and the nats of every A_i, from runs on supersamples; each (S, N).
 
     Args:
         prediction: ŷ after every selection, shape (S, M, N, 2, d_y).
@@ -120,7 +132,7 @@ def selection_statistics(
         options: loss, clip c and levels (None: not rounded).
 
     Returns: "gap", "training", "f_cmi", "evaluated_cmi", "loss_difference_cmi", and unless `levels` is None "laws" of
-    Δ given either bit, mean over the pairs, shape (S, 2, 2 levels - 1).
+        Δ given either bit, mean over the pairs, shape (S, 2, 2 levels - 1).
     """
     loss, clip, levels = options
     share = shares(prediction, labels[:, None], loss, clip)

@@ -1,4 +1,4 @@
-"""Bounds for the deterministic forward pass, where I(W; H_s) is infinite: the conditional information of selections.
+"""Bounds for the deterministic forward pass, where I(W; H_s) is infinite, by the conditional information of selections.
 
 A supersample has N pairs of tokens; a fair bit U_i per pair selects the demonstration shown, the other token tests.
 """
@@ -70,7 +70,7 @@ class SupersampleBounds(Result):
 def _collect(
     run: Callable[[np.ndarray], np.ndarray], pairs: np.ndarray, bits: np.ndarray, options: tuple, outputs: int
 ) -> dict[str, np.ndarray]:
-    """`observed` for all supersamples (S, N, 2, D), in blocks of bounded memory; `run` makes their predictions."""
+    """`selection_statistics` of all supersamples (S, N, 2, D), in blocks of bounded memory; `run` predicts."""
     entries = bits.size * 2 * max(outputs, options[-1] or 1)
     blocks = [
         selection_statistics(run(pairs[index]), pairs[index][..., -outputs:], bits, options)
@@ -162,7 +162,6 @@ def supersample_bounds(
     Args:
         model: a single model, of any kind.
         task: any that draws its tokens independently, with label noise.
-        task_vector: its parameters, drawn from `key` if None.
         demonstrations: N ≥ 1.
         supersamples: at least 2.
         key: a jax.random.key or a whole number.
@@ -171,10 +170,11 @@ def supersample_bounds(
         clip: c > 0, in units of the squared label; without effect for the 0-1 loss.
         levels: 2 to 64 values that the clipped loss is rounded to, None for none; the 0-1 loss has two anyway.
         draws: even number of selections per supersample; all 2^N up to N = 12, else 512, if None.
+        task_vector: parameters of the task, drawn from `key` if None.
 
     Returns: `SupersampleBounds`; information in nats, bounds and gap in units of the loss.
     Raises: ValueError for anything out of range, the 0-1 loss of labels that are vectors but no classes, or a model
-    that overflows.
+        that overflows.
     Source: Steinke and Zakynthinou 2020 (arXiv:2001.09122), Harutyunyan et al. 2021 (arXiv:2110.01584), Hellström
     and Durisi 2022 (arXiv:2210.06422), Wang and Mao 2023 (arXiv:2302.02432v3); rounding at random: new.
 
