@@ -1,4 +1,4 @@
-"""The noise floor ε² in simulated runs and in the rungs: fresh in every layer, of the right size, never forgotten."""
+"""The noise floor ε² in simulated runs and in the rungs: fresh in every layer, of the right size, never left out."""
 
 from dataclasses import replace
 

@@ -1,5 +1,4 @@
-"""Standard errors of the ladder's rungs, gap and losses: every run again from its tokens and observations, in dense
-matrices.
+"""Standard errors of the ladder's rungs, gap and losses: every run again from tokens and observations, densely.
 
 The ladder is drawn in blocks of unequal size out of one generator; here the same draws are taken one after the other
 and every term of every run is computed from the definition, so that neither the terms nor the draws are trusted.
@@ -132,7 +131,7 @@ def test_isotropic_rungs(world: Any, name: str) -> None:
 
 
 def test_isotropic_three_layers() -> None:
-    """Numbers of any origin: every layer counts, one without support does not, and the errors add up per run."""
+    """Arbitrary numbers: every layer counts, one without support does not, and the errors add up per run."""
     rng = np.random.default_rng(0)
     terms = [{"size": rng.chisquare(5, 30), "log_volume": rng.standard_normal(30)} for _ in range(3)]
     value, linear = isotropic_information(terms, [3, 0, 5], "size")

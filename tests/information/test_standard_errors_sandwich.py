@@ -67,6 +67,7 @@ def assert_ends(found: Sandwich, log_p: np.ndarray, prior: np.ndarray | None = N
 @pytest.mark.parametrize("entries", [2**23, 32 * PAIRS * 7], ids=["one block", "blocks of 7"])
 @pytest.mark.parametrize("with_prior", [False, True])
 def test_sandwich(with_prior: bool, entries: int) -> None:
+    """With and without a prior, in one block or in several."""
     channel, prior = gaussian_table(PAIRS)
     prior = prior if with_prior else None
     assert_ends(sandwich([channel], prior=prior, block_entries=entries), channel.table, prior)

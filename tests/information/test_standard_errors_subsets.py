@@ -44,6 +44,7 @@ def squares(noise: np.ndarray) -> np.ndarray:
 
 
 def test_ratio_of_means(rng):
+    """Its error is the jackknife error of a ratio of means."""
     above, below = rng.exponential(size=(2, COUNT)) + 0.3
     found = _ratio(above, below)
     assert found.value == pytest.approx(above.sum() / below.sum(), rel=1e-12)
@@ -79,7 +80,7 @@ def without_bias(shared: np.ndarray, fresh: np.ndarray) -> tuple[float, float]:
 
 
 def test_shift_of_the_means(rng):
-    """The distance by pairs of different runs; its error from both parts, beside the bias, which is a constant."""
+    """The distance by pairs of different runs; its error from both parts; the bias is a constant."""
     shared, fresh = matrices(rng, 0.4), matrices(rng)
     square, spread = without_bias(shared, fresh)
     found, d = _shift(shared, fresh), (shared - fresh).reshape(COUNT, -1)
@@ -135,8 +136,8 @@ def test_every_estimate(found: SharedSubsets):
         assert correlations[1].stderr == pytest.approx(error, rel=1e-9)
     square, spread = without_bias(subset_last, last)
     assert found.shift.value == pytest.approx(square / spread, rel=1e-9)
-    look_last = simulate(setting, with_one_observation(fresh)).accumulated
-    for gap, accumulated in ((found.gap, look_last), (found.subset_gap, subset_last), (found.fresh_gap, last)):
+    observed_last = simulate(setting, with_one_observation(fresh)).accumulated
+    for gap, accumulated in ((found.gap, observed_last), (found.subset_gap, subset_last), (found.fresh_gap, last)):
         p = implied_weights(accumulated, "minus")
         losses = population_loss(p, TASK, W, 4.0) - empirical_loss(p, fresh.tokens, 4.0)
         assert gap.value == pytest.approx(losses.mean(), rel=1e-11)

@@ -146,7 +146,7 @@ def test_every_estimate(model, task, loss, levels, draws, monkeypatch):
     error = jackknife_error(marginal, SIZE)
     assert_estimate(found.information[RUNGS[0]], value, error, "upper", "nats")
     root = jackknife_error(lambda w: np.sqrt(2 * twin.clip**2 * marginal(w)), SIZE)
-    if value < error:  # then the root has no slope to speak of
+    if value < error:  # the root then has no slope
         assert task.outputs > 1
         root = math.sqrt(2 * twin.clip**2 * error)
     assert_estimate(found.rungs[RUNGS[0]], math.sqrt(2 * twin.clip**2 * value), root, "upper", "loss")
@@ -162,7 +162,7 @@ def test_dependent_pairs():
 
 
 def test_unrounded_loss():
-    """A loss that is not rounded has the conditional information for its bound."""
+    """A loss that is not rounded is bounded by the conditional information."""
     model, task, _, _ = CASES[1]
     options: dict[str, Any] = {
         "demonstrations": N,

@@ -28,7 +28,7 @@ def make(rng: np.random.Generator, scale: float = 1.0) -> Model:
     return Model.create(*random_matrices(rng, LAYERS, D, scale))
 
 
-def two_roads(model: Model, tokens: np.ndarray, shots: int) -> list[NoiseCovariance]:
+def both_methods(model: Model, tokens: np.ndarray, shots: int) -> list[NoiseCovariance]:
     """The same covariance of layer 1 from the N gradients and from coordinates of the support."""
     left = tokens @ model.value[0].T
     right = tokens @ model.key[0].T @ model.query[0]
@@ -52,7 +52,7 @@ def test_every_subset(rng: np.random.Generator, shots: int) -> None:
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_deeper_layers(rng: np.random.Generator, layer: int) -> None:
-    """Deeper layers at fixed m."""
+    """Deeper layers at fixed M."""
     model, tokens = make(rng), rng.standard_normal((N, D))
     per_token = gradients(model, tokens, layer)
     noise = gradient_noise(model, tokens, shots=2, layer=layer)
@@ -64,7 +64,8 @@ def test_deeper_layers(rng: np.random.Generator, layer: int) -> None:
     assert_close(np.array([a @ np.outer(h, h) @ b for h in tokens]), per_token)
 
 
-def test_linear_mlp_takes_part(rng: np.random.Generator) -> None:
+def test_linear_mlp(rng: np.random.Generator) -> None:
+    """The factor of a linear MLP is part of the gradients."""
     model, tokens = make(rng), rng.standard_normal((N, D))
     inner, outer = rng.standard_normal((LAYERS, 4, D)), rng.standard_normal((LAYERS, D, 4))
     model = Model.create(model.value, model.key, model.query, 0.3 * inner, outer)
@@ -114,14 +115,14 @@ def check_against_dense(noise: NoiseCovariance, per_token: np.ndarray, rank: int
 def test_both_methods(rng: np.random.Generator, demonstrations: int) -> None:
     """Gradients and coordinates agree."""
     model, tokens = make(rng), rng.standard_normal((demonstrations, D))
-    plain, coordinates = two_roads(model, tokens, 2)
+    plain, coordinates = both_methods(model, tokens, 2)
     assert plain.coordinates is None
     assert coordinates.coordinates is not None
     for noise in (plain, coordinates):
         check_against_dense(noise, gradients(model, tokens, 0), min(demonstrations - 1, FULL))
 
 
-def test_each_road_is_taken(rng: np.random.Generator) -> None:
+def test_choice_of_method(rng: np.random.Generator) -> None:
     """Many coordinates and few demonstrations go through the gradients, the reverse through the support."""
     wide = Model.create(*random_matrices(rng, 1, 8))
     assert gradient_noise(wide, rng.standard_normal((5, 8)), shots=2).coordinates is None
@@ -131,13 +132,14 @@ def test_each_road_is_taken(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("demonstrations", [4, 30])
 @pytest.mark.parametrize(("value", "key", "query"), [(1, 3, 3), (2, 3, 3), (3, 1, 3), (3, 3, 2), (2, 2, 3)])
 def test_truncated_weights(rng: np.random.Generator, value: int, key: int, query: int, demonstrations: int) -> None:
+    """Rank and log pdet for every combination of ranks, by both methods."""
     ranks = (value, key, query)
     model = Model.create(*(matrix_of_rank(rng, D, rank) for rank in ranks))
     tokens = rng.standard_normal((demonstrations, D))
     a, b = model.value[0], model.key[0].T @ model.query[0]
     dimension = dense_support_dimension(a, b)
     assert support_dimension(a, b) == dimension
-    for noise in two_roads(model, tokens, 2):
+    for noise in both_methods(model, tokens, 2):
         assert noise.rank == min(demonstrations - 1, dimension)
         per_token = gradients(model, tokens, 0)
         values = nonzero_spectrum(per_token, 2, noise.rank)
@@ -209,7 +211,7 @@ def test_samples(rng: np.random.Generator, demonstrations: int) -> None:
 
 def test_no_choice(rng: np.random.Generator) -> None:
     """b = N: no noise at all, by either method."""
-    for noise in two_roads(make(rng), rng.standard_normal((N, D)), N):
+    for noise in both_methods(make(rng), rng.standard_normal((N, D)), N):
         assert (noise.rank, noise.trace, noise.log_pseudo_determinant) == (0, 0.0, 0.0)
         assert noise.log_determinant(0.5) == pytest.approx(D * D * np.log(0.5))
         np.testing.assert_array_equal(noise.sample(0, 2), np.zeros((2, D, D)))
@@ -217,9 +219,9 @@ def test_no_choice(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("demonstrations", [3, 7, 30])
 def test_equal_demonstrations(rng: np.random.Generator, demonstrations: int) -> None:
-    """Every subset shows the same, so C = 0: rounding must not be given a rank."""
+    """Every subset shows the same, so C = 0: rounding must not count as rank."""
     tokens = np.repeat(rng.standard_normal((1, D)), demonstrations, axis=0)
-    for noise in two_roads(make(rng), tokens, 2):
+    for noise in both_methods(make(rng), tokens, 2):
         assert noise.rank == 0
         assert noise.log_pseudo_determinant == 0.0
         assert noise.log_determinant(0.0, 1) == -np.inf
@@ -234,11 +236,12 @@ def test_constant_feature(rng: np.random.Generator, demonstrations: int) -> None
     dense = covariance_by_definition(gradients(eye, tokens, 0), 2)
     expected = int(np.linalg.matrix_rank(dense, tol=1e-10))
     assert expected == min(demonstrations - 1, FULL - 1)
-    for noise in two_roads(eye, tokens, 2):
+    for noise in both_methods(eye, tokens, 2):
         assert noise.rank == expected
 
 
 def test_sampling_factor() -> None:
+    """(N - b) / (b (N - 1)) at N = 10."""
     assert sampling_factor(10, 3) == pytest.approx(7 / 27)
     assert sampling_factor(10, 10) == 0.0
     assert sampling_factor(10, 1) == 1.0
@@ -254,7 +257,8 @@ def test_scale_of_the_weights(rng: np.random.Generator) -> None:
     assert second.log_pseudo_determinant == pytest.approx(expected, abs=1e-9)
 
 
-def test_noise_refuses(rng: np.random.Generator) -> None:
+def test_noise_errors(rng: np.random.Generator) -> None:
+    """Tokens, shots, layers, models, floors and dimensions that do not fit."""
     model, tokens = make(rng), rng.standard_normal((N, D))
     assert "tokens" in error_message(gradient_noise, model, tokens[:1], shots=1)
     assert "tokens" in error_message(gradient_noise, model, tokens[0], shots=1)
@@ -299,7 +303,7 @@ def exact_log_determinant(model: Model, tokens: np.ndarray, shots: int) -> float
 
 
 @pytest.mark.parametrize("spread", [1e-3, 1e-7, 1e-10])
-def test_ill_conditioned_weights_lose_neither_rank_nor_volume(rng: np.random.Generator, spread: float) -> None:
+def test_rank_and_volume(rng: np.random.Generator, spread: float) -> None:
     """A and B both small in the same direction: the eigenvalues of C spread over spread⁴."""
     rotation = np.linalg.qr(rng.standard_normal((2, 3, 3)))[0]
     scale = np.diag([1.0, 0.5, spread])

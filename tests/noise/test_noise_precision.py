@@ -2,7 +2,7 @@
 
 A singular value σ_k of N centred rows is known to c ε |g|, ε the unit of rounding and |g|² = Σ_i |g_i|², when it is
 computed from factors in double precision: products of D and sums of N terms carry (N + D) ε (Higham, Accuracy and
-Stability, ch. 3), and there are four steps (factors, their spans, triangle, values), so c = 4 (N + D). Hence
+Stability, ch. 3), and there are four steps (factors, their spans, triangle, values), so c = 4 (N + D). Therefore
 log pdet = 2 Σ log σ_k is known to 2 c ε Σ_k |g| / σ_k. A Gram matrix gives (|g| / σ_k)² instead.
 """
 

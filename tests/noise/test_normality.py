@@ -101,7 +101,7 @@ def test_null_rejection(count, dimension):
 
 
 def test_lognormal_p_value():
-    """P value of henze and zirkler is that of a lognormal law."""
+    """The p-value of Henze and Zirkler is that of a log-normal law."""
     distance = normality_tests(np.random.default_rng(3).laplace(size=(60, 2)))[2]
     mean, variance = _henze_zirkler_moments(60, 2)
     shape = math.sqrt(math.log(1 + variance / mean**2))
@@ -159,6 +159,7 @@ def test_excess_falls():
 
 
 def test_audit_of_subset_means():
+    """Shapes, quantiles, distance and kurtosis of the audit from its own sample."""
     records = normality_audit(model(), TOKENS, **AUDIT)
     assert [record.shots for record in records] == [1, 5, 20]
     for record in records:
@@ -220,7 +221,8 @@ def test_quantiles():
     assert mahalanobis_quantiles(100_000, 3).mean() == pytest.approx(3.0, rel=1e-3)
 
 
-def test_same_key_same_audit():
+def test_keys():
+    """Equal keys give equal audits, other keys others."""
     one, again, other = (normality_audit(model(), TOKENS, shots=(1,), samples=60, key=k)[0] for k in (1, 1, 2))
     assert one.henze_zirkler == again.henze_zirkler != other.henze_zirkler
 
@@ -234,7 +236,8 @@ def test_same_key_same_audit():
         ({"layer": 1}, "layer: got 1"),
     ],
 )
-def test_bad_input_is_refused(changes, words):
+def test_bad_options(changes, words):
+    """Options out of range are errors that name the option."""
     options: dict[str, Any] = AUDIT | changes
     assert words in error_message(normality_audit, model(), TOKENS, **options)
 

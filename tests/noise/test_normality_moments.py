@@ -3,7 +3,7 @@
 Whitened points of a Gaussian sample are √n times an orthonormal frame, uniform among those orthogonal to 1, so that
 z_i · z_j = n Q_ij with a random projection Q of rank d. Rank 1 and rank n - 2 have Q from one random direction, rank
 n - 1 from none: there all moments are rational numbers. Henze and Zirkler's statistic tends to ∫ |Z(t)|² dN(t; 0, β²I)
-with a Gaussian process Z, whose covariance says everything about mean and variance.
+with a Gaussian process Z, whose covariance determines mean and variance.
 """
 
 import math
@@ -71,7 +71,7 @@ CASES = [(9, 1), (7, 5), (6, 4), (30, 1), (8, 6)]
 def test_p_values(n, d):
     """The exact moments in rational arithmetic, or the published formulas in between, on a sample of that size."""
     points = np.random.default_rng(n).standard_normal((n, d)) ** 3
-    if n < d + 3:  # an error in public, since nothing is left to test there; the formula is the same
+    if n < d + 3:  # an error of the public function, since nothing is left to test there; the formula is the same
         skewness, kurtosis, _ = statistics_of(whitened(points))
     else:
         skewness, kurtosis, _ = normality_tests(points)
@@ -139,7 +139,7 @@ def limiting_moments(d: int, square: float) -> tuple[float, float]:
 
 @pytest.mark.parametrize(("count", "d"), [(20, 1), (60, 2), (500, 2), (100, 3), (200, 6)])
 def test_henze_zirkler_moments(count, d):
-    """Henze zirkler s mean and variance are those of the limiting process."""
+    """Henze and Zirkler's mean and variance are those of the limiting process."""
     square = _smoothing(count, d)
     assert square == pytest.approx(0.5 * ((2 * d + 1) * count / 4) ** (2 / (d + 4)), rel=1e-14)
     assert _henze_zirkler_moments(count, d) == pytest.approx(limiting_moments(d, square), rel=1e-9)

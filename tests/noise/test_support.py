@@ -42,7 +42,7 @@ def test_generic_pairs(rng: np.random.Generator, left: int, right: int) -> None:
 
 
 def test_truncated_values(rng: np.random.Generator) -> None:
-    """Dimension of full and truncated values."""
+    """Dimension for full and truncated value matrices."""
     a, b = pair(rng, D, D)
     assert support_dimension(a, b) == D * (D + 1) // 2
     for rank in range(D + 1):
@@ -92,7 +92,7 @@ def test_no_tokens(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_annihilated_tokens(rng: np.random.Generator, side: str) -> None:
-    """A h = 0 for every token up to rounding: the rounding must not be taken for a direction."""
+    """A h = 0 for every token up to rounding: the rounding must not count as a direction."""
     basis = np.linalg.qr(rng.standard_normal((D, D)))[0]
     tokens = rng.standard_normal((9, 2)) @ basis[:, :2].T
     a, b = pair(rng, D, D)
@@ -217,11 +217,13 @@ def test_outer_coordinates(rng: np.random.Generator) -> None:
 
 
 def test_numerical_rank(rng: np.random.Generator) -> None:
+    """The rank does not depend on the scale, and is 0 for a matrix of zeros."""
     for rank in range(D + 1):
         assert numerical_rank(1e-9 * matrix_of_rank(rng, D, rank)) == rank
 
 
-def test_support_refuses(rng: np.random.Generator) -> None:
+def test_support_errors(rng: np.random.Generator) -> None:
+    """Shapes that do not fit, NaN and infinity."""
     a, b = pair(rng, D, D)
     assert "left" in error_message(support_dimension, a[0], b)
     assert "left" in error_message(support_dimension, a * np.nan, b)

@@ -74,7 +74,7 @@ def test_chosen_ranks():
 
 
 def test_degenerate_tokens():
-    """Tokens on a hyperplane, and a key of low rank: supports are smaller than the nested form says."""
+    """Tokens on a hyperplane, and a key of low rank: supports are smaller than the nested form gives."""
     model, rng = well_conditioned(4, layers=1), np.random.default_rng(3)
     flat = rng.standard_normal((40, 4)) @ np.diag([1, 1, 1, 0])
     low = truncate_weights(model, layer=0, module="key", rank=2)
@@ -86,7 +86,8 @@ def test_degenerate_tokens():
         np.testing.assert_allclose(got.log_pseudo_determinant, expected.log_pseudo_determinant, rtol=1e-7)
 
 
-def test_bad_input_is_refused():
+def test_errors():
+    """Modules, ranks, shots and models that do not fit."""
     model, tokens = well_conditioned(4, layers=1), np.random.default_rng(1).standard_normal((9, 4))
     assert "attention" in error_message(truncation_noise, model, tokens, shots=3, module="attention")
     assert "ranks: got 5" in error_message(truncation_noise, model, tokens, shots=3, module="key", ranks=[5])

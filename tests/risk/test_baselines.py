@@ -140,7 +140,7 @@ def test_infinite_or_zero() -> None:
             assert "input rank 3" in risk.note
         assert "no finite variance" in least_squares_risk(make(inputs=Uniform()), shots=5, samples=10).note
         assert least_squares_risk(make(inputs=inputs, noise_std=0.0), shots=3) == Estimate(0.0, unit="squared error")
-    # One shot less, the label noise being absent, leaves a finite risk.
+    # One shot less, without label noise, leaves a finite risk.
     assert 0 < least_squares_risk(make(noise_std=0.0), shots=2).value < make().zero_risk
     singular = make(covariance=np.diag([1.0, 0.5, 0.0]))
     assert least_squares_risk(singular, shots=6).value == pytest.approx(SIGMA**2 * 2 / 3)
@@ -149,7 +149,7 @@ def test_infinite_or_zero() -> None:
 @pytest.mark.parametrize("inputs", [Gaussian(), Uniform()], ids=repr)
 @pytest.mark.parametrize("shots", [1, 3, 10])
 def test_sampled_prompts(shots: int, inputs: Law) -> None:
-    """Ridge and bayes risks are those of sampled prompts."""
+    """Ridge and Bayes risks are those of sampled prompts."""
     task = make(inputs=inputs)
     prompt = task.sample(3, 2 * BATCH, shots)
     assert_risk(ridge_risk(task, shots=shots, penalty=0.4), ridge_predict(prompt, 0.4), prompt)
@@ -207,7 +207,7 @@ def test_bayes_is_smallest(inputs: Law) -> None:
 
 
 def test_deep_descent() -> None:
-    """Deep gradient descent stays above bayes."""
+    """Deep gradient descent stays above Bayes."""
     task = make()
     for layers in (2, 4):
         descent = population_risk(
@@ -231,6 +231,7 @@ def test_vanishing_penalty() -> None:
 
 
 def test_blocks_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal keys give equal results; blocks change the draws of second moments, not those of tokens."""
     for inputs in (Gaussian(), Uniform()):
         task = make(inputs=inputs)
         whole = bayes_risk(task, shots=4, samples=500)
@@ -266,7 +267,7 @@ def posterior_by_quadrature(task: SparseLinearRegression, x: np.ndarray, y: np.n
 
 
 def test_sparse_bayes(rng: np.random.Generator) -> None:
-    """Sparse bayes is the mixture over supports."""
+    """Sparse Bayes is the mixture over supports."""
     task = SparseLinearRegression(3, LAMBDA, noise_std=SIGMA, nonzero=1)
     w = task.sample_tasks(rng, 3)
     tokens = task.sample_tokens(rng, w, 4)
@@ -310,7 +311,8 @@ def test_outputs_add_up() -> None:
     assert_mean(error, ridge_risk(three, shots=9, penalty=0.1, samples=20_000).value)
 
 
-def test_baselines_refuse() -> None:
+def test_baseline_errors() -> None:
+    """Tasks, penalties, counts, keys, priors and prompts that do not fit."""
     for task in (ReLUTeacher(3, 2), LinearClassification(3)):
         assert "linear regression" in error_message(bayes_risk, task, shots=9)
     for penalty in (0.0, -1.0, np.nan):

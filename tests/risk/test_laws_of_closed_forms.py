@@ -1,4 +1,4 @@
-"""Closed forms under every law: exact enumeration and rational moments, brute force, and where there is none."""
+"""Closed forms under every law against exact enumeration, rational moments and tokens; laws without a closed form."""
 
 import itertools
 import math
@@ -105,6 +105,7 @@ def enumerated(task: Task, coin: Coin, noise: Coin, shots: int) -> tuple[Prompt,
 
 @pytest.mark.parametrize(("p", "q"), [(0.5, 0.5), (0.2, 0.5), (0.5, 0.1), (0.2, 0.7)])
 def test_exact_by_enumeration(p: float, q: float) -> None:
+    """The risk is the weighted mean over all prompts; the optimum is one, also for skewed laws."""
     coin, noise, shots = Coin(p), Coin(q), 2
     task = LinearRegression(2, LAMBDA[:2, :2], OMEGA[:2, :2], 0.6, coin, noise)
     prompt, weights = enumerated(task, coin, noise, shots)
@@ -143,7 +144,7 @@ def test_tokens(law: Any) -> None:
 
 
 def test_infinite_input_moment() -> None:
-    """E |p|² contains E u⁴: the risk is infinite, and says so; nothing can be called the optimum."""
+    """E |p|² contains E u⁴: the risk is infinite, with a note, and there is no optimum."""
     task = LinearRegression(2, noise_std=0.5, inputs=StudentT(4))
     for model in (gradient_descent_weights(2), random_weights(0, layers=1, token_dim=3)):
         found = population_risk(model, task, shots=5)
@@ -163,7 +164,7 @@ def one_layer(outputs: int) -> Model:
 
 
 def test_infinite_noise_moment() -> None:
-    """It counts for those that read S_yy alone: the optimum does not."""
+    """An infinite E ε⁴ counts only for weights that read S_yy; the optimum does not."""
     task, plain = (LinearRegression(2, noise_std=0.5, noise=law) for law in (StudentT(3), Gaussian()))
     model, risk = one_layer_optimum(task, shots=5)
     assert risk == one_layer_optimum(plain, shots=5)[1] == population_risk(model, task, shots=5).value
@@ -187,7 +188,7 @@ def config_of(task: Task) -> Any:
 
 
 def test_unknown_moment() -> None:
-    """Sampled, with a note; the very same law that says what it is has the closed form."""
+    """Sampled, with a note; the same law with known moments has the closed form."""
     silent, model = LinearRegression(2, noise_std=0.3, inputs=Silent()), random_weights(1, layers=1, token_dim=3)
     found = population_risk(model, silent, shots=4, samples=20_000)
     assert (found.direction, found.samples) == ("unbiased", 20_000)
@@ -196,7 +197,7 @@ def test_unknown_moment() -> None:
     assert abs(found.value - exact.value) < 6 * found.stderr < 0.5 * exact.value
     assert "E u⁴ is not known" in error_message(one_layer_optimum, silent, shots=4)
     assert "task.inputs" in error_message(gradient_descent_agreement, model, silent, shots=4)
-    # Noise that says nothing counts where S_yy is read, and nowhere else.
+    # Noise of unknown moments counts where S_yy is read, and nowhere else.
     noisy = LinearRegression(2, noise_std=0.3, noise=Silent())
     assert population_risk(gradient_descent_weights(2), noisy, shots=4).direction == "exact"
     assert population_risk(model, noisy, shots=4, samples=64).direction == "unbiased"
@@ -210,7 +211,7 @@ class Heavy(LinearRegression):
 
 
 def test_own_inputs() -> None:
-    """Before: the risk of Gaussian inputs, called exact; their optimum, their training, a ladder."""
+    """Own inputs get no closed form of Gaussian ones: neither risk nor optimum, training or ladder."""
     task, model = Heavy(2, noise_std=0.2), gradient_descent_weights(2, step_size=0.5)
     found, gaussian = (population_risk(model, t, shots=6) for t in (task, LinearRegression(2, noise_std=0.2)))
     assert found.direction == "unbiased"
@@ -246,7 +247,7 @@ def test_own_label_noise() -> None:
 
 @pytest.mark.parametrize("scale", [1.0, 1e-15, 1e-200, 1e200])
 def test_label_block_scale(scale: float) -> None:
-    """ŷ is the same for every c: its risk was called exact, and was that of another model, for a small c."""
+    """ŷ is the same for every c, so the risk is too: for a small c it was once that of another model, called exact."""
     task = VectorRegression(3, 2, noise_std=0.1)
     value, key, query = np.zeros((3, 1, 5, 5))
     value[0, 3:, 3:] = -scale * np.array([[0.6, -0.8], [0.8, 0.6]])
@@ -324,7 +325,7 @@ def test_atoms(shots: int) -> None:
 
 @pytest.mark.parametrize("law", [StudentT(4.5), MIXTURE, Waiting()], ids=repr)
 def test_other_laws(law: Any) -> None:
-    """Ridge and bayes under other laws."""
+    """Ridge and Bayes under other laws."""
     task = LinearRegression(2, LAMBDA[:2, :2], OMEGA[:2, :2], 0.6, inputs=law)
     prompt = task.sample(5, 40_000, 5)
     for found, penalty, prior in (

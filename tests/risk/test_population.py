@@ -81,7 +81,7 @@ def test_other_laws(kind: str, seed: int) -> None:
 
 
 def test_fourth_moments() -> None:
-    """The control of the test above: the formula for the wrong law is found out by the same number of tokens."""
+    """Control of the test above: as many tokens suffice to detect the formula for the wrong law."""
     lam = random_covariance(1)
     gaussian, uniform = (LinearRegression(DIM, lam, noise_std=0.7, inputs=i) for i in (Gaussian(), Uniform()))
     sparse = SparseLinearRegression(DIM, lam, noise_std=0.7, nonzero=1)
@@ -209,7 +209,7 @@ def test_sampled_and_exact(task: LinearRegression) -> None:
 
 
 def test_blocks_and_overflow(task: LinearRegression, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks key and overflow."""
+    """Blocks, the key and overflow."""
     model = random_weights(3, layers=2, token_dim=DIM + 1)
     whole = population_risk(model, task, shots=SHOTS, samples=999)
     assert whole == population_risk(model, task, shots=SHOTS, samples=999, key=0)
@@ -223,7 +223,8 @@ def test_blocks_and_overflow(task: LinearRegression, monkeypatch: pytest.MonkeyP
     assert "2 of 3" in overflow.note
 
 
-def test_refusals(task: LinearRegression) -> None:
+def test_errors(task: LinearRegression) -> None:
+    """Models, tasks, counts and readouts that do not fit."""
     model = gradient_descent_weights(DIM, layers=2)
     ensemble = Model(*(np.stack([a, a]) for a in (model.value, model.key, model.query)))
     with pytest.raises(ValueError, match="single model"):

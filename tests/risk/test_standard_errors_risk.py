@@ -203,7 +203,8 @@ def test_exact_has_no_error() -> None:
     assert found[4].value == math.inf
 
 
-def test_summary_is_the_formula() -> None:
+def test_summary() -> None:
+    """Mean and standard error of losses; overflow is counted in a note."""
     losses = np.array([1.0, 4.0, 2.5, 8.0])
     assert_mean_of(summary(losses), losses, "unbiased", UNIT)
     assert error_of_mean([0.0, 2.0]) == 1.0  # the reference itself: s = √2, divided by √2

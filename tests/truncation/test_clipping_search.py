@@ -1,4 +1,4 @@
-"""Algorithm 1 against exact one-layer risks, a loop written out by hand, and models where the answer is provable."""
+"""Algorithm 1 against exact one-layer risks, a loop written by hand, and models where the answer is provable."""
 
 from dataclasses import replace
 
@@ -93,7 +93,7 @@ def test_every_number_by_hand():
 
 
 def test_optimism():
-    """The largest of several noisy numbers is too large: on ten prompts by a good part of a standard error."""
+    """The largest of several noisy numbers is too large: on ten prompts by a large part of a standard error."""
     task, model = LinearClassification(3), random_weights(3, layers=1, token_dim=4)
     optimism = [
         search_clipping_rate(model, task, shots=5, top=1, prompts=10, key=key, loss="zero_one").chosen.optimism.value
@@ -160,7 +160,8 @@ def test_rates_of_large_matrix():
     assert _ranks(3, None) == (3, 2, 1)
 
 
-def test_refusals():
+def test_errors():
+    """Rates, counts, losses, modules and tasks that do not fit."""
     task, model = LinearRegression(3), gradient_descent_weights(3, layers=2)
 
     def search(**changes):

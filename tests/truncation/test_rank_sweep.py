@@ -1,4 +1,4 @@
-"""Sweeps that go on: the journal, entries taken over, clipping rates, the table of comma-separated values."""
+"""Resumed sweeps: the journal, entries taken over, clipping rates, the table of comma-separated values."""
 
 import csv
 import io
@@ -103,6 +103,7 @@ def test_large_sample_value(whole):
 
 
 def test_rates_are_ranks(model, whole):
+    """Clipping rates select the ranks they mean; rates that mean rank 0 are errors, and so are both together."""
     by_rate = rank_sweep(model, TASK, **SWEEP, layer_indices=[0], rates=(0.0, 0.1, 0.5, 0.6))
     assert [(r["rank"], r["rate"]) for r in by_rate] == [(3, 0.0), (2, pytest.approx(1 / 3)), (1, pytest.approx(2 / 3))]
     assert by_rate[0] == whole[2]
@@ -175,6 +176,7 @@ def test_overwriting(tmp_path: Path):
 
 
 def test_table_of_values(whole):
+    """One line per entry, with the numbers of the records."""
     text = sweep_csv(to_plain(whole))
     assert "\r" not in text
     rows = list(csv.DictReader(io.StringIO(text)))

@@ -40,6 +40,7 @@ def test_best_of_its_rank(rng: np.random.Generator, shape: tuple[int, int], rank
 
 
 def test_rank_zero_and_full(rng: np.random.Generator) -> None:
+    """Rank 0 is the zero matrix, full rank the matrix itself, with and without a metric."""
     matrix, metric = rng.standard_normal((4, 4)), np.diag([1.0, 2.0, 3.0, 4.0])
     for options in ({}, {"metric": metric}):
         np.testing.assert_array_equal(truncate(matrix, 0, **options).matrix, np.zeros((4, 4)))
@@ -111,6 +112,7 @@ def test_all_without_mlp(rng: np.random.Generator) -> None:
 
 
 def test_module_rank(rng: np.random.Generator) -> None:
+    """The smallest side of the matrices of a module."""
     model = make(rng)
     narrow = model.replace(mlp_in=model.mlp_in[:, :3], mlp_out=model.mlp_out[:, :, :3])
     assert [module_rank(model, module) for module in MODULES] == [4] * 6
@@ -130,6 +132,7 @@ def test_module_rank(rng: np.random.Generator) -> None:
     ],
 )
 def test_clipping_rates(rate: float, rows: int, columns: int, rank: int) -> None:
+    """The rank is rounded down."""
     assert rank_of_rate(rate, rows, columns) == rank
 
 
@@ -141,6 +144,7 @@ def test_rate_and_rank(side: int, data: st.DataObject) -> None:
 
 
 def test_condition_number(rng: np.random.Generator) -> None:
+    """Ratio of the singular values; +inf where one is zero."""
     left, right = (np.linalg.qr(rng.standard_normal((3, 3)))[0] for _ in range(2))
     assert condition_number(left @ np.diag([6.0, 3.0, 0.5]) @ right) == pytest.approx(12.0, rel=1e-9)
     assert condition_number(rng.standard_normal((3, 1))) == pytest.approx(1.0, rel=1e-12)
@@ -149,7 +153,7 @@ def test_condition_number(rng: np.random.Generator) -> None:
         assert condition_number(singular) == np.inf
 
 
-def test_condition_number_bounds_the_change_of_a_solution(rng: np.random.Generator) -> None:
+def test_change_of_a_solution(rng: np.random.Generator) -> None:
     """|δx|/|x| ≤ κ |δb|/|b|, attained with b along the largest and δb along the smallest singular vector."""
     matrix = rng.standard_normal((4, 4))
     kappa = condition_number(matrix)
@@ -164,7 +168,8 @@ def test_condition_number_bounds_the_change_of_a_solution(rng: np.random.Generat
     assert max(ratio(*rng.standard_normal((2, 4))) for _ in range(200)) <= kappa
 
 
-def test_truncation_refuses(rng: np.random.Generator) -> None:
+def test_truncation_errors(rng: np.random.Generator) -> None:
+    """Ranks, matrices and metrics that do not fit."""
     matrix = rng.standard_normal((3, 4))
     for rank in (-1, 4, 1.0, True):
         assert "rank" in error_message(truncate, matrix, rank)
@@ -180,7 +185,8 @@ def test_truncation_refuses(rng: np.random.Generator) -> None:
     assert "matrix" in error_message(condition_number, matrix * np.inf)
 
 
-def test_rates_refuse() -> None:
+def test_rate_errors() -> None:
+    """Rates out of range, and one that would keep nothing."""
     for rate in (-0.1, 1.0, 1.5, np.nan, "0.5"):
         assert "rate" in error_message(rank_of_rate, rate, 4, 4)
     assert "rank=0" in error_message(rank_of_rate, 0.9, 4, 4)

@@ -27,7 +27,7 @@ from icl_theory.information.estimators.known_channels import (
 from icl_theory.information.estimators.sandwich import sandwich
 from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
 
-stats: Any = scipy.stats  # its distributions carry no usable types
+stats: Any = scipy.stats  # its distributions have no usable types
 ONE_NAT = {name: make(2, 1.0) for name, make in FAMILIES.items()}
 
 
@@ -50,13 +50,13 @@ def test_gaussian_families(family):
     for seed in range(20):
         _, outputs, log_p = ONE_NAT[family].draw(rng(seed), 200)
         if family == "observations":  # density of three observations → density of their mean: the sufficient statistic
-            log_p = mean_of_looks(seed)
+            log_p = mean_of_observations(seed)
         terms.append(np.diagonal(log_p) - marginal(family, outputs))
     terms = np.concatenate(terms)
     assert abs(terms.mean() - 1.0) < 6 * terms.std() / math.sqrt(len(terms))
 
 
-def mean_of_looks(seed):
+def mean_of_observations(seed):
     means, outputs, _ = ONE_NAT["observations"].draw(rng(seed), 200)
     return norm.logpdf(outputs[:, None] - means[None], scale=math.sqrt(1 / 3)).sum(axis=-1)
 
@@ -64,11 +64,12 @@ def mean_of_looks(seed):
 def test_observations_and_mean():
     """Observations differ from their mean by nothing that depends on the input."""
     _, _, log_p = ONE_NAT["observations"].draw(rng(3), 200)
-    difference = log_p - mean_of_looks(3)
+    difference = log_p - mean_of_observations(3)
     np.testing.assert_allclose(difference, difference[:, :1].repeat(200, axis=1), atol=1e-10)
 
 
 def test_anisotropic_spectrum():
+    """Three variances a factor of 10^1.5 apart, of two nats together."""
     channel = FAMILIES["anisotropic"](3, 2.0)
     means = np.concatenate([channel.draw(rng(seed), 200)[0] for seed in range(50)])
     variances = means.var(axis=0)
@@ -220,7 +221,7 @@ def test_coverage_can_fail():
 
 
 def test_far_above_log_k():
-    """Far above log k only the upper end says something."""
+    """Far above log K only the upper end is informative."""
     record = calibrate(FAMILIES["gaussian"](16, 20.0), pairs=64, repetitions=30, key=2)
     assert record.saturated == 1.0
     assert not record.informative()
@@ -233,13 +234,13 @@ def test_far_above_log_k():
 )
 @pytest.mark.parametrize("pairs", [32, 256])
 def test_flag(name, dimension, pairs):
-    """The flag is up wherever log k is passed."""
+    """The flag is raised wherever I exceeds log K."""
     record = calibrate(FAMILIES[name](dimension, 1.001 * math.log(pairs)), pairs=pairs, repetitions=20, key=3)
     assert (record.saturated, record.flag_missing) == (1.0, 0.0)
 
 
 def test_wrong_flags(monkeypatch):
-    """A margin of one nat misses channels above log K, one of four nats calls out channels far below."""
+    """A margin of one nat misses channels above log K, one of four nats flags channels far below."""
     monkeypatch.setattr("icl_theory.information.estimators.sandwich.SATURATION_MARGIN", 1.0)
     above = calibrate(FAMILIES["gaussian"](64, 4.4), pairs=64, repetitions=60, key=3)
     assert above.flag_missing == pytest.approx(1 - above.saturated)
@@ -249,7 +250,8 @@ def test_wrong_flags(monkeypatch):
     assert below.flag_false == below.saturated > 0.5
 
 
-def test_the_table():
+def test_table():
+    """Combinations that exist, progress, and draws that do not depend on the other channels."""
     channels = known_channels(("gaussian", "binary", "anisotropic"), (1, 4), (0.1, 2.0, 20.0))
     names = [(c.family, c.dimension, c.information) for c in channels]
     assert ("binary", 1, 2.0) not in names

@@ -1,4 +1,4 @@
-"""The nearest-neighbour estimate: a slow twin, Gaussian pairs, projections, and no place in a bound."""
+"""The nearest-neighbour estimate: a slow twin, Gaussian pairs, projections, rejected in a bound."""
 
 import math
 from typing import Any
@@ -30,7 +30,7 @@ def ksg_twin(x, y, k):
 
 @pytest.mark.parametrize(("p", "q", "k"), [(1, 1, 3), (2, 3, 1), (3, 1, 5)])
 def test_slow_twin(p, q, k):
-    """Neighbours against a slow twin."""
+    """Nearest neighbours against a slow twin."""
     x = rng(p).standard_normal((80, p))
     y = x[:, :1] + rng(9).standard_normal((80, q))
     assert ksg_mutual_information(x, y, neighbours=k).value == pytest.approx(ksg_twin(x, y, k), rel=1e-12)
@@ -38,7 +38,7 @@ def test_slow_twin(p, q, k):
 
 @pytest.mark.parametrize("correlation", [0.0, 0.6, 0.9])
 def test_gaussian_pairs(correlation):
-    """Neighbours on gaussian pairs."""
+    """Nearest neighbours on Gaussian pairs."""
     truth = -0.5 * math.log(1 - correlation**2)
     values = []
     for seed in range(20):
@@ -48,7 +48,7 @@ def test_gaussian_pairs(correlation):
 
 
 def test_never_in_a_bound():
-    """Neighbours have no place in a bound."""
+    """A nearest-neighbour estimate is rejected as a bound."""
     x = rng().standard_normal((100, 2))
     estimate = ksg_mutual_information(x, x + rng(1).standard_normal((100, 2)))
     assert (estimate.direction, estimate.samples) == ("biased", 100)

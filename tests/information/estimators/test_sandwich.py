@@ -49,7 +49,7 @@ def test_known_information(dim, signal):
 
 
 def test_saturation():
-    """Sandwich saturates and says so."""
+    """The sandwich saturates and is flagged."""
     ends = mutual_information(*linear_channel(np.random.default_rng(0), 64, 8, 400.0))
     assert ends.saturated
     assert ends.lower.value <= math.log(64) + 1e-12
@@ -287,7 +287,7 @@ def test_few_demonstrations():
 
 
 def test_noise_free_labels():
-    """Noise free labels live in a smaller space."""
+    """Noise-free labels live in a smaller space."""
     ladder = bound_ladder(random_weights(2, layers=2, token_dim=3, scale=0.7), LinearRegression(2), **LADDER)
     assert ladder.support == (3, 3)
 
@@ -329,7 +329,8 @@ def test_lower_bound_rejected():
         ({"samples": 1}, "samples: got 1"),
     ],
 )
-def test_bad_input_is_refused(change, words):
+def test_bad_options(change, words):
+    """Options out of range are errors that name the option."""
     with pytest.raises(ValueError, match=words):
         bound_ladder(random_weights(2, layers=1, token_dim=3), TASK, **with_changes(**change))
 

@@ -62,7 +62,7 @@ def test_gap_token_by_token() -> None:
 
 
 def test_ranks_of_key_and_value() -> None:
-    """The readout rung follows the rank of W_K and is blind to that of W_V; the Wishart rung to both."""
+    """The readout rung follows the rank of W_K and ignores that of W_V; the Wishart rung ignores both."""
     model = random_weights(1, layers=1, token_dim=4, scale=1.0)
 
     def nats(module: Any, rank: int) -> dict[str, float]:
@@ -133,7 +133,7 @@ def test_token_root() -> None:
 
 
 def test_few_demonstrations() -> None:
-    """With N - 1 < D the Wishart rung is infinite and says why; the readout rung is not."""
+    """With N - 1 < D the Wishart rung is infinite, with the reason; the readout rung is not."""
     found = bounds(one_layer_optimum(TASK, shots=4)[0], demonstrations=4)
     assert found.rungs["wishart"].value == found.kl_rungs["wishart"].value == math.inf
     assert "N - 1 = 3 is below D = 4" in found.rungs["wishart"].note
@@ -152,6 +152,7 @@ def test_models_that_read_little() -> None:
 
 
 def test_errors() -> None:
+    """Models and options outside of the bounds, and ranks that rounding would decide."""
     model = random_weights(0, layers=1, token_dim=4)
     assert "linear attention" in error_message(bounds, model.replace(kind="softmax"))
     assert "with_mean" in error_message(bounds, model.replace(normalization="sum"))

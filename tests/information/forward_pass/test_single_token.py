@@ -1,4 +1,4 @@
-"""What a single token is worth in a sum: Wishart entropies, a variance-gamma law by slow integrals, limits."""
+"""Information of a sum about a single token: Wishart entropies, a variance-gamma law by slow integrals, limits."""
 
 import math
 from typing import Any
@@ -45,6 +45,7 @@ def test_high_precision(count: int, dimension: int) -> None:
 
 
 def test_without_density() -> None:
+    """+inf for N - 1 < D, where the other tokens have no density."""
     assert [second_moment_information(n, 6) == math.inf for n in (1, 5, 6, 7)] == [True, True, True, False]
 
 
@@ -133,6 +134,7 @@ def test_readout_limits() -> None:
 
 
 def test_errors() -> None:
+    """Numbers out of range."""
     assert "dimension" in error_message(second_moment_information, 5, 0)
     assert "demonstrations" in error_message(readout_information, 1, 2)
     assert "correlation" in error_message(readout_information, 9, 2, 1.0)

@@ -1,4 +1,4 @@
-"""The chain of Lemma 3: its linearisation, its prior written out in full, quadrature; no run teaches itself."""
+"""The chain of Lemma 3: its linearisation, its prior written out in full, quadrature; no run learns from itself."""
 
 import math
 
@@ -117,7 +117,7 @@ def test_chain_is_the_path():
 
 
 def test_small_tied_layers():
-    """W_{t-1} is then the sum of the observations so far, which says as much about S as the observations one by one."""
+    """W_{t-1} is then the sum of the observations so far, which carries as much about S as the single observations."""
     one = mild(1)
     tiny = Model.create(*(np.repeat(m, 4, 0) for m in (1e-5 * one.value, one.key, one.query)))
     found = bound_ladder(tiny, TASK, samples=6000, key=1, pairs=16, **LADDER)
@@ -130,7 +130,7 @@ def test_small_tied_layers():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_chain_in_between(seed):
-    """Different layers weigh the observations differently, so W_{t-1} has forgotten some of what the path knew."""
+    """Different layers weigh the observations differently, so W_{t-1} has lost some of the path's information."""
     found = bound_ladder(mild(4, seed), TASK, samples=8000, pairs=200, key=seed, **LADDER)
     terms = {name: found.terms[name] for name in ("path_gaussian", "chain", "gaussian")}
     for low, high in (("path_gaussian", "chain"), ("chain", "gaussian")):
@@ -161,7 +161,8 @@ def test_truncated_layers(floor):
         previous = found.value
 
 
-def test_few_runs_learn_nothing():
+def test_few_runs():
+    """Two runs in each half: the prior stays that of the Gaussian rung."""
     setting, runs, reference = prepared(mild(), runs=4)
     terms = chain(setting, runs, reference)
     state, spread = _knowledge(runs, setting, reference, 2, np.array([True, False, True, False]))
@@ -217,7 +218,7 @@ def test_terms_by_quadrature():
     model = Model.create(SCALE * one * np.diag([1.0, 0.0]), one * np.eye(2), one * np.eye(2))
     found = bound_ladder(model, task, **{**LADDER, "task_vector": vector}, samples=4000, pairs=16, key=2)
     value = found.information["chain"]
-    # 300 sets stand for all of them: the log of their number is far above the information, so little is left out.
+    # 300 sets represent all of them: the log of their number is far above the information, so little is left out.
     assert value.value > exact.sum() - 6 * value.stderr - 0.02
     assert value.value < 1.6 * exact.sum()
     assert exact[2] < exact[1] < exact[0]

@@ -42,7 +42,7 @@ def test_definition() -> None:
             assert float(nats) == pytest.approx(found.information[name].value, rel=1e-9)
 
 
-def test_vacuous_square_roots_become_informative() -> None:
+def test_informative_again() -> None:
     """Three layers and strong weights: the square root is above c, the relative entropy form is not."""
     found = ladder(0, 3, demonstrations=12, shots=4)
     assert found.rungs["theorem_2_repaired"].value > found.trivial > found.kl_rungs["theorem_2_repaired"].value

@@ -27,7 +27,7 @@ def exact(array: Any) -> Any:
 
 
 def conditioned_exactly(setting, runs, reference):
-    """The same with forty digits: inverses of nearly singular covariances cost `conditioned` seven of its own."""
+    """The same with forty digits: inverses of nearly singular covariances cost seven digits in `conditioned`."""
     mean, root = exact(reference[0]), exact(reference[1])
     width, layers = len(mean), len(runs.layers)
     gamma, joint = SHOTS * root * root.T, mp.zeros(width * layers)
@@ -100,7 +100,7 @@ def test_truncated_path_density():
 
 
 def test_sandwich_below_prior():
-    """Saturated by far: without the prior's half the upper end would stand nats above it."""
+    """Saturated by far: without the prior's half the upper end would be nats above it."""
     options = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 40, "key": 5, "task_vector": W}
     found = bound_ladder(random_weights(2, layers=4, token_dim=3, scale=0.3), TASK, **options)
     error = math.hypot(found.information["path_gaussian"].stderr, found.sandwich.upper.stderr)

@@ -140,7 +140,7 @@ SWEEP = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 64, "key":
 
 
 def test_sweep():
-    """Sweep truncates compares and reports."""
+    """A sweep truncates, compares and reports."""
     model, seen = random_weights(5, layers=1, token_dim=3, scale=1.5), []
     records = rank_sweep(
         model, TASK, modules=("value", "query"), progress=lambda _text, done, total: seen.append((done, total)), **SWEEP

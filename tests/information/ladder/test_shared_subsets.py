@@ -1,4 +1,4 @@
-"""One subset for all layers against enumeration, the token-level forward pass, and identities that must hold."""
+"""One subset for all layers against enumeration, the token-level forward pass, and exact identities."""
 
 import itertools
 import math
@@ -58,7 +58,7 @@ def test_departures():
 
 
 def test_one_layer():
-    """One layer departs in nothing but the gaussian shape."""
+    """One layer departs only in that the noise is not Gaussian."""
     found = shared_subsets(random_weights(2, layers=1, token_dim=3), TASK, **OPTIONS)
     assert found.gap == found.fresh_gap
     assert found.information["fresh_path_gaussian"].value == pytest.approx(
@@ -100,6 +100,7 @@ def test_shared_observation():
 @pytest.mark.parametrize(
     ("change", "words"), [({"demonstrations": 6, "shots": 2}, "below d_S = 6"), ({"shots": 24}, "24")]
 )
-def test_bad_input_is_refused(change, words):
+def test_bad_options(change, words):
+    """Options out of range are errors that name the option."""
     model = random_weights(2, layers=1, token_dim=3)
     assert words in error_message(lambda: shared_subsets(model, TASK, **(OPTIONS | change)))

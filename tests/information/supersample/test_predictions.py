@@ -57,7 +57,8 @@ def test_every_member(rng, kind, mask, normalization, activation):
 
 
 @pytest.mark.parametrize("named", [{"kind": "softmax"}, {"mask": "causal"}], ids=str)
-def test_one_head_one_by_one(rng, named):
+def test_one_head(rng, named):
+    """The same with one head and no MLP."""
     model, pairs = make(rng), rng.standard_normal((SIZE, COUNT, 2, D))
     made = selection_predictions(model.replace(**named), pairs, BITS)
     assert_close(made, one_by_one(model, pairs, "minus", named), 1e-10)
@@ -102,7 +103,8 @@ def test_both_methods(rng, layers, changes, normalization, readout):
     ],
     ids=str,
 )
-def test_which_road_is_taken(rng, monkeypatch, named, changes, method):
+def test_choice_of_method(rng, monkeypatch, named, changes, method):
+    """Models linear in S go by moments, all others by tokens."""
     taken = []
     for name in ("by_moments", "by_tokens"):
         monkeypatch.setattr(predictions, name, lambda *args, name=name: taken.append(name) or np.zeros(1))
@@ -156,6 +158,7 @@ def test_blocks_of_moments(rng, monkeypatch):
 
 @pytest.mark.parametrize(("count", "most"), [(1, 0), (7, 0), (7, 1), (7, 3), (9, 4), (10, 10), (10, 99)])
 def test_equal_blocks(count, most):
+    """Blocks of one size, as few as the largest size allows, that cover every index."""
     blocks = list(equal_blocks(count, most))
     assert len({len(block) for block in blocks}) == 1
     assert len(blocks[0]) <= max(1, most)

@@ -280,7 +280,7 @@ def test_many_demonstrations():
 
 
 def test_continuous_losses():
-    """Honest emptiness: log 2 per bit and a bound of 1.18 c; rounded at random the same gap has a bound below c."""
+    """A bound that is empty, as it must be: log 2 per bit, 1.18 c; rounded at random the same gap has a bound below c."""
     options = options_with({"loss": "clipped_squared", "clip": 50.0})
     plain = supersample_bounds(DESCENT, REGRESSION, **options, levels=None)
     for name in RUNGS:
@@ -332,6 +332,7 @@ def test_readouts(options):
 
 
 def test_blocks_and_keys(monkeypatch):
+    """Equal keys give equal results, in one block or in several."""
     first = supersample_bounds(DESCENT, CLASSES, **OPTIONS)
     assert supersample_bounds(DESCENT, CLASSES, **OPTIONS).rungs == first.rungs
     assert supersample_bounds(DESCENT, CLASSES, **options_with({"key": 4})).rungs != first.rungs
@@ -353,7 +354,8 @@ def test_blocks_and_keys(monkeypatch):
         ({"task_vector": np.ones(2)}, "task_vector: got shape"),
     ],
 )
-def test_bad_input_is_refused(changes, words):
+def test_bad_options(changes, words):
+    """Options out of range are errors that name the option."""
     assert words in error_message(supersample_bounds, DESCENT, CLASSES, **options_with(changes))
 
 
@@ -368,7 +370,7 @@ def test_unfit_weights():
 
 
 def test_vectors_no_classes():
-    """Vectors that are no classes have no 0 1 loss."""
+    """Vectors that are no classes have no 0-1 loss."""
     model = gradient_descent_weights(2, label_projection=np.eye(3))
     message = error_message(supersample_bounds, model, OUTPUTS, **OPTIONS)
     assert message.startswith("loss: got 'zero_one' for a VectorRegression")
