@@ -280,7 +280,7 @@ def test_many_demonstrations():
 
 
 def test_continuous_losses():
-    """A bound that is empty, as it must be: log 2 per bit, 1.18 c; rounded at random the same gap has a bound below c."""
+    """Unrounded, a vacuous bound of 1.18 c with log 2 per bit; rounded at random, one below c on the same gap."""
     options = options_with({"loss": "clipped_squared", "clip": 50.0})
     plain = supersample_bounds(DESCENT, REGRESSION, **options, levels=None)
     for name in RUNGS:
