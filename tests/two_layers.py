@@ -21,7 +21,7 @@ N, SHOTS = 24, 6
 
 def prepared(model, floor=0.0, runs=6):
     setting = Setting(model, TASK, W, N, SHOTS, floor)
-    inner = setting.basis.T @ setting.covariance @ setting.basis
+    inner = np.eye(setting.basis.shape[1])
     reference = symmetric_coordinates(inner), covariance_root(gaussian_moment_covariance(inner) / SHOTS)
     return setting, simulate(setting, draw(setting, np.random.default_rng(1), runs)), reference
 
@@ -128,7 +128,7 @@ def slow_terms(model, draws, turn):
 
 def exchanged_by_hand(setting, runs, i, j):
     """log p(w_i | h_1 of run i, others of run j) from the definition of mean and covariance."""
-    tokens = np.concatenate([runs.draws.tokens[i, :1], runs.draws.tokens[j, 1:]]) @ setting.basis
+    tokens = np.concatenate([runs.draws.inner[i, :1], runs.draws.inner[j, 1:]])
     features = symmetric_coordinates(tokens[:, :, None] * tokens[:, None, :])
     n, b = setting.demonstrations, setting.shots
     covariance = (n - b) / (b * (n - 1)) * np.cov(features.T, bias=True)

@@ -21,30 +21,41 @@ def covariance_root(covariance: np.ndarray) -> np.ndarray:
     return deviation[..., None] * np.linalg.cholesky(correlation)
 
 
-def _triangle(root: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """R and row norms s of F (..., d, m) with F Fᵀ = diag(s) RᵀR diag(s), and log det F Fᵀ.
+def _triangle(root: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """R and row norms s of F (..., d, m) with F Fᵀ = diag(s) RᵀR diag(s), log det F Fᵀ, and whether it has digits.
 
     By QR of the roots, never through the product: a condition number that is squared loses the small directions of
-    graded or truncated weights. Raises LinAlgError where F Fᵀ is singular to rounding.
+    graded or truncated weights.
     """
     norms = np.linalg.norm(root, axis=-1)
-    if not (norms > 0).all():
-        raise np.linalg.LinAlgError("a variance is zero")
-    triangle = np.asarray(np.linalg.qr(transpose(root / norms[..., None]), mode="r"))
+    triangle = np.asarray(np.linalg.qr(transpose(root / np.where(norms > 0, norms, 1.0)[..., None]), mode="r"))
     diagonal = np.abs(np.diagonal(triangle, axis1=-2, axis2=-1))
-    if not (diagonal > SMALLEST_PIVOT).all():
+    known = (norms > 0).all(-1) & (diagonal > SMALLEST_PIVOT).all(-1)
+    with np.errstate(divide="ignore"):
+        volume = 2 * (np.log(diagonal).sum(-1) + np.log(norms).sum(-1))
+    return triangle, norms, volume, known
+
+
+def log_determinant(root: np.ndarray, spent: float | None = None) -> np.ndarray:
+    """log det F Fᵀ of a stack of roots (..., d, m), m ≥ d.
+
+    Args:
+        root: F.
+        spent: the value where the determinant is rounding; None to refuse.
+
+    Raises: LinAlgError where a matrix is singular to rounding, unless `spent` is given.
+    """
+    _, _, volume, known = _triangle(root)
+    if spent is None and not known.all():
         raise np.linalg.LinAlgError("singular to rounding")
-    return triangle, norms, 2 * (np.log(diagonal).sum(-1) + np.log(norms).sum(-1))
-
-
-def log_determinant(root: np.ndarray) -> np.ndarray:
-    """log det F Fᵀ of a stack of roots (..., d, m), m ≥ d; LinAlgError where it is singular."""
-    return _triangle(root)[2]
+    return volume if spent is None else np.where(known, volume, spent)
 
 
 def whitening(root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """W with W F Fᵀ Wᵀ = I for a stack of roots (..., d, m), and log det F Fᵀ; LinAlgError where it is singular."""
-    triangle, norms, log_volume = _triangle(root)
+    triangle, norms, log_volume, known = _triangle(root)
+    if not known.all():
+        raise np.linalg.LinAlgError("singular to rounding")
     return np.linalg.inv(transpose(triangle)) / norms[..., None, :], log_volume
 
 

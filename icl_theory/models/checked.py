@@ -17,7 +17,7 @@ def checked(model: Model, token_dim: int | None = None) -> Model:
         hint = "use model.member(seed), or say heads=H in Model.create if the second axis is heads"
         raise checks.error("model", "an ensemble of seeds", "a single model", hint)
     matrices = {name: getattr(model, name) for name in MATRICES}
-    result = Model.create(**matrices, heads=model.heads, **model.options)
+    result = Model.create(**matrices, heads=model.heads, precision=model.precision, ranks=model.ranks, **model.options)
     if token_dim is not None and result.token_dim != token_dim:
         got, expected = f"token dimension {result.token_dim}", f"token dimension {token_dim}"
         raise checks.error("model", got, expected, "tokens are [x; y]: use a model of dimension d_x + d_y")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.core.ranks import coarsest, precision_of
 from icl_theory.models.model import MATRICES, Model
 from icl_theory.records.files import write_bytes
 
@@ -82,8 +83,11 @@ def _matrices(model: Model) -> dict[str, np.ndarray]:
 
 
 def description(model: Model) -> dict[str, Any]:
-    """What the matrices are of, as a record holds it: options, heads, number of seeds."""
-    return {"format": FORMAT, "seeds": model.seeds, "heads": model.heads, **model.options}
+    """What the matrices are of, as a record holds it: options, heads, number of seeds, precision, known ranks."""
+    words = {"format": FORMAT, "seeds": model.seeds, "heads": model.heads, **model.options}
+    precision = coarsest(model.precision, *(precision_of(getattr(model, name)) for name in MATRICES))
+    words |= {"precision": precision} if precision is not None else {}
+    return words | ({"ranks": {name: list(values) for name, values in model.ranks}} if model.ranks else {})
 
 
 def rebuilt(words: dict[str, Any], arrays: dict[str, Any]) -> Model:
@@ -93,8 +97,8 @@ def rebuilt(words: dict[str, Any], arrays: dict[str, Any]) -> Model:
         raise checks.error("model", "a format of another version", f"format {FORMAT}", "save it again")
     seeds, heads = words.pop("seeds"), words.pop("heads")
     first = {name: np.asarray(matrix)[0] if seeds is not None else matrix for name, matrix in arrays.items()}
-    options = Model.create(**first, heads=heads, **words).options
-    result = Model(**{name: np.asarray(matrix) for name, matrix in arrays.items()}, heads=heads, **options)
+    member = Model.create(**first, heads=heads, **words)
+    result = member.replace(**{name: np.asarray(matrix) for name, matrix in arrays.items()}, ranks=member.ranks)
     if result.seeds != seeds:
         raise checks.error("model", f"seeds={seeds} with matrices of {result.seeds}", "as many as there are", "save it")
     return result

@@ -9,7 +9,9 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
+from icl_theory.core.ranks import PRECISIONS, Precision, coarsest, precision_of
 from icl_theory.models.options import OPTIONS, Activation, Kind, Mask, Normalization, Readout
+from icl_theory.models.rank_notes import Ranks, kept, noted, without
 
 MATRICES = ("value", "key", "query", "mlp_in", "mlp_out")
 
@@ -59,6 +61,10 @@ class Model:
     """Sign with which the query's label slots are read: "minus", ŷ = -(label slots), or "plus"."""
     heads: int | None = field(default=None, kw_only=True, metadata={"static": True})
     """Number of heads H; None for one head without an axis of its own."""
+    precision: Precision | None = field(default=None, kw_only=True, metadata={"static": True})
+    """What its numbers were rounded to, where their dtype does not say it; it decides which singular values are 0."""
+    ranks: Ranks = field(default=(), kw_only=True, metadata={"static": True})
+    """Ranks that are known, from truncation say, by matrix; functions that use them compare them with the numbers."""
 
     @classmethod
     def create(
@@ -75,6 +81,8 @@ class Model:
         normalization: Normalization = "mean",
         activation: Activation = "identity",
         readout: Readout = "minus",
+        precision: Precision | None = None,
+        ranks: Any = None,
     ) -> "Model":
         """A single model, checked, in float64.
 
@@ -90,6 +98,8 @@ class Model:
             normalization: "mean" or "sum".
             activation: of the MLP, "identity" or "relu".
             readout: "minus" or "plus".
+            precision: "float32", say, of numbers that were rounded before they came as float64; else by their dtype.
+            ranks: what is known, {"value": [2, None]} for two layers: a number by layer (and head), None if not known.
 
         Raises: ValueError for shapes that do not match, NaN, only one matrix of an MLP, or an unknown option.
         """
@@ -97,6 +107,11 @@ class Model:
         options |= {"activation": activation, "readout": readout}
         for name, option in options.items():
             checks.choice(name, option, get_args(OPTIONS[name]))
+        stated: Precision | None = precision
+        if stated is not None:
+            checks.choice("precision", stated, PRECISIONS)
+        given = [precision_of(matrix) for matrix in (value, key, query, mlp_in, mlp_out)]
+        stated = coarsest(stated, *given)
         value, key, query = _attention(value, key, query, heads)
         layers, dimension = value.shape[0], value.shape[-1]
         if (mlp_in is None) != (mlp_out is None):
@@ -104,7 +119,8 @@ class Model:
         if mlp_in is not None:
             mlp_in = checks.array("model.mlp_in", mlp_in, (layers, None, dimension))
             mlp_out = checks.array("model.mlp_out", mlp_out, (layers, dimension, mlp_in.shape[1]))
-        return cls(value, key, query, mlp_in, mlp_out, heads=heads, **options)
+        result = cls(value, key, query, mlp_in, mlp_out, heads=heads, precision=stated, **options)
+        return result.replace(ranks=noted(ranks, result.shapes)) if ranks else result
 
     @property
     def layers(self) -> int:
@@ -115,6 +131,12 @@ class Model:
     def token_dim(self) -> int:
         """D, the token dimension."""
         return self.value.shape[-1]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the matrices that the model has, by name, without seeds."""
+        found = {name: np.shape(getattr(self, name)) for name in MATRICES if getattr(self, name) is not None}
+        return found if self.seeds is None else {name: shape[1:] for name, shape in found.items()}
 
     @property
     def options(self) -> dict[str, Any]:
@@ -152,7 +174,7 @@ class Model:
         Args:
             count: how many layers.
         """
-        return jax.tree.map(lambda a: a[:count], self)
+        return jax.tree.map(lambda a: a[:count], self.replace(ranks=kept(self.ranks, self.layers, count)))
 
     def repeated(self, copies: int) -> "Model":
         """All layers one after the other, several times: a model of tied layers, written out.
@@ -167,14 +189,18 @@ class Model:
             xp = np if isinstance(matrices, np.ndarray) else jnp
             return xp.concatenate([matrices] * copies, -3 if name.startswith("mlp") else axis)
 
-        return self.replace(**{name: tiled(name) for name in MATRICES if getattr(self, name) is not None})
+        ranks = tuple((name, values * copies) for name, values in self.ranks)
+        return self.replace(**{name: tiled(name) for name in self.shapes}, ranks=ranks)
 
     def replace(self, **changes: Any) -> "Model":
         """A copy with some fields replaced; like the constructor it does not check them.
 
+        Ranks that were known of a matrix that is replaced are forgotten.
+
         Args:
             changes: new values of fields, by name.
         """
+        changes.setdefault("ranks", without(self.ranks, changes))
         return replace(self, **changes)
 
     def with_heads(self) -> "Model":
@@ -182,7 +208,7 @@ class Model:
         if self.heads is not None:
             return self
         value, key, query = (m[..., None, :, :] for m in (self.value, self.key, self.query))
-        return self.replace(value=value, key=key, query=query, heads=1)
+        return self.replace(value=value, key=key, query=query, heads=1, ranks=self.ranks)
 
     def with_mean(self, demonstrations: int) -> "Model":
         """The model that with the mean over N demonstrations does what this one does with its own normalization.
@@ -192,7 +218,7 @@ class Model:
         """
         if self.kind == "softmax" or self.normalization == "mean":
             return self.replace(normalization="mean")
-        return self.replace(normalization="mean", value=demonstrations * self.value)
+        return self.replace(normalization="mean", value=demonstrations * self.value, ranks=self.ranks)
 
     def left_factor(self) -> Any:
         """W_out W_in W_V per layer: what multiplies ΔW from the left when the MLP is linear (Y App. A.3)."""

@@ -8,18 +8,13 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
-from icl_theory.core.numerics import EPS, Key, generator, transpose
+from icl_theory.core.numerics import Key, generator, transpose
 from icl_theory.core.results import Result
-from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
-from icl_theory.noise.multi_head_support import ranks_of, support_of
-from icl_theory.noise.support import span
-
-# Relative to the size of all gradients together. A Gram matrix squares condition numbers: its smallest eigenvalue is
-# used where that costs no more than a factor of 1e3 over rounding. Singular values below 1e-12 count as rounding.
-_SMALLEST_OF_GRAM, _RANK_TOLERANCE = 1e-3, 1e-12
+from icl_theory.noise.gradient_rows import centred_values, clear_count, log_squares
+from icl_theory.noise.support_points import covariance_rank, span_structure, support_points, token_span
 
 
 def sampling_factor(demonstrations: int, shots: int) -> float:
@@ -56,6 +51,10 @@ class NoiseCovariance(Result):
     """svec(h_i h_iᵀ) where `coordinates` are an invertible image P of them, shape (N, d_S); else None."""
     log_volume: float = 0.0
     """log |det P| of that map."""
+    doubt: float = 0.0
+    """An estimate of the error of `log_volume`."""
+    known_rank: int | None = None
+    """rank C as the weights and the tokens have it; None where only the numbers can say it."""
 
     @property
     def factor(self) -> float:
@@ -71,25 +70,24 @@ class NoiseCovariance(Result):
         count = len(self.left)
         if self.shots == count:
             return np.zeros(0)
+        return self.factor / count * self._values[0][: self.rank] ** 2
+
+    @cached_property
+    def _values(self) -> tuple[np.ndarray, float]:
+        """Singular values of the centred gradients, descending, and the norm of all gradients together."""
         if self.coordinates is None:
-            values = centred_squares(_by_head(self.left), _by_head(self.right))
-        else:
-            centred = self.coordinates - self.coordinates.mean(axis=0)
-            values = np.linalg.svd(centred, compute_uv=False)[: self.rank] ** 2
-        return self.factor / count * values
+            return centred_values(_by_head(self.left), _by_head(self.right))
+        size = float(np.linalg.norm(self.coordinates, 2)) if self.coordinates.size else 0.0
+        return np.linalg.svd(self.coordinates - self.coordinates.mean(axis=0), compute_uv=False), size
 
     @cached_property
     def rank(self) -> int:
-        """Numerical rank of C: at most min(N - 1, d_S), hence below D² for D ≥ 2."""
+        """rank C: at most min(N - 1, d_S), hence below D² for D ≥ 2. Raises: ValueError where it is in doubt."""
         if self.shots == len(self.left):
             return 0
-        if self.coordinates is None:
-            return len(self.spectrum)
-        # An invertible map keeps the rank, and the features do not suffer from ill-conditioned weights.
-        points = self.coordinates if self.features is None else self.features
-        size = np.linalg.norm(points, 2) if points.size else 0.0
-        values = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
-        return int((values > _RANK_TOLERANCE * size).sum())
+        if self.known_rank is not None:
+            return self.known_rank
+        return clear_count("the covariance of the gradients", *self._values, self.left.shape)
 
     @cached_property
     def trace(self) -> float:
@@ -100,12 +98,18 @@ class NoiseCovariance(Result):
 
     @cached_property
     def log_pseudo_determinant(self) -> float:
-        """Σ log λ over the nonzero eigenvalues of C; 0 for C = 0. Unit: nats (a log of a squared-gradient volume)."""
-        if self.features is None or self.rank < self.features.shape[1]:
-            return float(np.log(self.spectrum).sum())
-        centred = self.features - self.features.mean(axis=0)
-        values = np.linalg.svd(centred * np.sqrt(self.factor / len(self.left)), compute_uv=False)
-        return float(2 * np.log(values).sum() + 2 * self.log_volume)
+        """Σ log λ over the nonzero eigenvalues of C; 0 for C = 0. Unit: nats (a log of a squared-gradient volume).
+
+        Raises: ValueError where ill-conditioned weights leave fewer than nine of its digits.
+        """
+        if self.rank == 0:
+            return 0.0
+        shift, (values, size), doubt = 0.0, self._values, 0.0
+        if self.features is not None and self.rank == self.features.shape[1]:
+            values = np.linalg.svd(self.features - self.features.mean(axis=0), compute_uv=False)
+            size, shift, doubt = float(np.linalg.norm(self.features, 2)), 2 * self.log_volume, 2 * self.doubt
+        scale = self.rank * np.log(self.factor / len(self.left))
+        return log_squares(values[: self.rank], size, scale + shift, doubt)
 
     def log_determinant(self, floor: float, dimension: int | None = None) -> float:
         """log det(C + ε² I) on a space of the given dimension that contains the support.
@@ -152,55 +156,6 @@ def _by_head(factors: np.ndarray) -> np.ndarray:
     return factors[None] if factors.ndim == 2 else factors.swapaxes(0, 1)
 
 
-def centred_squares(left: np.ndarray, right: np.ndarray, gram: np.ndarray | None = None) -> np.ndarray:
-    """Squared singular values of the rows vec(g_i - G), g_i = Σ_h a_i b_iᵀ, descending, rounding left out; (rank,).
-
-    O(N² D + N³) from the Gram matrix of the g_i where that is well conditioned. Where it is not, squaring would lose
-    the small values, and they come from a triangular factor of the rows: 2 N² p q flops for a_i and b_i that span p and
-    q ≤ N dimensions, and memory for N² + 4 N max(N, q) numbers.
-
-    Args:
-        left: a_i by head, (heads, N, D).
-        right: b_i by head, (heads, N, D).
-        gram: ⟨g_i, g_j⟩, (N, N); computed where needed if None.
-    """
-    count = left.shape[1]
-    if left.shape[2] * right.shape[2] >= count:  # else the rank is certainly below N - 1
-        gram = gram_matrix(left, right) if gram is None else gram
-        means = gram.mean(axis=0)
-        values = np.linalg.eigvalsh(gram - means - means[:, None] + means.mean())[::-1]
-        if values[-2] > _SMALLEST_OF_GRAM * (values[0] + count * means.mean()):
-            return values[:-1]  # the one left out is that of the mean
-    rows = _triangle(_compressed(left), _compressed(right))
-    size = np.linalg.norm(rows, 2) if rows.size else 0.0
-    values = np.linalg.svd(rows - rows.mean(axis=1, keepdims=True), compute_uv=False)
-    return values[values > _RANK_TOLERANCE * size] ** 2
-
-
-def gram_matrix(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """⟨g_i, g_j⟩ = Σ_hk (a_i · a_j) (b_i · b_j) over pairs of heads, shape (N, N)."""
-    heads = list(zip(left, right, strict=True))
-    return np.sum([(a @ c.T) * (b @ d.T) for a, b in heads for c, d in heads], axis=0)
-
-
-def _compressed(factors: np.ndarray) -> np.ndarray:
-    """The same vectors (heads, N, D) in orthonormal coordinates of their span, (heads, N, p)."""
-    u, values, _ = np.linalg.svd(factors.reshape(-1, factors.shape[2]), full_matrices=False)
-    kept = int((values > EPS * values[0]).sum())
-    return (u[:, :kept] * values[:kept]).reshape(*factors.shape[:2], kept)
-
-
-def _triangle(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """T (·, N) with TᵀT = ⟨g_i, g_j⟩, by QR of the vec g_i in blocks and not from that product."""
-    count = left.shape[1]
-    step = max(1, 4 * count // max(1, right.shape[2]))
-    triangle = np.zeros((0, count))
-    for start in range(0, left.shape[2], step):
-        block = np.einsum("hni,hnj->ijn", left[:, :, start : start + step], right).reshape(-1, count)
-        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, block]), mode="r"))
-    return triangle
-
-
 def layer_factors(model: Model, layer: int, accumulated: Any) -> tuple[Any, Any]:
     """A = W_V M and B = Mᵀ W_Kᵀ W_Q M with M = I + `accumulated`, each (..., D, D), or (..., heads, D, D)."""
     m = np.eye(model.token_dim) + accumulated
@@ -221,9 +176,9 @@ def gradient_noise(model: Model, tokens: Any, *, shots: int, layer: int = 0) -> 
         shots: b in 1..N (b = N has no noise).
         layer: t - 1, counted from 0.
 
-    Returns: `NoiseCovariance`, factored. Cost O(N D² + N² D + N³), up to O(N² D²) where the gradients
-        are ill-conditioned, or in d_S coordinates for large N.
-    Raises: ValueError for wrong shapes, NaN, shots or layer out of range.
+    Returns: `NoiseCovariance`, factored. Cost O(D³ + N² D + N³), up to O(N² D²) where the gradients are
+        ill-conditioned, or in d_S coordinates for large N.
+    Raises: ValueError for wrong shapes, NaN, shots or layer out of range, or a rank in doubt (see `Model.ranks`).
     Source: Y Assumption 1, App. C.4 (arXiv:2406.03768v2).
 
     Example:
@@ -252,19 +207,9 @@ def gradient_noise(model: Model, tokens: Any, *, shots: int, layer: int = 0) -> 
         right = right + right @ accumulated
     if model.heads is not None:
         left, right = left.swapaxes(0, 1), right.swapaxes(0, 1)
+    span, m, factors = token_span(tokens), np.eye(dimension) + accumulated, layer_factors(model, layer, accumulated)
+    rank = covariance_rank(span_structure(model, layer, span), m, span, factors)
     if dimension * (dimension + 1) // 2 > 4 * count:
-        return NoiseCovariance(left, right, shots)
-    return NoiseCovariance(left, right, shots, *support_points(*layer_factors(model, layer, accumulated), tokens))
-
-
-def support_points(left: np.ndarray, right: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, Any, float]:
-    """Coordinates of A h_i h_iᵀ B on the support, svec(h_i h_iᵀ) if that map is invertible, and its log volume."""
-    basis = span(tokens)
-    ranks = ranks_of(left, right, basis) if basis.shape[1] else None
-    if ranks is None or ranks.dimension == 0:
-        return np.zeros((len(tokens), 0)), None, 0.0
-    support, inner = support_of(left, right, ranks, basis), tokens @ basis
-    coordinates, volume = support.coordinates(inner), support.log_volume
-    if volume is None:
-        return coordinates, None, 0.0
-    return coordinates, outer_coordinates(inner), float(volume)
+        return NoiseCovariance(left, right, shots, known_rank=rank)
+    points = support_points(model, layer, m, span, factors)
+    return NoiseCovariance(left, right, shots, *points, known_rank=rank)

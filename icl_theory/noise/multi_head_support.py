@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from icl_theory.core.numerics import transpose
+from icl_theory.core.ranks import Precision, definite_rank
 from icl_theory.core.symmetric import outer_coordinates, symmetric_pairs
-from icl_theory.noise.support import RANK_TOLERANCE, FactorRanks, Support, factor_ranks
+from icl_theory.noise.support import FactorRanks, Support, factor_ranks, relative_errors
 
 
 class SummedRank(NamedTuple):
@@ -54,6 +55,13 @@ class SummedSupport:
         """log |det P| of `matrix`, shape (...), or None where P is not square."""
         return np.log(self.values).sum(-1) if self.dimension == self.right_vectors.shape[-1] else None
 
+    @property
+    def doubt(self) -> np.ndarray:
+        """Σ of the relative errors that rounding leaves in its scales, shape (...)."""
+        if self.dimension == 0:
+            return np.zeros(self.values.shape[:-1])
+        return relative_errors(self.values)
+
     def coordinates(self, tokens: np.ndarray) -> np.ndarray:
         """Coordinates of Σ_h A_h h hᵀ B_h for every token (..., N, q), shape (..., N, d_S)."""
         return outer_coordinates(tokens) @ transpose(self.matrix())
@@ -77,29 +85,26 @@ class SummedSupport:
 Ranks = FactorRanks | SummedRank
 
 
-def _restricted(left: np.ndarray, right: np.ndarray, basis: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, float]:
-    """A T, Tᵀ B, and the size of the unrestricted map, compared with which rounding is distinguished from rank."""
+def ranks_of(left: np.ndarray, right: np.ndarray) -> Ranks:
+    """Ranks of one pair (A, B), or of a list of heads A (H, D, q) and B (H, q, D). ValueError where one is in doubt."""
+    return factor_ranks(left, right) if left.ndim == 2 else summed_rank(left, right)
+
+
+def summed_rank(
+    left: np.ndarray, right: np.ndarray, precision: Precision | None = None, name: str = "the sum of the heads"
+) -> SummedRank:
+    """The rank of X → Σ_h A_h X B_h for A (H, D, q) and B (H, q, D). Raises: ValueError where it is in doubt."""
+    mapped = summed_map(left, right)
     size = float((np.linalg.norm(left, axis=(-2, -1)) * np.linalg.norm(right, axis=(-2, -1))).max())
-    return (left, right, size) if basis is None else (left @ basis, basis.T @ right, size)
+    growth = float(left.shape[-1])  # every entry of the map is a sum of so many products
+    return SummedRank(definite_rank(name, mapped, precision, growth=growth, size=size) if size > 0 else 0)
 
 
-def ranks_of(left: np.ndarray, right: np.ndarray, basis: np.ndarray | None = None) -> Ranks:
-    """Ranks of one pair (A, B), or of a list of heads A, B (H, D, D); T (D, q) is the identity if not given."""
-    if left.ndim == 2:
-        return factor_ranks(left, right, basis)
-    left, right, size = _restricted(left, right, basis)
-    values = np.linalg.svd(summed_map(left, right), compute_uv=False)
-    return SummedRank(int((values > RANK_TOLERANCE * size).sum()))
-
-
-def support_of(
-    left: np.ndarray, right: np.ndarray, ranks: Ranks | None = None, basis: np.ndarray | None = None
-) -> Support | SummedSupport:
+def support_of(left: np.ndarray, right: np.ndarray, ranks: Ranks | None = None) -> Support | SummedSupport:
     """Coordinates of the support for A, B (..., D, D), or with `SummedRank` for heads A, B (..., H, D, D)."""
-    ranks = ranks_of(left, right, basis) if ranks is None else ranks
+    ranks = ranks_of(left, right) if ranks is None else ranks
     if isinstance(ranks, FactorRanks):
-        return Support.of(left, right, ranks, basis)
-    left, right, _ = _restricted(left, right, basis)
+        return Support.of(left, right, ranks)
     u, values, vt = np.linalg.svd(summed_map(left, right), full_matrices=False)
     kept = ranks.dimension
     return SummedSupport(ranks, u[..., :kept], values[..., :kept], vt[..., :kept, :])

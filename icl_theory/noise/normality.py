@@ -18,8 +18,9 @@ from icl_theory.core.results import Result
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
-from icl_theory.noise.covariance import layer_factors, support_points
+from icl_theory.noise.covariance import layer_factors
 from icl_theory.noise.normality_tests import NormalityTest, statistics_of, whitened
+from icl_theory.noise.support_points import support_points, token_span
 
 _BLOCK_ENTRIES = 2**22
 """Most numbers of subset means held at a time."""
@@ -162,7 +163,8 @@ def normality_audit(
     layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
     chosen = [checks.integer("shots", b, 1, len(tokens) - 1, "show at least one and not all") for b in shots]
     accumulated = implicit_trajectory(model, tokens).accumulated[layer]
-    coordinates, features, _ = support_points(*layer_factors(model, layer, accumulated), tokens)
+    m, factors = np.eye(len(accumulated)) + accumulated, layer_factors(model, layer, accumulated)
+    coordinates, features = support_points(model, layer, m, token_span(tokens), factors)[:2]
     # Affine invariance: where the map of the weights is invertible, its image need not be formed.
     population = whitened(coordinates if features is None else features)
     if not population.shape[1]:

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.numerics import transpose
+from icl_theory.core.numerics import EPS, transpose
+from icl_theory.core.ranks import Precision, coarsest, definite_rank, precision_of
 from icl_theory.core.symmetric import symmetric_pairs
-
-RANK_TOLERANCE = 1e-11  # singular values below this fraction of the largest one count as zero
 
 
 class FactorRanks(NamedTuple):
@@ -41,39 +40,80 @@ class FactorRanks(NamedTuple):
         return self.left * self.right - self.overlap * (self.overlap - 1) // 2
 
 
-def numerical_rank(matrix: np.ndarray, size: float | None = None) -> int:
-    """Number of singular values above RANK_TOLERANCE times `size`, the largest of them if not given."""
-    values = np.linalg.svd(matrix, compute_uv=False)
-    size = float(values[0]) if size is None else size
-    return int((values > RANK_TOLERANCE * size).sum())
-
-
-def _normalised(left: np.ndarray, right: np.ndarray, basis: np.ndarray | None) -> tuple[np.ndarray, ...]:
-    """A T / |A|, Tᵀ B / |B| and the two norms, each taken before the restriction to T.
-
-    A factor that annihilates the tokens is then rounding relative to 1, not something that counts as rank.
-    """
+def _normalised(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, ...]:
+    """A / |A|, B / |B| and the two norms."""
     parts, sizes = [], []
     for matrix in (left, right):
-        norm = np.linalg.norm(matrix, axis=(-2, -1), keepdims=True)
+        largest = np.abs(matrix).max(axis=(-2, -1), keepdims=True)  # first, so that no square over- or underflows
+        largest = np.where(largest > 0, largest, 1.0)
+        norm = largest * np.linalg.norm(matrix / largest, axis=(-2, -1), keepdims=True)
         sizes.append(np.where(norm > 0, norm, 1.0))
         parts.append(matrix / sizes[-1])
-    if basis is not None:
-        parts = [parts[0] @ basis, basis.T @ parts[1]]
     return parts[0], parts[1], sizes[0], sizes[1]
 
 
-def factor_ranks(left: np.ndarray, right: np.ndarray, basis: np.ndarray | None = None) -> FactorRanks:
-    """Numerical ranks of A T, of Tᵀ B and of the stacked pair; T (D, q) is the identity if not given."""
-    left, right, _, _ = _normalised(left, right, basis)
-    stacked = np.concatenate([left, right.T])
-    return FactorRanks(*(numerical_rank(matrix, 1.0) for matrix in (left, right, stacked)))
+def relative_errors(values: np.ndarray) -> np.ndarray:
+    """Σ EPS max(s)/s over singular values s (..., n), shape (...); +inf where one is zero or not a number."""
+    if values.shape[-1] == 0:
+        return np.zeros(values.shape[:-1])
+    with np.errstate(all="ignore"):
+        total = EPS * (values.max(-1, keepdims=True) / values).sum(-1)
+    return np.where(np.isfinite(total), total, np.inf)
 
 
-def span(tokens: np.ndarray) -> np.ndarray:
-    """Orthonormal basis T (D, q) of the subspace the tokens (N, D) span."""
-    _, values, vt = np.linalg.svd(tokens, full_matrices=False)
-    return vt[values > RANK_TOLERANCE * values[0]].T if values[0] > 0 else np.zeros((tokens.shape[1], 0))
+class Space(NamedTuple):
+    """A subspace, and how far rounding may have turned it."""
+
+    basis: np.ndarray
+    """Orthonormal, shape (D, r)."""
+    growth: float
+    """Its error in units of the precision of what it comes from, at least 1."""
+
+    @classmethod
+    def of(cls, name: str, matrix: np.ndarray, precision: Precision | None = None) -> "Space":
+        """The row space of a matrix. Raises: ValueError where its rank is in doubt."""
+        rank = definite_rank(name, matrix, precision)
+        _, values, vt = np.linalg.svd(matrix / (np.abs(matrix).max() or 1.0), full_matrices=False)
+        return cls(vt[:rank].T, float(values[0] / values[rank - 1]) if rank else 1.0)
+
+
+def joint_ranks(
+    name: str, rows: Space, columns: Space, reached: np.ndarray, precision: Precision | None = None
+) -> FactorRanks:
+    """Ranks of A T, Tᵀ B and [A T; BᵀT] from the row space of A, the column space of B and orthonormal T (D, q)."""
+    left, right = rows.basis.shape[1], columns.basis.shape[1]
+    if reached.shape[1] == len(reached) and len(reached) in (left, right):
+        return FactorRanks(left, right, len(reached))
+    both, growth = np.concatenate([rows.basis, columns.basis], axis=1), rows.growth + columns.growth
+    options: Any = {"precision": precision, "growth": growth, "size": 1.0}
+    parts = (rows.basis, columns.basis, both)
+    return FactorRanks(*(definite_rank(name, part.T @ reached, **options) for part in parts))
+
+
+def factor_ranks(
+    left: np.ndarray, right: np.ndarray, basis: np.ndarray | None = None, precision: Precision | None = None
+) -> FactorRanks:
+    """Ranks of A T, of Tᵀ B and of the stacked pair for orthonormal T (D, q), the identity if not given.
+
+    Raises: ValueError where a rank is in doubt.
+    """
+    rows, columns = Space.of("left", left, precision), Space.of("right", right.T, precision)
+    reached = np.eye(left.shape[1]) if basis is None else basis
+    return joint_ranks("left and right on the tokens", rows, columns, reached, precision)
+
+
+def _resolve_sines(bottom: np.ndarray, rotation_t: np.ndarray, cosines: np.ndarray, joint: int) -> np.ndarray:
+    """The rotation of the cosines, turned among those near 1 so that the sines come out one by one too.
+
+    A sine of 1e-10 changes its cosine by 1e-20: the cosines alone cannot tell it from one of 1e-9. Where a cosine is
+    above 1/√2 the sines decide; the markers keep the other directions where they are.
+    """
+    index = np.arange(rotation_t.shape[-1])
+    near = (cosines > np.sqrt(0.5)) & (index < joint)
+    parts = np.where(near[..., None, :], bottom @ transpose(rotation_t), 0.0)
+    markers = np.where(near, 0.0, 2.0 + index)[..., None, :] * np.eye(len(index))
+    turn = np.linalg.svd(np.concatenate([parts, markers], axis=-2), full_matrices=False)[2]
+    return turn[..., ::-1, :] @ rotation_t  # ascending sines, then the markers in their order
 
 
 @dataclass(frozen=True)
@@ -96,15 +136,13 @@ class Support:
     """U_B, shape (..., D, q)."""
 
     @classmethod
-    def of(
-        cls, left: np.ndarray, right: np.ndarray, ranks: FactorRanks | None = None, basis: np.ndarray | None = None
-    ) -> "Support":
-        """The generalised SVD of A T and Tᵀ B for A, B (..., D, D) and the tokens' subspace T (D, q).
+    def of(cls, left: np.ndarray, right: np.ndarray, ranks: FactorRanks | None = None) -> "Support":
+        """The generalised SVD of A (..., D, q) and B (..., q, D).
 
-        `ranks` are those of the pair if not given (then it must be a single pair); T is the identity if not given.
+        `ranks` are those of the pair; if they are not given it must be a single pair whose numbers say them.
         """
-        ranks = factor_ranks(left, right, basis) if ranks is None else ranks
-        left, right, size_left, size_right = _normalised(left, right, basis)
+        ranks = factor_ranks(left, right) if ranks is None else ranks
+        left, right, size_left, size_right = _normalised(left, right)
         dimension, width = left.shape[-2:]
         stacked = np.concatenate([left, transpose(right)], axis=-2)
         u, values, vt = np.linalg.svd(stacked, full_matrices=False)
@@ -117,6 +155,8 @@ class Support:
         order = np.roll(np.arange(width), -(width - joint))
         rotation_t, cosines = rotation_t[..., order, :], cosines[..., order]
         values = np.where(np.arange(width) < joint, values, 0.0)
+        rotation_t = _resolve_sines(u[..., dimension:, :], rotation_t, cosines, joint)
+        cosines = np.linalg.norm(top @ transpose(rotation_t), axis=-2)
         transform = rotation_t @ (values[..., None] * vt)
         bottom = u[..., dimension:, :] @ transpose(rotation_t)
         sines = np.linalg.norm(bottom, axis=-2)
@@ -148,10 +188,8 @@ class Support:
     def scales(self) -> np.ndarray:
         """Coordinate of the pair (i, j) per unit of X̃_ij: sqrt(c_i² s_j² + c_j² s_i²), or c_i s_i; (..., d_S)."""
         i, j = self.pairs
-        product, mirrored = (
-            self.cosines[..., i] * self.sines[..., j],
-            self.cosines[..., j] * self.sines[..., i],
-        )
+        with np.errstate(over="ignore"):  # +inf then; the ladder looks whether a size is finite
+            product, mirrored = self.cosines[..., i] * self.sines[..., j], self.cosines[..., j] * self.sines[..., i]
         return np.where(i == j, product, np.hypot(product, mirrored))
 
     @property
@@ -165,6 +203,16 @@ class Support:
             return None
         weight = symmetric_pairs(width)[2]
         return np.log(self.scales / weight).sum(-1) + (width + 1) * np.log(self.stretch).sum(-1)
+
+    @property
+    def doubt(self) -> np.ndarray:
+        """Σ of the relative errors that rounding leaves in its scales, shape (...); +inf if one is lost."""
+        ranks = self.ranks
+        cosines = self.cosines[..., : ranks.left]
+        sines = self.sines[..., ranks.joint - ranks.right : ranks.joint]
+        return np.add(relative_errors(cosines), relative_errors(sines)) + relative_errors(
+            self.stretch[..., : ranks.joint]
+        )
 
     def coordinates(self, tokens: np.ndarray) -> np.ndarray:
         """Coordinates of A h hᵀ B for every token (..., N, q), shape (..., N, d_S)."""
@@ -218,7 +266,8 @@ def support_dimension(left: Any, right: Any, tokens: Any = None) -> int:
         tokens: demonstrations (N, D); if they span only a subspace T, A and B are restricted to it.
 
     Returns: d_S as an int.
-    Raises: ValueError for wrong shapes or NaN.
+    Raises: ValueError for wrong shapes or NaN, or where a rank is in doubt: singular values neither clearly zero nor
+        clearly not for the precision of the numbers.
     Source: new; replaces the hypothesis C_t ≻ 0 of Y Theorem 2 (arXiv:2406.03768v2).
 
     Example:
@@ -228,11 +277,13 @@ def support_dimension(left: Any, right: Any, tokens: Any = None) -> int:
         >>> support_dimension(left, right), support_dimension(truncate(left, 1).matrix, right)
         (10, 4)
     """
+    given = left, right
     left = checks.array("left", left, (None, None))
     right = checks.array("right", right, (left.shape[1], None), "pass A (D, D) and B (D, D)")
-    basis = None
+    precision = coarsest(precision_of(given[0]), precision_of(given[1]))
     if tokens is not None:
-        basis = span(checks.array("tokens", tokens, (None, left.shape[1])))
-        if basis.shape[1] == 0:
-            return 0
-    return factor_ranks(left, right, basis).dimension
+        spanned = checks.array("tokens", tokens, (None, left.shape[1]))
+        size = definite_rank("tokens", spanned, precision_of(tokens))
+        basis = np.linalg.svd(spanned, full_matrices=False)[2][:size].T
+        return factor_ranks(left, right, basis, precision).dimension
+    return factor_ranks(left, right, None, precision).dimension

@@ -17,13 +17,17 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.results import Result
-from icl_theory.core.symmetric import symmetric_pairs
+from icl_theory.core.symmetric import outer_coordinates, symmetric_pairs
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
 from icl_theory.models.options import Matrix
-from icl_theory.noise.covariance import centred_squares, sampling_factor
-from icl_theory.noise.support import FactorRanks, Support, factor_ranks, span
+from icl_theory.models.rank_notes import changed, rank_after, rank_notes
+from icl_theory.noise.covariance import sampling_factor
+from icl_theory.noise.gradient_rows import centred_values, clear_count, log_squares
+from icl_theory.noise.layer_spaces import Structure
+from icl_theory.noise.support import FactorRanks, Support
+from icl_theory.noise.support_points import TokenSpan, covariance_rank, span_structure, token_span
 
 Decomposition = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -48,10 +52,22 @@ class TruncationNoise(Result):
     """rank C_t at every r: min(N - 1, d_S(r)), shape (R,)."""
     trace: np.ndarray
     """tr C_t, shape (R,)."""
-    log_pseudo_determinant: np.ndarray
-    """Σ log λ over the nonzero eigenvalues of C_t, shape (R,)."""
+    logs: np.ndarray
+    """`log_pseudo_determinant`, NaN where rounding leaves fewer than nine of its digits, shape (R,)."""
     spectra: tuple[np.ndarray, ...] | None
     """The nonzero eigenvalues, descending, for every r where N - 1 < d_S; None where one factor served all ranks."""
+
+    @property
+    def log_pseudo_determinant(self) -> np.ndarray:
+        """Σ log λ over the nonzero eigenvalues of C_t, shape (R,).
+
+        Raises: ValueError where ill-conditioned gradients leave fewer than nine of its digits at some rank.
+        """
+        lost = self.ranks[np.isnan(self.logs)].tolist()
+        if lost:
+            got = f"gradients so ill-conditioned that rounding has spent it at rank {', '.join(map(str, lost))}"
+            raise checks.error("log-pseudo-determinant", got, "nine of its digits", "leave these ranks out")
+        return self.logs
 
 
 def truncation_noise(
@@ -106,9 +122,7 @@ def truncation_noise(
     u, values, vt = np.linalg.svd(getattr(model, module)[layer]) if decomposition is None else decomposition
     cut = _Cut(model, tokens, layer, module, u, values, vt)
     scale = sampling_factor(count, shots) / count
-    if dimension * (dimension + 1) // 2 <= count - 1 and cut.generic(chosen):
-        return _nested(cut, chosen, scale)
-    return _one_by_one(cut, chosen, scale)
+    return _nested(cut, chosen, scale) if cut.generic(chosen) else _one_by_one(cut, chosen, scale)
 
 
 @dataclass(frozen=True)
@@ -131,7 +145,8 @@ class _Cut:
         earlier = self.model.first_layers(self.layer)
         return np.eye(earlier.token_dim) + implicit_trajectory(earlier, self.tokens).accumulated[-1]
 
-    def _map(self) -> np.ndarray:
+    def map(self) -> np.ndarray:
+        """M, (D, D)."""
         return np.eye(self.model.token_dim) if self.accumulated is None else self.accumulated
 
     def factors(self, ranks: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
@@ -162,7 +177,7 @@ class _Cut:
 
     def matrices(self, ranks: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The factor that is cut (rows outward, columns towards X) and the other one: A_r, B or B_rᵀ, Aᵀ."""
-        m, w = self._map(), self.model
+        m, w = self.map(), self.model
         value, key, query = (a[self.layer] for a in (w.value, w.key, w.query))
         for rank in ranks:
             low = (self.u[:, :rank] * self.values[:rank]) @ self.vt[:rank]
@@ -175,32 +190,62 @@ class _Cut:
     def flag(self) -> np.ndarray:
         """Orthonormal Q (D, D) whose first r columns span the directions of X that rank r lets through."""
         inward = self.model.key[self.layer].T @ self.u if self.module == "query" else self.vt.T
-        return np.linalg.qr(self._map().T @ inward)[0]
+        return np.linalg.qr(self.map().T @ inward)[0]
+
+    @cached_property
+    def span(self) -> TokenSpan:
+        """The tokens in coordinates in which they are well conditioned."""
+        return token_span(self.tokens)
+
+    def structure(self, rank: int) -> Structure:
+        """Which gradients there are at that rank."""
+        matrices, index = getattr(self.model, self.module).copy(), self.layer
+        notes = rank_notes(self.model.ranks, self.module, self.model.layers)
+        notes[index] = rank_after(matrices[index], notes[index], rank, self.model.precision)
+        matrices[index] = (self.u[:, :rank] * self.values[:rank]) @ self.vt[:rank]
+        ranks = changed(self.model.ranks, self.module, notes)
+        return span_structure(self.model.replace(**{self.module: matrices}, ranks=ranks), index, self.span)
 
     def generic(self, ranks: list[int]) -> bool:
-        """Whether the tokens span everything, the other factor is invertible and every rank is the nominal one."""
-        full = self.model.token_dim
-        if span(self.tokens).shape[1] < full:
+        """Whether S has all directions, the other factor is invertible and every rank is the nominal one."""
+        full, inner = self.model.token_dim, self.span.inner
+        if inner.shape[1] < full or len(inner) - 1 < full * (full + 1) // 2:
             return False
-        return all(
-            factor_ranks(left, right) == FactorRanks(rank, full, full)
-            for rank, (left, right) in zip(ranks, self.matrices(ranks), strict=True)
-        )
+        points = outer_coordinates(inner)
+        values = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+        size = float(np.linalg.norm(points, 2))
+        if clear_count("the second moments of the tokens", values, size, points.shape) < points.shape[1]:
+            return False
+        for rank in ranks:
+            expected = (rank, full, full) if self.module == "value" else (full, rank, full)
+            if getattr(self.structure(rank), "ranks", None) != expected:
+                return False
+        return True
 
 
 def _one_by_one(cut: _Cut, ranks: list[int], scale: float) -> TruncationNoise:
     """From the spectrum of the centred gradients at every rank; all share the Gram matrix of the fixed factor."""
-    spectra, other = [], None
+    spectra, logs, other, m = [], [], None, cut.map()
     few = len(cut.tokens) <= cut.model.token_dim**2
-    for left, right, left_changes in cut.factors(ranks):
+    for rank, (left, right, left_changes) in zip(ranks, cut.factors(ranks), strict=True):
         moving, fixed = (left, right) if left_changes else (right, left)
         other = fixed @ fixed.T if other is None and few else other
         gram = None if other is None else (moving @ moving.T) * other
-        spectra.append(scale * centred_squares(left[None], right[None], gram))
-    logs = [float(np.log(values).sum()) for values in spectra]
+        values, size = centred_values(left[None], right[None], gram)
+        kept = covariance_rank(cut.structure(rank), m, cut.span, ())
+        spectra.append(scale * values[:kept] ** 2)
+        logs.append(_log_or_nan(values[:kept], size, kept * np.log(scale)))
     sizes = [len(values) for values in spectra]
     traces = [float(values.sum()) for values in spectra]
     return TruncationNoise(np.array(ranks), np.array(sizes), np.array(traces), np.array(logs), tuple(spectra))
+
+
+def _log_or_nan(values: np.ndarray, size: float, shift: float, doubt: float = 0.0) -> float:
+    """`log_squares`, NaN where that refuses: one rank must not take the others with it."""
+    try:
+        return log_squares(values, size, shift, doubt)
+    except checks.InvalidInputError:
+        return np.nan
 
 
 def _nested(cut: _Cut, ranks: list[int], scale: float) -> TruncationNoise:
@@ -220,17 +265,20 @@ def _nested(cut: _Cut, ranks: list[int], scale: float) -> TruncationNoise:
     logs, traces, sizes = [], [], []
     for rank, (left, right), (a, b, _) in zip(ranks, cut.matrices(ranks), cut.factors(ranks), strict=True):
         size = rank * full - rank * (rank - 1) // 2
-        volume = _log_volume(left @ flag, flag.T @ right, rank) - weights_of[size]
+        volume, doubt = _log_volume(left @ flag, flag.T @ right, rank)
+        shift = float(pivots[size] + 2 * volume - 2 * weights_of[size])
         mean = a.T @ b / len(a)
         lengths = (a**2).sum(axis=1) * (b**2).sum(axis=1)
-        logs.append(float(pivots[size] + 2 * volume))
+        logs.append(_log_or_nan(np.ones(1), 0.0, shift, 2 * doubt))
         traces.append(scale * float(lengths.sum() - len(a) * (mean**2).sum()))
         sizes.append(size)
     return TruncationNoise(np.array(ranks), np.array(sizes), np.array(traces), np.array(logs), None)
 
 
-def _log_volume(left: np.ndarray, right: np.ndarray, rank: int) -> float:
+def _log_volume(left: np.ndarray, right: np.ndarray, rank: int) -> tuple[float, float]:
     """log |det| of X → A X B, from the entries X_ij, i ≤ j, i ≤ r, to orthonormal coordinates of the gradients.
+
+    With it an estimate of its error.
 
     A (D, D) has its rows in the first r coordinates, so that Y of the generalised SVD is block triangular: the entries
     map by Y_11 on both sides where i, j ≤ r, and by Y_11 and Y_22 where j > r.
@@ -239,4 +287,5 @@ def _log_volume(left: np.ndarray, right: np.ndarray, rank: int) -> float:
     support = Support.of(left, right, FactorRanks(rank, full, full))
     inner = np.linalg.slogdet(support.transform[:rank, :rank])[1]
     outer = np.linalg.slogdet(support.transform[rank:, rank:])[1] if rank < full else 0.0
-    return float(np.log(support.scales).sum() + (full + 1) * inner + rank * outer)
+    volume = float(np.log(support.scales).sum() + (full + 1) * inner + rank * outer)
+    return volume, float((full + 1) * support.doubt)

@@ -7,11 +7,13 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
+from icl_theory.core.ranks import Precision, coarsest, possible_precisions, precision_of, rank_range
 from icl_theory.core.results import Result
 from icl_theory.models.checked import checked
 from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
+from icl_theory.models.rank_notes import changed, rank_after, rank_notes
 from icl_theory.tasks.base import Task, square_root
 
 MODULES = get_args(Module)
@@ -190,24 +192,28 @@ def truncate_weights(model: Model, *, layer: int, module: Module, rank: int, met
     """
     model = checked(model)
     layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
-    changes = {}
+    changes, ranks = {}, model.ranks
     for name in _present(model, module):
         matrices = getattr(model, name).copy()
-        if matrices.ndim == 4:
-            matrices[layer] = [truncate(head, rank, metric=metric).matrix for head in matrices[layer]]
-        else:
-            matrices[layer] = truncate(matrices[layer], rank, metric=metric).matrix
-        changes[name] = matrices
-    return model.replace(**changes)
+        heads = matrices[layer] if matrices.ndim == 4 else matrices[layer][None]
+        cut = [truncate(head, rank, metric=metric).matrix for head in heads]
+        matrices[layer] = cut if matrices.ndim == 4 else cut[0]
+        notes, first = rank_notes(ranks, name, len(matrices) * len(heads)), layer * len(heads)
+        for index, head in enumerate(heads, first):
+            notes[index] = rank_after(head, notes[index], rank, model.precision)
+        ranks, changes[name] = changed(ranks, name, notes), matrices
+    return model.replace(**changes, ranks=ranks)
 
 
-def condition_number(matrix: Any) -> float:
-    """κ₂ = σ_max / σ_min; +inf for a singular matrix (σ_min below rounding).
+def condition_number(matrix: Any, *, precision: Precision | None = None) -> float:
+    """κ₂ = σ_max / σ_min; +inf for a singular matrix (σ_min below the rounding of its numbers).
 
     Args:
         matrix: shape (m, n).
+        precision: what its numbers were rounded to, "float32" say; by their dtype if None.
 
-    Raises: ValueError for NaN or a wrong shape.
+    Raises: ValueError for NaN, a wrong shape, or a matrix that is singular if its numbers were rounded to float32 and
+        invertible if they were not, while it does not say which.
     Source: Y Section 3.4, Case 1.
 
     Example:
@@ -215,9 +221,15 @@ def condition_number(matrix: Any) -> float:
         >>> condition_number([[2.0, 0.0], [0.0, 0.5]])
         4.0
     """
-    values = np.linalg.svd(checks.array("matrix", matrix, (None, None)), compute_uv=False)
-    singular = values[-1] <= max(np.shape(matrix)) * np.finfo(float).eps * values[0]
-    return float("inf") if singular else float(values[0] / values[-1])
+    precision = coarsest(precision, precision_of(matrix))
+    matrix = checks.array("matrix", matrix, (None, None))
+    values, side = np.linalg.svd(matrix, compute_uv=False), min(matrix.shape)
+    found = [rank_range(matrix, name) for name in possible_precisions(matrix, precision)]
+    singular = [ranks.most < side for ranks in found]
+    if any(singular) and any(ranks.least == side for ranks in found):
+        got, hint = "numbers of float32 in float64", "say precision='float32' if they were rounded, else 'float64'"
+        raise checks.error("precision of the matrix", got, "a precision that says whether σ_min is zero", hint)
+    return float("inf") if any(singular) else float(values[0] / values[-1])
 
 
 def module_condition_number(model: Model, layer: int, module: Module) -> float:
@@ -232,4 +244,13 @@ def module_condition_number(model: Model, layer: int, module: Module) -> float:
     Source: Y Section 3.4 and Algorithm 1 (arXiv:2406.03768v2); the largest of several matrices: our reading.
     """
     layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
-    return max(condition_number(getattr(model, name)[layer]) for name in _present(model, module))
+    largest = 0.0
+    for name in _present(model, module):
+        matrices = getattr(model, name)
+        heads = matrices[layer] if np.ndim(matrices) == 4 else matrices[layer][None]
+        known = rank_notes(model.ranks, name, model.layers * len(heads))[layer * len(heads) :]
+        for head, rank in zip(heads, known, strict=False):
+            deficient = rank is not None and rank < min(head.shape)
+            own = np.inf if deficient else condition_number(head, precision=model.precision)
+            largest = max(largest, own)
+    return largest

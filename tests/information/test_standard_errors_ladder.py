@@ -13,13 +13,13 @@ import pytest
 from influences import error_of_mean, influences
 from scipy.spatial.distance import pdist
 from scipy.stats import chi2
-from standard_errors import assert_error, assert_mean_of
+from standard_errors import assert_mean_of
 from two_layers import SHOTS, TASK, N, W, conditioned, slow_terms
 
 from icl_theory import Estimate, Model, bound_ladder, random_weights
 from icl_theory.core.estimate import generalization_bound
 from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
-from icl_theory.information.ladder.rungs import isotropic_information, mean_estimate, reference_of
+from icl_theory.information.ladder.rungs import isotropic_low, isotropic_terms, mean_estimate, reference_of
 from icl_theory.truncation.svd import truncate_weights
 
 RUNS, CLIP, KEY = 25, 1.5, 9
@@ -107,41 +107,76 @@ def test_gaussian_rungs(world: Any) -> None:
         assert_mean_of(world.ladder.information[name], path, "upper", "nats", CLOSE)
 
 
+def by_others(sizes: np.ndarray, volumes: np.ndarray, dims: Any) -> np.ndarray:
+    """½ Σ_t [s/σ² - d + d log σ² - log det C] of every run, shape (runs,), with σ² = mean s / d of the other runs."""
+    result = np.zeros(len(sizes))
+    for run in range(len(sizes)):
+        others = [k for k in range(len(sizes)) if k != run]
+        for t, d in enumerate(dims):
+            if d:
+                variance = np.mean([sizes[k, t] for k in others]) / d
+                result[run] += 0.5 * (sizes[run, t] / variance - d + d * np.log(variance) - volumes[run, t])
+    return result
+
+
 @pytest.mark.parametrize("name", ISOTROPIC)
 def test_isotropic_rungs(world: Any, name: str) -> None:
-    """½ Σ_t [d_t log(mean size_t / d_t) - mean log det C_t] of weighted runs: sizes and determinants both fluctuate."""
-    dims, first = world.ladder.support, first_sizes(world.model)[name]
+    """A prior of variance σ_t² for every run, σ_t² from the other runs."""
+    first = first_sizes(world.model)[name]
     sizes = np.array([[first, second[name]] for _, second in world.terms])
     volumes = np.array([[layer["log_volume"] for layer in run] for run in world.terms])
-
-    def rung(model: np.ndarray) -> Any:
-        share = model / model.sum()
-        return 0.5 * sum(
-            d * np.log(share @ size / d) - share @ volume
-            for d, size, volume in zip(dims, sizes.T, volumes.T, strict=True)
-        )
-
-    found, expected = world.ladder.information[name], influences(rung, RUNS)
-    value = float(rung(np.ones(RUNS)))
-    assert found.value == pytest.approx(value, rel=CLOSE)
-    assert_error(found, expected, "upper", "nats", CLOSE)
-    np.testing.assert_allclose(world.ladder.terms[name], value + expected, rtol=0, atol=CLOSE * np.ptp(expected))
-    alone = error_of_mean(influences(lambda w: rung(w) + 0.5 * (w / w.sum()) @ volumes.sum(1), RUNS))
-    assert abs(alone - found.stderr) > 0.01 * found.stderr  # without log det C the error bar would be another one
+    values = by_others(sizes, volumes, world.ladder.support)
+    assert_mean_of(world.ladder.information[name], values, "upper", "nats", CLOSE)
+    np.testing.assert_allclose(world.ladder.terms[name], values, rtol=0, atol=CLOSE * np.ptp(values))
 
 
 def test_isotropic_three_layers() -> None:
-    """Arbitrary numbers: every layer counts, one without support does not, and the errors add up per run."""
+    """Arbitrary numbers: every layer counts, and one without support does not."""
     rng = np.random.default_rng(0)
     terms = [{"size": rng.chisquare(5, 30), "log_volume": rng.standard_normal(30)} for _ in range(3)]
-    value, linear = isotropic_information(terms, [3, 0, 5], "size")
+    sizes, volumes = (np.array([layer[x] for layer in terms]).T for x in ("size", "log_volume"))
+    found = isotropic_terms(terms, [3, 0, 5], "size")
+    np.testing.assert_allclose(found, by_others(sizes, volumes, [3, 0, 5]), rtol=0, atol=1e-12)
+
+
+def test_isotropic_low_ends() -> None:
+    """½ Σ_t [d_t log(mean s_t / d_t) - mean log det C_t] of weighted runs, and its error, by the influence of a run."""
+    rng = np.random.default_rng(0)
+    terms = [{"size": rng.chisquare(5, 30), "log_volume": rng.standard_normal(30)} for _ in range(3)]
 
     def rung(model: np.ndarray) -> Any:
         share, layers = model / model.sum(), [(3, terms[0]), (5, terms[2])]
         return sum(0.5 * (d * np.log(share @ x["size"] / d) - share @ x["log_volume"]) for d, x in layers)
 
-    assert value == pytest.approx(float(rung(np.ones(30))), rel=1e-12)
-    np.testing.assert_allclose(linear, value + influences(rung, 30), rtol=0, atol=1e-12)
+    found = isotropic_low(terms, [3, 0, 5], "size")
+    assert found.value == pytest.approx(float(rung(np.ones(30))), rel=1e-12)
+    assert found.stderr == pytest.approx(error_of_mean(influences(rung, 30)), rel=1e-9)
+    assert found.direction == "lower"
+    assert found.value < isotropic_terms(terms, [3, 0, 5], "size").mean()
+
+
+def test_isotropic_beyond_float64() -> None:
+    """A run whose determinant or size is not known leaves no bound but +inf."""
+    good = {"size": np.ones(20), "log_volume": np.zeros(20)}
+    for name, value in (("size", np.inf), ("log_volume", -np.inf)):
+        bad = good | {name: np.r_[value, good[name][1:]]}
+        assert np.all(isotropic_terms([good, bad], [2, 2], "size") == np.inf)
+    assert np.all(isotropic_terms([good, bad], [2, 0], "size") == isotropic_terms([good], [2], "size"))
+
+
+def test_isotropic_is_above() -> None:
+    """Heavy-tailed sizes, 16 runs, 4000 times: above ½ d log(E s / d), and the logarithm of a sample mean is below.
+
+    s is log-normal with E s = e^{2}, and d = 6; both differences are tens of standard errors.
+    """
+    rng, d = np.random.default_rng(1), 6
+    sizes = np.exp(2 * rng.standard_normal((4000, 16)))
+    truth = 0.5 * d * np.log(np.exp(2.0) / d)
+    zero = np.zeros(16)
+    above = np.array([isotropic_terms([{"size": s, "log_volume": zero}], [d], "size").mean() for s in sizes]) - truth
+    below = 0.5 * d * np.log(sizes.mean(axis=1) / d) - truth
+    assert above.mean() > 6 * above.std() / np.sqrt(4000)
+    assert below.mean() < -6 * below.std() / np.sqrt(4000)
 
 
 def test_rung_errors(world: Any) -> None:

@@ -138,12 +138,12 @@ def table_of(setting: Setting, runs: Any, count: int) -> np.ndarray:
     n, b, rows = setting.demonstrations, setting.shots, []
     for i in range(count):
         row = []
-        for tokens in runs.draws.tokens[:count] @ setting.basis:
+        for tokens in runs.draws.inner[:count]:
             r, c = np.triu_indices(tokens.shape[1])
             features = tokens[:, r] * tokens[:, c] * np.where(r == c, 1.0, math.sqrt(2.0))
             mean, covariance = features.mean(0), (n - b) / (b * (n - 1)) * np.cov(features.T, bias=True)
             if setting.floor == 0:
-                row.append(sum(multivariate_normal(mean, covariance).logpdf(x) for x in runs.draws.observations[i]))
+                row.append(sum(multivariate_normal(mean, cov=covariance).logpdf(x) for x in runs.draws.observations[i]))
             else:
                 p = runs.layers[0].maps[0]
                 noise = p @ covariance @ p.T + setting.floor * np.eye(len(p))

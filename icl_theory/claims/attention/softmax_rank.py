@@ -5,9 +5,9 @@ import numpy as np
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.demonstration_ranks import demonstration_counts, demonstration_ranks, few_and_repeated
+from icl_theory.claims.quantities.numerical_rank import numerical_rank
 from icl_theory.claims.quantities.submodels import first_layer
 from icl_theory.models.attention import forward
-from icl_theory.noise.support import numerical_rank
 
 _QUERIES = 8  # more queries than the token dimension
 

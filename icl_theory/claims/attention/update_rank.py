@@ -10,8 +10,8 @@ from icl_theory.claims.quantities.demonstration_ranks import (
     demonstration_ranks,
     few_and_repeated,
 )
+from icl_theory.claims.quantities.numerical_rank import numerical_rank
 from icl_theory.descent.trajectory import implicit_trajectory
-from icl_theory.noise.support import numerical_rank
 
 
 def measure(case: Case) -> np.ndarray:

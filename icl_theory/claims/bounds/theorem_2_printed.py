@@ -3,6 +3,7 @@
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
 from icl_theory.claims.quantities.ladder_values import generalization_gap
+from icl_theory.claims.quantities.repaired_theorem_2 import repaired_bound
 from icl_theory.core.estimate import Estimate
 from icl_theory.noise.covariance import gradient_noise
 
@@ -17,7 +18,7 @@ DEFINITE = Assumption(
 
 
 def _control(case: Case) -> Estimate:
-    bound = case.ladder().rungs["theorem_2_repaired"]
+    bound = repaired_bound(case)
     return Estimate(0.005 * bound.value, 0.005 * bound.stderr)
 
 
@@ -37,14 +38,14 @@ CLAIM = Claim(
     controls=(
         Control(
             "repaired right side, hypothesis dropped",
-            predict=lambda c: c.ladder().rungs["theorem_2_repaired"],
+            predict=repaired_bound,
             assumptions=(),
             expected=Verdict.HOLDS,
         ),
         Control("repaired right side / 200, hypothesis dropped", predict=lambda case: _control(case), assumptions=()),
         Control(
             "gap and repaired right side exchanged, hypothesis dropped",
-            measure=lambda c: c.ladder().rungs["theorem_2_repaired"],
+            measure=repaired_bound,
             predict=generalization_gap,
             assumptions=(),
         ),

@@ -4,8 +4,9 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.noise.covariance import layer_factors, support_points
+from icl_theory.noise.covariance import layer_factors
 from icl_theory.noise.support import support_dimension
+from icl_theory.noise.support_points import support_points, token_span
 
 _MOST = 10  # demonstrations in a set
 
@@ -18,7 +19,8 @@ def _centred(case: Case, count: int, sets: int) -> np.ndarray:
     """Coordinates of the gradients on V_1, shape (sets, count, d_S), each set minus its mean."""
     rng = np.random.default_rng(case.seed)
     tokens = case.task.sample_tokens(rng, case.task_vector[None], sets * count)[0]
-    coordinates, features, _ = support_points(*layer_factors(case.model, 0, np.zeros((1, 1))), tokens)
+    eye, factors = np.eye(tokens.shape[1]), layer_factors(case.model, 0, np.zeros((1, 1)))
+    coordinates, features = support_points(case.model, 0, eye, token_span(tokens), factors)[:2]
     # An invertible map keeps every rank, and what it maps does not suffer from ill-conditioned weights.
     points = (coordinates if features is None else features).reshape(sets, count, -1)
     return points - points.mean(axis=1, keepdims=True)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case
-from icl_theory.noise.support import numerical_rank
+from icl_theory.claims.quantities.numerical_rank import numerical_rank
 
 _FEW = 3  # fewer demonstrations than the token dimension, so that the bound is not trivial
 

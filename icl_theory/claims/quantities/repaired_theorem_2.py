@@ -1,5 +1,6 @@
 """The information in the repaired Theorem 2, from its definition."""
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +17,18 @@ def first_layer_alone(case: Case) -> Case:
     if case.layers == 1:
         return case
     return case.with_model(case.model.first_layers(1), "first layer")
+
+
+def repaired_bound(case: Case) -> Estimate:
+    """$sqrt(2 R² I / N)$ with $I$ from below: if the gap is smaller than this, it is smaller than the bound.
+
+    The bound itself is estimated from above, and where |G_t|² has heavy tails its error bar says nothing.
+    """
+    ladder = case.ladder()
+    low, root = ladder.low_ends["theorem_2_repaired"], ladder.trivial / 2 * math.sqrt(2 / LADDER_DEMONSTRATIONS)
+    nats = max(low.value, 0.0)
+    error = root * low.stderr / (2 * math.sqrt(nats)) if low.stderr and nats else 0.0
+    return Estimate(root * math.sqrt(nats), error, low.samples, "unbiased", "loss", low.note)
 
 
 @lru_cache(maxsize=64)

@@ -23,6 +23,7 @@ from icl_theory.information.ladder.rungs import (
     RUNGS,
     Collected,
     layer_terms,
+    low_ends,
     mean_estimate,
     reference_of,
     rung_information,
@@ -54,6 +55,8 @@ class BoundLadder(Result):
     """The same informations in the binary relative entropy form (`binary_kl_bound`): never larger, and below c."""
     information: dict[str, Estimate]
     """Nats: the first rung of Σ_i I(W; h_i), the second of I(W_L; H_s), the others of I(W_{1:L}; H_s)."""
+    low_ends: dict[str, Estimate]
+    """The isotropic rungs in nats from below: the logarithm of a sample mean in place of that of an expectation."""
     gap: Estimate
     """Measured gap of the loss."""
     population_loss: Estimate
@@ -235,6 +238,7 @@ def ladder_of(
         rungs=rungs,
         kl_rungs={name: binary_kl_bound(information[name], **options) for name in RUNGS},
         information=information,
+        low_ends=low_ends(collected),
         gap=gap,
         population_loss=population,
         empirical_loss=empirical,

@@ -81,7 +81,7 @@ def exchanged_channel(runs: Runs, setting: Setting, pairs: int) -> ExchangedChan
         return None
     maps = np.eye(setting.coordinates) if free else layer.maps[0]
     outputs = runs.draws.observations[kept] if free else layer.outputs[kept][:, None]
-    inner = runs.draws.tokens[kept] @ setting.basis
+    inner = runs.draws.inner[kept]
     features = outer_coordinates(inner) @ maps.T
     others = features[:, 1:]
     means = others.mean(axis=1)

@@ -28,8 +28,11 @@ def clipped_second_moment(variance: np.ndarray, clip: float) -> np.ndarray:
     normal density it would be a difference of nearly equal numbers for v far above c.
     """
     variance = np.asarray(variance, dtype=np.float64)
-    half = clip / (2 * np.where(variance > 0, variance, 1.0))
-    return np.where(variance > 0, variance * gammainc(1.5, half) + clip * erfc(np.sqrt(half)), 0.0)
+    known = (variance > 0) & np.isfinite(variance)  # a variance that overflows clips every error
+    inner = np.where(known, variance, 1.0)
+    half = clip / (2 * inner)
+    value = inner * gammainc(1.5, half) + clip * erfc(np.sqrt(half))
+    return np.where(known, value, np.where(variance > 0, clip, 0.0))
 
 
 def population_loss(
@@ -41,8 +44,11 @@ def population_loss(
     are jointly normal with correlation ρ, and differ in sign with probability arccos(ρ)/π (Sheppard 1899).
     """
     if loss == "clipped_squared":
-        error = task_vector - p
-        return clipped_second_moment(np.einsum("kd,de,ke->k", error, task.covariance, error) + task.noise_std**2, clip)
+        with np.errstate(over="ignore"):
+            squares = ((task_vector - p) @ task.input_root) ** 2
+        return clipped_second_moment(squares.sum(-1) + task.noise_std**2, clip)
+    largest = np.abs(p).max(-1, keepdims=True)
+    p = p / np.where(largest > 0, largest, 1.0)  # a sign does not depend on the size, which may overflow in squares
     cross, own = p @ task.covariance @ task_vector, np.einsum("kd,de,ke->k", p, task.covariance, p)
     # The angle from its tangent, by the part of y that p·x does not explain: arccos would lose half the digits near 0.
     rest = task_vector - (cross / np.where(own > 0, own, 1.0))[:, None] * p
@@ -55,5 +61,6 @@ def empirical_loss(p: np.ndarray, tokens: np.ndarray, clip: float, loss: Bounded
     """(1/N) Σ_i ℓ(p·x_i, y_i) for implied weights p (K, d_x) and tokens (K, N, D); shape (K,)."""
     readout, labels = np.einsum("knd,kd->kn", tokens[..., :-1], p), tokens[..., -1]
     if loss == "clipped_squared":
-        return np.minimum((readout - labels) ** 2, clip).mean(axis=1)
+        with np.errstate(over="ignore"):
+            return np.minimum((readout - labels) ** 2, clip).mean(axis=1)
     return (0.5 - 0.5 * np.sign(readout) * np.sign(labels)).mean(axis=1)

@@ -13,12 +13,14 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import transpose
+from icl_theory.core.ranks import definite_rank
 from icl_theory.core.symmetric import outer_coordinates, symmetric_pairs
 from icl_theory.information.covariance_roots import log_determinant
 from icl_theory.models.model import Model
 from icl_theory.noise.covariance import layer_factors, sampling_factor
-from icl_theory.noise.multi_head_support import Ranks, SummedSupport, ranks_of, support_of
-from icl_theory.noise.support import Support, span
+from icl_theory.noise.layer_spaces import Structure, Volume, canonical_support, layer_structures, log_volume
+from icl_theory.noise.multi_head_support import SummedRank, SummedSupport, support_of
+from icl_theory.noise.support import Support
 from icl_theory.tasks.linear_regression import LinearRegression
 
 _CHUNK_ENTRIES = 2**25  # entries of all C_X held at once (256 MiB)
@@ -44,10 +46,19 @@ class Setting:
         """Σ_w, shape (D, D)."""
         return self.task.token_covariance(self.task_vector)
 
-    @property
+    @cached_property
     def basis(self) -> np.ndarray:
-        """Orthonormal basis T (D, q) of the subspace the tokens live in: q = D, or d_x for noise-free labels."""
-        return span(self.covariance)
+        """B (D, q) with tokens h = B u, u ~ N(0, I_q): q = D, less for labels without noise or a singular Λ.
+
+        Everything is computed in the coordinates u, in which no noise level and no input covariance is ill-conditioned:
+        I(W; H_s) is invariant under invertible linear maps of the tokens.
+        """
+        return token_root(self.task, self.task_vector)
+
+    @cached_property
+    def structures(self) -> list[Structure]:
+        """Which gradients every layer can have, from the weights alone. Raises: ValueError where a rank is in doubt."""
+        return layer_structures(self.model, self.basis)
 
     @property
     def coordinates(self) -> int:
@@ -61,13 +72,17 @@ class Layer:
     """One layer of K noisy trajectories."""
 
     support: Support | SummedSupport
-    """Coordinates of V_t for every trajectory (a stack of one where it does not depend on the path)."""
+    """Orthonormal coordinates of V_t for every trajectory (a stack of one where it does not depend on the path)."""
     maps: np.ndarray
-    """P_t with z = P_t svec(X), shape (K or 1, d_t, m)."""
+    """P_t with z = P_t svec(X), shape (K or 1, d_t, m): those of `canonical_support`, with a floor of `support`."""
     outputs: np.ndarray
-    """Coordinates of the noisy increment W_t - W_{t-1}, shape (K, d_t)."""
+    """z of the noisy increment W_t - W_{t-1}, shape (K, d_t)."""
+    increment: np.ndarray
+    """W_t - W_{t-1}, shape (K, D, D)."""
     cancels: bool
     """Whether P_t is invertible and there is no floor: then it drops out of every information."""
+    map_volume: Volume | None
+    """log |det P_t| of the map to `support`, shape (K or 1,), where that is invertible."""
     crude: np.ndarray
     """||ΔW_t||_F² ||I + W_{t-1}||_F² of the noise-free increment given W_{t-1}, shape (K,)."""
     entering: np.ndarray
@@ -84,9 +99,11 @@ class Draws:
     """Everything random about K runs. It does not depend on the weights, so it can serve many of them."""
 
     tokens: np.ndarray
-    """Demonstrations, shape (K, N, D)."""
+    """Demonstrations h, shape (K, N, D)."""
+    inner: np.ndarray
+    """u with h = B u, shape (K, N, q), B the basis of the setting."""
     moments: np.ndarray
-    """svec of S in the basis of the tokens' subspace, shape (K, m)."""
+    """svec of the second moment of the u, shape (K, m)."""
     noise_root: np.ndarray
     """F with F Fᵀ = C_X, the covariance of an observation given the demonstrations, shape (K, m, min(N, m))."""
     observations: np.ndarray
@@ -119,31 +136,32 @@ def gaussian_moment_covariance(covariance: np.ndarray) -> np.ndarray:
     return product * weight * weight[:, None]
 
 
-def _common_ranks(left: np.ndarray, right: np.ndarray, basis: np.ndarray, layer: int) -> Ranks:
-    """Ranks of the pair, which almost surely do not depend on the path; an error where numerical ranks differ."""
-    probe = {ranks_of(left[k], right[k], basis) for k in range(0, len(left), max(1, len(left) // 4))}
-    if len(probe) > 1:
-        raise checks.error(
-            f"weights of layer {layer}",
-            f"ranks that depend on the path ({len(probe)} kinds)",
-            "singular values clearly zero or clearly not",
-            "truncate the weights to a definite rank",
-        )
-    return probe.pop()
+def token_root(task: LinearRegression, task_vector: np.ndarray) -> np.ndarray:
+    """B (D, q) with [x; y] = B u for u ~ N(0, I_q): x = Λ^{1/2} u_x, y = w · x + σ u_y; no columns of zeros."""
+    root, size = task.input_root, definite_rank("task.covariance", task.covariance)
+    if size < task.dim:
+        values, vectors = np.linalg.eigh(task.covariance)
+        root = vectors[:, -size:] * np.sqrt(values[-size:]) if size else np.zeros((task.dim, 0))
+    inputs = np.concatenate([root, (task_vector @ root)[None]])
+    if task.noise_std == 0:
+        return inputs
+    return np.concatenate([inputs, np.r_[np.zeros(task.dim), task.noise_std][:, None]], axis=1)
 
 
 def _layer(setting: Setting, index: int, accumulated: np.ndarray, observation: np.ndarray, mean: np.ndarray) -> tuple:
-    """The layer's support, maps and crude norm, and the matrices A, B of the tokens' subspace."""
-    basis, model = setting.basis, setting.model
+    """The layer's support, maps and crude norm, and the increment without a floor's noise."""
+    basis, model, structure = setting.basis, setting.model, setting.structures[index]
     full_left, full_right = layer_factors(model, index, accumulated)
-    ranks = _common_ranks(full_left, full_right, basis, index)
-    support = support_of(full_left, full_right, ranks, basis)
     left, right = full_left @ basis, basis.T @ full_right
     m = np.eye(model.token_dim) + accumulated
+    ranks = structure if isinstance(structure, SummedRank) else structure.ranks
+    support = support_of(left, right, ranks)
+    maps = support.matrix() if setting.floor > 0 else canonical_support(structure, m @ basis, (left, right))
     key_query = transpose(model.key[index]) @ model.query[index]
     delta = _images(left, mean, basis.T @ (transpose(m) if model.heads is None else transpose(m)[:, None]) @ key_query)
     crude = (delta**2).sum((-2, -1)) * (m**2).sum((-2, -1))
-    return support, support.matrix(), crude, _images(left, observation, right)
+    volume = log_volume(model, index, m, basis, support)
+    return support, maps, volume, crude, _images(left, observation, right)
 
 
 def _images(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -159,18 +177,27 @@ def draw(setting: Setting, rng: np.random.Generator, count: int) -> Draws:
     The weights are not used: the same generator gives common random numbers to different weights, and so small error
     bars to differences between them.
     """
-    task, total, layers = setting.task, setting.demonstrations, setting.model.layers
+    total, layers = setting.demonstrations, setting.model.layers
     dimension = setting.model.token_dim
-    tokens = task.sample_tokens(rng, np.broadcast_to(setting.task_vector, (count, task.dim)), total)
-    mix = rng.standard_normal((count, layers, total))
+    inner = _standard_tokens(setting, rng, count)
+    tokens = inner @ setting.basis.T
+    # Layer by layer, so that a model with a layer fewer has the same noise in the others.
+    mix = rng.standard_normal((layers, count, total)).swapaxes(0, 1)
     extra = rng.standard_normal((count, layers if setting.floor > 0 else 0, dimension, dimension))
-    inner = tokens @ setting.basis
     features = outer_coordinates(inner)
     moments = features.mean(axis=1)
     centred = features - moments[:, None]
     scale = np.sqrt(sampling_factor(total, setting.shots) / total)
     noise_root = scale * transpose(np.asarray(np.linalg.qr(centred, mode="r")))
-    return Draws(tokens, moments, noise_root, moments[:, None] + scale * (mix @ centred), extra)
+    return Draws(tokens, inner, moments, noise_root, moments[:, None] + scale * (mix @ centred), extra)
+
+
+def _standard_tokens(setting: Setting, rng: np.random.Generator, count: int) -> np.ndarray:
+    """u ~ N(0, I_q) for every demonstration, shape (K, N, q); first those of all inputs, then those of the labels."""
+    labels = int(setting.task.noise_std > 0)
+    inputs = rng.standard_normal((count, setting.demonstrations, setting.basis.shape[1] - labels))
+    noise = rng.standard_normal((count, setting.demonstrations, 1))
+    return np.concatenate([inputs, noise], axis=-1) if labels else inputs
 
 
 class Batches:
@@ -203,14 +230,19 @@ def simulate(setting: Setting, draws: Draws) -> Runs:
     accumulated = np.zeros((1, dimension, dimension))
     for index in range(setting.model.layers):
         observation = symmetric_matrix(draws.observations[:, index], width)
-        support, maps, crude, increment = _layer(setting, index, accumulated, observation, mean)
+        with np.errstate(over="ignore", invalid="ignore"):  # looked for below
+            support, maps, volume, crude, increment = _layer(setting, index, accumulated, observation, mean)
         outputs = np.einsum("kdm,km->kd", np.broadcast_to(maps, (count, *maps.shape[1:])), draws.observations[:, index])
         if setting.floor > 0:
             noise = np.sqrt(setting.floor) * support.project(draws.extra[:, index])
             outputs, increment = outputs + noise, increment + support.embed(noise)
         cancels = support.dimension == setting.coordinates and setting.floor == 0
-        layers.append(Layer(support, maps, outputs, cancels, np.broadcast_to(crude, count), accumulated))
-        accumulated = accumulated + increment
+        entering, accumulated = accumulated, accumulated + increment
+        if not np.isfinite(accumulated).all():
+            got, hint = f"a trajectory beyond the range of float64 in layer {index}", "scale the weights down"
+            raise checks.error("model", got, "weights whose W_t stays finite", hint)
+        crude = np.broadcast_to(crude, count)
+        layers.append(Layer(support, maps, outputs, increment, cancels, volume, crude, entering))
     return Runs(draws, layers, accumulated)
 
 

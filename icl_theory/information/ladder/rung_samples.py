@@ -7,7 +7,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.information.ladder.noisy_trajectory import Draws, Runs, Setting, simulate
 from icl_theory.information.ladder.path_prior import path_divergences
-from icl_theory.information.ladder.rungs import Collected, isotropic_information, layer_terms, reference_of, singular
+from icl_theory.information.ladder.rungs import Collected, isotropic_terms, layer_terms, reference_of, singular
 
 
 def divergences(setting: Setting, batches: Iterable[Draws]) -> np.ndarray:
@@ -35,7 +35,6 @@ def path_saving(setting: Setting, batches: Iterable[Draws]) -> np.ndarray:
 def without_path(setting: Setting, batches: Iterable[Draws]) -> dict[str, np.ndarray]:
     """The rungs "gaussian" and "isotropic" of every run, in nats, shape (runs,), without priors on the path.
 
-    The second is linearised about its mean, which is the rung.
     Raises: ValueError where C_t is singular on its support, saying why.
     """
     collected, reference = Collected(), reference_of(setting)
@@ -43,7 +42,7 @@ def without_path(setting: Setting, batches: Iterable[Draws]) -> dict[str, np.nda
         collected.dimensions = [layer.dimension for layer in runs.layers]
         collected.add([layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)])
     merged = collected.merged()
-    isotropic = isotropic_information(merged, collected.dimensions, "isotropic")[1]
+    isotropic = isotropic_terms(merged, collected.dimensions, "isotropic")
     return {"gaussian": np.sum([layer["gaussian"] for layer in merged], axis=0), "isotropic": isotropic}
 
 

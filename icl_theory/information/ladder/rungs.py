@@ -10,7 +10,7 @@ from icl_theory.core.estimate import Estimate
 from icl_theory.core.symmetric import symmetric_coordinates
 from icl_theory.information.covariance_roots import covariance_root, log_determinant, whitening, with_floor
 from icl_theory.information.estimators.sandwich import Sandwich
-from icl_theory.information.ladder.noisy_trajectory import Layer, Runs, Setting, gaussian_moment_covariance
+from icl_theory.information.ladder.noisy_trajectory import Draws, Layer, Runs, Setting, gaussian_moment_covariance
 from icl_theory.information.ladder.path_sandwich import PathSandwich
 
 RUNGS = (
@@ -28,15 +28,16 @@ RUNGS = (
 """Tightest first; the docstring of `bound_ladder` states which comparisons are exact."""
 _GAUSSIAN = ("path_gaussian", "chain", "gaussian")
 _ISOTROPIC = ("isotropic", "isotropic_zero", "theorem_2_repaired")
+_DOUBT = 1e-4  # nats of a log-determinant that rounding may leave open
+_SPENT = "log det C_t in units of W, or |G_t|², is beyond float64 on some path; the rungs above need neither"
 
 
 Reference = tuple[np.ndarray, np.ndarray]  # mean and covariance root of the prior, in symmetric coordinates
 
 
 def reference_of(setting: Setting) -> Reference:
-    """Mean and covariance root of the prior: svec Σ_w and Cov svec(h hᵀ) / b."""
-    basis = setting.basis
-    inner = basis.T @ setting.covariance @ basis
+    """Mean and covariance root of the prior: svec E u uᵀ = svec I and Cov svec(u uᵀ) / b, with tokens h = B u."""
+    inner = np.eye(setting.basis.shape[1])
     return symmetric_coordinates(inner), covariance_root(gaussian_moment_covariance(inner) / setting.shots)
 
 
@@ -63,39 +64,47 @@ def _divergence(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """log det C_t, ½ log(det prior / det C_t) and ½ (tr prior⁻¹ (C_t + offset offsetᵀ) - d_t), each of shape (K,).
 
-    An invertible map without a floor cancels from the last two and adds 2 log |det P_t| to the first, so there the
-    comparison is made in symmetric coordinates, where ill-conditioned weights cost no digits.
+    The last two do not change under invertible maps and are taken in the coordinates of `layer.maps`, or where the
+    layer's map cancels altogether in those of S: ill-conditioned weights cost them no digits. The first has the units
+    of W; it is -inf where a path has spent its digits.
     """
     (mean, prior_root), draws = reference, runs.draws
-    map_volume = layer.support.log_volume if layer.cancels else None
-    if map_volume is not None:
-        root, volume = draws.noise_root, draws.log_volume
-        prior, offset = prior_root[None], draws.moments - mean
+    if layer.cancels:
+        root, half_volume, prior = draws.noise_root, draws.log_volume, prior_root[None]
+        offset = draws.moments - mean
     else:
         root = with_floor(layer.maps @ draws.noise_root, setting.floor)
-        volume = log_determinant(root)
+        half_volume = log_determinant(root)
         prior = with_floor(layer.maps @ prior_root, setting.floor)
         offset = _apply(layer.maps, draws.moments - mean)
     inverse, prior_volume = whitening(prior)
     white = ((inverse @ root) ** 2).sum((-2, -1)) + (_apply(inverse, offset) ** 2).sum(-1)
-    shift = 0.0 if map_volume is None else 2 * map_volume
-    return volume + shift, 0.5 * (prior_volume - volume), 0.5 * (white - layer.dimension)
+    volume = _volume_in_units(layer, draws, setting)
+    return volume, 0.5 * (prior_volume - half_volume), 0.5 * (white - layer.dimension)
+
+
+def _volume_in_units(layer: Layer, draws: Draws, setting: Setting) -> np.ndarray:
+    """log det C_t in orthonormal coordinates of V_t, shape (K,); -inf where its digits are spent."""
+    if layer.map_volume is not None and setting.floor == 0:
+        value, doubt = layer.map_volume
+        known = doubt < _DOUBT
+        return np.broadcast_to(draws.log_volume + 2 * np.where(known, value, -math.inf), len(draws.moments))
+    with np.errstate(all="ignore"):
+        root = with_floor(layer.support.matrix() @ draws.noise_root, setting.floor)
+        volume = log_determinant(root, spent=-math.inf)
+        known = np.isfinite(volume) & ((layer.support.doubt < _DOUBT) | (setting.floor > 0))
+    return np.where(known, volume, -math.inf)
 
 
 def layer_terms(layer: Layer, runs: Runs, setting: Setting, reference: Reference, index: int) -> dict[str, np.ndarray]:
     """Per-sample ingredients of every rung for one layer, each of shape (K,)."""
     volume, half_log_ratio, excess = _divergence(layer, runs, setting, reference)
     if index == 0:
-        sizes = _exact_sizes(layer.maps[0], *reference, setting, layer.dimension)
+        sizes = _exact_sizes(layer.support.matrix()[0], *reference, setting, layer.dimension)
         sizes = {name: np.full(len(volume), size) for name, size in sizes.items()}
     else:
-        draws = runs.draws
-        trace = ((layer.maps @ draws.noise_root) ** 2).sum((-2, -1)) + layer.dimension * setting.floor
-        sizes = {
-            "isotropic": (_apply(layer.maps, draws.moments - reference[0]) ** 2).sum(-1) + trace,
-            "isotropic_zero": (_apply(layer.maps, draws.moments) ** 2).sum(-1) + trace,
-            "theorem_2_repaired": layer.crude + trace,
-        }
+        with np.errstate(over="ignore", invalid="ignore"):
+            sizes = _sampled_sizes(layer, runs.draws, reference[0], setting)
     # E of the excess is exactly 0 where the map does not depend on the path, or where it cancels: leaving it out
     # there removes noise and does not change the value.
     exact = index == 0 or layer.cancels
@@ -104,6 +113,17 @@ def layer_terms(layer: Layer, runs: Runs, setting: Setting, reference: Reference
         "gaussian": half_log_ratio if exact else half_log_ratio + excess,
         "log_volume": volume,
         **sizes,
+    }
+
+
+def _sampled_sizes(layer: Layer, draws: Draws, mean: np.ndarray, setting: Setting) -> dict[str, np.ndarray]:
+    """||G_t - g̃_t||² + tr C_t of every run, shape (K,), for the three references."""
+    maps = layer.support.matrix()
+    trace = ((maps @ draws.noise_root) ** 2).sum((-2, -1)) + layer.dimension * setting.floor
+    return {
+        "isotropic": (_apply(maps, draws.moments - mean) ** 2).sum(-1) + trace,
+        "isotropic_zero": (_apply(maps, draws.moments) ** 2).sum(-1) + trace,
+        "theorem_2_repaired": layer.crude + trace,
     }
 
 
@@ -123,16 +143,41 @@ def _exact_sizes(maps: np.ndarray, mean: np.ndarray, prior_root: np.ndarray, set
     }
 
 
-def isotropic_information(terms: list[dict[str, np.ndarray]], dims: list[int], name: str) -> tuple[float, np.ndarray]:
-    """½ Σ_t [d_t log(E[||G_t - g̃_t||² + tr C_t] / d_t) - E log det C_t] and its per-sample linearisation."""
+def isotropic_terms(terms: list[dict[str, np.ndarray]], dims: list[int], name: str) -> np.ndarray:
+    """Σ_t KL(N(G_t, C_t) || N(g̃_t, σ_t² I)) = ½ Σ_t [s_t/σ_t² - d_t + d_t log σ_t² - log det C_t] of every run, (K,).
+
+    s_t = ||G_t - g̃_t||² + tr C_t. The best σ_t² is E s_t / d_t, but the logarithm of a sample mean is below that of the
+    expectation. So every run is compared with the σ_t² that the other runs suggest: a prior that does not know it,
+    hence an upper bound in expectation whatever σ_t² came out. +inf where C_t or a size is beyond float64.
+    """
+    count = len(terms[0]["log_volume"])
+    total = np.zeros(count)
+    for layer, width in zip(terms, dims, strict=True):
+        if width == 0:
+            continue
+        if not (np.isfinite(layer["log_volume"]) & np.isfinite(layer[name])).all():
+            return np.full(count, np.inf)
+        sizes = layer[name]
+        variance = (sizes.sum() - sizes) / ((count - 1) * width)
+        total += 0.5 * (sizes / variance + width * (np.log(variance) - 1) - layer["log_volume"])
+    return total
+
+
+def isotropic_low(terms: list[dict[str, np.ndarray]], dims: list[int], name: str) -> Estimate:
+    """½ Σ_t [d_t log(mean s_t / d_t) - mean log det C_t] over all runs: on the mean *below* the rung, by Jensen.
+
+    What a check that something stays below the rung may rest on. Error by the delta method.
+    """
     value, linear = 0.0, np.zeros(len(terms[0]["log_volume"]))
     for layer, width in zip(terms, dims, strict=True):
         if width == 0:
             continue
+        if not (np.isfinite(layer["log_volume"]) & np.isfinite(layer[name])).all():
+            return Estimate(math.inf, direction="lower", note=_SPENT)
         size = layer[name].mean()
         value += float(0.5 * (width * math.log(size / width) - layer["log_volume"].mean()))
         linear += 0.5 * (width * (layer[name] / size - 1) - (layer["log_volume"] - layer["log_volume"].mean()))
-    return value, value + linear
+    return Estimate(value, Estimate.from_samples(linear).stderr, len(linear), "lower")
 
 
 def mean_estimate(values: np.ndarray, direction: Any, unit: str, note: str = "") -> Estimate:
@@ -160,6 +205,14 @@ class Collected:
         layers = range(len(self._terms[0]))
         names = self._terms[0][0]
         return [{n: np.concatenate([batch[t][n] for batch in self._terms]) for n in names} for t in layers]
+
+
+def low_ends(collected: Collected) -> dict[str, Estimate]:
+    """The isotropic rungs from below, in nats."""
+    if collected.reason:
+        return dict.fromkeys(_ISOTROPIC, Estimate(math.inf, direction="lower", note=collected.reason))
+    merged = collected.merged()
+    return {name: isotropic_low(merged, collected.dimensions, name) for name in _ISOTROPIC}
 
 
 def rung_information(collected: Collected) -> tuple[dict, dict]:
@@ -190,8 +243,10 @@ def rung_information(collected: Collected) -> tuple[dict, dict]:
         for name in _GAUSSIAN:
             information[name] = mean_estimate(terms[name], "upper", "nats")
         for name in _ISOTROPIC:
-            value, terms[name] = isotropic_information(merged, collected.dimensions, name)
-            error = Estimate.from_samples(terms[name]).stderr
-            information[name] = Estimate(value, error, samples, "upper")
+            terms[name] = isotropic_terms(merged, collected.dimensions, name)
+            information[name] = mean_estimate(terms[name], "upper", "nats")
+            if not math.isfinite(information[name].value):
+                information[name] = Estimate(math.inf, direction="upper", note=_SPENT)
+                del terms[name]
     information["theorem_2_printed"] = Estimate(math.inf, direction="upper", note=printed)
     return information, terms

@@ -62,7 +62,7 @@ class SharedSubsets(Result):
 
 def with_subset(draws: Draws, setting: Setting) -> Draws:
     """The draws with every observation replaced by S_b of the first b demonstrations (tokens are exchangeable)."""
-    inner = draws.tokens[:, : setting.shots] @ setting.basis
+    inner = draws.inner[:, : setting.shots]
     observation = outer_coordinates(inner).mean(axis=1)
     return replace(draws, observations=np.repeat(observation[:, None], draws.observations.shape[1], axis=1))
 
@@ -77,8 +77,8 @@ def layer_noise(setting: Setting, draws: Draws) -> tuple[np.ndarray, np.ndarray]
     runs = simulate(setting, draws)
     noise = []
     for layer in runs.layers:
-        mean = (layer.maps @ draws.moments[..., None])[..., 0]
-        noise.append(layer.support.embed(layer.outputs - mean))
+        mean = (layer.support.matrix() @ draws.moments[..., None])[..., 0]
+        noise.append(layer.increment - layer.support.embed(mean))
     return np.stack(noise), runs.accumulated
 
 

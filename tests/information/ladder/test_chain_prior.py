@@ -97,7 +97,8 @@ def test_cross_fitting():
     before = chain(setting, runs, reference)
     draws = runs.draws
     swapped = {
-        name: getattr(draws, name).copy() for name in ("tokens", "moments", "noise_root", "observations", "extra")
+        name: getattr(draws, name).copy()
+        for name in ("tokens", "inner", "moments", "noise_root", "observations", "extra")
     }
     for values in swapped.values():
         if values.size:

@@ -63,7 +63,7 @@ def test_nested_estimate():
     model = random_weights(1, layers=1, token_dim=2, scale=1.5)
     probe = Setting(model, task, vector, 3, 1)
     runs = simulate(probe, draw(probe, np.random.default_rng(0), 4))
-    scale = abs(float(runs.layers[0].maps[0, 0, 0])) * 1.25  # |h|² = 1.25 x²
+    scale = abs(float(runs.layers[0].support.matrix()[0, 0, 0]))  # |h|² = 1.25 x²
     floor = 0.5 * scale**2
     truth = by_quadrature(scale, floor)
     assert truth == pytest.approx(by_quadrature(scale, floor, nodes=61), rel=1e-3)

@@ -14,11 +14,9 @@ from icl_theory import (
     random_weights,
     rank_sweep,
 )
-from icl_theory.core.symmetric import symmetric_coordinates
-from icl_theory.information.covariance_roots import covariance_root
 from icl_theory.information.estimators.sandwich import sandwich
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, gaussian_moment_covariance, simulate
-from icl_theory.information.ladder.rungs import layer_terms
+from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.rungs import layer_terms, reference_of
 from icl_theory.truncation.svd import truncate_weights
 
 RUNS = 12
@@ -111,8 +109,7 @@ def test_two_layer_terms(module, rank):
     setting = Setting(model, TASK, W, N, SHOTS)
     draws = draw(setting, np.random.default_rng(1), RUNS)
     runs = simulate(setting, draws)
-    covariance = setting.basis.T @ TASK.token_covariance(W) @ setting.basis
-    reference = symmetric_coordinates(covariance), covariance_root(gaussian_moment_covariance(covariance) / SHOTS)
+    reference = reference_of(setting)
     expected = slow_terms(model, draws, setting.basis)
     for layer in range(2):
         got = layer_terms(runs.layers[layer], runs, setting, reference, layer)
@@ -133,7 +130,7 @@ def test_floor_adds_noise():
     extra = layer.outputs - runs.draws.observations[:, 0] @ layer.maps[0].T
     covariance = extra.T @ extra / len(extra)
     np.testing.assert_allclose(covariance, 0.04 * np.eye(5), atol=6 * 0.04 * math.sqrt(2 / len(extra)))
-    np.testing.assert_allclose(layer.support.embed(layer.outputs), runs.accumulated, atol=1e-12)
+    np.testing.assert_allclose(layer.increment, runs.accumulated, atol=1e-12)
 
 
 SWEEP = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 64, "key": 3, "task_vector": W}

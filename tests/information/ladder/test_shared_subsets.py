@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,7 @@ def test_first_layer_variance():
     tokens, sizes = draws.tokens[0], []
     for chosen in itertools.combinations(range(7), 3):
         rest = [i for i in range(7) if i not in chosen]
-        order = draws.__class__(
-            tokens[None, [*chosen, *rest]], draws.moments, draws.noise_root, draws.observations, draws.extra
-        )
+        order = replace(draws, tokens=tokens[None, [*chosen, *rest]], inner=draws.inner[:, [*chosen, *rest]])
         sizes.append(float((layer_noise(setting, with_subset(order, setting))[0] ** 2).sum()))
     assert np.mean(sizes) == pytest.approx(gradient_noise(model, tokens, shots=3).trace, rel=1e-10)
 
