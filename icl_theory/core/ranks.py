@@ -7,7 +7,7 @@ import numpy as np
 from icl_theory.core import checks
 
 Precision = Literal["float64", "float32", "float16", "bfloat16"]
-PRECISIONS = get_args(Precision)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 # Rounding n columns of numbers to the unit u moves the singular values by at most u √n / 2 of the largest, and a
@@ -28,14 +28,17 @@ class RankRange(NamedTuple):
 
 def precision_of(array: Any) -> Precision | None:
     """The precision that an array came in; None for float64, whose numbers may have been rounded before."""
-    name = str(getattr(array, "dtype", ""))
-    return name if name in PRECISIONS and name != "float64" else None  # pyright: ignore[reportReturnType]
+    kinds: dict[str, Precision] = {str(kind): kind for kind in PRECISIONS if kind != "float64"}
+    return kinds.get(str(getattr(array, "dtype", "")))
 
 
 def coarsest(*precisions: Precision | None) -> Precision | None:
     """The least precise of several; None counts as float64."""
-    known = [precision for precision in precisions if precision is not None]
-    return max(known, key=lambda precision: _UNITS[precision]) if known else None
+    result: Precision | None = None
+    for precision in precisions:
+        if precision is not None and (result is None or _UNITS[precision] > _UNITS[result]):
+            result = precision
+    return result
 
 
 def rank_range(

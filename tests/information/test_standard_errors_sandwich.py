@@ -143,7 +143,8 @@ def table_of(setting: Setting, runs: Any, count: int) -> np.ndarray:
             features = tokens[:, r] * tokens[:, c] * np.where(r == c, 1.0, math.sqrt(2.0))
             mean, covariance = features.mean(0), (n - b) / (b * (n - 1)) * np.cov(features.T, bias=True)
             if setting.floor == 0:
-                row.append(sum(multivariate_normal(mean, cov=covariance).logpdf(x) for x in runs.draws.observations[i]))
+                law: Any = multivariate_normal(mean, covariance)  # pyright: ignore[reportArgumentType]
+                row.append(sum(law.logpdf(x) for x in runs.draws.observations[i]))
             else:
                 p = runs.layers[0].maps[0]
                 noise = p @ covariance @ p.T + setting.floor * np.eye(len(p))

@@ -41,7 +41,8 @@ def through_jit(model: Model) -> Model:
 
 def through_file(model: Model, folder: Path) -> Model:
     """Through a float32 file that knows only numbers."""
-    np.savez(folder / "a.npz", **{name: np.float32(getattr(model, name)) for name in ("value", "key", "query")})
+    matrices: dict[str, Any] = {name: np.float32(getattr(model, name)) for name in ("value", "key", "query")}
+    np.savez(folder / "a.npz", **matrices)
     with np.load(folder / "a.npz") as saved:
         return Model.create(**saved)
 
@@ -79,6 +80,7 @@ def test_unknown_origin() -> None:
     assert "precision" in error_message(condition_number, value[0])
     assert condition_number(value[0], precision="float32") == np.inf
     assert condition_number(value[0].astype(np.float32)) == np.inf
+    known: dict[str, Any]
     for known in ({"precision": "float32"}, {"ranks": {"value": [1]}}):
         model = Model.create(value, CUT.key, CUT.query, **known)
         assert bound_ladder(model, TASK, **OPTIONS).support == (4,)

@@ -18,14 +18,17 @@ from icl_theory import (
     truncation_noise,
 )
 from icl_theory.core.symmetric import symmetric_pairs
+from icl_theory.information.ladder.noisy_trajectory import token_root
 from icl_theory.models.checked import checked_linear
-from icl_theory.noise.layer_spaces import canonical_support, layer_structures
+from icl_theory.noise.covariance import layer_factors
+from icl_theory.noise.layer_spaces import LayerSpaces, canonical_support, layer_structures, log_volume
+from icl_theory.noise.support import Support
 
 D, W = 4, np.array([1.0, -0.5, 0.3])
 OPTIONS: dict[str, Any] = {"demonstrations": 40, "shots": 10, "clip": 4.0, "samples": 32, "key": 1, "task_vector": W}
 
 
-def cut(seed: int, layers: int, ranks: tuple[int, int, int], scale: float = 0.5) -> Model:
+def cut(seed: int, layers: int, ranks: tuple[int, ...], scale: float = 0.5) -> Model:
     """Random weights with W_V, W_K and W_Q of every layer at these ranks."""
     model = random_weights(seed, layers=layers, token_dim=D, scale=scale)
     for layer, (name, rank) in itertools.product(range(layers), zip(("value", "key", "query"), ranks, strict=True)):
@@ -162,3 +165,69 @@ def test_lost_spaces() -> None:
     with pytest.raises(np.linalg.LinAlgError):
         canonical_support(structure, lost[None], (model.value[:1], model.value[:1]))
     assert len(canonical_support(structure, np.eye(D)[None], (model.value[:1], model.value[:1]))[0]) == 4
+
+
+def test_moved_tokens() -> None:
+    """Layer 1 writes a coordinate that the tokens lack and layer 2 reads it; the other way round it reads nothing."""
+    unit, eye = np.eye(3), np.eye(3)
+    value = np.stack([np.outer(unit[2], unit[0]), np.outer(unit[0], unit[2])])
+    model = checked_linear(Model.create(value, np.stack([eye, eye]), np.stack([eye, eye])), 3, "it")
+    found = [structure.dimension for structure in layer_structures(model, eye[:, :2])]
+    assert found == [2, 2]
+    model = checked_linear(Model.create(value[::-1], np.stack([eye, eye]), np.stack([eye, eye])), 3, "it")
+    assert [structure.dimension for structure in layer_structures(model, eye[:, :2])] == [0, 2]
+
+
+@pytest.mark.parametrize("ranks", [(2, D, D), (2, 2, D), (1, D, 2), (2, 3, 3), (3, 2, D)])
+@pytest.mark.parametrize("columns", [D, D - 1])
+def test_canonical_maps(ranks: tuple[int, ...], columns: int) -> None:
+    """The canonical map has the row space of the map to W, in orthonormal coordinates of it, at a moved path."""
+    rng = np.random.default_rng(3)
+    model, basis = checked_linear(cut(4, 1, ranks), D, "it"), rng.standard_normal((D, columns))
+    m = np.eye(D) + 0.3 * rng.standard_normal((D, D))
+    left, right = layer_factors(model, 0, m - np.eye(D))
+    structure = layer_structures(model, basis)[0]
+    assert isinstance(structure, LayerSpaces)
+    real = Support.of(left @ basis, basis.T @ right, structure.ranks).matrix()
+    maps = canonical_support(structure, (m @ basis)[None], (left[None], right[None]))[0]
+    assert maps.shape == real.shape
+    together = np.linalg.svd(np.concatenate([maps / np.abs(maps).max(), real / np.abs(real).max()]), compute_uv=False)
+    assert together[len(maps) - 1] > 1e-6
+    assert len(together) == len(maps) or together[len(maps)] < 1e-12
+
+
+def test_volume_of_small_noise() -> None:
+    """σ = 1e-12 shifts log |det| by (D + 1) log σ and costs no digits, where the support alone knows nothing."""
+    model, values = checked_linear(cut(0, 1, (D, D, D)), D, "it"), {}
+    for sigma in (1.0, 1e-12):
+        basis = token_root(LinearRegression(3, noise_std=sigma), W)
+        left, right = layer_factors(model, 0, np.zeros((1, 1)))
+        support = Support.of(left @ basis, basis.T @ right, layer_structures(model, basis)[0].ranks)  # pyright: ignore
+        values[sigma] = log_volume(model, 0, np.eye(D)[None], basis, support)
+        assert values[sigma].doubt[0] < 1e-11
+    shift = values[1e-12].value[0] - values[1.0].value[0]
+    assert shift == pytest.approx((D + 1) * np.log(1e-12), abs=1e-9)
+    assert support.doubt > 1e-5
+
+
+def test_token_root() -> None:
+    """B Bᵀ = Σ_w for any Λ and σ, with as many columns as the tokens have dimensions."""
+    skew = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, 0.3], [0.0, 0.3, 0.7]])
+    for covariance, noise, columns in ((skew, 0.5, 4), (skew, 0.0, 3), (np.diag([1.0, 4.0, 0.0]), 0.5, 3)):
+        task = LinearRegression(3, noise_std=noise, covariance=covariance)
+        root = token_root(task, W)
+        assert root.shape == (4, columns)
+        np.testing.assert_allclose(root @ root.T, task.token_covariance(W), atol=1e-12)
+
+
+def test_constant_square() -> None:
+    """A coordinate of fixed size carries one direction less, in the curve as in the truncated model."""
+    tokens = np.random.default_rng(0).standard_normal((30, D))
+    tokens[:, 0] = 0.3 * np.sign(tokens[:, 0])
+    model = random_weights(0, layers=1, token_dim=D)
+    curve = truncation_noise(model, tokens, shots=3, module="value")
+    for rank, dimension, log in zip(curve.ranks, curve.dimension, curve.log_pseudo_determinant, strict=True):
+        noise = gradient_noise(truncate_weights(model, layer=0, module="value", rank=int(rank)), tokens, shots=3)
+        assert noise.rank == dimension
+        assert noise.log_pseudo_determinant == pytest.approx(log, rel=1e-9)
+    assert curve.dimension[-1] == D * (D + 1) // 2 - 1

@@ -2,6 +2,7 @@
 
 import itertools
 
+import mpmath as mp
 import numpy as np
 import pytest
 from helpers import (
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_theory import support_dimension
-from icl_theory.core.symmetric import outer_coordinates, symmetric_coordinates
+from icl_theory.core.symmetric import outer_coordinates, symmetric_coordinates, symmetric_pairs
 from icl_theory.noise.support import Support, factor_ranks
 from icl_theory.noise.support_points import token_span
 
@@ -217,6 +218,29 @@ def test_outer_coordinates(rng: np.random.Generator) -> None:
     before = v.copy()
     assert_close(outer_coordinates(v), symmetric_coordinates(v[..., :, None] * v[..., None, :]))
     np.testing.assert_array_equal(v, before)
+
+
+@pytest.mark.parametrize("small", [1e-5, 1e-9])
+def test_small_sines(rng: np.random.Generator, small: float) -> None:
+    """B with singular values from 1 to `small`: sines whose cosines are 1 in double precision; log |det| exact.
+
+    Against the Gram determinant of the images with fifty digits, and within the error that the support states.
+    """
+    u, v = np.linalg.qr(rng.standard_normal((2, D, D)))[0]
+    a, b = rng.standard_normal((D, D)), (u * np.geomspace(1, small, D)) @ v
+    support = Support.of(a, b)
+    with mp.workdps(50):
+        left, right, columns = mp.matrix(a.tolist()), mp.matrix(b.tolist()), []
+        for i, j, weight in zip(*symmetric_pairs(D), strict=True):
+            unit = mp.zeros(D)
+            unit[i, j] = unit[j, i] = 1 if i == j else mp.sqrt(2) / 2
+            columns.append([*(left * unit * right)])
+            assert weight in (1.0, np.sqrt(2.0))
+        images = mp.matrix(columns)
+        expected = float(mp.log(mp.det(images * images.T)) / 2)
+    assert support.log_volume is not None
+    assert abs(float(support.log_volume) - expected) <= max(1e-12, 5 * (D + 1) * float(support.doubt))
+    assert float(support.doubt) < 1e-5
 
 
 def test_support_errors(rng: np.random.Generator) -> None:

@@ -19,6 +19,7 @@ from icl_theory.information.ladder.losses import BoundedLoss, empirical_loss, lo
 from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, Setting, simulate
 from icl_theory.information.ladder.path_prior import path_divergences
 from icl_theory.information.ladder.path_sandwich import path_sandwich
+from icl_theory.information.ladder.readout import readout_rung
 from icl_theory.information.ladder.rungs import (
     RUNGS,
     Collected,
@@ -46,7 +47,7 @@ class BoundLadder(Result):
         >>> model, task = random_weights(0, layers=1, token_dim=3), LinearRegression(2, noise_std=0.5)
         >>> ladder = bound_ladder(model, task, demonstrations=40, shots=10, clip=4.0, samples=64)
         >>> ladder.support, ladder.trivial, list(ladder.rungs)[:3]
-        ((6,), 4.0, ['individual_sample', 'mutual_information', 'path_information'])
+        ((6,), 4.0, ['readout', 'individual_sample', 'mutual_information'])
     """
 
     rungs: dict[str, Estimate]
@@ -54,7 +55,8 @@ class BoundLadder(Result):
     kl_rungs: dict[str, Estimate]
     """The same informations in the binary relative entropy form (`binary_kl_bound`): never larger, and below c."""
     information: dict[str, Estimate]
-    """Nats: the first rung of Σ_i I(W; h_i), the second of I(W_L; H_s), the others of I(W_{1:L}; H_s)."""
+    """Nats: "readout" of I(p; H_s), "individual_sample" of Σ_i I(W; h_i), "mutual_information" of I(W_L; H_s), the
+    others of I(W_{1:L}; H_s)."""
     low_ends: dict[str, Estimate]
     """The isotropic rungs in nats from below: the logarithm of a sample mean in place of that of an expectation."""
     gap: Estimate
@@ -88,6 +90,7 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> C
             result.dimensions = [layer.dimension for layer in runs.layers]
             result.reason = singular(runs, setting)
             result.ends = path_sandwich(runs, setting, reference, pairs, result.reason)
+            result.readout = readout_rung(runs, setting, reference, pairs, result.ends.sandwich)
         if not result.reason:
             terms = [layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)]
             result.add(terms)
@@ -121,8 +124,10 @@ def bound_ladder(
     H_s are N tokens of the task w; W = W_L of the trajectory W_t = W_{t-1} + G_t + (C_t + ε² Π_t)^{1/2} n_t with fresh
     noise in every layer, Π_t the projection on the support V_t. The loss is min((ŷ - y)², c) of the query readout, or
     with loss="zero_one" the 0-1 loss of its sign, for which R = 1/2.
-    The rungs with d_t = dim V_t, the first an upper bound on Σ_i I(W; h_i), the others on I(W_{1:L}; H_s):
+    The rungs with d_t = dim V_t, in nats; from `path_information` on upper bounds on I(W_{1:L}; H_s):
 
+    * `readout`: I(p; H_s) of what the loss reads, p = ∓W[y, x], at L = 1 by its own sandwich, otherwise the value of
+      `path_information`; finite from N - 1 ≥ dim p on, and lower where W_K or W_Q is truncated, not where W_V is;
     * `individual_sample`: (1/N) Σ_i sqrt(2 R² I(W; h_i)), by nested Monte Carlo where the pairs resolve it, otherwise
       from Σ_i I(W; h_i) ≤ I(W; H_s) (see `individual_information`);
     * `mutual_information`: of W_L alone; at L > 1 the value of `path_information`, by data processing;

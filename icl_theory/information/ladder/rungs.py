@@ -12,8 +12,10 @@ from icl_theory.information.covariance_roots import covariance_root, log_determi
 from icl_theory.information.estimators.sandwich import Sandwich
 from icl_theory.information.ladder.noisy_trajectory import Draws, Layer, Runs, Setting, gaussian_moment_covariance
 from icl_theory.information.ladder.path_sandwich import PathSandwich
+from icl_theory.information.ladder.readout import Readout
 
 RUNGS = (
+    "readout",
     "individual_sample",
     "mutual_information",
     "path_information",
@@ -192,6 +194,7 @@ class Collected:
         self.reason = ""
         infinite = Sandwich.infinite("")
         self.ends = PathSandwich(infinite, infinite.upper, np.zeros(0))
+        self.readout = Readout(infinite.upper, np.zeros(0), None)
         self.path: list[np.ndarray] = []
         self.chain: list[np.ndarray] = []
         self.outputs: list[tuple[np.ndarray, np.ndarray]] = []
@@ -224,11 +227,16 @@ def rung_information(collected: Collected) -> tuple[dict, dict]:
     upper = found.upper
     last = replace(upper, note="I(W_L; H_s) ≤ I(W_{1:L}; H_s)") if several and not collected.reason else upper
     information = {
+        "readout": collected.readout.information,
         "individual_sample": collected.ends.individual,
         "mutual_information": last,
         "path_information": upper,
     }
-    pairs = {"individual_sample": collected.ends.influence, "sandwich_lower": found.influence.get("lower", np.zeros(0))}
+    pairs = {"readout": collected.readout.influence}
+    pairs |= {
+        "individual_sample": collected.ends.influence,
+        "sandwich_lower": found.influence.get("lower", np.zeros(0)),
+    }
     pairs |= dict.fromkeys(("mutual_information", "path_information"), found.influence.get("upper", np.zeros(0)))
     terms = {name: values for name, values in pairs.items() if values.size}
     if collected.reason:

@@ -1,0 +1,158 @@
+"""The readout rung: what it reads, its dimension, and the information by other means."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from icl_theory import LinearRegression, Model, bound_ladder, gradient_descent_weights, random_weights, truncate_weights
+from icl_theory.information.estimators.sandwich import Sandwich
+from icl_theory.information.ladder.noisy_trajectory import Runs, Setting, draw, simulate
+from icl_theory.information.ladder.path_sandwich import path_sandwich
+from icl_theory.information.ladder.readout import readout_rung
+from icl_theory.information.ladder.rungs import reference_of
+
+TASK, W, N, SHOTS = LinearRegression(3, noise_std=0.5), np.array([1.0, -0.5, 0.3]), 30, 6
+LADDER: dict[str, Any] = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 64, "key": 2, "task_vector": W}
+
+
+def prepared(model: Model, floor: float = 0.0, runs: int = 25) -> tuple[Setting, Runs]:
+    setting = Setting(model, TASK, W, N, SHOTS, floor)
+    return setting, simulate(setting, draw(setting, np.random.default_rng(1), runs))
+
+
+def by_definition(setting: Setting, runs: Runs) -> float:
+    """The upper end of p = W[y, x] from dense normal densities of every pair, half the mixture the Gaussian prior."""
+    model, tokens, count = setting.model, runs.draws.tokens, len(runs.draws.tokens)
+    value, product = model.value[0], model.key[0].T @ model.query[0]
+    share = (N - SHOTS) / (SHOTS * (N - 1))
+    p = runs.accumulated[:, -1, :3]
+    sigma = setting.covariance
+
+    def law(points: np.ndarray, factor: float, mean: np.ndarray | None = None) -> Any:
+        reads = (points @ value[-1])[:, None] * (points @ product)[:, :3]
+        centre = reads.mean(axis=0) if mean is None else mean
+        spread = factor * (reads - reads.mean(axis=0)).T @ (reads - reads.mean(axis=0)) / len(points)
+        return multivariate_normal(centre, spread)  # pyright: ignore[reportArgumentType]
+
+    table = np.array([law(h, share).logpdf(p) for h in tokens]).T
+    # E and Cov of the readout of one token by Gaussian moments: a = row y of W_V, B = W_KᵀW_Q[:, x].
+    a, b = value[-1], product[:, :3]
+    mean = a @ sigma @ b
+    spread = (np.outer(b.T @ sigma @ a, a @ sigma @ b) + (a @ sigma @ a) * b.T @ sigma @ b) / SHOTS
+    prior = multivariate_normal(mean, spread).logpdf(p)  # pyright: ignore[reportArgumentType]
+    terms = []
+    for i in range(count):
+        others = np.delete(table[i], i)
+        terms.append(
+            table[i, i] - np.logaddexp(np.logaddexp.reduce(others) - math.log(count - 1), prior[i]) + math.log(2)
+        )
+    return float(np.mean(terms))
+
+
+def test_against_dense_densities() -> None:
+    """K = 25 pairs, the densities of p written out; the canonical coordinates drop out."""
+    setting, runs = prepared(random_weights(3, layers=1, token_dim=4))
+    found = readout_rung(runs, setting, reference_of(setting), None, Sandwich.infinite("not needed"))
+    assert found.dimension == 3
+    assert found.information.value == pytest.approx(by_definition(setting, runs), rel=1e-9)
+    assert found.influence.mean() == pytest.approx(found.information.value, rel=1e-12)
+
+
+def test_truncation() -> None:
+    """W_V at any rank leaves the rung as it is; W_K and W_Q at rank r leave r dimensions and fewer nats.
+
+    p is an invertible image of X a, a = row y of W_V, and the law of X knows no direction: so any a ≠ 0 has the same
+    information, up to the sampling of 64 pairs.
+    """
+    model = random_weights(3, layers=1, token_dim=4)
+    whole = bound_ladder(model, TASK, **LADDER)
+    for rank in (1, 2, 3):
+        cut = bound_ladder(truncate_weights(model, layer=0, module="value", rank=rank), TASK, **LADDER)
+        first, second = cut.information["readout"], whole.information["readout"]
+        assert abs(first.value - second.value) < 6 * math.hypot(first.stderr, second.stderr)
+        assert cut.information["gaussian"].value < whole.information["gaussian"].value
+        for name in ("key", "query"):
+            setting, runs = prepared(truncate_weights(model, layer=0, module=name, rank=rank))
+            found = readout_rung(runs, setting, reference_of(setting), None, Sandwich.infinite(""))
+            assert found.dimension == rank
+    nats = [
+        bound_ladder(truncate_weights(model, layer=0, module="key", rank=r), TASK, **LADDER)
+        .information["readout"]
+        .value
+        for r in (1, 2, 3)
+    ]
+    assert nats[0] < nats[1] < nats[2]
+
+
+def test_below_the_ladder() -> None:
+    """Below the information of all of W, at a single layer; the value of the path's at several."""
+    for seed in range(4):
+        found = bound_ladder(random_weights(seed, layers=1, token_dim=4), TASK, **LADDER).information
+        assert found["readout"].value < found["mutual_information"].value
+    deep = bound_ladder(random_weights(0, layers=2, token_dim=4), TASK, **LADDER).information
+    assert deep["readout"].value == deep["path_information"].value
+    assert deep["readout"].note
+
+
+def test_few_demonstrations() -> None:
+    """Finite from N - 1 ≥ dim p on, where every rung on W is infinite; infinite below that, with the reason."""
+    model = random_weights(3, layers=1, token_dim=4)
+    few = bound_ladder(model, TASK, **LADDER | {"demonstrations": 5, "shots": 2})
+    assert few.rungs["mutual_information"].value == math.inf
+    assert math.isfinite(few.rungs["readout"].value)
+    fewer = bound_ladder(model, TASK, **LADDER | {"demonstrations": 3, "shots": 2})
+    assert fewer.rungs["readout"].value == math.inf
+    assert "3 dimensions of the readout" in fewer.rungs["readout"].note
+
+
+def test_no_dependence() -> None:
+    """A value matrix whose label row is zero: the prediction is 0 whatever the demonstrations."""
+    model = random_weights(3, layers=1, token_dim=4)
+    value = model.value.copy()
+    value[:, -1] = 0
+    found = bound_ladder(model.replace(value=value), TASK, **LADDER)
+    assert found.rungs["readout"].value == 0.0
+    assert found.gap.value == pytest.approx(0.0, abs=6 * found.gap.stderr)
+
+
+def test_floor() -> None:
+    """A vanishing floor changes nothing, a large one takes nearly all; its part of p against the dense projection."""
+    model = truncate_weights(random_weights(3, layers=1, token_dim=4), layer=0, module="key", rank=2)
+    values = [bound_ladder(model, TASK, **LADDER, floor=f).information["readout"].value for f in (0.0, 1e-20, 1e3)]
+    assert values[1] == pytest.approx(values[0], rel=1e-6)
+    assert values[2] < 0.05 * values[0] + 0.01
+    setting, runs = prepared(model, floor=0.3, runs=4000)
+    layer = runs.layers[0]
+    inside = layer.support.embed((layer.support.matrix() @ runs.draws.observations[:, 0, :, None])[..., 0])
+    noise = (layer.increment - inside)[:, -1, :3]
+    found = readout_rung(runs, setting, reference_of(setting), 400, Sandwich.infinite(""))
+    assert found.dimension == 2
+    assert np.linalg.matrix_rank(noise.T @ noise, rtol=1e-9) == 2
+
+
+def test_heads_and_gradient_descent() -> None:
+    """Two equal heads of half the size read what one does; gradient descent reads d_x numbers."""
+    model = random_weights(3, layers=1, token_dim=4)
+    twice = Model.create(*(np.stack([m, m], 1) for m in (0.5 * model.value, model.key, model.query)), heads=2)
+    one, two = (bound_ladder(m, TASK, **LADDER).information["readout"].value for m in (model, twice))
+    assert two == pytest.approx(one, rel=1e-9)
+    setting, runs = prepared(gradient_descent_weights(3))
+    assert readout_rung(runs, setting, reference_of(setting), None, Sandwich.infinite("")).dimension == 3
+    scaled = prepared(replace(gradient_descent_weights(3), value=-7.0 * gradient_descent_weights(3).value))
+    first, second = (
+        readout_rung(r, s, reference_of(s), None, Sandwich.infinite("")) for s, r in ((setting, runs), scaled)
+    )
+    assert first.information.value == pytest.approx(second.information.value, rel=1e-9)
+
+
+def test_path_sandwich_untouched() -> None:
+    """At L > 1 the influence comes from the path, so that paired differences stay sharp."""
+    setting, runs = prepared(random_weights(1, layers=2, token_dim=4))
+    path = path_sandwich(runs, setting, reference_of(setting), None, "")
+    found = readout_rung(runs, setting, reference_of(setting), None, path.sandwich)
+    assert found.influence is path.sandwich.influence["upper"]
+    assert found.dimension is None
