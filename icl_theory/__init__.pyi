@@ -29,6 +29,8 @@ from .information.ladder.bound_ladder import BoundLadder as BoundLadder
 from .information.ladder.bound_ladder import bound_ladder as bound_ladder
 from .information.ladder.shared_subsets import SharedSubsets as SharedSubsets
 from .information.ladder.shared_subsets import shared_subsets as shared_subsets
+from .information.ladder.task_average import TaskAverage as TaskAverage
+from .information.ladder.task_average import average_ladder as average_ladder
 from .information.supersample.supersample_bounds import SupersampleBounds as SupersampleBounds
 from .information.supersample.supersample_bounds import supersample_bounds as supersample_bounds
 from .models.attention import forward as forward

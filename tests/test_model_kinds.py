@@ -114,6 +114,7 @@ THEORY: dict[str, Callable[[Model], Any]] = {
     "gradient_noise": lambda m: it.gradient_noise(m, TOKENS, shots=3),
     "normality_audit": lambda m: it.normality_audit(m, TOKENS, shots=(2,), samples=60),
     "bound_ladder": lambda m: it.bound_ladder(m, TASK, **LADDER),
+    "average_ladder": lambda m: it.average_ladder(m, TASK, tasks=2, **LADDER),
     "forward_pass_bounds": lambda m: it.forward_pass_bounds(m, TASK, **LADDER),
     "shared_subsets": lambda m: it.shared_subsets(m, TASK, **LADDER),
     "rank_sweep": lambda m: it.rank_sweep(m, TASK, ranks=[2], layer_indices=[0], **LADDER),

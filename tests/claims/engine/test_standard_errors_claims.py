@@ -1,5 +1,6 @@
 """Error bars that claims make themselves, the error of a verdict, and the interval over seeds."""
 
+import itertools
 import math
 from dataclasses import replace
 from types import SimpleNamespace
@@ -126,35 +127,69 @@ def test_paired_risk_difference(monkeypatch, rng):
     assert (found.samples, found.unit) == (25, "loss")
 
 
-def scalar_runs(seed: int, sizes: list[int], scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Gap and logarithm of every run in its own terms, one generator for all chunks: tame data need no rescaling."""
-    rng, gaps, logs = np.random.default_rng(seed), [], []
+def trapezoid(distance: float) -> float:
+    """The window of width 3 with ramps of 1/4, by cases."""
+    if not 0 < distance < 3:
+        return 0.0
+    return distance / 0.25 if distance < 0.25 else (3 - distance) / 0.25 if distance > 2.75 else 1.0
+
+
+def scalar_runs(seed: int, sizes: list[int], length: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gap and both logarithms of every run in its own terms, one generator for all chunks: tame data need no rescaling.
+
+    The population loss by quadrature of the trapezoid.
+    """
+    rng, gaps, ratios, fourths = np.random.default_rng(seed), [], [], []
     for size in sizes:
-        log_h2 = rng.exponential(scale, (size, 5))
+        log_h2 = rng.uniform(0.0, length, (size, 5))
         for row, normal in zip(log_h2, rng.standard_normal(size), strict=True):
             h2 = [math.exp(v) for v in row]
             g = sum(h2) / 5
             c = sum(x * x for x in h2) / 5 - g * g  # (N - b)/(b(N - 1)) = 1 at b = 1
             log_w = math.log(abs(g + math.sqrt(c) * normal))
-            seen = sum(log_w < v < log_w + 5 for v in row) / 5
-            low, high = max(log_w, 0.0), max(log_w + 5, 0.0)
+            seen = sum(trapezoid(v - log_w) for v in row) / 5
+            corners = [p + log_w for p in (0.0, 0.25, 2.75, 3.0) if 0 < p + log_w < length]
+            chance = sum(
+                (b - a) / 2 * (trapezoid(a + 1e-12 - log_w) + trapezoid(b - 1e-12 - log_w))
+                for a, b in itertools.pairwise([0.0, *corners, length])
+            )
             # The loss is 0 inside the window: gap = population loss - empirical loss.
-            gaps.append(seen - (math.exp(-low / scale) - math.exp(-high / scale)))
-            logs.append(math.log(g * g + c) - math.log(c))
-    return np.array(gaps), np.array(logs)
+            gaps.append(seen - chance / length)
+            ratios.append(math.log(g * g + c) - math.log(c))
+            fourths.append(math.log(g * g + c))
+    return np.array(gaps), np.array(ratios), np.array(fourths)
 
 
 def test_gap_at_one_dimension(monkeypatch):
     """250 runs in chunks of 100: the last is smaller, and each has draws of its own."""
     monkeypatch.setattr(theorem_2_scalar, "_CHUNK", 100)
-    gap, bound = theorem_2_scalar.simulate(12, 250, 0.3)
-    gaps, logs = scalar_runs(12, [100, 100, 50], 0.3)
-    assert (gap.value, gap.stderr) == pytest.approx((gaps.mean(), error_of_mean(gaps)), rel=1e-9)
-    assert bound.value == pytest.approx(math.sqrt(0.25 / 5 * logs.mean()), rel=1e-9)
-    error = jackknife_error(lambda w: np.sqrt(0.25 / 5 * mean(w, logs)), 250)
+    found = theorem_2_scalar.simulate(12, 250, 4.0)
+    gaps, ratios, fourths = scalar_runs(12, [100, 100, 50], 4.0)
+    assert (found.gap.value, found.gap.stderr) == pytest.approx((gaps.mean(), error_of_mean(gaps)), rel=1e-8)
+    assert found.fourth.value == pytest.approx(fourths.mean(), rel=1e-9)
+    bound = theorem_2_scalar.printed(found)
+    assert bound.value == pytest.approx(math.sqrt(0.25 / 5 * ratios.mean()), rel=1e-9)
+    error = jackknife_error(lambda w: np.sqrt(0.25 / 5 * mean(w, ratios)), 250)
     assert bound.stderr == pytest.approx(error, rel=1e-9)
-    for found in (gap, bound):
-        assert (found.samples, found.direction, found.unit) == (250, "unbiased", "loss")
+    for estimate in (found.gap, bound):
+        assert (estimate.samples, estimate.direction, estimate.unit) == (250, "unbiased", "loss")
+    assert found.cut_ratio == pytest.approx(np.minimum(ratios, 3.0).mean(), rel=1e-9)
+    nats = math.log((math.exp(8.0) - 1) / 8.0) - (fourths - ratios).mean()  # E h⁴ of log h² uniform on [0, 4]
+    assert theorem_2_scalar.repaired(found, 4.0).value == pytest.approx(math.sqrt(0.25 / 5 * nats), rel=1e-9)
+
+
+def test_certificates_at_one_dimension():
+    """Hoeffding's half widths, and the tail of log(1 + G²/C) above what 10^6 runs on a short interval show."""
+    assert theorem_2_scalar._half_width(400_000, 3.0) == pytest.approx(3 * math.sqrt(math.log(1e9) / 8e5))
+    rng = np.random.default_rng(0)
+    h2 = np.exp(rng.uniform(0, 4.0, (1_000_000, 5)))
+    beyond = np.log1p(h2.mean(1) ** 2 / h2.var(1)) - 3.0
+    seen = np.maximum(beyond, 0).mean()
+    assert seen < theorem_2_scalar.tail(3.0, 4.0) < 40 * seen  # 7.9 and 0.4 thousandths
+    case = SimpleNamespace(seed=1, samples=100_000)
+    found = theorem_2_scalar.simulate(1, 100_000)
+    assert theorem_2_scalar.certified_gap(case) < found.gap.value - 6 * found.gap.stderr
+    assert theorem_2_scalar.certified_bound(case) > theorem_2_scalar.printed(found).value
 
 
 def test_random_feature_exponent(monkeypatch):
