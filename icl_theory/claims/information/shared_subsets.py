@@ -92,8 +92,9 @@ CLAIM = Claim(
     predict=predict,
     assumptions=(RESOLVED,),
     explanation="Unit vectors are sent through the model token by token, and $A_t X_t B_t = W_t - W_{t-1}$ is solved "
-    "for $X_t$. A bound for the forward pass therefore needs no factor $L$. With an observation of its own in every "
-    "layer it does.",
+    "for $X_t$. A bound needs no factor $L$ when all layers see one observation of $S$. For the subset itself both "
+    "sides are +inf: $S_b$ is a function of the demonstrations. Finite is what a Gaussian observation tells, or what "
+    "$I(S_b; h_1)$ does (forward_pass_bounds).",
     controls=(
         Control("other demonstrations in every layer", measure=fresh, cases=lambda w: w.random(3)),
         Control("all $N$ demonstrations", predict=lambda case: np.tile(moment(case.demonstrations), (case.layers, 1))),

@@ -94,7 +94,8 @@ CLAIM = Claim(
     assumptions=(RESOLVED,),
     explanation="Pulled back to symmetric coordinates, gradient and noise of every layer are $S$ and its sampling "
     "covariance. Run by run, full $D² x N$ gradients of random and trained models along their noisy trajectories are "
-    "compared with a number into which no weight enters.",
+    "compared with a number into which no weight enters. For Gaussian tokens the data drop out on "
+    "average too: no task, noise level above 0, input covariance or pre-training enters the rung.",
     controls=(
         Control("$W_V$ at rank 5", measure=_cut, cases=lambda w: _some(w, 1)),
         Control("one shot more", predict=lambda c: independent_estimates(c, layers=c.layers, shots=LADDER_SHOTS + 1)),

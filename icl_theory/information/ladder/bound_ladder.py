@@ -74,6 +74,8 @@ class BoundLadder(Result):
     """d_S of every layer."""
     trivial: float
     """c, the range of the loss: a bound above it carries no information."""
+    notes: tuple[str, ...]
+    """What was done with the model before it was bounded, if anything."""
     terms: dict[str, np.ndarray] = field(repr=False)
     """Per-sample terms, shape (samples,), for the sandwich's rungs and its lower end influences, shape (pairs,).
 
@@ -214,6 +216,12 @@ def fixed_task(
     return Setting(model, task, vector, demonstrations, shots, floor), int(rng.integers(2**62))
 
 
+def _notes(model: Model) -> tuple[str, ...]:
+    if model.mlp_in is None:
+        return ()
+    return ("the linear MLP of every layer counts as part of W_V, W_out W_in W_V (Y App. A.3): the same function",)
+
+
 def ladder_of(
     setting: Setting, batches: Iterable[Draws], clip: float, pairs: int | None, loss: BoundedLoss = "clipped_squared"
 ) -> BoundLadder:
@@ -250,5 +258,6 @@ def ladder_of(
         sandwich=collected.ends.sandwich,
         support=tuple(collected.dimensions),
         trivial=largest,
+        notes=_notes(setting.model),
         terms=terms,
     )
