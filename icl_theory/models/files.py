@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.ranks import coarsest, precision_of
+from icl_theory.core.ranks import Precision, coarsest, precision_of
 from icl_theory.models.model import MATRICES, Model
 from icl_theory.records.files import write_bytes
 
@@ -85,7 +85,8 @@ def _matrices(model: Model) -> dict[str, np.ndarray]:
 def description(model: Model) -> dict[str, Any]:
     """What the matrices are of, as a record holds it: options, heads, number of seeds, precision, known ranks."""
     words = {"format": FORMAT, "seeds": model.seeds, "heads": model.heads, **model.options}
-    precision = coarsest(model.precision, *(precision_of(getattr(model, name)) for name in MATRICES))
+    own: list[Precision | None] = [precision_of(getattr(model, name)) for name in MATRICES]
+    precision = coarsest(model.precision, *own)
     words |= {"precision": precision} if precision is not None else {}
     return words | ({"ranks": {name: list(values) for name, values in model.ranks}} if model.ranks else {})
 

@@ -110,7 +110,7 @@ class Model:
         stated: Precision | None = precision
         if stated is not None:
             checks.choice("precision", stated, PRECISIONS)
-        given = [precision_of(matrix) for matrix in (value, key, query, mlp_in, mlp_out)]
+        given: list[Precision | None] = [precision_of(matrix) for matrix in (value, key, query, mlp_in, mlp_out)]
         stated = coarsest(stated, *given)
         value, key, query = _attention(value, key, query, heads)
         layers, dimension = value.shape[0], value.shape[-1]

@@ -77,8 +77,12 @@ def simulate(seed: int, samples: int, length: float = LENGTH) -> Scalar:
     rng = np.random.default_rng(seed)
     parts = [_runs(rng, min(_CHUNK, samples - start), length) for start in range(0, samples, _CHUNK)]
     gaps, ratios, fourths = (np.concatenate(column) for column in zip(*parts, strict=True))
-    means = (Estimate.from_samples(gaps, unit="loss"), *map(Estimate.from_samples, (ratios, fourths)))
-    return Scalar(*means, float(np.minimum(ratios, _MOST).mean()))
+    return Scalar(
+        Estimate.from_samples(gaps, unit="loss"),
+        Estimate.from_samples(ratios),
+        Estimate.from_samples(fourths),
+        float(np.minimum(ratios, _MOST).mean()),
+    )
 
 
 def printed(found: Scalar) -> Estimate:

@@ -186,7 +186,7 @@ def test_certificates_at_one_dimension():
     beyond = np.log1p(h2.mean(1) ** 2 / h2.var(1)) - 3.0
     seen = np.maximum(beyond, 0).mean()
     assert seen < theorem_2_scalar.tail(3.0, 4.0) < 40 * seen  # 7.9 and 0.4 thousandths
-    case = SimpleNamespace(seed=1, samples=100_000)
+    case: Any = SimpleNamespace(seed=1, samples=100_000)
     found = theorem_2_scalar.simulate(1, 100_000)
     assert theorem_2_scalar.certified_gap(case) < found.gap.value - 6 * found.gap.stderr
     assert theorem_2_scalar.certified_bound(case) > theorem_2_scalar.printed(found).value

@@ -101,10 +101,12 @@ def test_below_the_ladder() -> None:
 def test_few_demonstrations() -> None:
     """Finite from N - 1 ≥ dim p on, where every rung on W is infinite; infinite below that, with the reason."""
     model = random_weights(3, layers=1, token_dim=4)
-    few = bound_ladder(model, TASK, **LADDER | {"demonstrations": 5, "shots": 2})
+    options: dict[str, Any] = LADDER | {"demonstrations": 5, "shots": 2}
+    few = bound_ladder(model, TASK, **options)
     assert few.rungs["mutual_information"].value == math.inf
     assert math.isfinite(few.rungs["readout"].value)
-    fewer = bound_ladder(model, TASK, **LADDER | {"demonstrations": 3, "shots": 2})
+    options["demonstrations"] = 3
+    fewer = bound_ladder(model, TASK, **options)
     assert fewer.rungs["readout"].value == math.inf
     assert "3 dimensions of the readout" in fewer.rungs["readout"].note
 

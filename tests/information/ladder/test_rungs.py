@@ -9,6 +9,7 @@ from two_layers import SHOTS, TASK, N, W, gaussian_table, slow_terms
 
 from icl_theory import (
     Model,
+    bound_ladder,
     mutual_information,
     population_risk,
     random_weights,
@@ -169,3 +170,13 @@ def test_sweep_checks_first():
     ):
         with pytest.raises(ValueError, match=words):
             rank_sweep(model, TASK, **(SWEEP | change))  # pyright: ignore[reportArgumentType]  (a mixed table)
+
+
+def test_mlp_is_named():
+    """A ladder says that it counted a linear MLP as part of W_V, and it is that of the model without one."""
+    model = random_weights(3, layers=1, token_dim=3)
+    folded = model.replace(mlp_in=0.7 * model.query, mlp_out=model.key)
+    with_mlp, without = (bound_ladder(m, TASK, **SWEEP) for m in (folded, folded.without_mlp()))
+    assert "MLP" in with_mlp.notes[0]
+    assert without.notes == ()
+    assert with_mlp.rungs["gaussian"].value == pytest.approx(without.rungs["gaussian"].value, rel=1e-9)
