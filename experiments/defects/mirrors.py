@@ -17,6 +17,7 @@ LISTED = {
     "tasks/vector_regression": ("laws",),
     "tasks/written": ("written", "counterexample", "cases"),
     "models/model": ("attention", "heads", "rank_notes"),
+    "models/files": ("model_kinds", "rank_notes", "cases", "counterexample"),
     "models/rank_notes": ("rank_notes",),
     "models/checked": ("model", "model_kinds"),
     "models/options": ("training_family", "config"),

@@ -22,7 +22,7 @@ from icl_theory.noise.support import FactorRanks, Space, Support, joint_ranks
 
 _STEP = 0.25  # norm of every layer's update on the path at which restricted ranks are taken: κ(M) ≤ (5/3)^L
 
-_LOST = 1e-8  # a space known to EPS / _LOST moves informations of a few nats in the eighth digit
+_LOST = 1e-11  # a space known to EPS / _LOST moves informations by some 2e-5 nats
 
 
 class LayerSpaces(NamedTuple):

@@ -1,7 +1,7 @@
 """The ladder of information bounds on the generalization gap, and the measured gap."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -245,7 +245,9 @@ def ladder_of(
         for name in RUNGS
     }
     gap, population = (mean_estimate(terms[name], "unbiased", "loss") for name in ("gap", "population"))
-    empirical = mean_estimate(terms["population"] - terms["gap"], "unbiased", "loss")
+    # A difference of losses at their largest can come out above it by rounding.
+    empirical = mean_estimate(np.clip(terms["population"] - terms["gap"], 0.0, largest), "unbiased", "loss")
+    empirical = replace(empirical, value=min(empirical.value, largest))
     options = {"empirical": empirical, "loss_range": largest, "demonstrations": setting.demonstrations}
     return BoundLadder(
         rungs=rungs,

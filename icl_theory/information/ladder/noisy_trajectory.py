@@ -153,6 +153,7 @@ def _layer(setting: Setting, index: int, accumulated: np.ndarray, observation: n
     basis, model, structure = setting.basis, setting.model, setting.structures[index]
     full_left, full_right = layer_factors(model, index, accumulated)
     left, right = full_left @ basis, basis.T @ full_right
+    _require_finite(np.abs(left).max() * np.abs(right).max(), index)
     m = np.eye(model.token_dim) + accumulated
     ranks = structure if isinstance(structure, SummedRank) else structure.ranks
     support = support_of(left, right, ranks)
@@ -162,6 +163,12 @@ def _layer(setting: Setting, index: int, accumulated: np.ndarray, observation: n
     crude = (delta**2).sum((-2, -1)) * (m**2).sum((-2, -1))
     volume = log_volume(model, index, m, basis, support)
     return support, maps, volume, crude, _images(left, observation, right)
+
+
+def _require_finite(numbers: np.ndarray, index: int) -> None:
+    if not np.isfinite(numbers).all():
+        got, hint = f"a trajectory beyond the range of float64 in layer {index}", "scale the weights down"
+        raise checks.error("model", got, "weights whose W_t stays finite", hint)
 
 
 def _images(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -238,9 +245,7 @@ def simulate(setting: Setting, draws: Draws) -> Runs:
             outputs, increment = outputs + noise, increment + support.embed(noise)
         cancels = support.dimension == setting.coordinates and setting.floor == 0
         entering, accumulated = accumulated, accumulated + increment
-        if not np.isfinite(accumulated).all():
-            got, hint = f"a trajectory beyond the range of float64 in layer {index}", "scale the weights down"
-            raise checks.error("model", got, "weights whose W_t stays finite", hint)
+        _require_finite(accumulated, index)
         crude = np.broadcast_to(crude, count)
         layers.append(Layer(support, maps, outputs, increment, cancels, volume, crude, entering))
     return Runs(draws, layers, accumulated)

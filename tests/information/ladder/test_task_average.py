@@ -52,7 +52,8 @@ def test_common_draws() -> None:
 
 def test_infinite_rungs() -> None:
     """A rung that is infinite for every task stays so, with the reason, and has no spread."""
-    few = average_ladder(random_weights(2, layers=1, token_dim=3), TASK, **OPTIONS | {"demonstrations": 5, "shots": 2})
+    options: dict[str, Any] = OPTIONS | {"demonstrations": 5, "shots": 2}
+    few = average_ladder(random_weights(2, layers=1, token_dim=3), TASK, **options)
     assert few.rungs["gaussian"].value == few.spread["gaussian"] == few.tightness["gaussian"] == math.inf
     assert "d_S = 6" in few.rungs["gaussian"].note
     assert math.isfinite(few.spread["readout"])
