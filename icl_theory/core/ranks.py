@@ -26,6 +26,11 @@ class RankRange(NamedTuple):
     """The first singular value that is in doubt, relative to the largest; 0 if none is."""
 
 
+def unit_of(precision: Precision) -> float:
+    """The distance from 1 to the next number of that precision."""
+    return _UNITS[precision]
+
+
 def precision_of(array: Any) -> Precision | None:
     """The precision that an array came in; None for float64, whose numbers may have been rounded before."""
     kinds: dict[str, Precision] = {str(kind): kind for kind in PRECISIONS if kind != "float64"}

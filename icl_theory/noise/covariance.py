@@ -9,11 +9,12 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, generator, transpose
+from icl_theory.core.ranks import possible_precisions, unit_of
 from icl_theory.core.results import Result
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
-from icl_theory.noise.gradient_rows import centred_values, clear_count, log_squares
+from icl_theory.noise.gradient_rows import CLEARLY, centred_values, clear_count, log_squares
 from icl_theory.noise.support_points import covariance_rank, span_structure, support_points, token_span
 
 
@@ -156,6 +157,39 @@ def _by_head(factors: np.ndarray) -> np.ndarray:
     return factors[None] if factors.ndim == 2 else factors.swapaxes(0, 1)
 
 
+def surely_full(
+    values: tuple[np.ndarray, float], model: Model, layer: int, moved: np.ndarray, factors: tuple[np.ndarray, ...]
+) -> bool:
+    """Whether N - 1 directions stand out even from the rounding of the weights, so that no rank of theirs is needed.
+
+    Args:
+        values: as `centred_values` returns them.
+        model: as `checked_linear` returns it.
+        layer: counted from 0.
+        moved: M h_i, shape (N, D).
+        factors: a_i and b_i, shapes (N, D), or (N, heads, D).
+    """
+    singular, size = values
+    matrices = (model.left_factor()[layer], model.key[layer], model.query[layer])
+    kinds = [kind for matrix in matrices for kind in possible_precisions(matrix, model.precision)]
+    lengths = np.linalg.norm(moved, axis=-1)
+    growth = 1.0  # of a relative error of the weights in a_i and in b_i
+    for factor, norm in zip(factors, _norms(matrices), strict=True):
+        shortest = np.linalg.norm(factor.reshape(len(factor), -1), axis=-1)
+        with np.errstate(all="ignore"):
+            growth *= max(1.0, float((norm * lengths / shortest).max()))
+    with np.errstate(all="ignore"):
+        return bool(
+            len(singular) == len(moved) - 1 and singular[-1] > CLEARLY * max(map(unit_of, kinds)) * growth * size
+        )
+
+
+def _norms(matrices: tuple[np.ndarray, ...]) -> tuple[float, float]:
+    """|W_V| and |W_K| |W_Q| in the Frobenius norm, all heads together."""
+    value, key, query = (float(np.linalg.norm(matrix)) for matrix in matrices)
+    return value, key * query
+
+
 def layer_factors(model: Model, layer: int, accumulated: Any) -> tuple[Any, Any]:
     """A = W_V M and B = Mᵀ W_Kᵀ W_Q M with M = I + `accumulated`, each (..., D, D), or (..., heads, D, D)."""
     m = np.eye(model.token_dim) + accumulated
@@ -176,8 +210,8 @@ def gradient_noise(model: Model, tokens: Any, *, shots: int, layer: int = 0) -> 
         shots: b in 1..N (b = N has no noise).
         layer: t - 1, counted from 0.
 
-    Returns: `NoiseCovariance`, factored. Cost O(D³ + N² D + N³), up to O(N² D²) where the gradients are
-        ill-conditioned, or in d_S coordinates for large N.
+    Returns: `NoiseCovariance`, factored. Cost O(N D² + N² D + N³), up to O(D³ + N² D²) where the
+        gradients are ill-conditioned, or in d_S coordinates for large N.
     Raises: ValueError for wrong shapes, NaN, shots or layer out of range, or a rank in doubt (see `Model.ranks`).
     Source: Y Assumption 1, App. C.4 (arXiv:2406.03768v2).
 
@@ -207,9 +241,14 @@ def gradient_noise(model: Model, tokens: Any, *, shots: int, layer: int = 0) -> 
         right = right + right @ accumulated
     if model.heads is not None:
         left, right = left.swapaxes(0, 1), right.swapaxes(0, 1)
+    few = dimension * (dimension + 1) // 2 > 4 * count
+    if few:
+        noise = NoiseCovariance(left, right, shots, known_rank=count - 1 if shots < count else 0)
+        if shots == count or surely_full(noise._values, model, layer, moved, (left, right)):
+            return noise
     span, m, factors = token_span(tokens), np.eye(dimension) + accumulated, layer_factors(model, layer, accumulated)
     rank = covariance_rank(span_structure(model, layer, span), m, span, factors)
-    if dimension * (dimension + 1) // 2 > 4 * count:
+    if few:
         return NoiseCovariance(left, right, shots, known_rank=rank)
     points = support_points(model, layer, m, span, factors)
     return NoiseCovariance(left, right, shots, *points, known_rank=rank)

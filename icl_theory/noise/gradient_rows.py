@@ -10,6 +10,7 @@ from icl_theory.core.numerics import EPS
 _SMALLEST_OF_GRAM = 1e-3
 _ZERO, _CLEAR = 2.0, 16.0  # of rounding, as in core.ranks
 DIGITS = 1e-9
+CLEARLY = 1e3  # times rounding
 
 
 def centred_values(left: np.ndarray, right: np.ndarray, gram: np.ndarray | None = None) -> tuple[np.ndarray, float]:

@@ -23,7 +23,7 @@ from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
 from icl_theory.models.options import Matrix
 from icl_theory.models.rank_notes import changed, rank_after, rank_notes
-from icl_theory.noise.covariance import sampling_factor
+from icl_theory.noise.covariance import sampling_factor, surely_full
 from icl_theory.noise.gradient_rows import centred_values, clear_count, log_squares
 from icl_theory.noise.layer_spaces import Structure
 from icl_theory.noise.support import FactorRanks, Support
@@ -145,6 +145,11 @@ class _Cut:
         earlier = self.model.first_layers(self.layer)
         return np.eye(earlier.token_dim) + implicit_trajectory(earlier, self.tokens).accumulated[-1]
 
+    @property
+    def moved(self) -> np.ndarray:
+        """M h_i, shape (N, D)."""
+        return self.tokens if self.accumulated is None else self.tokens @ self.accumulated.T
+
     def map(self) -> np.ndarray:
         """M, (D, D)."""
         return np.eye(self.model.token_dim) if self.accumulated is None else self.accumulated
@@ -154,9 +159,8 @@ class _Cut:
 
         The factor that is cut grows by the singular directions between one rank and the next.
         """
-        m, w = self.accumulated, self.model
+        m, w, moved = self.accumulated, self.model, self.moved
         value, key, query = (a[self.layer] for a in (w.value, w.key, w.query))
-        moved = self.tokens if m is None else self.tokens @ m.T
         if self.module == "value":
             fixed, source = (moved @ key.T) @ query, moved @ self.vt.T
         else:
@@ -232,7 +236,8 @@ def _one_by_one(cut: _Cut, ranks: list[int], scale: float) -> TruncationNoise:
         other = fixed @ fixed.T if other is None and few else other
         gram = None if other is None else (moving @ moving.T) * other
         values, size = centred_values(left[None], right[None], gram)
-        kept = covariance_rank(cut.structure(rank), m, cut.span, ())
+        full = surely_full((values, size), cut.model, cut.layer, cut.moved, (left, right))
+        kept = len(values) if full else covariance_rank(cut.structure(rank), m, cut.span, ())
         spectra.append(scale * values[:kept] ** 2)
         logs.append(_log_or_nan(values[:kept], size, kept * np.log(scale)))
     sizes = [len(values) for values in spectra]
