@@ -9,7 +9,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, generator, transpose
-from icl_theory.core.ranks import possible_precisions, unit_of
+from icl_theory.core.ranks import Precision, possible_precisions, unit_of
 from icl_theory.core.results import Result
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.checked import checked_linear
@@ -171,7 +171,9 @@ def surely_full(
     """
     singular, size = values
     matrices = (model.left_factor()[layer], model.key[layer], model.query[layer])
-    kinds = [kind for matrix in matrices for kind in possible_precisions(matrix, model.precision)]
+    kinds: list[Precision] = []
+    for matrix in matrices:
+        kinds += possible_precisions(matrix, model.precision)
     lengths = np.linalg.norm(moved, axis=-1)
     growth = 1.0  # of a relative error of the weights in a_i and in b_i
     for factor, norm in zip(factors, _norms(matrices), strict=True):
@@ -180,7 +182,8 @@ def surely_full(
             growth *= max(1.0, float((norm * lengths / shortest).max()))
     with np.errstate(all="ignore"):
         return bool(
-            len(singular) == len(moved) - 1 and singular[-1] > CLEARLY * max(map(unit_of, kinds)) * growth * size
+            len(singular) == len(moved) - 1
+            and singular[-1] > CLEARLY * max(unit_of(kind) for kind in kinds) * growth * size
         )
 
 
