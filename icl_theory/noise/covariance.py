@@ -180,11 +180,10 @@ def surely_full(
         shortest = np.linalg.norm(factor.reshape(len(factor), -1), axis=-1)
         with np.errstate(all="ignore"):
             growth *= max(1.0, float((norm * lengths / shortest).max()))
-    with np.errstate(all="ignore"):
-        return bool(
-            len(singular) == len(moved) - 1
-            and singular[-1] > CLEARLY * max(unit_of(kind) for kind in kinds) * growth * size
-        )
+    if len(singular) < len(moved) - 1:
+        return False
+    rounding = max(unit_of(kind) for kind in kinds) * growth * size
+    return bool(singular[-1] > CLEARLY * rounding)  # False for a growth that is not finite
 
 
 def _norms(matrices: tuple[np.ndarray, ...]) -> tuple[float, float]:
