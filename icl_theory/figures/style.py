@@ -19,7 +19,7 @@ from icl_theory.records.seed_means import Series
 # Okabe and Ito's colours, distinguishable for colour-blind readers; markers and dashes carry the same distinction in
 # grey.
 RUNG_STYLES: dict[str, tuple[str, str, str, Any]] = {
-    "readout": ("readout of the loss", "#000000", "X", "-"),
+    "readout": ("readout of the loss", "#882255", "X", "-"),
     "individual_sample": ("individual-sample bound", "#56B4E9", "P", (0, (3, 1, 1, 1))),
     "mutual_information": ("mutual information, upper to lower end", "#0072B2", "o", "-"),
     "path_information": ("path information", "#0072B2", "p", (0, (5, 1))),
