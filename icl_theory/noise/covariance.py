@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -157,39 +157,48 @@ def _by_head(factors: np.ndarray) -> np.ndarray:
     return factors[None] if factors.ndim == 2 else factors.swapaxes(0, 1)
 
 
+class WeightRounding(NamedTuple):
+    """How finely the weights of a layer are known."""
+
+    unit: float
+    """The coarsest rounding that their numbers may have."""
+    left: float
+    """|W_V| in the Frobenius norm, all heads together."""
+    right: float
+    """|W_K| |W_Q|."""
+
+    @classmethod
+    def of(cls, model: Model, layer: int) -> "WeightRounding":
+        """Of one layer of a checked model."""
+        matrices = (model.left_factor()[layer], model.key[layer], model.query[layer])
+        kinds: list[Precision] = []
+        for matrix in matrices:
+            kinds += possible_precisions(matrix, model.precision)
+        value, key, query = (float(np.linalg.norm(matrix)) for matrix in matrices)
+        return cls(max(unit_of(kind) for kind in kinds), value, key * query)
+
+
 def surely_full(
-    values: tuple[np.ndarray, float], model: Model, layer: int, moved: np.ndarray, factors: tuple[np.ndarray, ...]
+    values: tuple[np.ndarray, float], known: WeightRounding, moved: np.ndarray, factors: tuple[np.ndarray, np.ndarray]
 ) -> bool:
     """Whether N - 1 directions stand out even from the rounding of the weights, so that no rank of theirs is needed.
 
     Args:
         values: as `centred_values` returns them.
-        model: as `checked_linear` returns it.
-        layer: counted from 0.
+        known: of the layer.
         moved: M h_i, shape (N, D).
         factors: a_i and b_i, shapes (N, D), or (N, heads, D).
     """
     singular, size = values
-    matrices = (model.left_factor()[layer], model.key[layer], model.query[layer])
-    kinds: list[Precision] = []
-    for matrix in matrices:
-        kinds += possible_precisions(matrix, model.precision)
+    if len(singular) < len(moved) - 1:
+        return False
     lengths = np.linalg.norm(moved, axis=-1)
     growth = 1.0  # of a relative error of the weights in a_i and in b_i
-    for factor, norm in zip(factors, _norms(matrices), strict=True):
+    for factor, norm in zip(factors, (known.left, known.right), strict=True):
         shortest = np.linalg.norm(factor.reshape(len(factor), -1), axis=-1)
         with np.errstate(all="ignore"):
             growth *= max(1.0, float((norm * lengths / shortest).max()))
-    if len(singular) < len(moved) - 1:
-        return False
-    rounding = max(unit_of(kind) for kind in kinds) * growth * size
-    return bool(singular[-1] > CLEARLY * rounding)  # False for a growth that is not finite
-
-
-def _norms(matrices: tuple[np.ndarray, ...]) -> tuple[float, float]:
-    """|W_V| and |W_K| |W_Q| in the Frobenius norm, all heads together."""
-    value, key, query = (float(np.linalg.norm(matrix)) for matrix in matrices)
-    return value, key * query
+    return bool(singular[-1] > CLEARLY * known.unit * growth * size)  # False for a growth that is not finite
 
 
 def layer_factors(model: Model, layer: int, accumulated: Any) -> tuple[Any, Any]:
@@ -246,7 +255,7 @@ def gradient_noise(model: Model, tokens: Any, *, shots: int, layer: int = 0) -> 
     few = dimension * (dimension + 1) // 2 > 4 * count
     if few:
         noise = NoiseCovariance(left, right, shots, known_rank=count - 1 if shots < count else 0)
-        if shots == count or surely_full(noise._values, model, layer, moved, (left, right)):
+        if shots == count or surely_full(noise._values, WeightRounding.of(model, layer), moved, (left, right)):
             return noise
     span, m, factors = token_span(tokens), np.eye(dimension) + accumulated, layer_factors(model, layer, accumulated)
     rank = covariance_rank(span_structure(model, layer, span), m, span, factors)

@@ -23,7 +23,7 @@ from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
 from icl_theory.models.options import Matrix
 from icl_theory.models.rank_notes import changed, rank_after, rank_notes
-from icl_theory.noise.covariance import sampling_factor, surely_full
+from icl_theory.noise.covariance import WeightRounding, sampling_factor, surely_full
 from icl_theory.noise.gradient_rows import centred_values, clear_count, log_squares
 from icl_theory.noise.layer_spaces import Structure
 from icl_theory.noise.support import FactorRanks, Support
@@ -212,8 +212,11 @@ class _Cut:
 
     def generic(self, ranks: list[int]) -> bool:
         """Whether S has all directions, the other factor is invertible and every rank is the nominal one."""
-        full, inner = self.model.token_dim, self.span.inner
-        if inner.shape[1] < full or len(inner) - 1 < full * (full + 1) // 2:
+        full = self.model.token_dim
+        if len(self.tokens) - 1 < full * (full + 1) // 2:
+            return False
+        inner = self.span.inner
+        if inner.shape[1] < full:
             return False
         points = outer_coordinates(inner)
         values = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
@@ -229,14 +232,14 @@ class _Cut:
 
 def _one_by_one(cut: _Cut, ranks: list[int], scale: float) -> TruncationNoise:
     """From the spectrum of the centred gradients at every rank; all share the Gram matrix of the fixed factor."""
-    spectra, logs, other, m = [], [], None, cut.map()
+    spectra, logs, other, m, known = [], [], None, cut.map(), WeightRounding.of(cut.model, cut.layer)
     few = len(cut.tokens) <= cut.model.token_dim**2
     for rank, (left, right, left_changes) in zip(ranks, cut.factors(ranks), strict=True):
         moving, fixed = (left, right) if left_changes else (right, left)
         other = fixed @ fixed.T if other is None and few else other
         gram = None if other is None else (moving @ moving.T) * other
         values, size = centred_values(left[None], right[None], gram)
-        full = surely_full((values, size), cut.model, cut.layer, cut.moved, (left, right))
+        full = surely_full((values, size), known, cut.moved, (left, right))
         kept = len(values) if full else covariance_rank(cut.structure(rank), m, cut.span, ())
         spectra.append(scale * values[:kept] ** 2)
         logs.append(_log_or_nan(values[:kept], size, kept * np.log(scale)))
