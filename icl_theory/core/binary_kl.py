@@ -59,6 +59,9 @@ def largest_excess(q: float, nats: float) -> float:
     return min(high * (float(root) + 4e-15), 1 - q)  # rounded up: what comes out is an upper bound
 
 
+_ROUNDING = 1e-12  # by so much the mean of many losses that are all c can come out above c
+
+
 def binary_kl_bound(information: Estimate, *, empirical: Estimate, loss_range: float, demonstrations: int) -> Estimate:
     """gap ≤ c (μ* - q), q = E L̂/c, where μ* is the largest μ with N kl(q ‖ μ) ≤ I, for a loss in [0, c].
 
@@ -88,8 +91,9 @@ def binary_kl_bound(information: Estimate, *, empirical: Estimate, loss_range: f
     c = checks.number("loss_range", loss_range, low=0.0, strict=True, hint="pass the range of the loss")
     count = checks.integer("demonstrations", demonstrations, 1, None, "pass N, at least 1")
     q = checks.number("empirical", empirical.value, low=0.0, hint="pass the mean loss on the demonstrations") / c
-    if q > 1:
+    if q > 1 + _ROUNDING:
         raise checks.error("empirical", f"{empirical.value:g}", f"at most the range {c:g}", "use the clipped loss")
+    q = min(q, 1.0)
     if not math.isfinite(nats):
         return Estimate(math.inf, 0.0, information.samples, "upper", "loss", note)
     excess = largest_excess(q, nats / count)

@@ -12,7 +12,7 @@ _UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat
 
 # Rounding n columns of numbers to the unit u moves the singular values by at most u √n / 2 of the largest, and a
 # product of truncated factors by a few times that: what is below 2 u √n is zero, what is above 16 times that is not.
-_ZERO, _CLEAR = 2.0, 16.0
+ZERO, CLEAR = 2.0, 16.0
 
 
 class RankRange(NamedTuple):
@@ -66,11 +66,11 @@ def rank_range(
     if largest == 0:
         return RankRange(0, 0, 0.0)
     kinds = possible_precisions(matrix, precision if size is None else precision or "float64")
-    zeros = [growth * _ZERO * _UNITS[kind] * np.sqrt(max(matrix.shape)) for kind in kinds]
+    zeros = [growth * ZERO * _UNITS[kind] * np.sqrt(max(matrix.shape)) for kind in kinds]
     values = np.linalg.svd(matrix / (largest if size is None else size), compute_uv=False)
     if size is None:
         values = values / values[0]
-    least, most = int((values > _CLEAR * max(zeros)).sum()), int((values > min(zeros)).sum())
+    least, most = int((values > CLEAR * max(zeros)).sum()), int((values > min(zeros)).sum())
     if size is None and most < len(values):
         scaled = np.linalg.svd(equilibrated(matrix / largest), compute_uv=False)
         most = max(most, int((scaled > np.sqrt(max(zeros)) * scaled[0]).sum()))

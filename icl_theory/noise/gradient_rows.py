@@ -4,11 +4,11 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import EPS
+from icl_theory.core.ranks import CLEAR, ZERO
 
 # Relative to the size of all gradients together. A Gram matrix squares condition numbers: its smallest eigenvalue is
 # used where that costs no more than a factor of 1e3 over rounding.
 _SMALLEST_OF_GRAM = 1e-3
-_ZERO, _CLEAR = 2.0, 16.0  # of rounding, as in core.ranks
 DIGITS = 1e-9
 CLEARLY = 1e3  # times rounding
 
@@ -50,8 +50,8 @@ def clear_count(name: str, values: np.ndarray, size: float, shape: tuple[int, ..
 
     Raises: ValueError where a value is neither clearly rounding nor clearly not.
     """
-    zero = _ZERO * EPS * np.sqrt(max(shape)) * size * growth
-    least, most = int((values > _CLEAR * zero).sum()), int((values > zero).sum())
+    zero = ZERO * EPS * np.sqrt(max(shape)) * size * growth
+    least, most = int((values > CLEAR * zero).sum()), int((values > zero).sum())
     if least < most:
         got = f"a singular value of {values[least] / size:.1e} of all gradients together"
         hint = "leave out demonstrations that nearly repeat others, or use more of them"

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import mpmath as mp
+import numpy as np
 import pytest
 from helpers import error_message
 
@@ -98,3 +99,11 @@ def test_errors() -> None:
     assert "information" in error_message(binary_kl_bound, Estimate(1.0, direction="lower"), **options)
     assert "empirical" in error_message(binary_kl_bound, Estimate(1.0), **(options | {"empirical": Estimate(2.0)}))
     assert "loss_range" in error_message(binary_kl_bound, Estimate(1.0), **(options | {"loss_range": 0.0}))
+
+
+def test_rounding_of_the_mean() -> None:
+    """A mean of losses that are all c may be above c by rounding, and by no more than that."""
+    options: dict[str, Any] = {"loss_range": 0.161203, "demonstrations": 9}
+    largest = np.nextafter(0.161203, 1.0)
+    assert binary_kl_bound(Estimate(1.0), empirical=Estimate(float(largest)), **options).value == 0.0
+    assert "range" in error_message(binary_kl_bound, Estimate(1.0), empirical=Estimate(0.1613), **options)

@@ -1,7 +1,7 @@
 """The ladder of information bounds on the generalization gap, and the measured gap."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -237,17 +237,16 @@ def ladder_of(
     for accumulated, tokens in collected.outputs:
         p = implied_weights(accumulated, setting.model.readout)
         population = population_loss(p, setting.task, setting.task_vector, clip, loss)
-        losses.append((population, population - empirical_loss(p, tokens, clip, loss)))
-    terms["population"], terms["gap"] = (np.concatenate(parts) for parts in zip(*losses, strict=True))
+        losses.append((population, empirical_loss(p, tokens, clip, loss)))
+    terms["population"], seen = (np.concatenate(parts) for parts in zip(*losses, strict=True))
+    terms["gap"] = terms["population"] - seen
     largest = loss_range(loss, clip)
     rungs = {
         name: generalization_bound(information[name], range_constant=largest / 2, demonstrations=setting.demonstrations)
         for name in RUNGS
     }
     gap, population = (mean_estimate(terms[name], "unbiased", "loss") for name in ("gap", "population"))
-    # A difference of losses at their largest can come out above it by rounding.
-    empirical = mean_estimate(np.clip(terms["population"] - terms["gap"], 0.0, largest), "unbiased", "loss")
-    empirical = replace(empirical, value=min(empirical.value, largest))
+    empirical = mean_estimate(seen, "unbiased", "loss")
     options = {"empirical": empirical, "loss_range": largest, "demonstrations": setting.demonstrations}
     return BoundLadder(
         rungs=rungs,
