@@ -12,7 +12,7 @@ from rich.table import Table
 from icl_theory import LinearRegression, normality_audit, random_weights
 from icl_theory.records.files import write_json
 from icl_theory.runs.directory import from_arguments
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 DIM, SEED, SAMPLES = 5, 0, 1000
 SHOTS = {80: (1, 2, 5, 10, 20, 40, 60, 75, 79), 800: (1, 5, 20, 80, 400, 720, 799)}

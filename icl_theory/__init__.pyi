@@ -77,12 +77,13 @@ from .training.train import train as train
 from .truncation.clipping_search import ClippingSearch as ClippingSearch
 from .truncation.clipping_search import LayerSearch as LayerSearch
 from .truncation.clipping_search import search_clipping_rate as search_clipping_rate
+from .truncation.conditioning import condition_number as condition_number
+from .truncation.module_truncation import truncate_weights as truncate_weights
 from .truncation.rank_sweep import rank_sweep as rank_sweep
+from .truncation.risk_curves import TruncationCurves as TruncationCurves
+from .truncation.risk_curves import truncation_curves as truncation_curves
 from .truncation.svd import Truncation as Truncation
-from .truncation.svd import TruncationCurves as TruncationCurves
-from .truncation.svd import condition_number as condition_number
+from .truncation.svd import Truncations as Truncations
 from .truncation.svd import truncate as truncate
-from .truncation.svd import truncate_weights as truncate_weights
-from .truncation.svd import truncation_curves as truncation_curves
 
 __version__: str

@@ -18,7 +18,8 @@ from icl_theory.tasks.laws import Uniform
 from icl_theory.training.config import CheckedConfig
 from icl_theory.training.ensemble import batch_loss, initial_weights
 from icl_theory.training.prompt_sources import MomentSource, TokenMomentSource, moments_of
-from icl_theory.truncation.svd import condition_number, module_condition_number, module_rank
+from icl_theory.truncation.conditioning import condition_number, module_condition_number
+from icl_theory.truncation.module_truncation import module_rank
 
 MIX = np.array([[1.0, 0.3], [0.3, 0.7]])
 TASK = it.LinearRegression(2, MIX, noise_std=0.5)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from icl_theory import Model, gradient_noise, random_weights, truncate_weights, truncation_noise
-from icl_theory.truncation.svd import rank_of_rate
+from icl_theory.truncation.module_truncation import rank_of_rate
 
 RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)  # Y Section 2
 LARGEST_RATIO, LARGEST_MEMORY, SMALLEST_GAIN, TOLERANCE = 0.2, 4.0, 20.0, 1e-9

@@ -37,6 +37,7 @@ LISTED = {
     "risk/sparse_posterior": ("baselines", "standard_errors_risk", "independence"),
     "noise/normality_tests": ("normality", "normality_moments"),
     "noise/multi_head_support": ("heads", "noise_precision"),
+    "truncation/risk_curves": ("constructions",),
     "noise/gradient_rows": ("noise_precision", "curve_agreement", "covariance"),
     "noise/support_points": ("support", "covariance", "heads", "layer_spaces", "curve_agreement"),
     "noise/truncation_noise": ("curve_agreement",),

@@ -11,8 +11,8 @@ Normalization = Literal["mean", "sum"]
 Activation = Literal["identity", "relu"]
 Readout = Literal["minus", "plus"]
 Matrix = Literal["value", "key", "query"]
-Module = Literal["value", "key", "query", "attention", "mlp", "all"]
-"""What can be truncated at once: a matrix, all of the attention, the MLP, or everything."""
+Module = Literal["value", "key", "query", "key_query", "attention", "mlp", "all"]
+"""What can be truncated at once: a matrix, the product W_KᵀW_Q, all of the attention, the MLP, or everything."""
 OPTIONS = {"kind": Kind, "mask": Mask, "normalization": Normalization, "activation": Activation, "readout": Readout}
 """The static fields of `Model`; every public function reads them from the model and none takes them."""
 

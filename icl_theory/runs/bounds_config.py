@@ -60,7 +60,7 @@ class SweepConfig:
 def validate(config: SweepConfig) -> None:
     """Raise before minutes of training what would be raised after it. Raises: ValueError."""
     from icl_theory.core import checks
-    from icl_theory.truncation.svd import rank_of_rate
+    from icl_theory.truncation.module_truncation import rank_of_rate
 
     checks.integer("dim", config.dim, 1, None, "use at least one input dimension")
     checks.integer("layers", config.layers, 1, 1 if config.model == "optimum" else None, "the optimum has one layer")
@@ -92,7 +92,7 @@ def validate(config: SweepConfig) -> None:
 def _require_modules(config: SweepConfig) -> None:
     """Check that the model will have the modules. Raises: ValueError."""
     from icl_theory.core import checks
-    from icl_theory.truncation.svd import MODULES
+    from icl_theory.truncation.module_truncation import MODULES
 
     for module in config.modules:
         checks.choice("modules", module, MODULES)

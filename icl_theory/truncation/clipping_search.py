@@ -5,20 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+import jax
 import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.field_docs import fields_in_help
-from icl_theory.core.numerics import Key, generator
+from icl_theory.core.numerics import Key, float64, generator
 from icl_theory.core.results import Result
-from icl_theory.models.attention import predict
+from icl_theory.models.attention import forward_tokens, predict
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.prompt import Prompt
-from icl_theory.truncation.svd import module_condition_number, module_rank, rank_of_rate, truncate_weights
+from icl_theory.truncation.conditioning import module_condition_number
+from icl_theory.truncation.module_truncation import ModuleTruncations, module_rank, rank_of_rate
 
 RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
 """The clipping rates of Y; most of them mean rank 0 for a small matrix and are an error there."""
@@ -79,8 +81,9 @@ class ClippingSearch(Result):
     """The deepest of them."""
     random_layer: Estimate
     """Test gain of a uniformly random layer, its rank chosen in the same way: the mean over all layers."""
-    whitened: LayerSearch | None
-    """The chosen layer truncated in the metric of the demonstrations' second moment; None for an MLP."""
+    in_metric: LayerSearch | None
+    """The chosen layer truncated in the metric of the validation prompts that enter it: that of its update for linear
+    attention, of each matrix's own output for any other (see `truncate_weights`); None for an MLP."""
     test_loss: Estimate
     """Loss of the untouched model on the test prompts."""
     test_losses: np.ndarray = field(repr=False)
@@ -112,14 +115,14 @@ class _Trial:
         return Estimate.from_samples(values, unit=unit)
 
     def search(
-        self, layer: int, module: Module, ranks: Sequence[int], metric: Any = None
+        self, layer: int, module: Module, ranks: Sequence[int], inputs: Any = None
     ) -> tuple[LayerSearch, np.ndarray]:
         """The best rank on the validation prompts, and the test gains of every prompt at it."""
         full = module_rank(self.base, module)
-        cuts = [
-            self.base if r == full else truncate_weights(self.base, layer=layer, module=module, rank=r, metric=metric)
-            for r in ranks
-        ]
+        linear = inputs is not None and self.base.linear_in_moments
+        target = "update" if linear else "output"
+        every = ModuleTruncations(self.base, layer=layer, module=module, inputs=inputs, target=target)
+        cuts = [self.base if r == full else every[r] for r in ranks]
         validation = tuple(self.estimate(self.gains(cut, 0)) for cut in cuts)
         best = max(range(len(ranks)), key=lambda i: (validation[i].value, ranks[i]))
         gains = self.gains(cuts[best], 1)
@@ -154,7 +157,7 @@ def search_clipping_rate(
         model: a single model, of any kind.
         task: draws the prompts.
         shots: N.
-        module: "value", "key", "query", "attention", "mlp" or "all".
+        module: "value", "key", "query", "key_query", "attention", "mlp" or "all".
         rates: clipping rates to try, each in [0, 1), in addition to no truncation; every rank from full to 1 if None.
         top: k, from 1 to L.
         prompts: at least 2.
@@ -163,7 +166,7 @@ def search_clipping_rate(
 
     Returns: `ClippingSearch`; gains in units of the loss, each with the standard error over prompts.
     Raises: ValueError for a module the weights lack, a rate that means rank 0, or a count or option out of range.
-    Source: Y Algorithm 1 (arXiv:2406.03768v2); optimism, random layer and whitened metric: new.
+    Source: Y Algorithm 1 (arXiv:2406.03768v2); optimism, random layer and metric: new.
 
     Example:
         >>> from icl_theory import LinearRegression, random_weights, search_clipping_rate
@@ -187,15 +190,15 @@ def search_clipping_rate(
     trial = _Trial(model, (sets[0], sets[1]), loss)
     found = [trial.search(layer, module, ranks) for layer in range(model.layers)]
     deepest = max(order[:top])
-    before, whitened = trial.before[1], None
+    before, in_metric = trial.before[1], None
     if module not in ("mlp", "all") or model.mlp_in is None:
-        whitened = trial.search(deepest, module, ranks, _second_moment(sets[0]))[0]
+        in_metric = trial.search(deepest, module, ranks, _moments(model.first_layers(deepest), sets[0]))[0]
     return ClippingSearch(
         conditions,
         tuple(order[:top]),
         found[deepest][0],
         trial.estimate(np.mean([gains for _, gains in found], axis=0)),
-        whitened,
+        in_metric,
         trial.estimate(before),
         np.stack([before, before - found[deepest][1]]),
     )
@@ -208,8 +211,14 @@ def _ranks(full: int, rates: Sequence[float] | None) -> tuple[int, ...]:
     return tuple(sorted({full, *(rank_of_rate(rate, full, full) for rate in rates)}, reverse=True))
 
 
-def _second_moment(prompts: Prompt) -> np.ndarray:
-    """Mean of h hᵀ over all demonstrations."""
+_tokens_after = jax.jit(jax.vmap(lambda *given: forward_tokens(*given)[0], in_axes=(None, 0, 0)))
+
+
+@float64
+def _moments(model: Model, prompts: Prompt) -> np.ndarray:
+    """S of the demonstrations of every prompt, as they leave the last layer of the model, shape (prompts, D, D)."""
     tokens = prompts.tokens()
-    tokens = tokens.reshape(-1, tokens.shape[-1])
-    return tokens.T @ tokens / len(tokens)
+    if model.layers:
+        labels = np.zeros((len(tokens), tokens.shape[-1] - prompts.x_query.shape[-1]))
+        tokens = np.asarray(_tokens_after(model, tokens, np.concatenate([prompts.x_query, labels], 1)))
+    return np.swapaxes(tokens, 1, 2) @ tokens / tokens.shape[1]

@@ -20,7 +20,7 @@ from icl_theory.models.model import Model
 from icl_theory.models.options import Module
 from icl_theory.risk.population import risk_and_losses
 from icl_theory.tasks.linear_regression import LinearRegression
-from icl_theory.truncation.svd import module_rank, rank_of_rate, truncate_weights
+from icl_theory.truncation.module_truncation import ModuleTruncations, module_rank, rank_of_rate
 
 _PAIRED = {"gap": "gap", "population": "population_loss", "sandwich_lower": "sandwich_lower"} | {
     name: name for name in RUNGS if name != "theorem_2_printed"
@@ -180,7 +180,7 @@ def rank_sweep(
         samples: Monte Carlo runs, at least 16.
         key: a jax.random.key or a whole number; the same key gives common random numbers.
         layer_indices: counted from 0; all if None.
-        modules: "value", "key", "query", "attention", "mlp" or "all".
+        modules: "value", "key", "query", "key_query", "attention", "mlp" or "all".
         ranks: every rank from 1 to full if None; 0 (which removes the module) only if it is listed. A rank listed
             twice is computed once.
         rates: clipping rates ξ = 1 - r/side instead of ranks, rounded to a lower rank; rank 0 is an error.
@@ -229,11 +229,14 @@ def rank_sweep(
         )
         batches = batches or Batches(full, seed, samples)
         runner = _Runner(full, batches, (clip, loss), risk_options)
+        cuts: dict[tuple[int, Module], ModuleTruncations] = {}
         for layer, module, rank in plan:
             if (index, layer, module, rank) in known:
                 records.append(known[index, layer, module, rank])
             else:
-                cut = truncate_weights(full.model, layer=layer, module=module, rank=rank)
+                if (layer, module) not in cuts:  # one decomposition serves every rank
+                    cuts[layer, module] = ModuleTruncations(full.model, layer=layer, module=module)
+                cut = cuts[layer, module][rank]
                 place = {"seed": index, "layer": layer, "module": module, "rank": rank}
                 place |= {"rate": 1 - rank / module_rank(cut, module), "demonstrations": demonstrations, "shots": shots}
                 after = runner.entry(cut, pairs)

@@ -1,30 +1,16 @@
-"""Truncation of weight matrices by singular value decomposition, clipping rates and condition numbers."""
+"""Truncation of a matrix to every rank by one singular value decomposition, plainly or in the metric of data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from functools import cached_property
+from typing import Any, overload
 
 import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
-from icl_theory.core.ranks import Precision, coarsest, possible_precisions, precision_of, rank_range
+from icl_theory.core.ranks import CLEAR, ZERO, unit_of
 from icl_theory.core.results import Result
-from icl_theory.models.checked import checked
-from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
-from icl_theory.models.model import Model
-from icl_theory.models.options import Module
-from icl_theory.models.rank_notes import changed, rank_after, rank_notes
-from icl_theory.tasks.base import Task, square_root
-
-MODULES = get_args(Module)
-_MATRICES = {
-    "value": ("value",),
-    "key": ("key",),
-    "query": ("query",),
-    "attention": ("value", "key", "query"),
-    "mlp": ("mlp_in", "mlp_out"),
-    "all": ("value", "key", "query", "mlp_in", "mlp_out"),
-}
 
 
 @fields_in_help
@@ -41,24 +27,173 @@ class Truncation(Result):
     """
 
     matrix: np.ndarray
-    """The best approximation of rank `len(kept)`, same shape as the input."""
+    """The best approximation of rank at most `len(kept)`, same shape as the input."""
     kept: np.ndarray
-    """Singular values kept, descending (those of the whitened matrix if a metric was given)."""
+    """Singular values kept, descending; with a metric those of A W B, see `truncate`."""
     dropped: np.ndarray
-    """Singular values set to zero, descending."""
+    """Singular values set to zero, descending: the error is the root of the sum of their squares."""
+    note: str = ""
+    """Why the best approximation is not the only one: two equal singular values, or data that do not decide."""
 
 
-def truncate(matrix: Any, rank: int, *, metric: Any = None) -> Truncation:
-    """W_r = argmin ||W - W_r||_F over rank r; with a metric Λ the norm is ||Λ^{1/2} (W - W_r) Λ^{1/2}||_F.
+class Truncations(Sequence[Truncation]):
+    """The truncations of one matrix to every rank r = 0, ..., min(m, n), from one singular value decomposition.
+
+    Without a metric W_r = U_r Σ_r V_rᵀ. In the norm ||A (W - X) B||_F (see `truncate`) W_r = W B V_r Σ_r^{-1} U_rᵀ A W
+    with U, Σ, V of A W B: then A W_r B is the plain truncation of A W B, no inverse of A or B is needed, and W - W_r
+    has the rank of W less r (Wedderburn). Directions beyond the rank of A W B, which the data do not see, are kept by
+    the plain truncation of what is left, so that the full rank gives W itself.
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import Truncations
+        >>> ranks = Truncations(np.diag([3.0, 2.0, 1.0]))
+        >>> [float(ranks[r].dropped.sum()) for r in range(len(ranks))]
+        [6.0, 3.0, 1.0, 0.0]
+    """
+
+    def __init__(self, matrix: Any, *, inputs: Any = None, outputs: Any = None) -> None:
+        """See `truncate`.
+
+        Args:
+            matrix: W, shape (m, n).
+            inputs: C, shape (n, n), positive semidefinite; the identity if None.
+            outputs: the metric of the other side, shape (m, m), positive semidefinite; the identity if None.
+
+        Raises: ValueError for NaN, a wrong shape, or a metric that is not positive semidefinite.
+        """
+        matrix = checks.array("matrix", matrix, (None, None))
+        rows, columns = matrix.shape
+        self._prepare(
+            matrix,
+            None if outputs is None else metric_factor("outputs", outputs, rows).T,
+            None if inputs is None else metric_factor("inputs", inputs, columns),
+        )
+
+    @classmethod
+    def between(cls, matrix: np.ndarray, left: np.ndarray | None, right: np.ndarray | None) -> "Truncations":
+        """Those that are best for ||A (W - W_r) B||_F, the factors themselves given; None is the identity."""
+        result = cls.__new__(cls)
+        result._prepare(matrix, left, right)
+        return result
+
+    def _prepare(self, matrix: np.ndarray, left: np.ndarray | None, right: np.ndarray | None) -> None:
+        self._matrix, self._left, self._right = matrix, left, right
+        seen = matrix if left is None else left @ matrix
+        seen = seen if right is None else seen @ right
+        self._u, values, self._vt = np.linalg.svd(seen, full_matrices=False)
+        side = min(matrix.shape)
+        # A metric of more rows than the matrix has columns gives more values than ranks: all of those are zero.
+        self._values = np.r_[values, np.zeros(max(0, side - len(values)))][:side]
+        sizes = (np.linalg.norm(part, 2) for part in (left, matrix, right) if part is not None)
+        size = float(np.prod(list(sizes)))
+        self._doubt = CLEAR * ZERO * unit_of("float64") * np.sqrt(max(matrix.shape)) * size
+        self._seen = int((values > self._doubt).sum())
+
+    def __len__(self) -> int:
+        return min(self._matrix.shape) + 1
+
+    @overload
+    def __getitem__(self, index: int) -> Truncation: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Truncation]: ...
+    def __getitem__(self, index: int | slice) -> Truncation | Sequence[Truncation]:
+        if isinstance(index, slice):
+            return [self[rank] for rank in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"rank {index} of a matrix with ranks 0 to {len(self) - 1}")
+        rank = index % len(self)
+        return Truncation(self._cut(rank), self._values[:rank], self._values[rank:], self._note(rank))
+
+    def right_map(self, rank: int) -> np.ndarray:
+        """Z, shape (n, n), of rank at most r, with W_r = W Z; the identity for the full rank.
+
+        Args:
+            rank: r.
+        """
+        columns = self._matrix.shape[1]
+        if rank == len(self) - 1:
+            return np.eye(columns)
+        kept = self._projection(min(rank, self._seen))
+        if rank <= self._seen:
+            return kept
+        rest = self._rest[2][: rank - self._seen]
+        return kept + (np.eye(columns) - kept) @ rest.T @ rest
+
+    def _cut(self, rank: int) -> np.ndarray:
+        if rank == len(self) - 1:
+            return self._matrix.copy()
+        if self._left is None and self._right is None:
+            return (self._u[:, :rank] * self._values[:rank]) @ self._vt[:rank]
+        kept = self._best(min(rank, self._seen))
+        if rank <= self._seen:
+            return kept
+        u, values, vt = self._rest
+        more = rank - self._seen
+        return kept + (u[:, :more] * values[:more]) @ vt[:more]
+
+    def _best(self, rank: int) -> np.ndarray:
+        """W_r for r up to the rank of A W B."""
+        u, vt = self._u[:, :rank], self._vt[:rank]
+        if self._left is None:  # an orthogonal projection: no small singular value is divided by
+            return u @ (u.T @ self._matrix)
+        if self._right is None:
+            return (self._matrix @ vt.T) @ vt
+        return self._matrix @ self._projection(rank)
+
+    def _projection(self, rank: int) -> np.ndarray:
+        """B V_r Σ_r^{-1} U_rᵀ A W: a projection, (n, n)."""
+        u, vt = self._u[:, :rank], self._vt[:rank]
+        if self._right is None:
+            return vt.T @ vt
+        read = u.T @ (self._matrix if self._left is None else self._left @ self._matrix)
+        return self._right @ vt.T @ (read / self._values[:rank, None])
+
+    @cached_property
+    def _rest(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The decomposition of what the data do not see: A (W - W_r) B = 0 there."""
+        return np.linalg.svd(self._matrix - self._best(self._seen), full_matrices=False)
+
+    def _note(self, rank: int) -> str:
+        if rank in (0, len(self) - 1):
+            return ""
+        last, following = self._values[rank - 1], self._values[rank]
+        if rank > self._seen:
+            if self._left is None and self._right is None:  # the matrix has no more directions
+                return ""
+            return f"the data see {self._seen} directions of the matrix; the others are kept by their size in it"
+        if last - following <= self._doubt:
+            return f"singular values {rank} and {rank + 1} are equal: another best approximation keeps the other one"
+        return ""
+
+
+def metric_factor(name: str, metric: Any, size: int) -> np.ndarray:
+    """B with B Bᵀ = C, shape (size, rank C); an eigenvalue that is zero up to rounding has no column.
+
+    Of C itself: an eigenvalue of 1e-16 would be 1e-8 in a root, which is no rounding any more.
+
+    Raises: ValueError for a matrix that is not positive semidefinite, or another shape.
+    """
+    values, vectors = np.linalg.eigh(checks.covariance(name, metric, size))
+    keep = values > ZERO * CLEAR * unit_of("float64") * np.sqrt(size) * max(values[-1], 0.0)
+    return vectors[:, keep] * np.sqrt(values[keep])
+
+
+def truncate(matrix: Any, rank: int, *, inputs: Any = None, outputs: Any = None) -> Truncation:
+    """W_r = argmin ||A (W - X) B||_F over X of rank r, A = outputs^{1/2}, B = inputs^{1/2}; plain SVD without them.
+
+    With `inputs` = C = E h hᵀ alone that is E |W h - X h|², the error for tokens with that second moment, and
+    W_r = U_r U_rᵀ W with U_r the leading eigenvectors of W C Wᵀ. No metric needs an inverse: both may be singular.
 
     Args:
         matrix: W, shape (m, n).
-        rank: r in 0..min(m, n); 0 gives the zero matrix.
-        metric: Λ, positive definite, shape (n, n) with m = n; the exact SVD of Λ^{1/2} W Λ^{1/2} is cut.
+        rank: r in 0..min(m, n); 0 gives the zero matrix, the full rank W itself.
+        inputs: C, positive semidefinite, shape (n, n); the identity if None.
+        outputs: positive semidefinite, shape (m, m); the identity if None.
 
-    Returns: `Truncation`.
-    Raises: ValueError for a rank out of range, NaN or a singular metric.
-    Source: Eckart and Young 1936; Y Section 3.4 (arXiv:2406.03768v2); the whitened metric is new.
+    Returns: `Truncation`; its `note` says where the best approximation is not unique.
+    Raises: ValueError for a rank out of range, NaN, a wrong shape, or a metric that is not positive semidefinite.
+    Source: Eckart and Young 1936; Y Section 3.4 (arXiv:2406.03768v2); two metrics without an inverse: new.
 
     Example:
         >>> import numpy as np
@@ -66,191 +201,10 @@ def truncate(matrix: Any, rank: int, *, metric: Any = None) -> Truncation:
         >>> truncate([[2.0, 0.0], [0.0, 1.0]], 1).matrix
         array([[2., 0.],
                [0., 0.]])
+        >>> truncate([[2.0, 0.0], [0.0, 1.0]], 1, inputs=np.diag([1.0, 9.0])).matrix
+        array([[0., 0.],
+               [0., 1.]])
     """
     matrix = checks.array("matrix", matrix, (None, None))
     rank = checks.integer("rank", rank, 0, min(matrix.shape), "a rank is at most the smaller side")
-    if metric is None:
-        u, values, vt = np.linalg.svd(matrix, full_matrices=False)
-        return Truncation((u[:, :rank] * values[:rank]) @ vt[:rank], values[:rank], values[rank:])
-    size = matrix.shape[1]
-    matrix = checks.array("matrix", matrix, (size, size), "a metric needs a square matrix")
-    metric = checks.covariance("metric", metric, size)
-    root = square_root(metric)
-    # Of the metric itself: an eigenvalue that is zero up to rounding, 1e-16, would be 1e-8 in its root.
-    if np.linalg.matrix_rank(metric, hermitian=True) < size:
-        raise checks.error("metric", "a singular matrix", "a positive definite metric", "add a floor to it")
-    whitened = truncate(root @ matrix @ root, rank)
-    inverse = np.linalg.inv(root)
-    return Truncation(inverse @ whitened.matrix @ inverse, whitened.kept, whitened.dropped)
-
-
-@fields_in_help
-@dataclass(frozen=True, repr=False)
-class TruncationCurves(Result):
-    """Exact population risk of the one-layer optimum at every rank m = 0, ..., d_x, cut in three ways.
-
-    Example:
-        >>> from icl_theory import LinearRegression, truncation_curves
-        >>> curves = truncation_curves(LinearRegression(2), shots=10)
-        >>> [round(float(risk), 4) for risk in curves.best]
-        [2.0, 1.2308, 0.4615]
-    """
-
-    best: np.ndarray
-    """The best P of rank m, shape (d_x + 1,)."""
-    whitened: np.ndarray
-    """P* cut in the metric Λ (see `truncate`), shape (d_x + 1,)."""
-    plain: np.ndarray
-    """P* cut by its own SVD, shape (d_x + 1,)."""
-
-
-def truncation_curves(task: Task, *, shots: int) -> TruncationCurves:
-    """E (x_q · P S_xy - y_q)² against the rank of P: the best P of each rank, and P* truncated plainly or whitened.
-
-    The truncation trap: for anisotropic Λ the largest singular values of P* belong to the smallest inputs, so that
-    its plain SVD keeps the wrong directions; the metric Λ corrects that. For Ω ∝ I and Gaussian inputs
-    whitened = best exactly (Λ, P* and E S_xy S_xyᵀ commute); best ≤ whitened and best ≤ plain always.
-
-    Args:
-        task: as in `one_layer_optimum`.
-        shots: N.
-
-    Returns: `TruncationCurves` in squared label units.
-    Raises: ValueError as `one_layer_optimum`.
-    Source: new.
-
-    Example:
-        >>> import numpy as np
-        >>> from icl_theory import LinearRegression, truncation_curves
-        >>> curves = truncation_curves(LinearRegression(2, covariance=np.diag([4.0, 1.0])), shots=10)
-        >>> bool(curves.plain[1] > curves.best[1]), bool(np.isclose(curves.whitened[1], curves.best[1]))
-        (True, True)
-    """
-    model, _ = one_layer_optimum(task, shots=shots)
-    optimum = model.query[0, :-1, :-1].T  # P, see `gradient_descent_weights`
-
-    def curve(metric: Any) -> np.ndarray:
-        cuts = (truncate(optimum, rank, metric=metric).matrix for rank in range(task.dim + 1))
-        return np.array([preconditioner_risk(cut, task, shots) for cut in cuts])
-
-    best = np.array([one_layer_optimum(task, shots=shots, rank=rank)[1] for rank in range(task.dim + 1)])
-    return TruncationCurves(best, curve(task.covariance), curve(None))
-
-
-def rank_of_rate(rate: float, rows: int, columns: int) -> int:
-    """Rank r kept at clipping rate ξ = 1 - r / min(m, n), rounded down; a rate that means rank 0 is an error.
-
-    Raises: ValueError for a rate outside [0, 1) or one that would keep nothing (`truncate` takes rank 0).
-    """
-    rate = checks.number("rate", rate, low=0.0, hint="a clipping rate lies in [0, 1)")
-    side = min(rows, columns)
-    rank = int(np.floor(side * (1 - rate) + 1e-9))
-    if rank < 1:
-        raise checks.error(
-            "rate",
-            f"{rate:g} for a {rows} x {columns} matrix",
-            f"at most {1 - 1 / side:g}",
-            "use rank=0 instead",
-        )
-    return rank
-
-
-def module_rank(model: Model, module: Module) -> int:
-    """The largest rank that `module` can be truncated to: the smallest side of its matrices."""
-    names = _present(model, module)
-    return min(min(getattr(model, name).shape[-2:]) for name in names)
-
-
-def _present(model: Model, module: Module) -> tuple[str, ...]:
-    checks.choice("module", module, MODULES)
-    names = tuple(name for name in _MATRICES[module] if getattr(model, name) is not None)
-    if not names:
-        raise checks.error("module", f"{module!r} of weights without an MLP", "a module they have", "use 'attention'")
-    return names
-
-
-def truncate_weights(model: Model, *, layer: int, module: Module, rank: int, metric: Any = None) -> Model:
-    """The weights with one module of one layer replaced by its best rank-r approximation (exact SVD), head by head.
-
-    Args:
-        model: a single model.
-        layer: counted from 0.
-        module: "value", "key", "query", "attention" (all three), "mlp" or "all".
-        rank: r, from 0 to the smallest side of the module's matrices.
-        metric: as in `truncate`, (D, D), for the square matrices.
-
-    Returns: a copy in float64.
-    Raises: ValueError for anything out of range.
-    Source: Y Algorithm 1 and Section 2 (arXiv:2406.03768v2).
-
-    Example:
-        >>> import numpy as np
-        >>> from icl_theory import random_weights, truncate_weights
-        >>> model = truncate_weights(random_weights(0, layers=2, token_dim=4), layer=1, module="value", rank=2)
-        >>> [int(rank) for rank in np.linalg.matrix_rank(model.value)]
-        [4, 2]
-    """
-    model = checked(model)
-    layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
-    changes, ranks = {}, model.ranks
-    for name in _present(model, module):
-        matrices = getattr(model, name).copy()
-        heads = matrices[layer] if matrices.ndim == 4 else matrices[layer][None]
-        cut = [truncate(head, rank, metric=metric).matrix for head in heads]
-        matrices[layer] = cut if matrices.ndim == 4 else cut[0]
-        notes, first = rank_notes(ranks, name, len(matrices) * len(heads)), layer * len(heads)
-        for index, head in enumerate(heads, first):
-            notes[index] = rank_after(head, notes[index], rank, model.precision)
-        ranks, changes[name] = changed(ranks, name, notes), matrices
-    return model.replace(**changes, ranks=ranks)
-
-
-def condition_number(matrix: Any, *, precision: Precision | None = None) -> float:
-    """κ₂ = σ_max / σ_min; +inf for a singular matrix (σ_min below the rounding of its numbers).
-
-    Args:
-        matrix: shape (m, n).
-        precision: what its numbers were rounded to, "float32" say; by their dtype if None.
-
-    Raises: ValueError for NaN, a wrong shape, or a matrix that is singular if its numbers were rounded to float32 and
-        invertible if they were not, while it does not say which.
-    Source: Y Section 3.4, Case 1.
-
-    Example:
-        >>> from icl_theory import condition_number
-        >>> condition_number([[2.0, 0.0], [0.0, 0.5]])
-        4.0
-    """
-    precision = coarsest(precision, precision_of(matrix))
-    matrix = checks.array("matrix", matrix, (None, None))
-    values, side = np.linalg.svd(matrix, compute_uv=False), min(matrix.shape)
-    found = [rank_range(matrix, name) for name in possible_precisions(matrix, precision)]
-    singular = [ranks.most < side for ranks in found]
-    if any(singular) and any(ranks.least == side for ranks in found):
-        got, hint = "numbers of float32 in float64", "say precision='float32' if they were rounded, else 'float64'"
-        raise checks.error("precision of the matrix", got, "a precision that says whether σ_min is zero", hint)
-    return float("inf") if any(singular) else float(values[0] / values[-1])
-
-
-def module_condition_number(model: Model, layer: int, module: Module) -> float:
-    """The largest κ₂ of the module's matrices in one layer.
-
-    Args:
-        model: a single model.
-        layer: counted from 0.
-        module: as in `truncate_weights`.
-
-    Raises: ValueError for a layer out of range or a module that the weights lack.
-    Source: Y Section 3.4 and Algorithm 1 (arXiv:2406.03768v2); the largest of several matrices: our reading.
-    """
-    layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
-    largest = 0.0
-    for name in _present(model, module):
-        matrices = getattr(model, name)
-        heads = matrices[layer] if np.ndim(matrices) == 4 else matrices[layer][None]
-        known = rank_notes(model.ranks, name, model.layers * len(heads))[layer * len(heads) :]
-        for head, rank in zip(heads, known, strict=False):
-            deficient = rank is not None and rank < min(head.shape)
-            own = np.inf if deficient else condition_number(head, precision=model.precision)
-            largest = max(largest, own)
-    return largest
+    return Truncations(matrix, inputs=inputs, outputs=outputs)[rank]

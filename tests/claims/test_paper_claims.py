@@ -26,7 +26,8 @@ from icl_theory.claims.truncation import (
     remark_6_sensitivity,
 )
 from icl_theory.models.attention import second_moment
-from icl_theory.truncation.svd import truncate, truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
+from icl_theory.truncation.svd import truncate
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from icl_theory import Estimate, Model, bound_ladder, random_weights
 from icl_theory.core.estimate import generalization_bound
 from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
 from icl_theory.information.ladder.rungs import isotropic_low, isotropic_terms, mean_estimate, reference_of
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 RUNS, CLIP, KEY = 25, 1.5, 9
 BLOCKS = (9, 8, 8)

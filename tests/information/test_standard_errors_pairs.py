@@ -207,7 +207,7 @@ def test_clipping_search(loss, seed):
     assert_mean(found.test_loss, losses(model, sets[1]), unit)
     kept = losses(model, sets[1]) - test
     np.testing.assert_allclose(found.test_losses, [losses(model, sets[1]), kept], rtol=1e-9, atol=1e-12)
-    assert found.whitened is not None
-    white = losses(model, sets[1]) - losses(found.whitened.model, sets[1])
-    if found.whitened.rank < 3:
-        assert_mean(found.whitened.test_gain, white, unit)
+    assert found.in_metric is not None
+    white = losses(model, sets[1]) - losses(found.in_metric.model, sets[1])
+    if found.in_metric.rank < 3:
+        assert_mean(found.in_metric.test_gain, white, unit)

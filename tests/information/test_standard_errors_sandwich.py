@@ -23,7 +23,7 @@ from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simula
 from icl_theory.information.ladder.path_prior import path_log_density
 from icl_theory.information.ladder.path_sandwich import path_channels
 from icl_theory.information.ladder.rungs import reference_of
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 PAIRS = 40
 W = np.array([0.7, -1.1])

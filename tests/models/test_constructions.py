@@ -149,7 +149,7 @@ def test_plain_truncation(rank: int) -> None:
     wrong = SCALES.sum() - (SCALES**2 / gamma)[::-1][:rank].sum()
     assert plain == pytest.approx(wrong, rel=1e-9)
     assert plain > 1.2 * risk
-    assert_close(truncate(optimum, rank, metric=LAMBDA).matrix, preconditioner_of(best), 1e-9)
+    assert_close(truncate(optimum, rank, inputs=LAMBDA, outputs=LAMBDA).matrix, preconditioner_of(best), 1e-9)
 
 
 def test_truncation_curves(rng: np.random.Generator) -> None:

@@ -33,7 +33,8 @@ from icl_theory.risk.population import population_risk
 from icl_theory.tasks.classification import LinearClassification
 from icl_theory.tasks.laws import Gaussian, Law, Uniform
 from icl_theory.tasks.linear_regression import LinearRegression
-from icl_theory.truncation.svd import truncate, truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
+from icl_theory.truncation.svd import truncate
 
 D, HEADS, LAYERS = 4, 3, 2
 

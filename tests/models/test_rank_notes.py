@@ -22,7 +22,7 @@ from icl_theory import (
     truncate_weights,
 )
 from icl_theory.models.files import from_dict, to_dict
-from icl_theory.truncation.svd import module_condition_number
+from icl_theory.truncation.conditioning import module_condition_number
 
 TASK, W = LinearRegression(3, noise_std=0.5), np.array([1.0, -0.5, 0.3])
 OPTIONS: dict[str, Any] = {"demonstrations": 40, "shots": 10, "clip": 4.0, "samples": 32, "task_vector": W}

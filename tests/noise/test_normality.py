@@ -12,7 +12,7 @@ from scipy.stats import beta, binom, kstest, lognorm, multivariate_normal
 from icl_theory import LinearRegression, gradient_noise, normality_audit, random_weights
 from icl_theory.noise.normality import _subset_means, mahalanobis_quantiles, subset_kurtosis
 from icl_theory.noise.normality_tests import _henze_zirkler_moments, henze_zirkler, mardia, normality_tests, whitened
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 TASK = LinearRegression(2, noise_std=0.5)
 TOKENS = TASK.sample_tokens(np.random.default_rng(0), np.array([[0.7, -1.1]]), 40)[0]

@@ -18,7 +18,7 @@ from icl_theory.risk.population import population_risk, summary
 from icl_theory.tasks.laws import Gaussian, Law, Uniform
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.tasks.sparse_regression import SparseLinearRegression
-from icl_theory.truncation.svd import MODULES, module_rank, truncate_weights
+from icl_theory.truncation.module_truncation import MODULES, module_rank, truncate_weights
 
 DIM, SHOTS = 3, 6
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import error_message
+from helpers import assert_close, error_message
 
 from icl_theory import (
     LinearClassification,
@@ -53,7 +53,7 @@ def test_no_gain_at_optimum(key):
     task = LinearRegression(4, np.diag([1.0, 0.5, 0.2, 0.1]), noise_std=0.5)
     model, optimum = one_layer_optimum(task, shots=SHOTS)
     found = search_clipping_rate(model, task, shots=SHOTS, top=1, prompts=4000, key=key)
-    for search in (found.chosen, found.whitened):
+    for search in (found.chosen, found.in_metric):
         assert search is not None
         risk = population_risk(search.model, task, shots=SHOTS).value
         assert risk >= optimum - 1e-12
@@ -117,17 +117,51 @@ def test_no_truncation_is_tried():
     assert found.top == (1, 0)
 
 
-def test_whitened_metric():
-    """Anisotropic inputs at rank 1: the plain cut keeps the smallest eigenvalue's direction, the whitened the best."""
+def test_metric_of_the_update():
+    """Anisotropic inputs at rank 1: the plain cut keeps the smallest eigenvalue's direction, the metric the best.
+
+    E S X S over Gaussian prompts is ((N+1)/N) Σ X Σ + tr(XΣ)/N Σ for each task, in the mean over tasks the moments
+    +-Λ^{1/2} R of the optimum's own risk; here the sums over many prompts come close.
+    """
     task = LinearRegression(3, np.diag([1.0, 0.1, 0.01]))
     model, _ = one_layer_optimum(task, shots=SHOTS)
-    metric = np.diag([1.0, 0.1, 0.01, 1.0])
     plain = truncate_weights(model, layer=0, module="query", rank=1)
-    whitened = truncate_weights(model, layer=0, module="query", rank=1, metric=metric)
-    risks = [population_risk(w, task, shots=SHOTS).value for w in (plain, whitened)]
-    assert risks[1] == pytest.approx(one_layer_optimum(task, shots=SHOTS, rank=1)[1], rel=1e-9)
+    found = search_clipping_rate(model, task, shots=SHOTS, module="query", prompts=400, top=1)
+    assert found.in_metric is not None
+    index = found.in_metric.ranks.index(1)
+    prompt = task.sample(5, 4000, SHOTS)
+    tokens = prompt.tokens()
+    options = {"inputs": np.swapaxes(tokens, 1, 2) @ tokens / SHOTS, "queries": np.diag([1.0, 0.1, 0.01, 0.0])}
+    metric = truncate_weights(model, layer=0, module="query", rank=1, target="update", **options)
+    risks = [population_risk(w, task, shots=SHOTS).value for w in (plain, metric)]
+    best = one_layer_optimum(task, shots=SHOTS, rank=1)[1]
+    assert best <= risks[1] < 1.01 * best
     gamma = 13 / 12 * 0.01 + 1.11 / 12
     assert risks[0] == pytest.approx(1.11 - 0.01**2 / gamma, rel=1e-9)
+    # The search measures it so too: rank 1 loses little in the metric, nearly everything without.
+    loss = [search.validation[index].value for search in (found.in_metric, found.chosen)]
+    assert loss[0] > -0.2
+    assert loss[1] < -0.4
+
+
+def test_metric_of_the_chosen_layer():
+    """The metric is that of the validation prompts as they enter the layer that was chosen, each with its own S."""
+    task, model = LinearRegression(3), random_weights(4, layers=3, token_dim=4, scale=1.2)
+    found = search_clipping_rate(model, task, shots=6, module="key", prompts=50, key=8, top=1)
+    layer = found.chosen.layer
+    assert layer > 0
+    seed = int(np.random.default_rng(8).integers(2**62, size=2)[0])
+    tokens = task.sample(seed, 50, 6).tokens()
+    for t in range(layer):
+        moments = np.swapaxes(tokens, 1, 2) @ tokens / 6
+        update = model.value[t] @ moments @ model.key[t].T @ model.query[t]
+        tokens = tokens + tokens @ np.swapaxes(update, 1, 2)
+    moments = np.swapaxes(tokens, 1, 2) @ tokens / 6
+    assert found.in_metric is not None
+    rank = found.in_metric.rank
+    assert rank < 4
+    cut = truncate_weights(model, layer=layer, module="key", rank=rank, inputs=moments, target="update")
+    assert_close(found.in_metric.model.key, cut.key, 1e-9)
 
 
 def test_classification_errors():
@@ -148,7 +182,7 @@ def test_no_metric_for_mlp(rng):
     found = search_clipping_rate(
         model.replace(activation="relu"), LinearRegression(3), shots=5, module="mlp", prompts=10
     )
-    assert found.whitened is None
+    assert found.in_metric is None
     assert found.chosen.ranks == (4, 3, 2, 1)
     expected = [max(np.linalg.cond(inner[t]), np.linalg.cond(outer[t])) for t in range(2)]
     assert found.condition_numbers == pytest.approx(expected, rel=1e-9)

@@ -16,7 +16,7 @@ from icl_theory.models.model import Model
 from icl_theory.models.options import Module, Readout
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.train import TrainResult
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 
 class CaseFactory:

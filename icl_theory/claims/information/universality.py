@@ -11,7 +11,7 @@ from icl_theory.claims.quantities.support_maps import basis_images, moment_covar
 from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.information.covariance_roots import covariance_root
 from icl_theory.noise.covariance import layer_factors, sampling_factor
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 _RUNS = 24
 

@@ -12,7 +12,8 @@ from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.models.options import Module
 from icl_theory.noise.covariance import layer_factors
 from icl_theory.noise.support import factor_ranks, support_dimension
-from icl_theory.truncation.svd import truncate, truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
+from icl_theory.truncation.svd import truncate
 
 _PLANS: tuple[tuple[Module, int], ...] = (
     ("value", 1),

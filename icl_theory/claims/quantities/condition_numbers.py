@@ -5,7 +5,7 @@ import numpy as np
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import MLP_WIDTH, Case
 from icl_theory.claims.engine.claim import Assumption
-from icl_theory.truncation.svd import condition_number
+from icl_theory.truncation.conditioning import condition_number
 
 
 def condition_population(factory: CaseFactory) -> list[Case]:

@@ -14,7 +14,7 @@ from icl_theory.descent.implied_weights import final_implied_weights, quadratic_
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 PROMPTS = 2048
 RATES = {0.1: 5, 0.5: 3, 0.75: 1}

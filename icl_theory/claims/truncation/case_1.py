@@ -5,7 +5,7 @@ import sympy as sp
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
-from icl_theory.truncation.svd import condition_number
+from icl_theory.truncation.conditioning import condition_number
 
 _WORST = 1e6
 

@@ -6,7 +6,7 @@ import sympy as sp
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.condition_numbers import INVERTIBLE, amplification, first_value
-from icl_theory.truncation.svd import condition_number
+from icl_theory.truncation.conditioning import condition_number
 
 
 def amplification_of_matrix(case: Case) -> np.ndarray:

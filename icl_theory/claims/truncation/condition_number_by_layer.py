@@ -7,7 +7,7 @@ import numpy as np
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.condition_numbers import condition_population
-from icl_theory.truncation.svd import condition_number
+from icl_theory.truncation.conditioning import condition_number
 
 MATRICES = ("value", "key", "query", "mlp_in", "mlp_out")
 

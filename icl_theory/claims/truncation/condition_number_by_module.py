@@ -5,7 +5,7 @@ import numpy as np
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.condition_numbers import condition_population
-from icl_theory.truncation.svd import module_condition_number
+from icl_theory.truncation.conditioning import module_condition_number
 
 
 def _log_ratios(case: Case) -> np.ndarray:

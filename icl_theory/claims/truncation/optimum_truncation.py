@@ -7,7 +7,7 @@ from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.anisotropic_optima import anisotropic_optima
 from icl_theory.risk.population import population_risk
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 _MODULES = ("value", "key", "query", "attention")
 _DISTURBANCE = 0.5

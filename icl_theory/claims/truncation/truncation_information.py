@@ -11,7 +11,7 @@ from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
 from icl_theory.information.ladder.rung_samples import divergences
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 _PLANS: tuple[tuple[Module, int], ...] = (("value", 5), ("value", 2), ("query", 4), ("key", 3), ("attention", 4))
 

@@ -16,7 +16,7 @@ from icl_theory.information.ladder.rungs import mean_estimate
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
 from icl_theory.tasks.linear_regression import LinearRegression
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 VALUE, KEY, QUERY = ((2, 2), (1, 2)), ((1, 1), (-2, 2)), ((3, 0), (0, 2))
 """Small integers whose large-N isotropic rung rises by 0.39 nats when W_Q is cut to diag(3, 0); found by search."""

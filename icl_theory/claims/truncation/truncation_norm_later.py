@@ -8,7 +8,7 @@ from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.descent.trajectory import implicit_trajectory
 from icl_theory.models.options import Module
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 
 def norm_growth(case: Case, module: Module, first: int, last: int | None = None) -> np.ndarray:

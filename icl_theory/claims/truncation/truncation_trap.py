@@ -8,7 +8,7 @@ from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.anisotropic_optima import anisotropic_optima
-from icl_theory.truncation.svd import truncation_curves
+from icl_theory.truncation.risk_curves import truncation_curves
 
 
 def _curve(case: Case, name: str) -> np.ndarray:

@@ -3,11 +3,11 @@
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.anisotropic_optima import anisotropic_optima
 from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
-from icl_theory.truncation.svd import truncate
+from icl_theory.truncation.svd import Truncations
 
 
 def risks(case: Case, power: float) -> np.ndarray:
@@ -15,8 +15,8 @@ def risks(case: Case, power: float) -> np.ndarray:
     optimum = one_layer_optimum(case.task, shots=TRAINING_SHOTS)[0].query[0, :-1, :-1].T
     values, directions = np.linalg.eigh(case.task.covariance)
     metric = (directions * values**power) @ directions.T
-    cut = [truncate(optimum, rank, metric=metric).matrix for rank in range(DIM + 1)]
-    return np.array([preconditioner_risk(matrix, case.task, TRAINING_SHOTS) for matrix in cut])
+    cuts = Truncations(optimum, inputs=metric, outputs=metric)
+    return np.array([preconditioner_risk(cut.matrix, case.task, TRAINING_SHOTS) for cut in cuts])
 
 
 def measure(case: Case) -> np.ndarray:

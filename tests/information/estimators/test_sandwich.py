@@ -19,7 +19,7 @@ from icl_theory.information.ladder.losses import clipped_second_moment, empirica
 from icl_theory.information.ladder.noisy_trajectory import Setting, draw, gaussian_moment_covariance, simulate
 from icl_theory.noise.covariance import gradient_noise
 from icl_theory.tasks.laws import Uniform
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 TASK = LinearRegression(2, noise_std=0.5)
 W = np.array([0.7, -1.1])

@@ -13,7 +13,7 @@ from icl_theory.information.ladder.chain_prior import _knowledge, chain_divergen
 from icl_theory.information.ladder.noisy_trajectory import Draws, Setting, simulate
 from icl_theory.information.ladder.path_prior import path_divergences
 from icl_theory.noise.covariance import sampling_factor
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 LADDER = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "task_vector": W}
 

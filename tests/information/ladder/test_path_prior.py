@@ -18,7 +18,7 @@ from icl_theory.information.ladder.large_sample_limit import (
     observation_information,
 )
 from icl_theory.information.ladder.path_prior import path_divergences, path_log_density
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 
 def exact(array: Any) -> Any:

@@ -18,7 +18,7 @@ from icl_theory import (
 from icl_theory.information.estimators.sandwich import sandwich
 from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
 from icl_theory.information.ladder.rungs import layer_terms, reference_of
-from icl_theory.truncation.svd import truncate_weights
+from icl_theory.truncation.module_truncation import truncate_weights
 
 RUNS = 12
 
