@@ -54,6 +54,7 @@ from .risk.baseline_predictions import ridge_predict as ridge_predict
 from .risk.baselines import bayes_risk as bayes_risk
 from .risk.baselines import least_squares_risk as least_squares_risk
 from .risk.baselines import ridge_risk as ridge_risk
+from .risk.one_layer_gap import one_layer_gap as one_layer_gap
 from .risk.population import accuracy as accuracy
 from .risk.population import population_risk as population_risk
 from .runs.verify import VerifyResult as VerifyResult

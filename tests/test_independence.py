@@ -10,7 +10,7 @@ from draws import Recorder, assert_rows_differ, assert_uncorrelated, record
 from helpers import assert_close, random_matrices
 
 import icl_theory as it
-from icl_theory.claims.bounds import theorem_2_scalar
+from icl_theory.claims.quantities import scalar_counterexample
 from icl_theory.core.numerics import generator
 from icl_theory.information.estimators.calibration import calibrate, calibration_table
 from icl_theory.information.estimators.known_channels import FAMILIES, gaussian, scalar_law
@@ -73,9 +73,9 @@ BLOCKED: dict[str, tuple[str, int, Callable[[Any], Any]]] = {
         lambda k: ladder(k, floor=0.1).gap,
     ),
     "counterexample at D = 1": (
-        "claims.bounds.theorem_2_scalar._CHUNK",
+        "claims.quantities.scalar_counterexample._CHUNK",
         12,
-        lambda k: theorem_2_scalar.simulate.__wrapped__(k, SAMPLES)[0],
+        lambda k: scalar_counterexample.simulate.__wrapped__(k, SAMPLES)[0],
     ),
     "subset means": (
         "noise.normality._BLOCK_ENTRIES",

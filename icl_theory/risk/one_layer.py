@@ -59,7 +59,7 @@ def _pure_preconditioner(model: Model, task: Task) -> np.ndarray | None:
     return total
 
 
-def _readout_factors(model: Model) -> list[tuple[np.ndarray, np.ndarray]]:
+def readout_factors(model: Model) -> list[tuple[np.ndarray, np.ndarray]]:
     """v = W_V[y, :] (D,) and B = (W_Kᵀ W_Q)[:, x] (D, d_x) of every head: p = ± Σ_heads Bᵀ S v."""
     explicit = model.without_mlp().with_heads()
     products = transpose(explicit.key[0]) @ explicit.query[0]
@@ -87,7 +87,7 @@ def one_layer_risk(model: Model, task: Task, shots: int) -> float:
     """
     linear: LinearRegression = task.require_linear("the exact risk of one layer")
     lam, omega = linear.covariance, linear.task_covariance
-    heads = _readout_factors(model)
+    heads = readout_factors(model)
     square = sum(_pair_square(first, second, linear, shots) for first in heads for second in heads)
     cross = sum(np.trace(_moved(v, linear)[1].T @ b @ lam @ omega) for v, b in heads)
     sign = -1.0 if model.readout == "minus" else 1.0

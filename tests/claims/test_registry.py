@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from icl_theory import Estimate, LinearRegression, Model, check, implicit_trajectory
-from icl_theory.claims.bounds.theorem_2_scalar import simulate
+from icl_theory.claims.quantities.scalar_counterexample import simulate
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.check import Evidence

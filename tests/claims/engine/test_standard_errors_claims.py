@@ -14,7 +14,7 @@ from scipy.stats import t, ttest_1samp
 
 from icl_theory import Estimate, LinearRegression, Model, check, random_weights
 from icl_theory.claims.attention import softmax_random_features
-from icl_theory.claims.bounds import theorem_2_scalar
+from icl_theory.claims.quantities import scalar_counterexample
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Verdict
 from icl_theory.claims.engine.seed_interval import ALPHA, interval_over_seeds, seed_interval
@@ -162,12 +162,12 @@ def scalar_runs(seed: int, sizes: list[int], length: float) -> tuple[np.ndarray,
 
 def test_gap_at_one_dimension(monkeypatch):
     """250 runs in chunks of 100: the last is smaller, and each has draws of its own."""
-    monkeypatch.setattr(theorem_2_scalar, "_CHUNK", 100)
-    found = theorem_2_scalar.simulate(12, 250, 4.0)
+    monkeypatch.setattr(scalar_counterexample, "_CHUNK", 100)
+    found = scalar_counterexample.simulate(12, 250, 4.0)
     gaps, ratios, fourths = scalar_runs(12, [100, 100, 50], 4.0)
     assert (found.gap.value, found.gap.stderr) == pytest.approx((gaps.mean(), error_of_mean(gaps)), rel=1e-8)
     assert found.fourth.value == pytest.approx(fourths.mean(), rel=1e-9)
-    bound = theorem_2_scalar.printed(found)
+    bound = scalar_counterexample.printed(found)
     assert bound.value == pytest.approx(math.sqrt(0.25 / 5 * ratios.mean()), rel=1e-9)
     error = jackknife_error(lambda w: np.sqrt(0.25 / 5 * mean(w, ratios)), 250)
     assert bound.stderr == pytest.approx(error, rel=1e-9)
@@ -175,21 +175,21 @@ def test_gap_at_one_dimension(monkeypatch):
         assert (estimate.samples, estimate.direction, estimate.unit) == (250, "unbiased", "loss")
     assert found.cut_ratio == pytest.approx(np.minimum(ratios, 3.0).mean(), rel=1e-9)
     nats = math.log((math.exp(8.0) - 1) / 8.0) - (fourths - ratios).mean()  # E h⁴ of log h² uniform on [0, 4]
-    assert theorem_2_scalar.repaired(found, 4.0).value == pytest.approx(math.sqrt(0.25 / 5 * nats), rel=1e-9)
+    assert scalar_counterexample.repaired(found, 4.0).value == pytest.approx(math.sqrt(0.25 / 5 * nats), rel=1e-9)
 
 
 def test_certificates_at_one_dimension():
     """Hoeffding's half widths, and the tail of log(1 + G²/C) above what 10^6 runs on a short interval show."""
-    assert theorem_2_scalar._half_width(400_000, 3.0) == pytest.approx(3 * math.sqrt(math.log(1e9) / 8e5))
+    assert scalar_counterexample._half_width(400_000, 3.0) == pytest.approx(3 * math.sqrt(math.log(1e9) / 8e5))
     rng = np.random.default_rng(0)
     h2 = np.exp(rng.uniform(0, 4.0, (1_000_000, 5)))
     beyond = np.log1p(h2.mean(1) ** 2 / h2.var(1)) - 3.0
     seen = np.maximum(beyond, 0).mean()
-    assert seen < theorem_2_scalar.tail(3.0, 4.0) < 40 * seen  # 7.9 and 0.4 thousandths
+    assert seen < scalar_counterexample.tail(3.0, 4.0) < 40 * seen  # 7.9 and 0.4 thousandths
     case: Any = SimpleNamespace(seed=1, samples=100_000)
-    found = theorem_2_scalar.simulate(1, 100_000)
-    assert theorem_2_scalar.certified_gap(case) < found.gap.value - 6 * found.gap.stderr
-    assert theorem_2_scalar.certified_bound(case) > theorem_2_scalar.printed(found).value
+    found = scalar_counterexample.simulate(1, 100_000)
+    assert scalar_counterexample.certified_gap(case) < found.gap.value - 6 * found.gap.stderr
+    assert scalar_counterexample.certified_bound(case) > scalar_counterexample.printed(found).value
 
 
 def test_random_feature_exponent(monkeypatch):
