@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from icl_theory import Estimate, LinearRegression, Model, check, implicit_trajectory
-from icl_theory.claims.quantities.scalar_counterexample import simulate
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.check import Evidence
@@ -20,6 +19,7 @@ from icl_theory.claims.engine.examine import examine, overall_verdict
 from icl_theory.claims.engine.expected_verdicts import expected_verdicts
 from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.order import LABELS
+from icl_theory.claims.quantities.scalar_counterexample import simulate
 from icl_theory.claims.recheck import recheck
 from icl_theory.claims.registry import load, load_all
 from icl_theory.claims.truncation.truncation_norm_key import integer_counterexample

@@ -1,4 +1,4 @@
-"""What context does to a block is a rank-one change of its MLP: exact for linear, softmax and causal attention, and ReLU."""
+"""What context does to a block is a rank-one change of its MLP: exact for linear and softmax attention, and ReLU."""
 
 from functools import lru_cache
 
@@ -51,7 +51,7 @@ def _cases(factory: CaseFactory) -> list[Case]:
 CLAIM = Claim(
     source="Dherin et al. 2025, arXiv:2507.16003, for a block whose MLP acts on the attention's output",
     statement="A block that sees the demonstrations $C ∪ Y$ does to a query what it does with $C$ alone and "
-    "$W_in + W_in (a - a') a'ᵀ/|a'|²$ in the place of $W_in$, $a$ and $a'$ the attention's outputs: a change of rank one.",
+    "$W_in + W_in (a - a') a'ᵀ/|a'|²$ in the place of $W_in$, $a$ and $a'$ the attention's outputs, of rank one.",
     origin="paper",
     relation="equal",
     measure=measure,
@@ -63,7 +63,8 @@ CLAIM = Claim(
         Control("not divided by $|a'|²$", predict=lambda case: predict(case, normalised=False)),
         Control("another vector in the place of $a'$", predict=lambda case: predict(case, own=False)),
         Control(
-            "no change of $W_in$", predict=lambda case: forward(case.model, case.demonstrations[:_KEPT], query_token(case))
+            "no change of $W_in$",
+            predict=lambda case: forward(case.model, case.demonstrations[:_KEPT], query_token(case)),
         ),
     ),
     cases=_cases,

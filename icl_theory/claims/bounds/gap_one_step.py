@@ -47,9 +47,15 @@ def proof() -> bool:
     ea, eb = mean(a), mean(b)
     # gap = -2 η E[(Ea - ā) ā] + η² E[(Eb - b̄) ā²], sums split by equal indices.
     first = -(mean(a * a) - ea**2) / n
-    second = eb * (mean(a * a) / n + (n - 1) / n * ea**2) - (
-        n * mean(b * a * a) + n * (n - 1) * (eb * mean(a * a) + 2 * mean(b * a) * ea) + n * (n - 1) * (n - 2) * eb * ea**2
-    ) / n**3
+    second = (
+        eb * (mean(a * a) / n + (n - 1) / n * ea**2)
+        - (
+            n * mean(b * a * a)
+            + n * (n - 1) * (eb * mean(a * a) + 2 * mean(b * a) * ea)
+            + n * (n - 1) * (n - 2) * eb * ea**2
+        )
+        / n**3
+    )
     gap = -2 * eta * first + eta**2 * second
     total = w**2 + sigma**2
     stated = 2 * eta / n * (total + w**2) - eta**2 * (4 / n * w**2 + (2 * sigma**2 + 8 * w**2) / n**2)

@@ -1,6 +1,7 @@
 """Lemma 2 where it is tight: one bit that the output repeats, up to flips."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def ratios(case: Case, reach: float = 0.5, demonstrations: int = 1) -> np.ndarra
     return np.array(found)
 
 
-def slack(case: Case, **changes) -> np.ndarray:
+def slack(case: Case, **changes: Any) -> np.ndarray:
     """What the bound has above the gap, in shares of the gap, from both sides: shape (2, 5)."""
     above = ratios(case, **changes) - 1
     return np.array([above, -above])

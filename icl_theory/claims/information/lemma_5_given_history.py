@@ -80,7 +80,9 @@ CLAIM = Claim(
     explanation="Two steps of a discrete channel made of the case's softmax attention, summed out exactly, with eight "
     "priors that depend on the step before. Lemma 5 alone is the case $t = 1$ (lemma_5).",
     controls=(
-        Control("$I(W_t; H, W_{t-1})$ in place of the conditional one", predict=lambda case: predict(case, given=False)),
+        Control(
+            "$I(W_t; H, W_{t-1})$ in place of the conditional one", predict=lambda case: predict(case, given=False)
+        ),
         Control("priors that do not see $W_{t-1}$", measure=_blind),
         Control("information off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),

@@ -1,4 +1,4 @@
-"""Lemma 6 given W_{t-1}: the best variance depends on the step before, and its expectation stays outside the logarithm."""
+"""Lemma 6 given W_{t-1}: the best variance depends on the step before, whose expectation stays outside the log."""
 
 from functools import lru_cache
 
@@ -70,15 +70,15 @@ def _printed(case: Case) -> float:
 
 CLAIM = Claim(
     source="Y Lemma 6 and App. A.5, the term $A_1(t)$, arXiv:2406.03768v2",
-    statement="Given $W_{t-1}$ the best isotropic prior costs $½ E_{W_{t-1}} [d log(E(||G_t||² + tr C_t | W_{t-1})/d) - "
-    "E(log det C_t | W_{t-1})]$: $E_{W_{t-1}}$ outside the logarithm, $E_{H_s}$ inside.",
+    statement="Given $W_{t-1}$ the best isotropic prior costs $½ E_{W_{t-1}} [d log(E(||G_t||² + tr C_t | W_{t-1})/d) "
+    "- E(log det C_t | W_{t-1})]$: $E_{W_{t-1}}$ outside the logarithm, $E_{H_s}$ inside.",
     origin="repaired",
     relation="equal",
     measure=best,
     predict=predict,
     explanation="One direction of a second layer's gradients after six states of the first, over twelve sets of "
-    "demonstrations; for every state the variance is searched numerically. A single variance for all states costs more, "
-    "the printed order of expectation and logarithm gives less than any prior can.",
+    "demonstrations; for every state the variance is searched numerically. A single variance for all states costs "
+    "more, the printed order of expectation and logarithm gives less than any prior can.",
     controls=(
         Control("one variance for all states", predict=_one_variance),
         Control("the expectation over sets outside the logarithm, as printed", predict=_printed),

@@ -53,7 +53,9 @@ CLAIM = Claim(
     "cancelled, against entropies written out from the Wishart density.",
     controls=(
         Control("two demonstrations", predict=lambda case: np.minimum(predict(case, 2), 1e6)),
-        Control("$D(D+1)/(4N)$ at every $N$", predict=lambda c: np.array([d * (d + 1) / (4 * n) for n, d in settings(c)])),
+        Control(
+            "$D(D+1)/(4N)$ at every $N$", predict=lambda c: np.array([d * (d + 1) / (4 * n) for n, d in settings(c)])
+        ),
         Control("off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
     cases=lambda factory: factory.random(1),

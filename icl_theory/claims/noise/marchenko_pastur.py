@@ -48,12 +48,14 @@ CLAIM = Claim(
     measure=distance,
     predict=lambda case: 0.25,
     explanation="White tokens with $N = 3 d_S$. The features $svec(h hᵀ)$ have dependent entries with heavy tails, so "
-    "that the law of independent entries need not be theirs. The excess over the limit falls like $1/D$: $D$ = 8 and 16 "
-    "are extrapolated, to within a quarter. It is what a Gaussian rung pays where demonstrations are few. Dimensions "
-    "and margin were chosen on one seed.",
+    "that the law of independent entries need not be theirs. The excess over the limit falls like $1/D$: $D$ = 8 and "
+    "16 are extrapolated, to within a quarter. It is what a Gaussian rung pays where demonstrations are few. "
+    "Dimensions and margin were chosen on one seed.",
     controls=(
         Control("the limit of $γ = 2$", measure=lambda case: distance(case, limit(2.0))),
-        Control("$½ / γ$, the first term of its expansion, at half its size", measure=lambda c: distance(c, 0.25 / _RATIO)),
+        Control(
+            "$½ / γ$, the first term of its expansion, at half its size", measure=lambda c: distance(c, 0.25 / _RATIO)
+        ),
     ),
     cases=lambda factory: factory.random(1)[:1],
 )

@@ -76,15 +76,15 @@ def _smallest_first(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="Zhang, Singh, Latham, Saxe 2025, arXiv:2501.16265, separate key and query",
-    statement="Gradient flow of the population risk in $W_K$ and $W_Q$ from small weights has plateaus at the best risks "
-    "of rank 0, 1, ..., $d$, in the order of the variances $λ_1 ≥ λ_2 ≥ ...$",
+    statement="Gradient flow of the population risk in $W_K$ and $W_Q$ from small weights has plateaus at the best "
+    "risks of rank 0, 1, ..., $d$, in the order of the variances $λ_1 ≥ λ_2 ≥ ...$",
     origin="paper",
     relation="equal",
     measure=measure,
     predict=predict,
     explanation="The flow is solved for a task with three well separated variances, initial entries of size 1e-5; a "
-    "plateau is a local minimum of the gradient's norm. Their losses are compared with the best risks of each rank, the "
-    "numbers to which truncation is compared: what a model loses in rank it has learnt last.",
+    "plateau is a local minimum of the gradient's norm. Their losses are compared with the best risks of each rank, "
+    "the numbers to which truncation is compared: what a model loses in rank it has learnt last.",
     controls=(
         Control("the smallest variances first", predict=_smallest_first),
         Control("risks off by 3 %", predict=lambda case: 1.03 * predict(case)),

@@ -1,5 +1,7 @@
 """The limit of many dimensions and demonstrations: the optimum's risk tends to a formula, at the rate 1/d."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case
@@ -27,7 +29,7 @@ def risk(dim: int, alpha: float, rho: float) -> float:
     return one_layer_optimum(task, shots=round(alpha * dim))[1] + rho
 
 
-def distance(case: Case, formula=limit) -> np.ndarray:
+def distance(case: Case, formula: Callable[[float, float], float] = limit) -> np.ndarray:
     """$d |risk - limit|$ at $d = 10, 20, 40$, shape (3, 3)."""
     return np.array([[d * abs(risk(d, a, r) - formula(a, r)) for d in _DIMS] for a, r in shares(case)])
 
@@ -43,7 +45,9 @@ CLAIM = Claim(
     explanation="Exact risk of the one-layer optimum at $d$ = 10, 20 and 40 for three random pairs $(α, ρ)$. Their "
     "asymptotics of finite pre-training (few tasks, few prompts) are not judged here.",
     controls=(
-        Control("without the noise in the denominator", measure=lambda c: distance(c, lambda a, r: 1 + r - 1 / (1 + 1 / a))),
+        Control(
+            "without the noise in the denominator", measure=lambda c: distance(c, lambda a, r: 1 + r - 1 / (1 + 1 / a))
+        ),
         Control("the limit off by 5 %", measure=lambda c: distance(c, lambda a, r: 1.05 * limit(a, r))),
         Control("a rate of $1/(20 d)$", predict=lambda case: 0.05),
     ),

@@ -16,7 +16,7 @@ _STEPS = (0.3, 0.5, 0.7)
 _QUERIES = 8
 
 
-def _descent(case: Case) -> Model:
+def _descent() -> Model:
     """Three layers with three step sizes."""
     layers = [gradient_descent_weights(DIM, step_size=size) for size in _STEPS]
     names = ("value", "key", "query")
@@ -34,19 +34,19 @@ def _read(case: Case, model: Model, order: tuple[int, ...]) -> np.ndarray:
 
 def measure(case: Case, model: Model | None = None) -> np.ndarray:
     """Predictions of all six orders of three gradient steps of sizes .3, .5, .7, and of .3, .5 and .5, .3."""
-    model = model or _descent(case)
+    model = model or _descent()
     orders = [*permutations(range(3)), *permutations(range(2))]
     return np.array([_read(case, model, order) for order in orders])
 
 
 def predict(case: Case, model: Model | None = None) -> np.ndarray:
     """Predictions in the order in which the sizes grow."""
-    model = model or _descent(case)
+    model = model or _descent()
     return np.array([_read(case, model, (0, 1, 2))] * 6 + [_read(case, model, (0, 1))] * 2)
 
 
 def _dropped(case: Case) -> np.ndarray:
-    return np.array([_read(case, _descent(case), order) for order in ((1, 2), (0, 2), (0, 1))])
+    return np.array([_read(case, _descent(), order) for order in ((1, 2), (0, 2), (0, 1))])
 
 
 def _cases(factory: CaseFactory) -> list[Case]:
@@ -74,9 +74,9 @@ CLAIM = Claim(
         Control(
             "a step dropped, sizes unequal",
             measure=_dropped,
-            predict=lambda case: np.array([_read(case, _descent(case), (0, 1))] * 3),
+            predict=lambda case: np.array([_read(case, _descent(), (0, 1))] * 3),
         ),
-        Control("the first step twice", predict=lambda case: np.array([_read(case, _descent(case), (0, 0, 1))] * 8)),
+        Control("the first step twice", predict=lambda case: np.array([_read(case, _descent(), (0, 0, 1))] * 8)),
     ),
     cases=_cases,
     tolerance=1e-10,

@@ -1,4 +1,4 @@
-"""Activation-aware truncation: the best matrix of rank r for tokens with second moment C, of any shape and rank of C."""
+"""Activation-aware truncation: the best matrix of rank r for tokens with second moment C, which may be singular."""
 
 import numpy as np
 

@@ -1,4 +1,6 @@
-"""Eckart-Young: what Y's clipping keeps is the best approximation of its rank, against approximations of any other kind."""
+"""Eckart-Young: what Y's clipping keeps is the best approximation of its rank, whatever else one may try."""
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,14 +16,14 @@ def kept(matrix: np.ndarray, rank: int) -> np.ndarray:
     return truncate(matrix, rank).matrix
 
 
-def errors(case: Case, cut=kept) -> np.ndarray:
+def errors(case: Case, cut: Callable[[np.ndarray, int], np.ndarray] = kept) -> np.ndarray:
     """$||W - W_r||_F²$ of the first layer's matrices at every rank below D, shape (3, D)."""
     matrices = [getattr(case.model, name)[0] for name in _NAMES]
     return np.array([[((m - cut(m, r)) ** 2).sum() for r in range(len(m))] for m in matrices])
 
 
 def least(case: Case) -> np.ndarray:
-    """Σ of the D - r smallest eigenvalues of W Wᵀ: by Ky Fan no X of rank r is nearer, since X leaves D - r directions."""
+    """Σ of the D - r smallest eigenvalues of W Wᵀ: by Ky Fan no X of rank r is nearer, it leaves D - r directions."""
     matrices = [getattr(case.model, name)[0] for name in _NAMES]
     spectra = [np.linalg.eigvalsh(m @ m.T)[::-1] for m in matrices]
     return np.array([[spectrum[r:].sum() for r in range(len(spectrum))] for spectrum in spectra])

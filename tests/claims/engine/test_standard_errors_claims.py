@@ -14,14 +14,13 @@ from scipy.stats import t, ttest_1samp
 
 from icl_theory import Estimate, LinearRegression, Model, check, random_weights
 from icl_theory.claims.attention import softmax_random_features
-from icl_theory.claims.quantities import scalar_counterexample
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Verdict
 from icl_theory.claims.engine.seed_interval import ALPHA, interval_over_seeds, seed_interval
 from icl_theory.claims.information import sandwich_ends
 from icl_theory.claims.noise import remark_3
 from icl_theory.claims.pruning import algorithm_1
-from icl_theory.claims.quantities import prompt_errors
+from icl_theory.claims.quantities import prompt_errors, scalar_counterexample
 from icl_theory.information.estimators.sandwich import mutual_information
 
 ONE = Model.create(*np.ones((3, 1, 1, 1)))
