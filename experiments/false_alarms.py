@@ -146,7 +146,8 @@ def main() -> int:
     """Run or continue a campaign, write `summary.json`, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/false_alarms"), help="folder of the campaign")
-    parser.add_argument("--seeds", type=int, default=20, help="seeds 0, 1, ... up to this number")
+    parser.add_argument("--seeds", type=int, default=20, help="how many seeds")
+    parser.add_argument("--first", type=int, default=0, help="first seed: what was looked at before is left out")
     parser.add_argument("--claims", nargs="*", help="labels; all if left out")
     parser.add_argument("--profile", choices=tuple(PROFILES), default="quick")
     parser.add_argument("--runs", type=int, nargs=2, help="checks of an exact and of a statistical claim; all seeds")
@@ -159,7 +160,7 @@ def main() -> int:
             lines = campaign(
                 arguments.out / "campaign.jsonl",
                 claims,
-                range(arguments.seeds),
+                range(arguments.first, arguments.first + arguments.seeds),
                 profile=arguments.profile,
                 untrained=arguments.untrained,
                 runs=None if arguments.runs is None else tuple(arguments.runs),

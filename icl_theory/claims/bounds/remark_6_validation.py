@@ -34,6 +34,12 @@ def difference(case: Case, reference: int = 0) -> Estimate:
     return Estimate.from_samples(found[1] - found[reference], unit="loss")
 
 
+def _tested(case: Case) -> Estimate:
+    """The same difference, taken on the test set."""
+    found = losses(case)
+    return Estimate.from_samples(found[2] - found[0], unit="loss")
+
+
 def _cases(factory: CaseFactory) -> list[Case]:
     return [*factory.constructed(1), *factory.trained(1), *factory.trained(3)]
 
@@ -49,6 +55,7 @@ CLAIM = Claim(
     "itself, the very thing a bound is about.",
     controls=(
         Control("the population risk, by a test set", measure=lambda case: difference(case, 2), expected=Verdict.HOLDS),
+        Control("the loss on the test set and the demonstrations", measure=_tested),
         Control(
             "the same, off by 2 % of the loss",
             measure=lambda case: Estimate.from_samples(1.02 * losses(case)[1] - losses(case)[2], unit="loss"),

@@ -67,7 +67,7 @@ def _of_value(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="new; with Bu, Zou, Veeravalli 2020, arXiv:1901.04609v3",
-    statement="For the deterministic forward pass of one layer $gap ≤ c (μ^* - q)$ with $kl(q ‖ μ^*) = I(p; h_1)$, "
+    statement="For the deterministic forward pass of one layer $gap ≤ c (u - q)$ with $kl(q || u) = I(p; h_1)$, "
     "about $m/(2N)$ for the rank $m$ of $W_KᵀW_Q$ on the tokens, whatever the rank of $W_V$.",
     origin="new",
     relation="at most",

@@ -50,8 +50,8 @@ def predict(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="new; tightness of Xu and Raginsky 2017 (arXiv:1705.07809v2), Y Lemma 2",
-    statement="For $N = 1$, a fair bit $Z$, $W = Z$ flipped with probability $½ - ε$ and $ℓ = 1(W ≠ Z)$ the gap is $ε$ "
-    "and the bound $sqrt(2 R² I)$ between $ε$ and $ε (1 + ε²)$.",
+    statement="For $N = 1$, a fair bit $Z$, $W = Z$ flipped with probability $½ - ε$ and the loss $1(W ≠ Z)$ the gap "
+    "is $ε$ and the bound $sqrt(2 R² I)$ between $ε$ and $ε (1 + ε²)$.",
     origin="new",
     relation="at most",
     measure=slack,

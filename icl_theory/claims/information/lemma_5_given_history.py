@@ -41,13 +41,13 @@ def priors(case: Case) -> list[np.ndarray]:
 
 
 def divergences(case: Case) -> np.ndarray:
-    """$E KL(P_{W_t|H, W_{t-1}} || Q_{W_{t-1}})$ for every prior."""
+    """$E KL(P_{W|H, V} || Q_V)$ for every prior, $V$ the step before $W$."""
     first, second = steps(case)
     return np.array([(first[:, :, None] * second * np.log(second / prior)).sum() for prior in priors(case)])
 
 
 def predict(case: Case, *, given: bool = True) -> np.ndarray:
-    """$I(W_t; H | W_{t-1}) + E KL(P_{W_t|W_{t-1}} || Q_{W_{t-1}})$, the information as a sum of entropies."""
+    """$I(W; H | V) + E KL(P_{W|V} || Q_V)$, the information as a sum of entropies."""
     first, second = steps(case)
     joint = first[:, :, None] * second
     marginal = conditional_marginal(first, second)
@@ -71,8 +71,8 @@ def _blind(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="Y Lemma 5 as used for every $t$ in App. A.5, arXiv:2406.03768v2",
-    statement="$E KL(P_{W_t|H, W_{t-1}} || Q_{W_{t-1}}) = I(W_t; H | W_{t-1}) + E KL(P_{W_t|W_{t-1}} || Q_{W_{t-1}})$: "
-    "the best prior of step $t$ is the conditional marginal.",
+    statement="Given $V = W_{t-1}$, $E KL(P_{W|H, V} || Q_V) = I(W; H | V) + E KL(P_{W|V} || Q_V)$ for $W = W_t$: the "
+    "best prior of step $t$ is the conditional marginal.",
     origin="paper",
     relation="equal",
     measure=divergences,

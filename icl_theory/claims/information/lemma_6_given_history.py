@@ -33,7 +33,7 @@ def terms(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def best(case: Case) -> float:
-    """min over σ²(W_{t-1}) of E KL(N(g, c) || N(0, σ²)), by golden search for every state."""
+    """Least $E KL(N(g, c) || N(0, σ²))$ over a variance for every state, by golden search."""
     g, c = moments(case)
     total = 0.0
     for mean, variance in zip(g, c, strict=True):
@@ -51,13 +51,13 @@ def best(case: Case) -> float:
 
 
 def predict(case: Case) -> float:
-    """$½ E_{W_{t-1}} [log E(g² + c | W_{t-1}) - E(log c | W_{t-1})]$."""
+    """$½ E [log E(g² + c | V) - E(log c | V)]$, the outer expectation over the states."""
     sizes, logs = terms(case)
     return float(0.5 * (np.log(sizes) - logs).mean())
 
 
 def _one_variance(case: Case) -> float:
-    """One variance for all states: E_{W_{t-1}} inside the logarithm too, above."""
+    """One variance for all states: the outer expectation inside the logarithm too, above."""
     sizes, logs = terms(case)
     return float(0.5 * (np.log(sizes.mean()) - logs.mean()))
 
@@ -70,8 +70,8 @@ def _printed(case: Case) -> float:
 
 CLAIM = Claim(
     source="Y Lemma 6 and App. A.5, the term $A_1(t)$, arXiv:2406.03768v2",
-    statement="Given $W_{t-1}$ the best isotropic prior costs $½ E_{W_{t-1}} [d log(E(||G_t||² + tr C_t | W_{t-1})/d) "
-    "- E(log det C_t | W_{t-1})]$: $E_{W_{t-1}}$ outside the logarithm, $E_{H_s}$ inside.",
+    statement="Given $V = W_{t-1}$ the best isotropic prior costs $½ E [d log(E(||G_t||² + tr C_t | V)/d) - E(log det "
+    "C_t | V)]$: the outer expectation, over $V$, outside the logarithm, that over $H_s$ inside.",
     origin="repaired",
     relation="equal",
     measure=best,

@@ -34,7 +34,7 @@ def _ordered(case: Case, place: int) -> Estimate:
 
 CLAIM = Claim(
     source="Y Section 3.4 (the condition number as a reference for the layer), arXiv:2406.03768v2, on small models",
-    statement="Of all layers the one whose attention has the largest condition number bears clipping at $ξ = .5$ "
+    statement="Of all layers the one whose attention has the largest condition number bears clipping at $ξ = 0.5$ "
     "better than a layer taken at random.",
     origin="paper",
     relation="at most",

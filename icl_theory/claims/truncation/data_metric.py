@@ -28,7 +28,7 @@ def errors(case: Case, metric: str = "inputs") -> np.ndarray:
 
 
 def least(case: Case) -> np.ndarray:
-    """Σ of the D - r smallest eigenvalues of W C Wᵀ."""
+    """Sum of the $D - r$ smallest eigenvalues of $W C Wᵀ$."""
     spectra = [
         np.linalg.eigvalsh(m @ moment @ m.T)[::-1]
         for m in (getattr(case.model, name)[0] for name in _NAMES)

@@ -23,7 +23,7 @@ def errors(case: Case, cut: Callable[[np.ndarray, int], np.ndarray] = kept) -> n
 
 
 def least(case: Case) -> np.ndarray:
-    """Σ of the D - r smallest eigenvalues of W Wᵀ: by Ky Fan no X of rank r is nearer, it leaves D - r directions."""
+    """Sum of the $D - r$ smallest eigenvalues of $W Wᵀ$: by Ky Fan no X of rank r is nearer."""
     matrices = [getattr(case.model, name)[0] for name in _NAMES]
     spectra = [np.linalg.eigvalsh(m @ m.T)[::-1] for m in matrices]
     return np.array([[spectrum[r:].sum() for r in range(len(spectrum))] for spectrum in spectra])

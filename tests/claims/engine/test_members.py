@@ -200,7 +200,7 @@ def test_other_run_other_cases(factory: CaseFactory) -> None:
 
 
 # Runs drawn from the seed alone; a forward pass that is chosen by the name.
-MORE_TO_A_CASE = {"theorem_2_scalar": ("seed",), "supersample_guarantee": ("name",)}
+MORE_TO_A_CASE = {"theorem_2_scalar": ("seed",), "repair_i_alone": ("seed",), "supersample_guarantee": ("name",)}
 
 
 @pytest.mark.parametrize("label", LABELS)
