@@ -116,6 +116,7 @@ THEORY: dict[str, Callable[[Model], Any]] = {
     "bound_ladder": lambda m: it.bound_ladder(m, TASK, **LADDER),
     "average_ladder": lambda m: it.average_ladder(m, TASK, tasks=2, **LADDER),
     "forward_pass_bounds": lambda m: it.forward_pass_bounds(m, TASK, **LADDER),
+    "one_layer_gap": lambda m: it.one_layer_gap(m.first_layers(1), TASK, shots=4, task_vector=np.ones(TASK.dim)),
     "shared_subsets": lambda m: it.shared_subsets(m, TASK, **LADDER),
     "rank_sweep": lambda m: it.rank_sweep(m, TASK, ranks=[2], layer_indices=[0], **LADDER),
     "gradient_descent_agreement": lambda m: it.gradient_descent_agreement(m, TASK, shots=SHOTS, prompts=20),

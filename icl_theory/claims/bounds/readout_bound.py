@@ -22,8 +22,8 @@ def _nats(case: Case, name: str) -> Estimate:
 
 CLAIM = Claim(
     source="new",
-    statement="$gap ≤ sqrt(2 R² I(p; H_s) / N)$ with $p$ the label row of $W$ on inputs, the $d_x$ numbers that the loss "
-    "reads.",
+    statement="$gap ≤ sqrt(2 R² I(p; H_s) / N)$ with $p$ the label row of $W$ on inputs, the $d_x$ numbers that the "
+    "loss reads.",
     origin="new",
     relation="at most",
     measure=generalization_gap,
