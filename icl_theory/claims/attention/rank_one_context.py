@@ -50,7 +50,7 @@ def _cases(factory: CaseFactory) -> list[Case]:
 
 CLAIM = Claim(
     source="Dherin et al. 2025, arXiv:2507.16003, for a block whose MLP acts on the attention's output",
-    statement="A block that sees the demonstrations $C ∪ Y$ does to a query what it does with $C$ alone and "
+    statement="A block that sees the demonstrations $C$ and $Y$ does to a query what it does with $C$ alone and "
     "$W_in + W_in (a - a') a'ᵀ/|a'|²$ in the place of $W_in$, $a$ and $a'$ the attention's outputs, of rank one.",
     origin="paper",
     relation="equal",

@@ -45,7 +45,7 @@ def instances(case: Case) -> list[tuple[float, float, float, int]]:
 
 
 def measure(case: Case) -> np.ndarray:
-    """$N kl(E L̂ || E L_μ)$."""
+    """$N kl(q || u)$."""
     return np.array([count * _kl(q, mu) for q, mu, _, count in instances(case)])
 
 
@@ -64,7 +64,8 @@ def _forms(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="new in this form; Donsker and Varadhan 1975, Maurer 2004 (arXiv:cs/0411099)",
-    statement="$N kl(E L̂/c || E L_μ/c) ≤ I(W; H_s)$ for a loss in $[0, c]$; the bound it gives is never above $c$, nor "
+    statement="$N kl(q/c || u/c) ≤ I(W; H_s)$ for a loss in $[0, c]$ of mean $q$ on the demonstrations and $u$ on "
+    "fresh tokens; the bound it gives is never above $c$, nor "
     "above $c sqrt(I/(2N))$.",
     origin="new",
     relation="at most",

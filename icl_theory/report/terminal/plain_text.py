@@ -6,7 +6,17 @@ import sys
 from typing import Any
 
 _SPELT = {
-    **{"Δ": "Delta ", "Λ": "Lambda", "Σ": "Sum ", "Γ": "Gamma", "Ω": "Omega", "Π": "Prod ", "α": "alpha", "γ": "gamma"},
+    **{
+        "Δ": "Delta ",
+        "Λ": "Lambda",
+        "Σ": "Sum ",
+        "Γ": "Gamma",
+        "Ω": "Omega",
+        "Π": "Prod ",
+        "α": "alpha",
+        "ρ": "rho",
+        "γ": "gamma",
+    },
     **{"δ": "delta", "ε": "eps", "η": "eta", "κ": "kappa", "λ": "lambda", "μ": "mu", "ξ": "xi", "σ": "sigma"},
     **{"φ": "phi", "χ": "chi", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "≻": ">", "∞": "inf", "√": "sqrt"},
     **{"±": "+-", "×": "x", "·": "*", "⊗": "(x)", "→": "->", "←": "<-", "∈": "in", "∇": "grad ", "∂": "d", "∩": "&"},
