@@ -88,7 +88,6 @@ PAPER = (
     "condition_number",
     "condition_number_by_layer",
     "condition_number_by_module",
-    "condition_number_guide",
     "single_module",
     "single_module_depth",
     "optimal_rate_varies",
