@@ -19,7 +19,7 @@ def measure(case: Case) -> np.ndarray:
 
 
 def predict(case: Case, constant: int = 2, noise: float = 1.0) -> np.ndarray:
-    """$(2η/N)(Σ_yy d + |w|²) - η² [(2/N)(d+1)|w|² + (σ² d(d+1) + |w|² ((d+1)(d+2) + 2))/N²]$, $Σ_yy = |w|² + σ²$."""
+    """$2 η a/N - η² b$ of the statement, with $Σ_yy = |w|² + σ²$."""
     d, size, sigma = DIM, case.task_vector @ case.task_vector, noise * case.task.noise_std**2
     eta, n = np.array(_SIZES)[:, None], np.array(_SHOTS)
     second = (2 / n) * (d + 1) * size + (sigma * d * (d + 1) + size * ((d + 1) * (d + 2) + constant)) / n**2
@@ -65,7 +65,8 @@ def proof() -> bool:
 CLAIM = Claim(
     source="new",
     statement="For one gradient step $p = η S_xy$, all $N$ demonstrations shown, the gap of the squared error is "
-    "$(2η/N)(Σ_yy d + |w|²) - η² [(2/N)(d+1)|w|² + (σ² d(d+1) + |w|² ((d+1)(d+2) + 2))/N²]$.",
+    "$2 η a/N - η² b$ with $a = Σ_yy d + |w|²$, $b = 2 (d+1)|w|²/N + c/N²$ and "
+    "$c = σ² d(d+1) + |w|² ((d+1)(d+2) + 2)$.",
     origin="new",
     relation="equal",
     measure=measure,
