@@ -17,7 +17,8 @@ from icl_theory.information.estimators.calibration import calibrate
 from icl_theory.information.estimators.channel import SharedChannel
 from icl_theory.information.estimators.known_channels import KnownChannel
 from icl_theory.information.estimators.sandwich import sandwich
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
+from icl_theory.information.ladder.setting import Setting
 
 SEED, Z = 0, 1.96
 SETTINGS = (  # d_x, N, b

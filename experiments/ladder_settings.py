@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from icl_theory import BoundLadder, LinearRegression, Model, bound_ladder, implicit_trajectory, truncate_weights
-from icl_theory.information.ladder.noisy_trajectory import token_root
+from icl_theory.information.ladder.token_law import token_root
 from icl_theory.records.files import write_json
 from icl_theory.report.terminal.console import LiveProgress
 from icl_theory.runs.directory import from_arguments

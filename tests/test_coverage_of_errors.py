@@ -26,8 +26,9 @@ from icl_theory import (
     ridge_risk,
 )
 from icl_theory.information.ladder.individual_sample import exchanged_channel, nested
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
 from icl_theory.information.ladder.path_sandwich import path_channels
+from icl_theory.information.ladder.setting import Setting
 
 REPETITIONS = 500
 TASK = LinearRegression(2, noise_std=0.7)

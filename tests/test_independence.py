@@ -14,7 +14,8 @@ from icl_theory.claims.quantities import scalar_counterexample
 from icl_theory.core.numerics import generator
 from icl_theory.information.estimators.calibration import calibrate, calibration_table
 from icl_theory.information.estimators.known_channels import FAMILIES, gaussian, scalar_law
-from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, draw
+from icl_theory.information.ladder.noisy_trajectory import Batches, draw
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.noise.normality import _subset_means
 from icl_theory.risk.population import risk_and_losses
 from icl_theory.tasks.laws import Uniform

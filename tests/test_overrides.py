@@ -167,20 +167,49 @@ FIXED = ("sample_tasks", "task_root", "label_projection")
 
 @over_the_grid
 def test_ladders(name: str, step: str) -> None:
-    """An error, unless only the law of w is another: then w is drawn from it, and the ladder is that of this w."""
+    """Tokens as `sample_tokens` draws them, for the function drawn from the key; an error for prompts made otherwise.
+
+    Shared subsets are for Gaussian tokens alone.
+    """
     task: Any = overridden(name, step)
     model = it.random_weights(1, layers=1, token_dim=task.token_dim, scale=0.8)
-    found = [attempt(lambda f=f: f(model, task, **LADDER)) for f in (it.bound_ladder, it.shared_subsets)]
-    sweep = attempt(lambda: it.rank_sweep(model, task, **LADDER | {"samples": 800, "ranks": [2]}))
-    if name not in ("linear", "sparse") or step not in FIXED:
-        assert [*found, sweep] == [None, None, None]
+    options, w = LADDER | {"samples": 800}, task.sample_tasks(generator(3), 1)[0]
+    found = attempt(lambda: it.bound_ladder(model, task, **options))
+    sweep = attempt(lambda: it.rank_sweep(model, task, **options | {"ranks": [2]}))
+    shared = attempt(lambda: it.shared_subsets(model, task, **LADDER))
+    assert (found is None) == (sweep is None) == (step == "sample_prompts")
+    gaussian = name in ("linear", "sparse") and step in FIXED
+    assert (shared is not None) == gaussian
+    if found is None:
         return
-    w, plain = task.sample_tasks(generator(3), 1)[0], cast(Any, TASKS[name]())
-    assert found[0].rungs == it.bound_ladder(model, plain, task_vector=w, **LADDER).rungs
-    assert found[0].gap == it.bound_ladder(model, plain, task_vector=w, **LADDER).gap
-    assert found[1].gap == it.shared_subsets(model, plain, task_vector=w, **LADDER).gap
+    unseen, seen = losses_by_hand(model, task, w)
+    agree(found.population_loss.value, found.population_loss.stderr, unseen)
+    agree(found.empirical_loss.value, found.empirical_loss.stderr, seen)
     cut, risk = it.truncate_weights(model, layer=0, module="value", rank=2), sweep[0]["population_risk"]
     agree(risk["value"], risk["stderr"], squares(cut, task.sample(11, COUNT, SHOTS)))
+    if gaussian:
+        plain = cast(Any, TASKS[name]())
+        assert found.rungs == it.bound_ladder(model, plain, task_vector=w, **options).rungs
+        assert shared.gap == it.shared_subsets(model, plain, task_vector=w, **LADDER).gap
+
+
+def losses_by_hand(model: it.Model, task: it.Task, function: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clipped losses of W = Σ_i c_i g_i on fresh tokens and on its own, g_i the gradient of a demonstration.
+
+    The c_i have mean 1/N and the covariance of which b of N are shown, so W has mean G and covariance C.
+    """
+    count, total, shown, clip = 4 * COUNT, LADDER["demonstrations"], LADDER["shots"], LADDER["clip"]
+    tokens = task.sample_tokens(generator(21), np.repeat(function[None], count, 0), 2 * total)
+    own, fresh = tokens[:, :total], tokens[:, total:]
+    z = np.random.default_rng(22).standard_normal((count, total))
+    spread = np.sqrt((total - shown) / (shown * (total - 1) * total))
+    shares = 1 / total + spread * (z - z.mean(1, keepdims=True))
+    left, right = own @ model.value[0].T, own @ (model.key[0].T @ model.query[0])
+    p = -np.einsum("ki,kiy,kix->kyx", shares, left[..., DIM:], right[..., :DIM])
+    return tuple(  # pyright: ignore[reportReturnType]
+        np.minimum(((np.einsum("kix,kyx->kiy", h[..., :DIM], p) - h[..., DIM:]) ** 2).sum(-1), clip).mean(1)
+        for h in (fresh, own)
+    )
 
 
 @over_the_grid

@@ -11,7 +11,9 @@ from icl_theory import (
 )
 from icl_theory.core.symmetric import symmetric_coordinates
 from icl_theory.information.covariance_roots import covariance_root
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, gaussian_moment_covariance, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
+from icl_theory.information.ladder.setting import Setting
+from icl_theory.information.ladder.token_law import gaussian_moment_covariance
 
 TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
 

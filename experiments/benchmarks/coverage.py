@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from icl_theory import Estimate, LinearRegression, bound_ladder, one_layer_optimum, random_weights
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
+from icl_theory.information.ladder.setting import Setting
 
 REPEATS, SAMPLES, REFERENCE = 200, 512, 60_000
 ONE_SIDED = 1.645

@@ -22,3 +22,12 @@ def outer_coordinates(vectors: np.ndarray) -> np.ndarray:
     result *= vectors[..., columns]  # in place: for the demonstrations of many runs the copies are what costs time
     result *= weight
     return result
+
+
+def symmetric_matrix(coordinates: np.ndarray, size: int) -> np.ndarray:
+    """The inverse of svec, shape (..., size, size)."""
+    rows, columns, weight = symmetric_pairs(size)
+    matrix = np.zeros((*coordinates.shape[:-1], size, size))
+    matrix[..., rows, columns] = coordinates / weight
+    matrix[..., columns, rows] = coordinates / weight
+    return matrix

@@ -95,7 +95,7 @@ def _gap_panel(axis: Axes, records: list[dict[str, Any]], place: str) -> None:
     """The measured gap under every bound, on a logarithmic axis."""
     trivial = from_plain(records[0]["trivial"])
     # The sandwich is that of W: the readout has an information of its own.
-    tightest = next((name for name in distinct_rungs(records) if name != "readout"), None)
+    tightest = next((name for name in distinct_rungs(records) if not name.startswith("readout")), None)
     for name in distinct_rungs(records):
         label, colour, marker, dashes = style(name)
         series = over_ranks(records, estimate_at("rungs", name))

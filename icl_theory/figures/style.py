@@ -19,6 +19,7 @@ from icl_theory.records.seed_means import Series
 # Okabe and Ito's colours, distinguishable for colour-blind readers; markers and dashes carry the same distinction in
 # grey.
 RUNG_STYLES: dict[str, tuple[str, str, str, Any]] = {
+    "readout_sample": ("readout, single demonstrations", "#332288", "d", (0, (1, 1))),
     "readout": ("readout of the loss", "#882255", "X", "-"),
     "individual_sample": ("individual-sample bound", "#56B4E9", "P", (0, (3, 1, 1, 1))),
     "mutual_information": ("mutual information, upper to lower end", "#0072B2", "o", "-"),

@@ -51,6 +51,15 @@ def log_determinant(root: np.ndarray, spent: float | None = None) -> np.ndarray:
     return volume if spent is None else np.where(known, volume, spent)
 
 
+def seen_singular(root: np.ndarray) -> str:
+    """Of tokens whose law does not say whether a covariance F Fᵀ can be singular, some runs may show it."""
+    if root.shape[-1] < root.shape[-2]:
+        return ""
+    bad = int(np.isneginf(log_determinant(root, spent=-np.inf)).sum())
+    reason = f"the covariance is singular on its support in {bad} of {len(root)} runs; a noise floor removes this"
+    return reason if bad else ""
+
+
 def whitening(root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """W with W F Fᵀ Wᵀ = I for a stack of roots (..., d, m), and log det F Fᵀ; LinAlgError where it is singular."""
     triangle, norms, log_volume, known = _triangle(root)

@@ -9,7 +9,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.numerics import Key, generator
 from icl_theory.tasks.closed_forms import INPUTS, known, rests_on, withdraw
-from icl_theory.tasks.law_facts import checked_law, known_fourth_moment, tail_note
+from icl_theory.tasks.law_facts import checked_law, density_note, fourth_moment, known_fourth_moment, tail_note
 from icl_theory.tasks.laws import Law
 from icl_theory.tasks.prompt import Prompt, stacked_tokens
 from icl_theory.tasks.written import Written
@@ -227,6 +227,22 @@ class Task(Written, ABC):
         noise = getattr(self, "noise", None) if getattr(self, "noise_std", 0.0) > 0 else None
         laws = [self.inputs] if noise is None else [self.inputs, noise]
         return "; ".join(dict.fromkeys(filter(None, (tail_note(law, order) for law in laws))))
+
+    def singular_note(self) -> str:
+        """Why, for every N, the second moments of N tokens may lie in fewer dimensions than those of all tokens.
+
+        With positive probability, that is; empty if they almost surely do not. The covariance C_t of a noisy gradient
+        is then singular on its support, and a density of it infinite.
+
+        Raises: ValueError where the task does not say.
+        """
+        raise self._unknown("singular_note of the task")
+
+    def _singular_inputs(self) -> str:
+        noise = getattr(self, "noise", None) if getattr(self, "noise_std", 0.0) > 0 else None
+        # Signs ±1 are no harm: their square is a constant, and their products with continuous inputs are no others.
+        laws = [self.inputs] if noise is None or fourth_moment(noise) == 1 else [self.inputs, noise]
+        return "; ".join(filter(None, (density_note(law) for law in laws)))
 
     def _unknown(self, what: str) -> checks.InvalidInputError:
         hint = "average (predict(...) - y_query)² over task.sample"

@@ -9,7 +9,7 @@ from scipy.special import gammaln, ndtr, owens_t
 
 from icl_theory.core import checks
 from icl_theory.tasks.base import Task
-from icl_theory.tasks.closed_forms import STEPS, rests_on
+from icl_theory.tasks.closed_forms import INPUTS, LABELS, STEPS, TOKENS, rests_on
 from icl_theory.tasks.laws import GAUSSIAN, Gaussian, Law
 
 
@@ -70,6 +70,11 @@ class LinearClassification(Task):
         kept = 1 - 2 * self.flip_probability
         signal = 2 * scale / (np.pi * self.dim) * np.eye(self.dim)
         return kept * signal, ((shots - 1) * kept**2 * signal + self.covariance) / shots
+
+    @rests_on(*INPUTS, *LABELS, *TOKENS)
+    def singular_note(self) -> str:
+        """Of inputs that are not known to have a density; y² = 1 is a constant, and y x no x xᵀ, whatever the signs."""
+        return self._singular_inputs()
 
     def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
         """Normal vectors w ~ N(0, I) of the separating planes, shape (batch, d_x)."""
@@ -157,6 +162,11 @@ class OneHotClassification(Task):
         signal = self.class_signal / self.dim
         single = scale * (1 - 1 / self.classes)
         return signal * np.eye(self.dim), ((shots - 1) * signal + single) / shots * np.eye(self.dim)
+
+    @rests_on(*INPUTS, *LABELS, *TOKENS)
+    def singular_note(self) -> str:
+        """The y_c x of a class that is shown to few tokens, or to none, span fewer dimensions than d_x."""
+        return "a class can be shown to too few demonstrations"
 
     def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
         """Class vectors w_k, shape (batch, C, d_x)."""

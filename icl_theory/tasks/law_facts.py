@@ -57,6 +57,11 @@ def tail_note(law: Law, order: int) -> str:
     return f"E u⁴ of {law!r} is {'not known' if fourth is None else 'infinite'}: the standard error may be no guide"
 
 
+def density_note(law: Law) -> str:
+    """Why few draws may repeat with positive probability; empty for a law that is known to have a density."""
+    return "" if getattr(law, "continuous", False) else f"{law!r} is not known to have a density"
+
+
 def fourth_moment(law: Law) -> float | None:
     """E u⁴, +inf where it does not exist, None where the law does not say."""
     return getattr(law, "fourth_moment", None)

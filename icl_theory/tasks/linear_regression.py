@@ -98,6 +98,11 @@ class LinearRegression(Task):
         single = self.input_quartic(self.task_covariance) + self.noise_std**2 * self.covariance
         return signal, ((shots - 1) * signal + single) / shots
 
+    @rests_on(*INPUTS, *LABELS, *TOKENS)
+    def singular_note(self) -> str:
+        """Of inputs or label noise that are not known to have a density; empty for others."""
+        return self._singular_inputs()
+
     def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
         """Task vectors w ~ N(0, Ω), shape (batch, d_x)."""
         return rng.standard_normal((batch, self.dim)) @ self.task_root

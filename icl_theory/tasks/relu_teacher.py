@@ -7,7 +7,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.tasks.base import Task
-from icl_theory.tasks.closed_forms import FUNCTIONS, INPUTS, LABELS, STEPS, rests_on
+from icl_theory.tasks.closed_forms import FUNCTIONS, INPUTS, LABELS, STEPS, TOKENS, rests_on
 from icl_theory.tasks.laws import GAUSSIAN, Law
 
 
@@ -77,6 +77,13 @@ class ReLUTeacher(Task):
         signal = self.covariance @ self.covariance / 2
         single = self.input_quartic(np.eye(self.dim)) + self.noise_std**2 * self.covariance
         return signal, ((shots - 1) * signal + single) / shots
+
+    @rests_on(*INPUTS, *LABELS, *TOKENS)
+    def singular_note(self) -> str:
+        """Without label noise all tokens may lie on one linear piece, where y x and y² are among the x xᵀ."""
+        if self.noise_std == 0:
+            return "without label noise all inputs can lie on one linear piece of the teacher"
+        return self._singular_inputs()
 
     def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
         """Rows [w_k, a_k] of every teacher, shape (batch, hidden, d_x + 1)."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.tasks.base import Task
-from icl_theory.tasks.closed_forms import FUNCTIONS, INPUTS, LABELS, STEPS, rests_on
+from icl_theory.tasks.closed_forms import FUNCTIONS, INPUTS, LABELS, STEPS, TOKENS, rests_on
 from icl_theory.tasks.laws import GAUSSIAN, Law
 from icl_theory.tasks.linear_regression import LinearRegression
 
@@ -78,6 +78,11 @@ class VectorRegression(Task):
         """d_y times those of one output."""
         cross, moment = self._row.readout_moments(shots)
         return self.outputs * cross, self.outputs * moment
+
+    @rests_on(*INPUTS, *LABELS, *TOKENS)
+    def singular_note(self) -> str:
+        """Of inputs or label noise that are not known to have a density; empty for others."""
+        return self._singular_inputs()
 
     def sample_tasks(self, rng: np.random.Generator, batch: int) -> np.ndarray:
         """Matrices W, shape (batch, d_y, d_x)."""

@@ -1,7 +1,7 @@
 """Bound versus rank: the ladder, the gap and the risk before and after truncation of one module of one layer."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,13 +13,14 @@ from icl_theory.core.progress import Progress
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
 from icl_theory.information.ladder.large_sample_limit import observation_information
 from icl_theory.information.ladder.losses import BoundedLoss, loss_range
-from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
+from icl_theory.information.ladder.noisy_trajectory import Batches
 from icl_theory.information.ladder.rungs import RUNGS
-from icl_theory.models.checked import checked_linear
+from icl_theory.information.ladder.setting import Setting, fixed_function, ladder_model
+from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
 from icl_theory.risk.population import risk_and_losses
-from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.tasks.base import Task
 from icl_theory.truncation.module_truncation import ModuleTruncations, module_rank, rank_of_rate
 
 _PAIRED = {"gap": "gap", "population": "population_loss", "sandwich_lower": "sandwich_lower"} | {
@@ -78,6 +79,8 @@ class _Entry(NamedTuple):
 class _Runner:
     """Runs one model, truncated and untouched, on common draws."""
 
+    model: Model
+    """Untouched."""
     full: Setting
     batches: Batches
     loss: tuple[float, BoundedLoss]
@@ -87,14 +90,14 @@ class _Runner:
 
     def entry(self, model: Model, pairs: int | None) -> _Entry:
         clip, loss = self.loss
-        setting = replace(self.full, model=model)
+        setting = self.full.with_model(model)
         ladder = ladder_of(setting, self.batches, clip, pairs, loss)
         return _Entry(ladder, *risk_and_losses(model, setting.task, **self.risk_options))
 
     def before(self, pairs: int | None, after: _Entry) -> _Entry:
         """The untouched model, its sandwich of as many pairs as that of `after`, so that their pairs match."""
         if pairs not in self.untouched:
-            self.untouched[pairs] = self.entry(self.full.model, pairs)
+            self.untouched[pairs] = self.entry(self.model, pairs)
         count = after.ladder.sandwich.upper.samples
         if 0 < count < self.untouched[pairs].ladder.sandwich.upper.samples:
             return self.before(count, after)
@@ -147,7 +150,7 @@ def _plan(
 
 def rank_sweep(
     model: Model,
-    task: LinearRegression,
+    task: Task,
     *,
     demonstrations: int,
     shots: int,
@@ -173,7 +176,7 @@ def rank_sweep(
 
     Args:
         model: a single model or an ensemble with a leading seeds axis, as `train` returns it.
-        task: Gaussian inputs and label noise.
+        task: as in `bound_ladder`.
         demonstrations: N.
         shots: b with 1 ≤ b < N.
         clip: c > 0, in units of the squared label.
@@ -184,7 +187,7 @@ def rank_sweep(
         ranks: every rank from 1 to full if None; 0 (which removes the module) only if it is listed. A rank listed
             twice is computed once.
         rates: clipping rates ξ = 1 - r/side instead of ranks, rounded to a lower rank; rank 0 is an error.
-        task_vector: w, shape (d_x,); drawn from `key` if None.
+        task_vector: w, shape (d_x,), or a row of `task.sample_tasks`; drawn from `key` if None.
         floor: ε² ≥ 0, variance of the noise floor added on the support, in squared units of W.
         pairs: runs used in the sandwich, as in `bound_ladder`.
         loss: "clipped_squared" (clipped at `clip`) or "zero_one".
@@ -202,20 +205,19 @@ def rank_sweep(
         >>> [(entry["rank"], entry["support"]) for entry in entries]
         [(1, [3]), (2, [5]), (3, [6])]
     """
-    task.require_gaussian_tokens("the bound ladder")
     models = _members(model)
+    ladder_model(models[0], task)  # raises for a model that the ladder does not cover
     plan = _plan(
-        checked_linear(models[0], task.token_dim, "the bound ladder"),
+        checked(models[0], task.token_dim),
         layer_indices,
         modules,
         None if ranks is None else list(ranks),
         None if rates is None else list(rates),
     )
     shots = checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
-    loss_range(loss, clip)  # raises for an unknown loss
+    loss_range(loss, clip, task)  # raises for an unknown loss or a clip out of range
     rng = generator(key)
-    drawn = task.sample_tasks(rng, 1)[0]
-    vector = drawn if task_vector is None else checks.array("task_vector", task_vector, (task.dim,))
+    vector = fixed_function(task, rng, task_vector)
     seed = int(rng.integers(2**62))
     known = {_place(record): record for record in finished}
     records: list[dict[str, Any]] = []
@@ -224,18 +226,18 @@ def rank_sweep(
     risk_options = {"shots": shots, "samples": samples, "key": seed % 2**31}
 
     for index, member in enumerate(models):
-        full = Setting(
-            checked_linear(member, task.token_dim, "the bound ladder"), task, vector, demonstrations, shots, floor
-        )
+        attention, mlp = ladder_model(member, task)
+        full = Setting(attention, task, vector, demonstrations, shots, floor, mlp)
         batches = batches or Batches(full, seed, samples)
-        runner = _Runner(full, batches, (clip, loss), risk_options)
+        whole = checked(member, task.token_dim)
+        runner = _Runner(whole, full, batches, (clip, loss), risk_options)
         cuts: dict[tuple[int, Module], ModuleTruncations] = {}
         for layer, module, rank in plan:
             if (index, layer, module, rank) in known:
                 records.append(known[index, layer, module, rank])
             else:
                 if (layer, module) not in cuts:  # one decomposition serves every rank
-                    cuts[layer, module] = ModuleTruncations(full.model, layer=layer, module=module)
+                    cuts[layer, module] = ModuleTruncations(whole, layer=layer, module=module)
                 cut = cuts[layer, module][rank]
                 place = {"seed": index, "layer": layer, "module": module, "rank": rank}
                 place |= {"rate": 1 - rank / module_rank(cut, module), "demonstrations": demonstrations, "shots": shots}

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from icl_theory import LinearRegression, bound_ladder, random_weights
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
 from icl_theory.information.ladder.rungs import layer_terms, reference_of, singular
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.truncation.module_truncation import truncate_weights
 
 TASK, W, FLOOR = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1]), 0.09

@@ -18,8 +18,9 @@ from two_layers import SHOTS, TASK, N, W, conditioned, slow_terms
 
 from icl_theory import Estimate, Model, bound_ladder, random_weights
 from icl_theory.core.estimate import generalization_bound
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
 from icl_theory.information.ladder.rungs import isotropic_low, isotropic_terms, mean_estimate, reference_of
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.truncation.module_truncation import truncate_weights
 
 RUNS, CLIP, KEY = 25, 1.5, 9

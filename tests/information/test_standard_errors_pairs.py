@@ -40,7 +40,7 @@ def stacked(*models: Model) -> Model:
     return Model(*(np.stack([getattr(m, n) for m in models]) for n in ("value", "key", "query")))
 
 
-ENDS = ("sandwich_lower", "readout", "individual_sample", "mutual_information", "path_information")
+ENDS = ("sandwich_lower", "readout_sample", "readout", "individual_sample", "mutual_information", "path_information")
 PRIORS = ("path_gaussian", "chain", "gaussian", "isotropic", "isotropic_zero", "theorem_2_repaired")
 CHANGES = {"gap": "gap", "population": "population_loss"} | {name: name for name in (*ENDS, *PRIORS)}
 

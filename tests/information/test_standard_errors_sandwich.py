@@ -19,10 +19,11 @@ from two_layers import TableChannel, exchanged_by_hand, gaussian_table
 from icl_theory import LinearRegression, bound_ladder, ksg_mutual_information, mutual_information, random_weights
 from icl_theory.information.estimators.sandwich import Sandwich, sandwich
 from icl_theory.information.ladder.individual_sample import exchanged_channel, nested
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
 from icl_theory.information.ladder.path_prior import path_log_density
 from icl_theory.information.ladder.path_sandwich import path_channels
 from icl_theory.information.ladder.rungs import reference_of
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.truncation.module_truncation import truncate_weights
 
 PAIRS = 40

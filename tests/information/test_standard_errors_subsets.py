@@ -18,7 +18,8 @@ from icl_theory import (
 )
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.ladder.losses import empirical_loss, population_loss
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.information.ladder.shared_subsets import (
     SharedSubsets,
     _ratio,

@@ -18,7 +18,7 @@ from icl_theory import (
     truncation_noise,
 )
 from icl_theory.core.symmetric import symmetric_pairs
-from icl_theory.information.ladder.noisy_trajectory import token_root
+from icl_theory.information.ladder.token_law import token_root
 from icl_theory.models.checked import checked_linear
 from icl_theory.noise.covariance import layer_factors
 from icl_theory.noise.layer_spaces import LayerSpaces, canonical_support, layer_structures, log_volume

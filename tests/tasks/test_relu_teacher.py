@@ -23,7 +23,7 @@ from icl_theory import (
     population_risk,
     predict,
     random_weights,
-    rank_sweep,
+    shared_subsets,
 )
 from icl_theory.tasks.laws import Gaussian, Law, Uniform
 
@@ -222,8 +222,7 @@ def test_needs_gaussian(name: str) -> None:
     """What needs Gaussian linear regression raises an error."""
     task: Any = TASKS[name]
     model = random_weights(1, layers=1, token_dim=4)
-    assert "bound ladder" in error_message(bound_ladder, model, task, **LADDER)
-    assert "bound ladder" in error_message(rank_sweep, model, task, **LADDER)
+    assert "comparison of subsets" in error_message(shared_subsets, model, task, **LADDER)
     assert "agreement" in error_message(gradient_descent_agreement, model, task, shots=3)
 
 

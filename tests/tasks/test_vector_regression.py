@@ -16,7 +16,6 @@ from icl_theory import (
     Prompt,
     VectorRegression,
     accuracy,
-    bound_ladder,
     gradient_descent,
     gradient_descent_weights,
     one_layer_optimum,
@@ -182,10 +181,6 @@ def test_refusals() -> None:
         assert not task.knows_moments
         assert "λI" in error_message(one_layer_optimum, task, shots=3)
         assert population_risk(one_layer_optimum(OneHotClassification(2, 3), shots=3)[0], task, shots=3).samples == 4096
-    options = {"demonstrations": 6, "shots": 3, "clip": 1.0, "samples": 16, "key": 0}
-    assert "linear regression" in error_message(
-        bound_ladder, random_weights(0, layers=1, token_dim=5), TASKS["vector"], **options
-    )
     prompt = TASKS["vector"].sample(0, 2, 3)
     short = Prompt(prompt.x, prompt.y[:, :-1], prompt.x_query, prompt.y_query)
     assert "prompt.y" in error_message(predict, random_weights(0, layers=1, token_dim=5), short)

@@ -9,7 +9,8 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
-from icl_theory.information.ladder.noisy_trajectory import Batches, Setting, simulate
+from icl_theory.information.ladder.noisy_trajectory import Batches, simulate
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.models.files import from_dict, to_dict
 from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression

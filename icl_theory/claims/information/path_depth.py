@@ -9,9 +9,10 @@ from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, 
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.large_sample_limit import observation_information
-from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
+from icl_theory.information.ladder.noisy_trajectory import Batches
 from icl_theory.information.ladder.rung_samples import path_saving
 from icl_theory.information.ladder.rungs import mean_estimate
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.noise.support import support_dimension
 
 _FLOOR = 1e-24  # ε², far below any direction: the maps are then used as they are, and do not cancel

@@ -8,7 +8,8 @@ from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
-from icl_theory.information.ladder.noisy_trajectory import Draws, Setting, draw
+from icl_theory.information.ladder.noisy_trajectory import Draws, draw
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.information.ladder.shared_subsets import (
     correlation_with_first,
     layer_noise,

@@ -4,7 +4,7 @@ import numpy as np
 
 from icl_theory.claims.engine.cases import LADDER_SHOTS, Case
 from icl_theory.core.symmetric import symmetric_pairs
-from icl_theory.information.ladder.noisy_trajectory import gaussian_moment_covariance
+from icl_theory.information.ladder.token_law import gaussian_moment_covariance
 
 
 def moment_covariance(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:

@@ -8,9 +8,10 @@ from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
-from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
+from icl_theory.information.ladder.noisy_trajectory import Batches
 from icl_theory.information.ladder.rung_samples import without_path
 from icl_theory.information.ladder.rungs import mean_estimate
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.models.model import Model
 
 _SIZE = 9.0  # of the first layer's W_V in the balanced models

@@ -7,8 +7,9 @@ import numpy as np
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
 from icl_theory.claims.engine.claim import Claim, Control
-from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
+from icl_theory.information.ladder.noisy_trajectory import Batches
 from icl_theory.information.ladder.rung_samples import divergences
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
 from icl_theory.truncation.module_truncation import truncate_weights

@@ -11,8 +11,8 @@ from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, 
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.bound_ladder import Batches, BoundLadder, ladder_of
-from icl_theory.information.ladder.noisy_trajectory import Setting
 from icl_theory.information.ladder.rungs import mean_estimate
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
 from icl_theory.tasks.linear_regression import LinearRegression

@@ -115,7 +115,7 @@ def forward_pass_bounds(
     shown = count if shots is None else checks.integer("shots", shots, 2, count, "show at least two, at most all")
     samples = checks.integer("samples", samples, FEWEST_RUNS, None, "fewer give no honest error bar")
     clip = checks.number("clip", clip, low=0.0, strict=True, hint="clip the loss at a positive value")
-    limit = loss_range(loss, clip)
+    limit = loss_range(loss, clip, task)
     rng = generator(key)
     drawn = task.sample_tasks(rng, 1)[0]
     vector = drawn if task_vector is None else checks.array("task_vector", task_vector, (task.dim,))

@@ -10,13 +10,12 @@ from icl_theory.core import checks
 from icl_theory.core.binary_kl import binary_kl_bound
 from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.field_docs import fields_in_help
-from icl_theory.core.numerics import Key, generator
+from icl_theory.core.numerics import Key
 from icl_theory.core.results import Result
-from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.estimators.sandwich import Sandwich
 from icl_theory.information.ladder.chain_prior import chain_divergence
-from icl_theory.information.ladder.losses import BoundedLoss, empirical_loss, loss_range, population_loss
-from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, Setting, simulate
+from icl_theory.information.ladder.losses import BoundedLoss, loss_range, trajectory_losses
+from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, simulate
 from icl_theory.information.ladder.path_prior import path_divergences
 from icl_theory.information.ladder.path_sandwich import path_sandwich
 from icl_theory.information.ladder.readout import readout_rung
@@ -30,11 +29,9 @@ from icl_theory.information.ladder.rungs import (
     rung_information,
     singular,
 )
-from icl_theory.models.checked import checked_linear
+from icl_theory.information.ladder.setting import FEWEST_RUNS, Setting, fixed_task
 from icl_theory.models.model import Model
-from icl_theory.tasks.linear_regression import LinearRegression
-
-FEWEST_RUNS = 16
+from icl_theory.tasks.base import Task
 
 
 @fields_in_help
@@ -47,7 +44,7 @@ class BoundLadder(Result):
         >>> model, task = random_weights(0, layers=1, token_dim=3), LinearRegression(2, noise_std=0.5)
         >>> ladder = bound_ladder(model, task, demonstrations=40, shots=10, clip=4.0, samples=64)
         >>> ladder.support, ladder.trivial, list(ladder.rungs)[:3]
-        ((6,), 4.0, ['readout', 'individual_sample', 'mutual_information'])
+        ((6,), 4.0, ['readout_sample', 'readout', 'individual_sample'])
     """
 
     rungs: dict[str, Estimate]
@@ -55,8 +52,8 @@ class BoundLadder(Result):
     kl_rungs: dict[str, Estimate]
     """The same informations in the binary relative entropy form (`binary_kl_bound`): never larger, and below c."""
     information: dict[str, Estimate]
-    """Nats: "readout" of I(p; H_s), "individual_sample" of Σ_i I(W; h_i), "mutual_information" of I(W_L; H_s), the
-    others of I(W_{1:L}; H_s)."""
+    """Nats: "readout" of I(p; H_s), "readout_sample" of Σ_i I(p; h_i), "individual_sample" of Σ_i I(W; h_i),
+    "mutual_information" of I(W_L; H_s), the others of I(W_{1:L}; H_s)."""
     low_ends: dict[str, Estimate]
     """The isotropic rungs in nats from below: the logarithm of a sample mean in place of that of an expectation."""
     gap: Estimate
@@ -92,7 +89,7 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> C
             result.dimensions = [layer.dimension for layer in runs.layers]
             result.reason = singular(runs, setting)
             result.ends = path_sandwich(runs, setting, reference, pairs, result.reason)
-            result.readout = readout_rung(runs, setting, reference, pairs, result.ends.sandwich)
+            result.readout = readout_rung(runs, setting, reference, pairs, result.ends)
         if not result.reason:
             terms = [layer_terms(x, runs, setting, reference, i) for i, x in enumerate(runs.layers)]
             result.add(terms)
@@ -101,13 +98,13 @@ def _collect(setting: Setting, batches: Iterable[Draws], pairs: int | None) -> C
             by_layer = [terms[0]["gaussian"]] if one else path_divergences(runs, setting, reference)
             result.path.append(np.sum(by_layer, axis=0))
             result.chain.append(chain_divergence(runs, setting, reference, by_layer))
-        result.outputs.append((runs.accumulated, draws.tokens))
+        result.outputs.append((runs.accumulated, draws))
     return result
 
 
 def bound_ladder(
     model: Model,
-    task: LinearRegression,
+    task: Task,
     *,
     demonstrations: int,
     shots: int,
@@ -128,6 +125,8 @@ def bound_ladder(
     with loss="zero_one" the 0-1 loss of its sign, for which R = 1/2.
     The rungs with d_t = dim V_t, in nats; from `path_information` on upper bounds on I(W_{1:L}; H_s):
 
+    * `readout_sample`: (1/N) Σ_i sqrt(2 R² I(p; h_i)), p as in the next rung, by nested Monte Carlo where the pairs
+      resolve it, otherwise from Σ_i I(p; h_i) ≤ I(p; H_s);
     * `readout`: I(p; H_s) of what the loss reads, p = ∓W[y, x], at L = 1 by its own sandwich, otherwise the value of
       `path_information`; finite from N - 1 ≥ dim p on, and lower where W_K or W_Q is truncated, not where W_V is;
     * `individual_sample`: (1/N) Σ_i sqrt(2 R² I(W; h_i)), by nested Monte Carlo where the pairs resolve it, otherwise
@@ -143,20 +142,23 @@ def bound_ladder(
     * `theorem_2_printed`: +inf, since its hypothesis C_t ≻ 0 cannot hold for D ≥ 2.
 
     Args:
-        model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none.
-        task: Gaussian inputs and label noise.
+        model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none; with
+            one layer a ReLU MLP too.
+        task: any with E u⁴ < ∞: `LinearRegression` with any such law, `SparseLinearRegression`, `VectorRegression`,
+            `ReLUTeacher`, `LinearClassification`, `OneHotClassification`, or your own.
         demonstrations: N.
         shots: b with 1 ≤ b < N.
         clip: c > 0, in units of the squared label.
         samples: Monte Carlo runs, at least 16.
         key: a jax.random.key or a whole number; the same key gives common random numbers.
-        task_vector: w, shape (d_x,); drawn from `key` if None.
+        task_vector: w, shape (d_x,), or a row of `task.sample_tasks`; drawn from `key` if None.
         floor: ε² ≥ 0, variance of the noise floor added on the support of every layer; 0 for none.
         pairs: runs used in the sandwich; if None all, up to 4096, or 256 where maps depend on the path.
-        loss: "clipped_squared" (clipped at `clip`) or "zero_one" (`clip` is then without effect).
+        loss: "clipped_squared" (clipped at `clip`) or "zero_one" (`clip` is then without effect), of the sign, or for
+            one-hot labels of the class.
 
     Returns: `BoundLadder`; information in nats, bounds and gap in units of the loss.
-    Raises: ValueError for anything out of range, or tokens that are not Gaussian.
+    Raises: ValueError for anything out of range, a causal mask, softmax, or E u⁴ infinite or unknown.
     Proved: individual_sample ≤ mutual_information ≤ path_information ≤ Σ_t I(W_t; H_s | W_{t-1}) as quantities (the
     estimates within their errors); path_gaussian = chain up to L = 2, path_gaussian ≤ gaussian for invertible weights,
     all three equal at L = 1; there gaussian ≤ isotropic ≤ isotropic_zero ≤ theorem_2_repaired too. The sandwich's upper
@@ -172,7 +174,7 @@ def bound_ladder(
         >>> nats["gaussian"] <= nats["isotropic"] <= nats["isotropic_zero"] <= nats["theorem_2_repaired"]
         True
     """
-    task.require_gaussian_tokens("the bound ladder")
+    loss_range(loss, clip, task)  # raises for an unknown loss or a clip out of range
     setting, seed = fixed_task(
         model,
         task,
@@ -185,41 +187,16 @@ def bound_ladder(
     )
     if pairs is not None:
         pairs = checks.integer("pairs", pairs, FEWEST_RUNS, samples, "use at most all runs")
-    clip = checks.number("clip", clip, low=0.0, strict=True, hint="clip the loss at a positive value")
-    loss_range(loss, clip)  # raises for an unknown loss
     return ladder_of(setting, Batches(setting, seed, samples), clip, pairs, loss)
 
 
-def fixed_task(
-    model: Model,
-    task: LinearRegression,
-    *,
-    demonstrations: int,
-    shots: int,
-    samples: int,
-    key: Key,
-    task_vector: Any,
-    floor: float = 0.0,
-) -> tuple[Setting, int]:
-    """The checked setting of one fixed task, drawn from `key` if it is not given, and the seed of its runs.
-
-    Raises: ValueError for anything out of range, as in `bound_ladder`.
-    """
-    model = checked_linear(model, task.token_dim, "the bound ladder")
-    demonstrations = checks.integer("demonstrations", demonstrations, 2, None, "noise needs two demonstrations")
-    shots = checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
-    checks.integer("samples", samples, FEWEST_RUNS, None, "fewer give no honest error bar")
-    floor = checks.number("floor", floor, low=0.0, hint="pass a noise variance of 0 or more")
-    rng = generator(key)
-    drawn = task.sample_tasks(rng, 1)[0]
-    vector = drawn if task_vector is None else checks.array("task_vector", task_vector, (task.dim,))
-    return Setting(model, task, vector, demonstrations, shots, floor), int(rng.integers(2**62))
-
-
-def _notes(model: Model) -> tuple[str, ...]:
-    if model.mlp_in is None:
-        return ()
-    return ("the linear MLP of every layer counts as part of W_V, W_out W_in W_V (Y App. A.3): the same function",)
+def _notes(setting: Setting) -> tuple[str, ...]:
+    mlp: tuple[str, ...] = ()
+    if setting.mlp is not None:
+        mlp = ("W is the noisy update of the attention; the ReLU MLP behind it is a function of W (data processing)",)
+    elif setting.model.mlp_in is not None:
+        mlp = ("the linear MLP of every layer counts as part of W_V, W_out W_in W_V (Y App. A.3): the same function",)
+    return (*mlp, *setting.law.notes)
 
 
 def ladder_of(
@@ -233,14 +210,10 @@ def ladder_of(
         hint = "truncate them to a definite rank or pass a noise floor"
         raise checks.error("model", got, "conditioning that float64 can carry", hint) from None
     information, terms = rung_information(collected)
-    losses = []
-    for accumulated, tokens in collected.outputs:
-        p = implied_weights(accumulated, setting.model.readout)
-        population = population_loss(p, setting.task, setting.task_vector, clip, loss)
-        losses.append((population, empirical_loss(p, tokens, clip, loss)))
+    losses = [trajectory_losses(setting, outputs, draws, clip, loss) for outputs, draws in collected.outputs]
     terms["population"], seen = (np.concatenate(parts) for parts in zip(*losses, strict=True))
     terms["gap"] = terms["population"] - seen
-    largest = loss_range(loss, clip)
+    largest = loss_range(loss, clip, setting.task)
     rungs = {
         name: generalization_bound(information[name], range_constant=largest / 2, demonstrations=setting.demonstrations)
         for name in RUNGS
@@ -259,6 +232,6 @@ def ladder_of(
         sandwich=collected.ends.sandwich,
         support=tuple(collected.dimensions),
         trivial=largest,
-        notes=_notes(setting.model),
+        notes=_notes(setting),
         terms=terms,
     )

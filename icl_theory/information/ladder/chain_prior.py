@@ -4,8 +4,9 @@ import numpy as np
 
 from icl_theory.core.numerics import transpose
 from icl_theory.information.covariance_roots import log_determinant, whitening, with_floor
-from icl_theory.information.ladder.noisy_trajectory import Layer, Runs, Setting, symmetric_matrix
+from icl_theory.information.ladder.noisy_trajectory import Layer, Runs
 from icl_theory.information.ladder.path_prior import Reference, times
+from icl_theory.information.ladder.setting import Setting
 
 _SMALLEST = 1e-20  # of the largest variance of W_{t-1}: below it a direction is rounding
 _FURTHEST = 1.7  # root mean square of W_{t-1}'s distance in standard deviations beyond which it is shrunk
@@ -19,7 +20,7 @@ def observation_jacobians(setting: Setting, root: np.ndarray, layers: int) -> np
     """
     model, covariance = setting.model.with_heads(), setting.covariance
     values, products = model.left_factor(), transpose(model.key) @ model.query
-    directions = setting.basis @ symmetric_matrix(root.T, setting.basis.shape[1]) @ setting.basis.T
+    directions = setting.basis @ setting.law.directions(root.T) @ setting.basis.T
     m, changes = np.eye(model.token_dim), np.zeros((0, len(directions), *covariance.shape))
     for index in range(layers):
         moved = m @ covariance @ m.T

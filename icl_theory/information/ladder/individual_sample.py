@@ -9,11 +9,12 @@ from scipy.special import logsumexp
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import transpose
 from icl_theory.core.symmetric import outer_coordinates, symmetric_coordinates
-from icl_theory.information.covariance_roots import whitening, with_floor
+from icl_theory.information.covariance_roots import whitening
 from icl_theory.information.estimators.channel import LOG_2PI, Channel, pooled_frame
 from icl_theory.information.estimators.sandwich import Sandwich
 from icl_theory.information.ladder.large_sample_limit import observation_correction, observation_information
-from icl_theory.information.ladder.noisy_trajectory import Runs, Setting
+from icl_theory.information.ladder.noisy_trajectory import Runs
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.noise.covariance import sampling_factor
 
 _AFFORDED = 0.07  # see `resolvable`; at d_S = 3, 6 and 21 the excess N e^I / K was found to be off by a factor of 4
@@ -76,18 +77,35 @@ class ExchangedChannel:
 def exchanged_channel(runs: Runs, setting: Setting, pairs: int) -> ExchangedChannel | None:
     """The channel above for one layer, or for several whose maps cancel; None where there is no such form."""
     free = all(layer.cancels for layer in runs.layers)
-    total, layer, kept = setting.demonstrations, runs.layers[0], slice(0, pairs)
-    if not (free or len(runs.layers) == 1) or (setting.floor == 0 and total - 2 < layer.dimension):
+    layer, kept = runs.layers[0], slice(0, pairs)
+    if not (free or len(runs.layers) == 1):
         return None
     maps = np.eye(setting.coordinates) if free else layer.maps[0]
     outputs = runs.draws.observations[kept] if free else layer.outputs[kept][:, None]
-    inner = runs.draws.inner[kept]
-    features = outer_coordinates(inner) @ maps.T
+    floor = np.sqrt(setting.floor) * np.eye(len(maps))[:, : len(maps) if setting.floor > 0 else 0]
+    return exchanged(outputs, setting.law.features(runs.draws.inner[kept]) @ maps.T, floor, setting)
+
+
+def exchanged(
+    outputs: np.ndarray, features: np.ndarray, floor: np.ndarray, setting: Setting
+) -> ExchangedChannel | None:
+    """The channel for outputs (K, n, d) that are noisy means of features (K, N, d); None where B would be singular.
+
+    Args:
+        outputs: w_i.
+        features: s of every demonstration.
+        floor: a root (d, ·) of what a noise floor adds to the covariance; (d, 0) without one.
+        setting: N and b.
+    """
+    total = setting.demonstrations
+    if floor.shape[1] == 0 and total - 2 < features.shape[-1]:
+        return None
     others = features[:, 1:]
     means = others.mean(axis=1)
     centre, frame = pooled_frame(outputs)
     scale = sampling_factor(total, setting.shots) / total
-    root = with_floor(math.sqrt(scale) * transpose(others - means[:, None]), setting.floor)
+    root = math.sqrt(scale) * transpose(others - means[:, None])
+    root = np.concatenate([root, np.broadcast_to(floor, (len(root), *floor.shape))], axis=-1)
     white, volume = whitening(frame @ root)
     jacobian = 2 * np.linalg.slogdet(frame)[1]
     return ExchangedChannel(
@@ -128,16 +146,24 @@ def nested(channels: list[Channel], exchanged: Channel, *, block_entries: int = 
     return Estimate(float(terms.mean()), error, count, "upper"), influence
 
 
-def resolvable(setting: Setting, pairs: int) -> bool:
+def resolvable(setting: Setting, pairs: int, readout: int | None = None) -> bool:
     """Whether K pairs resolve I(W; h_1) better than I(W; H_s)/N does: N e^I / K below a small fraction of I.
 
     The excess of `nested` grows like e^I / K, and I is predicted in closed form from the dimensions alone: the method
     is chosen before any number is seen, so that no selection can bias a bound downwards.
+
+    Args:
+        setting: N, b, L and the dimension of the tokens.
+        pairs: K.
+        readout: the dimension of a linear image of one layer's observation, if that is the output.
     """
     layers, total = setting.model.layers, setting.demonstrations
-    predicted = observation_information(setting.coordinates, total, setting.shots, layers)
-    predicted += layers * observation_correction(setting.basis.shape[1], total)
-    return math.log(total) + predicted < math.log(_AFFORDED * predicted * pairs)
+    if readout is None:
+        predicted = observation_information(setting.coordinates, total, setting.shots, layers)
+        predicted += layers * observation_correction(setting.basis.shape[1], total)
+    else:
+        predicted = observation_information(readout, total, setting.shots)
+    return predicted > 0 and math.log(total) + predicted < math.log(_AFFORDED * predicted * pairs)
 
 
 def individual_information(
@@ -148,10 +174,17 @@ def individual_information(
     With it the influence of every pair, see `Sandwich`. Σ_i I(W; h_i) ≤ I(W; H_s) because the demonstrations are
     independent. Source: Bu, Zou and Veeravalli 2020.
     """
-    exchanged = exchanged_channel(runs, setting, pairs) if resolvable(setting, pairs) else None
-    if exchanged is None:
+    channel = exchanged_channel(runs, setting, pairs) if resolvable(setting, pairs) else None
+    return summed(channels, channel, whole, setting)
+
+
+def summed(
+    channels: list[Channel], channel: ExchangedChannel | None, whole: Sandwich, setting: Setting
+) -> tuple[Estimate, np.ndarray]:
+    """N I(W; h_1) and the influence of every pair: nested, or from I(W; H_s) where there is no exchanged channel."""
+    if channel is None:
         note = "Σ I(W; h_i) ≤ I(W; H_s) of independent demonstrations; these pairs resolve nothing sharper"
         return replace(whole.upper, note=note), whole.influence["upper"]
-    (one, influence), total = nested(channels, exchanged), setting.demonstrations
+    (one, influence), total = nested(channels, channel), setting.demonstrations
     found = Estimate(total * one.value, total * one.stderr, one.samples, "upper", note="nested Monte Carlo")
     return found, total * influence

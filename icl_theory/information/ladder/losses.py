@@ -1,24 +1,39 @@
-"""Bounded losses of the query readout, hence sub-Gaussian, with closed-form population risks.
+"""Bounded losses of the query readout, hence sub-Gaussian, with closed-form population losses for Gaussian tokens.
 
 A loss in [0, c] is c/2-sub-Gaussian whatever the data (Hoeffding 1963, Lemma 1). The plain squared error of Gaussian
 data is not sub-Gaussian for any R: its tail is exponential, and E exp(λ r²) = +inf from λ = 1/(2v) on.
 """
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from scipy.special import erfc, gammainc
 
 from icl_theory.core import checks
+from icl_theory.core.numerics import transpose
+from icl_theory.descent.implied_weights import implied_weights
+from icl_theory.information.ladder.noisy_trajectory import Draws
+from icl_theory.information.ladder.setting import Setting
+from icl_theory.tasks.base import Task
 from icl_theory.tasks.linear_regression import LinearRegression
 
 BoundedLoss = Literal["clipped_squared", "zero_one"]
-"""min((p·x - y)², c), and the 0-1 loss of the sign: 1 where p·x and y have different signs, ½ where p·x = 0."""
+"""min(|ŷ - y|², c), and the 0-1 loss: for one output of the sign, 1 where ŷ and y have different signs, ½ where ŷ = 0;
+for one-hot labels of the class."""
 
 
-def loss_range(loss: BoundedLoss, clip: float) -> float:
-    """c with 0 ≤ ℓ ≤ c, so that R = c/2: the clip of the squared error, 1 for the sign. Raises: ValueError."""
-    return clip if checks.choice("loss", loss, get_args(BoundedLoss)) == "clipped_squared" else 1.0
+def loss_range(loss: BoundedLoss, clip: float, task: Task) -> float:
+    """c with 0 ≤ ℓ ≤ c, so that R = c/2: the clip of the squared error, else 1.
+
+    Raises: ValueError for an unknown loss, a clip that is not positive, or the 0-1 loss of several outputs that are no
+        classes.
+    """
+    if checks.choice("loss", loss, get_args(BoundedLoss)) == "clipped_squared":
+        return checks.number("clip", clip, low=0.0, strict=True, hint="clip the loss at a positive value")
+    if task.outputs > 1 and not task.classifies:
+        got = f"'zero_one' for {task.outputs} outputs that are no classes"
+        raise checks.error("loss", got, "'clipped_squared', or a classification", "drop the option")
+    return 1.0
 
 
 def clipped_second_moment(variance: np.ndarray, clip: float) -> np.ndarray:
@@ -59,8 +74,53 @@ def population_loss(
 
 def empirical_loss(p: np.ndarray, tokens: np.ndarray, clip: float, loss: BoundedLoss = "clipped_squared") -> np.ndarray:
     """(1/N) Σ_i ℓ(p·x_i, y_i) for implied weights p (K, d_x) and tokens (K, N, D); shape (K,)."""
-    readout, labels = np.einsum("knd,kd->kn", tokens[..., :-1], p), tokens[..., -1]
+    predictions = np.einsum("knd,kd->kn", tokens[..., :-1], p)[..., None]
+    return losses_of(predictions, tokens[..., -1:], clip, loss).mean(axis=1)
+
+
+def losses_of(predictions: np.ndarray, labels: np.ndarray, clip: float, loss: BoundedLoss) -> np.ndarray:
+    """ℓ for predictions and labels (..., d_y), shape (...).
+
+    With several outputs the squared error is summed over them, and the 0-1 loss asks whether the largest prediction is
+    at the class of a one-hot label; k predictions that are equally large count as one in k.
+    """
     if loss == "clipped_squared":
         with np.errstate(over="ignore"):
-            return np.minimum((readout - labels) ** 2, clip).mean(axis=1)
-    return (0.5 - 0.5 * np.sign(readout) * np.sign(labels)).mean(axis=1)
+            return np.minimum(((predictions - labels) ** 2).sum(-1), clip)
+    if labels.shape[-1] == 1:
+        return (0.5 - 0.5 * np.sign(predictions) * np.sign(labels))[..., 0]
+    largest = predictions == predictions.max(-1, keepdims=True)
+    return 1 - np.take_along_axis(largest, labels.argmax(-1)[..., None], -1)[..., 0] / largest.sum(-1)
+
+
+def trajectory_losses(
+    setting: Setting, accumulated: np.ndarray, draws: Draws, clip: float, loss: BoundedLoss
+) -> tuple[np.ndarray, np.ndarray]:
+    """Population and empirical loss of every run, shapes (K,), for W_L (K, D, D).
+
+    The first in closed form where there is one, otherwise the mean over fresh tokens of the run: unbiased.
+    """
+    if draws.unseen is None and setting.mlp is None:
+        p = implied_weights(accumulated, setting.model.readout)
+        task: Any = setting.task
+        population = population_loss(p, task, setting.task_vector, clip, loss)
+        return population, empirical_loss(p, draws.tokens, clip, loss)
+    unseen, seen = (
+        losses_of(_predictions(setting, accumulated, tokens), tokens[..., setting.task.dim :], clip, loss).mean(axis=1)
+        for tokens in (draws.unseen, draws.tokens)
+        if tokens is not None
+    )
+    return unseen, seen
+
+
+def _predictions(setting: Setting, accumulated: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """ŷ of every token as a query, its label slots masked; shape (K, N, d_y)."""
+    size = setting.task.dim
+    x = tokens[..., :size]
+    if setting.mlp is None:
+        found = x @ transpose(accumulated[:, size:, :size])
+    else:
+        into, out = setting.mlp
+        update = x @ transpose(accumulated[:, :, :size])
+        found = np.maximum(update @ into.T, 0.0) @ out[size:].T
+    return -found if setting.model.readout == "minus" else found

@@ -13,65 +13,22 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import transpose
-from icl_theory.core.ranks import definite_rank
-from icl_theory.core.symmetric import outer_coordinates, symmetric_pairs
 from icl_theory.information.covariance_roots import log_determinant
-from icl_theory.models.model import Model
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.noise.covariance import layer_factors, sampling_factor
-from icl_theory.noise.layer_spaces import Structure, Volume, canonical_support, layer_structures, log_volume
+from icl_theory.noise.layer_spaces import Volume, canonical_support, log_volume
 from icl_theory.noise.multi_head_support import SummedRank, SummedSupport, support_of
+from icl_theory.noise.restricted_support import RestrictedSupport, restricted
 from icl_theory.noise.support import Support
-from icl_theory.tasks.linear_regression import LinearRegression
 
 _CHUNK_ENTRIES = 2**25  # entries of all C_X held at once (256 MiB)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is fixed while demonstrations and noise are drawn repeatedly."""
-
-    model: Model
-    task: LinearRegression
-    task_vector: np.ndarray
-    """w, shape (d_x,)."""
-    demonstrations: int
-    """N."""
-    shots: int
-    """b < N."""
-    floor: float = 0.0
-    """ε², variance of extra isotropic noise on the support of every layer."""
-
-    @property
-    def covariance(self) -> np.ndarray:
-        """Σ_w, shape (D, D)."""
-        return self.task.token_covariance(self.task_vector)
-
-    @cached_property
-    def basis(self) -> np.ndarray:
-        """B (D, q) with tokens h = B u, u ~ N(0, I_q): q = D, less for labels without noise or a singular Λ.
-
-        Everything is computed in the coordinates u, in which no noise level and no input covariance is ill-conditioned:
-        I(W; H_s) is invariant under invertible linear maps of the tokens.
-        """
-        return token_root(self.task, self.task_vector)
-
-    @cached_property
-    def structures(self) -> list[Structure]:
-        """Which gradients every layer can have, from the weights alone. Raises: ValueError where a rank is in doubt."""
-        return layer_structures(self.model, self.basis)
-
-    @property
-    def coordinates(self) -> int:
-        """q(q+1)/2, the number of symmetric coordinates."""
-        width = self.basis.shape[1]
-        return width * (width + 1) // 2
 
 
 @dataclass(frozen=True)
 class Layer:
     """One layer of K noisy trajectories."""
 
-    support: Support | SummedSupport
+    support: Support | SummedSupport | RestrictedSupport
     """Orthonormal coordinates of V_t for every trajectory (a stack of one where it does not depend on the path)."""
     maps: np.ndarray
     """P_t with z = P_t svec(X), shape (K or 1, d_t, m): those of `canonical_support`, with a floor of `support`."""
@@ -83,8 +40,10 @@ class Layer:
     """Whether P_t is invertible and there is no floor: then it drops out of every information."""
     map_volume: Volume | None
     """log |det P_t| of the map to `support`, shape (K or 1,), where that is invertible."""
+    size: np.ndarray
+    """||G_t||_F² of the noise-free increment given W_{t-1}, shape (K,)."""
     crude: np.ndarray
-    """||ΔW_t||_F² ||I + W_{t-1}||_F² of the noise-free increment given W_{t-1}, shape (K,)."""
+    """||ΔW_t||_F² ||I + W_{t-1}||_F² of the same, shape (K,)."""
     entering: np.ndarray
     """W_{t-1}, shape (K, D, D); (1, D, D) in the first layer."""
 
@@ -103,13 +62,15 @@ class Draws:
     inner: np.ndarray
     """u with h = B u, shape (K, N, q), B the basis of the setting."""
     moments: np.ndarray
-    """svec of the second moment of the u, shape (K, m)."""
+    """Free coordinates of the second moment of the u, shape (K, m), see `TokenLaw`."""
     noise_root: np.ndarray
     """F with F Fᵀ = C_X, the covariance of an observation given the demonstrations, shape (K, m, min(N, m))."""
     observations: np.ndarray
-    """svec of the noisy observations X_t, shape (K, L, m)."""
+    """Those of the noisy observations X_t, shape (K, L, m)."""
     extra: np.ndarray
     """Standard normal D x D matrices for the noise floor, shape (K, L, D, D); (K, 0, D, D) without a floor."""
+    unseen: np.ndarray | None = None
+    """Fresh tokens of every run, shape (K, N, D), where the population loss has no closed form."""
 
     @cached_property
     def log_volume(self) -> np.ndarray:
@@ -127,27 +88,6 @@ class Runs:
     """W_L, shape (K, D, D)."""
 
 
-def gaussian_moment_covariance(covariance: np.ndarray) -> np.ndarray:
-    """Cov svec(h hᵀ) = 2 (Σ ⊗_s Σ) for h ~ N(0, Σ): Σ_ik Σ_jl + Σ_il Σ_jk with svec weights, shape (m, m)."""
-    i, j, weight = symmetric_pairs(len(covariance))
-    rows, columns = (i[:, None], j[:, None]), (i[None], j[None])
-    product = covariance[rows[0], columns[0]] * covariance[rows[1], columns[1]]
-    product = product + covariance[rows[0], columns[1]] * covariance[rows[1], columns[0]]
-    return product * weight * weight[:, None]
-
-
-def token_root(task: LinearRegression, task_vector: np.ndarray) -> np.ndarray:
-    """B (D, q) with [x; y] = B u for u ~ N(0, I_q): x = Λ^{1/2} u_x, y = w · x + σ u_y; no columns of zeros."""
-    root, size = task.input_root, definite_rank("task.covariance", task.covariance)
-    if size < task.dim:
-        values, vectors = np.linalg.eigh(task.covariance)
-        root = vectors[:, -size:] * np.sqrt(values[-size:]) if size else np.zeros((task.dim, 0))
-    inputs = np.concatenate([root, (task_vector @ root)[None]])
-    if task.noise_std == 0:
-        return inputs
-    return np.concatenate([inputs, np.r_[np.zeros(task.dim), task.noise_std][:, None]], axis=1)
-
-
 def _layer(setting: Setting, index: int, accumulated: np.ndarray, observation: np.ndarray, mean: np.ndarray) -> tuple:
     """The layer's support, maps and crude norm, and the increment without a floor's noise."""
     basis, model, structure = setting.basis, setting.model, setting.structures[index]
@@ -161,8 +101,11 @@ def _layer(setting: Setting, index: int, accumulated: np.ndarray, observation: n
     key_query = transpose(model.key[index]) @ model.query[index]
     delta = _images(left, mean, basis.T @ (transpose(m) if model.heads is None else transpose(m)[:, None]) @ key_query)
     crude = (delta**2).sum((-2, -1)) * (m**2).sum((-2, -1))
+    sizes = (_images(left, mean, right) ** 2).sum((-2, -1)), crude
     volume = log_volume(model, index, m, basis, support)
-    return support, maps, volume, crude, _images(left, observation, right)
+    if setting.law.free is not None:
+        support, maps, volume = *restricted(support, maps, setting.law.free, setting.floor > 0), None
+    return support, maps, volume, sizes, _images(left, observation, right)
 
 
 def _require_finite(numbers: np.ndarray, index: int) -> None:
@@ -186,25 +129,20 @@ def draw(setting: Setting, rng: np.random.Generator, count: int) -> Draws:
     """
     total, layers = setting.demonstrations, setting.model.layers
     dimension = setting.model.token_dim
-    inner = _standard_tokens(setting, rng, count)
-    tokens = inner @ setting.basis.T
+    law = setting.law
+    inner = law.sample(rng, count, total)
+    tokens = inner @ law.basis.T
     # Layer by layer, so that a model with a layer fewer has the same noise in the others.
     mix = rng.standard_normal((layers, count, total)).swapaxes(0, 1)
     extra = rng.standard_normal((count, layers if setting.floor > 0 else 0, dimension, dimension))
-    features = outer_coordinates(inner)
+    features = law.features(inner)
     moments = features.mean(axis=1)
     centred = features - moments[:, None]
     scale = np.sqrt(sampling_factor(total, setting.shots) / total)
     noise_root = scale * transpose(np.asarray(np.linalg.qr(centred, mode="r")))
-    return Draws(tokens, inner, moments, noise_root, moments[:, None] + scale * (mix @ centred), extra)
-
-
-def _standard_tokens(setting: Setting, rng: np.random.Generator, count: int) -> np.ndarray:
-    """u ~ N(0, I_q) for every demonstration, shape (K, N, q); first those of all inputs, then those of the labels."""
-    labels = int(setting.task.noise_std > 0)
-    inputs = rng.standard_normal((count, setting.demonstrations, setting.basis.shape[1] - labels))
-    noise = rng.standard_normal((count, setting.demonstrations, 1))
-    return np.concatenate([inputs, noise], axis=-1) if labels else inputs
+    closed = law.gaussian and setting.mlp is None
+    unseen = None if closed else law.sample(rng, count, total) @ law.basis.T
+    return Draws(tokens, inner, moments, noise_root, moments[:, None] + scale * (mix @ centred), extra, unseen)
 
 
 class Batches:
@@ -231,14 +169,14 @@ class Batches:
 
 def simulate(setting: Setting, draws: Draws) -> Runs:
     """The noisy trajectories of these draws under the setting's weights."""
-    dimension, width = setting.model.token_dim, setting.basis.shape[1]
+    dimension, law = setting.model.token_dim, setting.law
     count = len(draws.tokens)
-    mean, layers = symmetric_matrix(draws.moments, width), []
+    mean, layers = law.matrices(draws.moments), []
     accumulated = np.zeros((1, dimension, dimension))
     for index in range(setting.model.layers):
-        observation = symmetric_matrix(draws.observations[:, index], width)
+        observation = law.matrices(draws.observations[:, index])
         with np.errstate(over="ignore", invalid="ignore"):  # looked for below
-            support, maps, volume, crude, increment = _layer(setting, index, accumulated, observation, mean)
+            support, maps, volume, sizes, increment = _layer(setting, index, accumulated, observation, mean)
         outputs = np.einsum("kdm,km->kd", np.broadcast_to(maps, (count, *maps.shape[1:])), draws.observations[:, index])
         if setting.floor > 0:
             noise = np.sqrt(setting.floor) * support.project(draws.extra[:, index])
@@ -246,15 +184,5 @@ def simulate(setting: Setting, draws: Draws) -> Runs:
         cancels = support.dimension == setting.coordinates and setting.floor == 0
         entering, accumulated = accumulated, accumulated + increment
         _require_finite(accumulated, index)
-        crude = np.broadcast_to(crude, count)
-        layers.append(Layer(support, maps, outputs, increment, cancels, volume, crude, entering))
+        layers.append(Layer(support, maps, outputs, increment, cancels, volume, *sizes, entering))
     return Runs(draws, layers, accumulated)
-
-
-def symmetric_matrix(coordinates: np.ndarray, size: int) -> np.ndarray:
-    """The inverse of svec, shape (..., size, size)."""
-    rows, columns, weight = symmetric_pairs(size)
-    matrix = np.zeros((*coordinates.shape[:-1], size, size))
-    matrix[..., rows, columns] = coordinates / weight
-    matrix[..., columns, rows] = coordinates / weight
-    return matrix

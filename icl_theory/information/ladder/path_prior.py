@@ -8,7 +8,8 @@ import numpy as np
 from icl_theory.core.numerics import transpose
 from icl_theory.information.covariance_roots import log_determinant, whitening, with_floor
 from icl_theory.information.estimators.channel import LOG_2PI
-from icl_theory.information.ladder.noisy_trajectory import Runs, Setting
+from icl_theory.information.ladder.noisy_trajectory import Runs
+from icl_theory.information.ladder.setting import Setting
 
 Reference = tuple[np.ndarray, np.ndarray]
 """Mean svec Σ_w (m,) and lower triangular root (m, m) of Γ/b, Γ = Cov svec(h hᵀ)."""
@@ -30,7 +31,7 @@ def path_divergences(runs: Runs, setting: Setting, reference: Reference) -> list
     for step in _filter(runs, setting, reference):
         noise_volume = draws.log_volume - jacobian if step.cancels else log_determinant(step.noise)
         result[step.layer] += 0.5 * (step.volume - noise_volume)
-        # With maps that do not depend on the path the filter is linear and its moments are true: E excess = 0.
+        # With maps that do not depend on the path the filter is linear, and if its moments are true E excess = 0.
         if not step.linear:
             trace = ((step.inverse @ step.noise) ** 2).sum((-2, -1))
             result[step.layer] += 0.5 * (trace + (step.offset**2).sum(-1) - step.noise.shape[-2])
@@ -65,7 +66,7 @@ class _Step(NamedTuple):
     surprise: np.ndarray
     """Output minus prediction, whitened, shape (K, d_t)."""
     linear: bool
-    """Whether no map so far depends on the path, or cancels."""
+    """Whether the prior's moments are true and no map so far depends on the path, or cancels."""
     cancels: bool
 
 
@@ -75,7 +76,7 @@ def _filter(runs: Runs, setting: Setting, reference: Reference) -> Iterator[_Ste
     seen = setting.shots / setting.demonstrations
     moments, noise = np.linalg.solve(root, (draws.moments - mean).T).T, np.linalg.solve(root, draws.noise_root)
     # The filter's law of S, in units of the root of Γ/b: mean 0 and covariance (b/N) I before the first layer.
-    state, spread, linear = np.zeros((count, width)), seen * np.eye(width)[None], True
+    state, spread, linear = np.zeros((count, width)), seen * np.eye(width)[None], setting.law.exact
     for index, layer in enumerate(runs.layers):
         if layer.dimension == 0:
             continue

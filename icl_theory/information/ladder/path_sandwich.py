@@ -9,8 +9,9 @@ from icl_theory.information.covariance_roots import with_floor
 from icl_theory.information.estimators.channel import Channel, PathChannel, SharedChannel
 from icl_theory.information.estimators.sandwich import Sandwich, sandwich
 from icl_theory.information.ladder.individual_sample import individual_information
-from icl_theory.information.ladder.noisy_trajectory import Runs, Setting
+from icl_theory.information.ladder.noisy_trajectory import Runs
 from icl_theory.information.ladder.path_prior import Reference, path_log_density
+from icl_theory.information.ladder.setting import Setting
 
 _PATH_PAIRS = 256  # outputs in a path sandwich whose maps depend on the path: a Cholesky factor per pair
 _PAIRS = 4096

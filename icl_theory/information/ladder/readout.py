@@ -1,9 +1,10 @@
 """The readout rung: the information about the demonstrations in what the loss reads, p = ∓W[y, x], and nothing else.
 
-The query is [x_q; 0] and the prediction its label slot, so the loss depends on W through the d_x numbers p alone, and
-by data processing gap ≤ sqrt(2 R² I(p; H_s) / N). In one layer p = (row y of W_V) X W_KᵀW_Q[:, x] for a noisy second
-moment X: a Gaussian vector given H_s, in as many dimensions as W_KᵀW_Q[:, x] has rank. So truncating W_K or W_Q lowers
-this rung and truncating W_V does not, as long as the row y is not lost. New, not in Y (arXiv:2406.03768v2).
+The query is [x_q; 0] and the prediction its label slot, so the loss depends on W through the d_y d_x numbers p alone,
+and by data processing gap ≤ sqrt(2 R² I(p; H_s) / N). In one layer p = (rows y of W_V) X W_KᵀW_Q[:, x] for a noisy
+second moment X: a Gaussian vector given H_s, for one output in as many dimensions as W_KᵀW_Q[:, x] has rank. So
+truncating W_K or W_Q lowers this rung and truncating W_V does not, as long as the row y is not lost. New, not in Y
+(arXiv:2406.03768v2).
 """
 
 from dataclasses import replace
@@ -13,11 +14,14 @@ import numpy as np
 
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.ranks import definite_rank
-from icl_theory.information.covariance_roots import whitening
+from icl_theory.information.covariance_roots import seen_singular, whitening
 from icl_theory.information.estimators.channel import LOG_2PI, SharedChannel
-from icl_theory.information.estimators.sandwich import Sandwich, sandwich
-from icl_theory.information.ladder.noisy_trajectory import Runs, Setting, symmetric_matrix
+from icl_theory.information.estimators.sandwich import sandwich
+from icl_theory.information.ladder.individual_sample import exchanged, resolvable, summed
+from icl_theory.information.ladder.noisy_trajectory import Runs
 from icl_theory.information.ladder.path_prior import Reference
+from icl_theory.information.ladder.path_sandwich import PathSandwich
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.noise.covariance import layer_factors
 
 _PAIRS = 4096
@@ -27,38 +31,62 @@ class Readout(NamedTuple):
     """I(p; H_s) from above, in nats."""
 
     information: Estimate
-    """An upper bound."""
+    """I(p; H_s), an upper bound."""
     influence: np.ndarray
-    """Of every pair, shape (K,), as in `Sandwich`; empty where the path's information stands for it, or 0, or ∞."""
+    """Of every pair, shape (K,), as in `Sandwich`; empty where there are no pairs."""
+    individual: Estimate
+    """Σ_i I(p; h_i), an upper bound."""
+    individual_influence: np.ndarray
+    """Likewise."""
     dimension: int | None
     """Of the span of p; None at several layers."""
 
+    @classmethod
+    def known(cls, information: Estimate, dimension: int | None) -> "Readout":
+        """Without pairs."""
+        return cls(information, np.zeros(0), information, np.zeros(0), dimension)
 
-def readout_rung(runs: Runs, setting: Setting, reference: Reference, pairs: int | None, path: Sandwich) -> Readout:
-    """I(p; H_s) at L = 1 by the sandwich of p; at L > 1 the path's information, which is above it.
 
-    It is finite from N - 1 ≥ dim p on, so also where C_t is singular on its support.
+def readout_rung(runs: Runs, setting: Setting, reference: Reference, pairs: int | None, path: PathSandwich) -> Readout:
+    """I(p; H_s) and Σ_i I(p; h_i) at L = 1 by the sandwich of p; at L > 1 those of the path, which are above them.
+
+    They are finite from N - 1 ≥ dim p on, so also where C_t is singular on its support.
     """
     if len(runs.layers) > 1:
-        note = "I(p; H_s) ≤ I(W_{1:L}; H_s)"
-        return Readout(path.upper if path.upper.value == np.inf else replace(path.upper, note=note), _upper(path), None)
+        whole, note = path.sandwich, "I(p; H_s) ≤ I(W_{1:L}; H_s)"
+        if whole.upper.value == np.inf:
+            return Readout.known(whole.upper, None)
+        upper = whole.influence.get("upper", np.zeros(0))
+        return Readout(replace(whole.upper, note=note), upper, path.individual, path.influence, None)
     reading = _reading(runs, setting)
     width = len(reading.map)
     if width == 0:
-        return Readout(Estimate(0.0, note="the prediction does not depend on the demonstrations"), np.zeros(0), 0)
+        return Readout.known(Estimate(0.0, note="the prediction does not depend on the demonstrations"), 0)
     if setting.floor == 0 and setting.demonstrations - 1 < width:
         reason = f"N - 1 = {setting.demonstrations - 1} is below the {width} dimensions of the readout"
-        return Readout(Estimate(np.inf, direction="upper", note=reason), np.zeros(0), width)
+        return Readout.known(Estimate(np.inf, direction="upper", note=reason), width)
     draws = runs.draws
-    kept = slice(0, min(len(draws.moments), _PAIRS if pairs is None else pairs))
-    outputs, means = reading.outputs[kept], draws.moments[kept] @ reading.map.T
-    channel = SharedChannel.of(outputs[:, None], means, reading.root(draws.noise_root[kept]))
+    count = min(len(draws.moments), _PAIRS if pairs is None else pairs)
+    root = reading.root(draws.noise_root[:count])
+    if reason := _singular(root, setting):
+        return Readout.known(Estimate(np.inf, direction="upper", note=reason), width)
+    outputs, means = reading.outputs[:count], draws.moments[:count] @ reading.map.T
+    channel = SharedChannel.of(outputs[:, None], means, root)
     found = sandwich([channel], prior=_prior(outputs, reading, reference))
-    return Readout(found.upper, _upper(found), width)
+    single = None
+    if resolvable(setting, count, width):
+        features = setting.law.features(draws.inner[:count]) @ reading.map.T
+        single = exchanged(outputs[:, None], features, reading.floor, setting)
+    return Readout(found.upper, found.influence["upper"], *summed([channel], single, found, setting), width)
 
 
-def _upper(found: Sandwich) -> np.ndarray:
-    return found.influence.get("upper", np.zeros(0))
+def _singular(root: np.ndarray, setting: Setting) -> str:
+    """Why the covariance of the readout is singular in some runs, or an empty string."""
+    if setting.floor > 0 or (setting.law.exact and not setting.law.singular):
+        return ""
+    if setting.law.singular:
+        return f"the covariance of the readout is singular with positive probability: {setting.law.singular}"
+    return seen_singular(root)
 
 
 class _Reading(NamedTuple):
@@ -81,14 +109,15 @@ class _Reading(NamedTuple):
 def _reading(runs: Runs, setting: Setting) -> _Reading:
     """Without a floor in orthonormal coordinates of what X shows of itself, with one in those of the span of p."""
     model, basis, size, layer = setting.model, setting.basis, setting.task.dim, runs.layers[0]
+    read = range(len(basis)) if setting.mlp is not None else range(size, len(basis))  # a ReLU reads all of W h
     left, right = layer_factors(model, 0, np.zeros((1, 1)))
     left, right = (left, right) if model.heads is not None else (left[None], right[None])
     sizes = [float(np.abs(part).max()) or 1.0 for part in (left, right)]
     left, right = left / sizes[0], right / sizes[1]
-    rows, columns = left[:, -1] @ basis, basis.T @ right[:, :, :size]  # (heads, q), (heads, q, d_x)
-    units = symmetric_matrix(np.eye(setting.coordinates), basis.shape[1])
-    whole = np.einsum("hq,mqp,hpx->xm", rows, units, columns)
-    scale = float((np.linalg.norm(left[:, -1], axis=-1) * np.linalg.norm(right, axis=(-2, -1))).max())
+    rows, columns = left[:, read] @ basis, basis.T @ right[:, :, :size]  # (heads, d_y, q), (heads, q, d_x)
+    units = setting.law.directions(np.eye(setting.coordinates))
+    whole = np.einsum("hyq,mqp,hpx->yxm", rows, units, columns).reshape(-1, len(units))
+    scale = float((np.linalg.norm(left[:, read], axis=(-2, -1)) * np.linalg.norm(right, axis=(-2, -1))).max())
     scale *= float(np.linalg.norm(basis, 2)) ** 2
     options: Any = {"precision": model.precision, "growth": float(len(units)), "size": scale}
     rank = definite_rank("the readout", whole, **options) if scale > 0 else 0
@@ -96,9 +125,10 @@ def _reading(runs: Runs, setting: Setting) -> _Reading:
     if setting.floor == 0:
         return _Reading(vt[:rank], np.zeros((rank, 0)), runs.draws.observations[:, 0] @ vt[:rank].T)
     turn = u[:, :rank].T
-    units_of = layer.support.embed(np.eye(layer.dimension))[:, -1, :size]  # what every coordinate adds to p
-    root = np.sqrt(setting.floor) * turn @ units_of.T
-    return _Reading(sizes[0] * sizes[1] * turn @ whole, root, layer.increment[:, -1, :size] @ turn.T)
+    units_of = layer.support.embed(np.eye(layer.dimension))[:, read, :size]  # what every coordinate adds to p
+    root = np.sqrt(setting.floor) * turn @ units_of.reshape(layer.dimension, -1).T
+    shown = layer.support.embed(layer.outputs)[:, read, :size].reshape(len(layer.outputs), -1)
+    return _Reading(sizes[0] * sizes[1] * turn @ whole, root, shown @ turn.T)
 
 
 def _prior(outputs: np.ndarray, reading: _Reading, reference: Reference) -> np.ndarray:

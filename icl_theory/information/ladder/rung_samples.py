@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.information.ladder.noisy_trajectory import Draws, Runs, Setting, simulate
+from icl_theory.information.ladder.noisy_trajectory import Draws, Runs, simulate
 from icl_theory.information.ladder.path_prior import path_divergences
 from icl_theory.information.ladder.rungs import Collected, isotropic_terms, layer_terms, reference_of, singular
+from icl_theory.information.ladder.setting import Setting
 
 
 def divergences(setting: Setting, batches: Iterable[Draws]) -> np.ndarray:

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.symmetric import symmetric_coordinates
-from icl_theory.information.covariance_roots import covariance_root, log_determinant, whitening, with_floor
+from icl_theory.information.covariance_roots import log_determinant, seen_singular, whitening, with_floor
 from icl_theory.information.estimators.sandwich import Sandwich
-from icl_theory.information.ladder.noisy_trajectory import Draws, Layer, Runs, Setting, gaussian_moment_covariance
+from icl_theory.information.ladder.noisy_trajectory import Draws, Layer, Runs
 from icl_theory.information.ladder.path_sandwich import PathSandwich
 from icl_theory.information.ladder.readout import Readout
+from icl_theory.information.ladder.setting import Setting
 
 RUNGS = (
+    "readout_sample",
     "readout",
     "individual_sample",
     "mutual_information",
@@ -38,22 +39,23 @@ Reference = tuple[np.ndarray, np.ndarray]  # mean and covariance root of the pri
 
 
 def reference_of(setting: Setting) -> Reference:
-    """Mean and covariance root of the prior: svec E u uᵀ = svec I and Cov svec(u uᵀ) / b, with tokens h = B u."""
-    inner = np.eye(setting.basis.shape[1])
-    return symmetric_coordinates(inner), covariance_root(gaussian_moment_covariance(inner) / setting.shots)
+    """Mean and covariance root of the prior: E and Cov / b of the free coordinates of svec(u uᵀ), tokens h = B u."""
+    return setting.law.centre, setting.law.spread / math.sqrt(setting.shots)
 
 
 def singular(runs: Runs, setting: Setting) -> str:
     """Why every bound with a density on the support is infinite, or an empty string."""
     if setting.floor > 0:
         return ""
+    if setting.law.singular:
+        return f"C_t is singular on its support with positive probability: {setting.law.singular}; a floor removes this"
     for index, layer in enumerate(runs.layers):
         if setting.demonstrations - 1 < layer.dimension:
             return (
                 f"N - 1 = {setting.demonstrations - 1} is below d_S = {layer.dimension} in layer {index}: "
                 "C_t is singular on its support and its null space depends on the sample; a noise floor removes this"
             )
-    return ""
+    return "" if setting.law.exact else seen_singular(runs.draws.noise_root)
 
 
 def _apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -101,15 +103,16 @@ def _volume_in_units(layer: Layer, draws: Draws, setting: Setting) -> np.ndarray
 def layer_terms(layer: Layer, runs: Runs, setting: Setting, reference: Reference, index: int) -> dict[str, np.ndarray]:
     """Per-sample ingredients of every rung for one layer, each of shape (K,)."""
     volume, half_log_ratio, excess = _divergence(layer, runs, setting, reference)
-    if index == 0:
+    law = setting.law
+    if index == 0 and law.exact and law.free is None:
         sizes = _exact_sizes(layer.support.matrix()[0], *reference, setting, layer.dimension)
         sizes = {name: np.full(len(volume), size) for name, size in sizes.items()}
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             sizes = _sampled_sizes(layer, runs.draws, reference[0], setting)
-    # E of the excess is exactly 0 where the map does not depend on the path, or where it cancels: leaving it out
-    # there removes noise and does not change the value.
-    exact = index == 0 or layer.cancels
+    # With the true moments E of the excess is exactly 0 where the map does not depend on the path, or where it cancels:
+    # leaving it out there removes noise and does not change the value.
+    exact = law.exact and (index == 0 or layer.cancels)
     return {
         "divergence": half_log_ratio + excess,
         "gaussian": half_log_ratio if exact else half_log_ratio + excess,
@@ -119,12 +122,15 @@ def layer_terms(layer: Layer, runs: Runs, setting: Setting, reference: Reference
 
 
 def _sampled_sizes(layer: Layer, draws: Draws, mean: np.ndarray, setting: Setting) -> dict[str, np.ndarray]:
-    """||G_t - g̃_t||² + tr C_t of every run, shape (K,), for the three references."""
+    """||G_t - g̃_t||² + tr C_t of every run, shape (K,), for the three references.
+
+    The last two may leave out what of G_t does not vary with the demonstrations, see `RestrictedSupport`; they do not.
+    """
     maps = layer.support.matrix()
     trace = ((maps @ draws.noise_root) ** 2).sum((-2, -1)) + layer.dimension * setting.floor
     return {
         "isotropic": (_apply(maps, draws.moments - mean) ** 2).sum(-1) + trace,
-        "isotropic_zero": (_apply(maps, draws.moments) ** 2).sum(-1) + trace,
+        "isotropic_zero": layer.size + trace,
         "theorem_2_repaired": layer.crude + trace,
     }
 
@@ -194,10 +200,10 @@ class Collected:
         self.reason = ""
         infinite = Sandwich.infinite("")
         self.ends = PathSandwich(infinite, infinite.upper, np.zeros(0))
-        self.readout = Readout(infinite.upper, np.zeros(0), None)
+        self.readout = Readout.known(infinite.upper, None)
         self.path: list[np.ndarray] = []
         self.chain: list[np.ndarray] = []
-        self.outputs: list[tuple[np.ndarray, np.ndarray]] = []
+        self.outputs: list[tuple[np.ndarray, Draws]] = []
         self._terms: list[list[dict[str, np.ndarray]]] = []
 
     def add(self, terms: list[dict[str, np.ndarray]]) -> None:
@@ -227,12 +233,13 @@ def rung_information(collected: Collected) -> tuple[dict, dict]:
     upper = found.upper
     last = replace(upper, note="I(W_L; H_s) ≤ I(W_{1:L}; H_s)") if several and not collected.reason else upper
     information = {
+        "readout_sample": collected.readout.individual,
         "readout": collected.readout.information,
         "individual_sample": collected.ends.individual,
         "mutual_information": last,
         "path_information": upper,
     }
-    pairs = {"readout": collected.readout.influence}
+    pairs = {"readout": collected.readout.influence, "readout_sample": collected.readout.individual_influence}
     pairs |= {
         "individual_sample": collected.ends.influence,
         "sandwich_lower": found.influence.get("lower", np.zeros(0)),

@@ -18,10 +18,11 @@ from icl_theory.core.numerics import Key
 from icl_theory.core.results import Result
 from icl_theory.core.symmetric import outer_coordinates
 from icl_theory.descent.implied_weights import implied_weights
-from icl_theory.information.ladder.bound_ladder import FEWEST_RUNS, fixed_task, ladder_of
+from icl_theory.information.ladder.bound_ladder import ladder_of
 from icl_theory.information.ladder.losses import empirical_loss, population_loss
-from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, draw, simulate
 from icl_theory.information.ladder.rungs import mean_estimate
+from icl_theory.information.ladder.setting import FEWEST_RUNS, Setting, fixed_task
 from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression
 

@@ -13,7 +13,7 @@ from icl_theory.core.results import Result
 from icl_theory.information.ladder.bound_ladder import BoundLadder, bound_ladder
 from icl_theory.information.ladder.losses import BoundedLoss
 from icl_theory.models.model import Model
-from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.tasks.base import Task
 
 
 @fields_in_help
@@ -47,14 +47,14 @@ class TaskAverage(Result):
     trivial: float
     """c, the range of the loss."""
     task_vectors: np.ndarray = field(repr=False)
-    """w, shape (tasks, d_x)."""
+    """w, shape (tasks, d_x), or rows of `task.sample_tasks`."""
     ladders: tuple[BoundLadder, ...] = field(repr=False)
     """One ladder for each task."""
 
 
 def average_ladder(
     model: Model,
-    task: LinearRegression,
+    task: Task,
     *,
     demonstrations: int,
     shots: int,
@@ -93,7 +93,6 @@ def average_ladder(
         True
     """
     tasks = checks.integer("tasks", tasks, 2, None, "a spread needs two")
-    task.require_gaussian_tokens("the bound ladder")
     rng = generator(key)
     vectors, seeds = task.sample_tasks(rng, tasks), rng.integers(2**31, size=tasks)
     options: dict[str, Any] = {"demonstrations": demonstrations, "shots": shots, "clip": clip, "samples": samples}

@@ -27,6 +27,7 @@ _SECTIONS = {"related": "related results", "outside": "claims of other packages"
 NARROW = 100
 """Below this width the small columns are folded into one."""
 _HEADS = {
+    "readout_sample": "read-\nout, single",
     "readout": "read-\nout",
     "individual_sample": "indiv.\nsample",
     "mutual_information": "mut.\ninfo.",

@@ -18,7 +18,8 @@ from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.claims.truncation import truncation_information
 from icl_theory.information.estimators.known_channels import scalar_law
-from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, Setting, draw
+from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, draw
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.truncation.rank_sweep import _Runner
 
 TASK = LinearRegression(2, noise_std=0.5)
@@ -220,7 +221,7 @@ def test_untouched_model_key(monkeypatch: pytest.MonkeyPatch) -> None:
         return SimpleNamespace(ladder=SimpleNamespace(sandwich=SimpleNamespace(upper=SimpleNamespace(samples=count))))
 
     monkeypatch.setattr(_Runner, "entry", entry)
-    runner, other = (_Runner(SimpleNamespace(model=name), None, None, None) for name in "ab")  # pyright: ignore
+    runner, other = (_Runner(name, None, None, None, None) for name in "ab")  # pyright: ignore
     full, fewer = runner.before(None, made(300)), runner.before(None, made(256))
     assert (full.ladder.sandwich.upper.samples, fewer.ladder.sandwich.upper.samples) == (300, 256)
     assert runner.before(None, made(300)) is full

@@ -25,7 +25,8 @@ from icl_theory.information.estimators.known_channels import (
     variance_information,
 )
 from icl_theory.information.estimators.sandwich import sandwich
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
+from icl_theory.information.ladder.setting import Setting
 
 stats: Any = scipy.stats  # its distributions have no usable types
 ONE_NAT = {name: make(2, 1.0) for name, make in FAMILIES.items()}

@@ -10,7 +10,8 @@ from scipy.special import digamma
 
 from icl_theory import LinearRegression, ksg_mutual_information, mutual_information, random_weights
 from icl_theory.core.estimate import generalization_bound
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
+from icl_theory.information.ladder.setting import Setting
 
 
 def rng(seed=0):

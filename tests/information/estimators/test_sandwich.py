@@ -16,9 +16,11 @@ from icl_theory.information.estimators.channel import PathChannel, SharedChannel
 from icl_theory.information.estimators.sandwich import sandwich
 from icl_theory.information.ladder.bound_ladder import Batches
 from icl_theory.information.ladder.losses import clipped_second_moment, empirical_loss, population_loss
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, gaussian_moment_covariance, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
+from icl_theory.information.ladder.setting import Setting
+from icl_theory.information.ladder.token_law import gaussian_moment_covariance
 from icl_theory.noise.covariance import gradient_noise
-from icl_theory.tasks.laws import Uniform
+from icl_theory.tasks.laws import StudentT
 from icl_theory.truncation.module_truncation import truncate_weights
 
 TASK = LinearRegression(2, noise_std=0.5)
@@ -278,7 +280,7 @@ def test_few_demonstrations():
     few: dict[str, Any] = LADDER | {"demonstrations": 5, "shots": 2}
     model = random_weights(2, layers=1, token_dim=3, scale=2.0)
     ladder = bound_ladder(model, TASK, **few)
-    assert all(rung.value == math.inf for name, rung in ladder.rungs.items() if name != "readout")
+    assert all(rung.value == math.inf for name, rung in ladder.rungs.items() if not name.startswith("readout"))
     assert math.isfinite(ladder.rungs["readout"].value)  # two dimensions, of which N - 1 = 4 are enough
     assert "N - 1 = 4 is below d_S = 6" in ladder.information["gaussian"].note
     assert ladder.sandwich.upper.value == math.inf
@@ -337,9 +339,9 @@ def test_bad_options(change, words):
 
 
 def test_unfit_input():
-    """Uniform inputs and wrong weights are errors."""
-    with pytest.raises(ValueError, match="expected Gaussian"):
-        bound_ladder(random_weights(2, layers=1, token_dim=3), LinearRegression(2, inputs=Uniform()), **LADDER)
+    """Inputs without a fourth moment and wrong weights are errors."""
+    with pytest.raises(ValueError, match="E u⁴ < ∞"):
+        bound_ladder(random_weights(2, layers=1, token_dim=3), LinearRegression(2, inputs=StudentT(4)), **LADDER)
     with pytest.raises(ValueError, match="token dimension"):
         bound_ladder(random_weights(2, layers=1, token_dim=5), TASK, **LADDER)
     one = np.ones((1, 2, 3, 3))

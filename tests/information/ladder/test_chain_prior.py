@@ -10,8 +10,9 @@ from two_layers import SHOTS, TASK, N, W, prepared
 
 from icl_theory import LinearRegression, Model, bound_ladder, random_weights
 from icl_theory.information.ladder.chain_prior import _knowledge, chain_divergence, observation_jacobians
-from icl_theory.information.ladder.noisy_trajectory import Draws, Setting, simulate
+from icl_theory.information.ladder.noisy_trajectory import Draws, simulate
 from icl_theory.information.ladder.path_prior import path_divergences
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.noise.covariance import sampling_factor
 from icl_theory.truncation.module_truncation import truncate_weights
 

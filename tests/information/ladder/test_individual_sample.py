@@ -16,7 +16,8 @@ from icl_theory.information.ladder.individual_sample import (
     resolvable,
 )
 from icl_theory.information.ladder.large_sample_limit import observation_information
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.truncation.module_truncation import truncate_weights
 
 TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])

@@ -9,14 +9,19 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from icl_theory import LinearRegression, Model, bound_ladder, gradient_descent_weights, random_weights, truncate_weights
+from icl_theory.core.estimate import Estimate
 from icl_theory.information.estimators.sandwich import Sandwich
-from icl_theory.information.ladder.noisy_trajectory import Runs, Setting, draw, simulate
-from icl_theory.information.ladder.path_sandwich import path_sandwich
+from icl_theory.information.ladder.noisy_trajectory import Runs, draw, simulate
+from icl_theory.information.ladder.path_sandwich import PathSandwich, path_sandwich
 from icl_theory.information.ladder.readout import readout_rung
 from icl_theory.information.ladder.rungs import reference_of
+from icl_theory.information.ladder.setting import Setting
 
 TASK, W, N, SHOTS = LinearRegression(3, noise_std=0.5), np.array([1.0, -0.5, 0.3]), 30, 6
 LADDER: dict[str, Any] = {"demonstrations": N, "shots": SHOTS, "clip": 4.0, "samples": 64, "key": 2, "task_vector": W}
+
+
+NOT_NEEDED = PathSandwich(Sandwich.infinite("not needed"), Estimate(math.inf), np.zeros(0))
 
 
 def prepared(model: Model, floor: float = 0.0, runs: int = 25) -> tuple[Setting, Runs]:
@@ -56,7 +61,7 @@ def by_definition(setting: Setting, runs: Runs) -> float:
 def test_against_dense_densities() -> None:
     """K = 25 pairs, the densities of p written out; the canonical coordinates drop out."""
     setting, runs = prepared(random_weights(3, layers=1, token_dim=4))
-    found = readout_rung(runs, setting, reference_of(setting), None, Sandwich.infinite("not needed"))
+    found = readout_rung(runs, setting, reference_of(setting), None, NOT_NEEDED)
     assert found.dimension == 3
     assert found.information.value == pytest.approx(by_definition(setting, runs), rel=1e-9)
     assert found.influence.mean() == pytest.approx(found.information.value, rel=1e-12)
@@ -77,7 +82,7 @@ def test_truncation() -> None:
         assert cut.information["gaussian"].value < whole.information["gaussian"].value
         for name in ("key", "query"):
             setting, runs = prepared(truncate_weights(model, layer=0, module=name, rank=rank))
-            found = readout_rung(runs, setting, reference_of(setting), None, Sandwich.infinite(""))
+            found = readout_rung(runs, setting, reference_of(setting), None, NOT_NEEDED)
             assert found.dimension == rank
     nats = [
         bound_ladder(truncate_weights(model, layer=0, module="key", rank=r), TASK, **LADDER)
@@ -131,7 +136,7 @@ def test_floor() -> None:
     layer = runs.layers[0]
     inside = layer.support.embed((layer.support.matrix() @ runs.draws.observations[:, 0, :, None])[..., 0])
     noise = (layer.increment - inside)[:, -1, :3]
-    found = readout_rung(runs, setting, reference_of(setting), 400, Sandwich.infinite(""))
+    found = readout_rung(runs, setting, reference_of(setting), 400, NOT_NEEDED)
     assert found.dimension == 2
     assert np.linalg.matrix_rank(noise.T @ noise, rtol=1e-9) == 2
 
@@ -143,11 +148,9 @@ def test_heads_and_gradient_descent() -> None:
     one, two = (bound_ladder(m, TASK, **LADDER).information["readout"].value for m in (model, twice))
     assert two == pytest.approx(one, rel=1e-9)
     setting, runs = prepared(gradient_descent_weights(3))
-    assert readout_rung(runs, setting, reference_of(setting), None, Sandwich.infinite("")).dimension == 3
+    assert readout_rung(runs, setting, reference_of(setting), None, NOT_NEEDED).dimension == 3
     scaled = prepared(replace(gradient_descent_weights(3), value=-7.0 * gradient_descent_weights(3).value))
-    first, second = (
-        readout_rung(r, s, reference_of(s), None, Sandwich.infinite("")) for s, r in ((setting, runs), scaled)
-    )
+    first, second = (readout_rung(r, s, reference_of(s), None, NOT_NEEDED) for s, r in ((setting, runs), scaled))
     assert first.information.value == pytest.approx(second.information.value, rel=1e-9)
 
 
@@ -155,6 +158,7 @@ def test_path_sandwich_untouched() -> None:
     """At L > 1 the influence comes from the path, so that paired differences stay sharp."""
     setting, runs = prepared(random_weights(1, layers=2, token_dim=4))
     path = path_sandwich(runs, setting, reference_of(setting), None, "")
-    found = readout_rung(runs, setting, reference_of(setting), None, path.sandwich)
+    found = readout_rung(runs, setting, reference_of(setting), None, path)
     assert found.influence is path.sandwich.influence["upper"]
+    assert (found.individual, found.individual_influence) == (path.individual, path.influence)
     assert found.dimension is None

@@ -8,8 +8,9 @@ from helpers import assert_close, error_message, random_matrices
 
 from icl_theory import LinearRegression, Model
 from icl_theory.information.ladder.bound_ladder import ladder_of
-from icl_theory.information.ladder.noisy_trajectory import Batches, Setting
+from icl_theory.information.ladder.noisy_trajectory import Batches
 from icl_theory.information.ladder.rung_samples import divergences, path_saving, without_path
+from icl_theory.information.ladder.setting import Setting
 
 TASK, W, RUNS, SEED = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1]), 32, 4
 

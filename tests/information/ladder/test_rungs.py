@@ -16,8 +16,9 @@ from icl_theory import (
     rank_sweep,
 )
 from icl_theory.information.estimators.sandwich import sandwich
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
 from icl_theory.information.ladder.rungs import layer_terms, reference_of
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.truncation.module_truncation import truncate_weights
 
 RUNS = 12

@@ -12,7 +12,8 @@ from helpers import accumulated_map, error_message
 from icl_theory import LinearRegression, gradient_descent_weights, gradient_noise, random_weights, shared_subsets
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.ladder.losses import empirical_loss, population_loss
-from icl_theory.information.ladder.noisy_trajectory import Setting, draw, simulate
+from icl_theory.information.ladder.noisy_trajectory import draw, simulate
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.information.ladder.shared_subsets import layer_noise, with_one_observation, with_subset
 
 TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])

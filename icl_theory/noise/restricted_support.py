@@ -1,0 +1,79 @@
+"""The support of a layer where the second moment of the tokens varies in some directions only.
+
+Labels ±1 have y² = 1 in every demonstration, so S never moves along e_y e_yᵀ, and the gradient A S B moves in the image
+of the other directions alone. Whether that image has a dimension less depends on the layer: an invertible one loses it,
+one whose W_V does not see the labels does not. New, not in Y (arXiv:2406.03768v2).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from icl_theory.core.numerics import transpose
+from icl_theory.noise.multi_head_support import SummedSupport
+from icl_theory.noise.support import Support
+
+_ZERO, _CLEAR = 1e-12, 1e-7  # singular values of a map with nearly orthonormal rows, relative to the largest
+
+
+@dataclass(frozen=True)
+class RestrictedSupport:
+    """Orthonormal coordinates of {A X B : svec X = E z} for a stack of pairs (A, B); a constant part of X is apart."""
+
+    base: Support | SummedSupport
+    """Coordinates of {A X B : X symmetric}."""
+    turn: np.ndarray
+    """Orthonormal basis of the image in those coordinates, shape (..., d, d_t)."""
+    free: np.ndarray
+    """E, shape (q(q+1)/2, m)."""
+
+    @property
+    def dimension(self) -> int:
+        """d_t."""
+        return self.turn.shape[-1]
+
+    @property
+    def doubt(self) -> np.ndarray:
+        """As in `Support`."""
+        return self.base.doubt
+
+    def matrix(self) -> np.ndarray:
+        """P with coordinates P z, shape (..., d_t, m)."""
+        return transpose(self.turn) @ self.base.matrix() @ self.free
+
+    def project(self, matrix: np.ndarray) -> np.ndarray:
+        """Coordinates of the orthogonal projection of a D x D matrix on the image, shape (..., d_t)."""
+        return (transpose(self.turn) @ self.base.project(matrix)[..., None])[..., 0]
+
+    def embed(self, coordinates: np.ndarray) -> np.ndarray:
+        """The D x D matrix with these coordinates."""
+        return self.base.embed((self.turn @ coordinates[..., None])[..., 0])
+
+
+def restricted(
+    support: Support | SummedSupport, maps: np.ndarray, free: np.ndarray, in_units: bool
+) -> tuple[RestrictedSupport, np.ndarray]:
+    """The support of what varies, and P with z ↦ P z as informative as the gradient and as well conditioned as can be.
+
+    Args:
+        support: of all symmetric X.
+        maps: those of `canonical_support`, or of `support`; shape (K or 1, d, q(q+1)/2).
+        free: E, shape (q(q+1)/2, m).
+        in_units: whether the maps returned are those of the support, as a noise floor needs them.
+
+    Raises: LinAlgError where a dimension is in doubt on some path, or differs between them.
+    """
+    if support.dimension == len(free):  # an invertible map: what varies is E z itself
+        left = np.linalg.qr(support.matrix() @ free)[0]
+        found = RestrictedSupport(support, left, free)
+        return found, found.matrix() if in_units else np.eye(free.shape[1])[None]
+    _, values, rows = np.linalg.svd(maps @ free, full_matrices=False)
+    largest = values[..., :1] if values.shape[-1] else values
+    kept = (values > _CLEAR * largest).sum(-1)
+    sure = ((values > _CLEAR * largest) | (values < _ZERO * largest)).all()
+    if not sure or kept.min(initial=len(free)) != kept.max(initial=0):
+        raise np.linalg.LinAlgError("the dimension of what varies is in doubt")
+    rank = int(kept.max(initial=0))
+    left = np.linalg.svd(support.matrix() @ free, full_matrices=False)[0][..., :rank]
+    found = RestrictedSupport(support, left, free)
+    return found, found.matrix() if in_units else rows[..., :rank, :]
