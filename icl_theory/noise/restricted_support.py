@@ -13,7 +13,7 @@ from icl_theory.core.numerics import transpose
 from icl_theory.noise.multi_head_support import SummedSupport
 from icl_theory.noise.support import Support
 
-_ZERO, _CLEAR = 1e-12, 1e-7  # singular values of a map with nearly orthonormal rows, relative to the largest
+_ZERO, _CLEAR = 1e-12, 1e-7  # singular values of a map with nearly orthonormal rows, relative to its norm
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def restricted(
         found = RestrictedSupport(support, left, free)
         return found, found.matrix() if in_units else np.eye(free.shape[1])[None]
     _, values, rows = np.linalg.svd(maps @ free, full_matrices=False)
-    largest = values[..., :1] if values.shape[-1] else values
+    largest = np.linalg.norm(maps, axis=(-2, -1))[..., None]
     kept = (values > _CLEAR * largest).sum(-1)
     sure = ((values > _CLEAR * largest) | (values < _ZERO * largest)).all()
     if not sure or kept.min(initial=len(free)) != kept.max(initial=0):
