@@ -74,7 +74,7 @@ LISTED = {
     "report/terminal/console": ("main",),
     "records/documents": ("documents", "exit_status"),
     "runs/directory": ("resumed_settings", "train_command"),
-    "records/seed_means": ("bound_versus_rank", "sweep"),
+    "records/sweep_means": ("bound_versus_rank", "sweep"),
     "records/journal": ("rank_sweep", "resumed_settings", "train_command", "main"),
     "report/page/assets": ("document", "math_font"),
     "report/page/counterexample": ("document",),

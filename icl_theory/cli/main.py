@@ -209,7 +209,9 @@ def _bounds(command: Bounds) -> int:
         sys.stdout.write(to_json(document))
     else:
         records = document if console.shows_greek() else plain_text.ascii_records(document)
-        console.show(tables.sweep_table(records["sweep"]), "", *tables.rung_notes(records["sweep"]))
+        forward = tables.forward_pass_table(records["sweep"])
+        shown = [tables.sweep_table(records["sweep"]), "", *([forward, ""] if forward else [])]
+        console.show(*shown, *tables.rung_notes(records["sweep"]))
     if document["diverged"]:
         console.log(f"not sound: training diverged for seeds {document['diverged']}, which are left out")
     risks = [from_plain(record[name]["value"]) for record in document["sweep"] for name in ("gap", "population_risk")]

@@ -1,4 +1,4 @@
-"""Figures from records: reads numbers, averages them over seeds, draws. Computes and samples nothing else."""
+"""Figures from records: reads numbers, averages them over seeds and tasks, draws. Samples nothing."""
 
 import math
 from collections.abc import Sequence
@@ -10,14 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from icl_theory.figures.style import RISK_STYLES, Z, curve, save, style
+from icl_theory.figures.style import FORWARD_STYLES, RISK_STYLES, Z, curve, save, style
 from icl_theory.records.documents import from_plain
-from icl_theory.records.seed_means import (
+from icl_theory.records.sweep_means import (
     Series,
+    averaged_over,
     distinct_rungs,
     estimate_at,
+    forward_pass_bounds_of,
     lower_end_bound,
     over_ranks,
+    over_tasks,
     require_sweep,
 )
 
@@ -32,9 +35,10 @@ def bound_versus_rank(
 ) -> list[Path]:
     """Gap and bounds, information, and risk against the rank kept: one row of three panels per (layer, module).
 
-    Points are means over seeds. Seeds share their draws, so the Monte Carlo error is common to them: error bars are
-    1.96 (s² / seeds + e²)^{1/2} with s the deviation over seeds and e the mean standard error within a seed.
-    The ends of the sandwich I are drawn as sqrt(2 R² I / N), R = c/2. A bound that is +inf is named in the legend.
+    Points are means over seeds and task vectors, with error bars of 1.96 standard errors (see `mean_and_error`); grey
+    dots are the gaps of single tasks. The ends of the sandwich I are drawn as sqrt(2 R² I / N), R = c/2. A bound that
+    is +inf is named in the legend. Where records have them, the gap of the forward pass of b demonstrations stands
+    beside that of the noisy trajectory, with its own bounds.
 
     Args:
         records: as `rank_sweep` returns them, or as read back from a record file ("inf" for +inf).
@@ -59,7 +63,7 @@ def bound_versus_rank(
 
 
 def _figure(rows: list[tuple[tuple[int, str], list[dict[str, Any]]]]) -> Figure:
-    legend_height = 1.05
+    legend_height = 1.3
     height = 2.2 * len(rows) + legend_height
     figure = Figure(figsize=(7.5, height))
     grid = figure.add_gridspec(
@@ -114,9 +118,32 @@ def _gap_panel(axis: Axes, records: list[dict[str, Any]], place: str) -> None:
     axis.plot(
         ranks[~positive], np.full((~positive).sum(), 0.02), "k1", transform=axis.get_xaxis_transform(), markersize=9
     )
+    _single_tasks(axis, records, floor)
+    _forward_pass(axis, records)
     axis.set_yscale("log")
     axis.set_ylim(floor, None)
     axis.set(title=f"{place}: gap and bounds", ylabel="units of the loss")
+
+
+def _single_tasks(axis: Axes, records: list[dict[str, Any]], floor: float) -> None:
+    """The gap of every task, the mean over seeds: how far one task is from another."""
+    if len({record["task"] for record in records}) == 1:
+        return
+    for rank in sorted({record["rank"] for record in records}):
+        gaps = over_tasks([record for record in records if record["rank"] == rank], estimate_at("gap"))
+        shown = gaps[gaps > floor]
+        axis.plot(np.full(len(shown), rank), shown, ".", color="#999999", markersize=3, zorder=2, linestyle="")
+
+
+def _forward_pass(axis: Axes, records: list[dict[str, Any]]) -> None:
+    """Bounds on the forward pass of b of the N demonstrations, and its gap as hollow stars where it is positive."""
+    names = forward_pass_bounds_of(records)
+    for name in names:
+        label, colour, marker, dashes = FORWARD_STYLES.get(name, style(name))
+        curve(axis, over_ranks(records, estimate_at("forward_pass", "rungs", name)), label, colour, marker, dashes)
+    if names:
+        ranks, mean, _ = over_ranks(records, estimate_at("forward_pass", "gap"))
+        axis.plot(ranks[mean > 0], mean[mean > 0], "*", color="black", fillstyle="none", markersize=7, zorder=4)
 
 
 def _band(axis: Axes, lower: Series, upper: Series, colour: str) -> None:
@@ -172,6 +199,14 @@ def _rank_axis(axis: Axes, records: list[dict[str, Any]]) -> None:
 def _legend(figure: Figure, records: list[dict[str, Any]]) -> None:
     """One legend for all panels, with the bounds that are infinite, and why."""
     handles = [Line2D([], [], color="black", marker="*", markersize=7, label="measured gap")]
+    if len({record["task"] for record in records}) > 1:
+        handles.append(Line2D([], [], color="#999999", marker=".", linestyle="", label="gap of a single task"))
+    for name in forward_pass_bounds_of(records):
+        label, colour, marker, dashes = FORWARD_STYLES.get(name, style(name))
+        handles.append(Line2D([], [], color=colour, marker=marker, linestyle=dashes, label=label))
+    if forward_pass_bounds_of(records):
+        star: dict[str, Any] = {"marker": "*", "fillstyle": "none", "markersize": 7, "linestyle": ""}
+        handles.append(Line2D([], [], color="black", label="gap of the forward pass", **star))
     for name in distinct_rungs(records):
         label, colour, marker, dashes = style(name)
         infinite = [r for r in records if not math.isfinite(from_plain(r["rungs"][name]["value"]))]
@@ -192,8 +227,7 @@ def _legend(figure: Figure, records: list[dict[str, Any]]) -> None:
 
 def _notes(records: list[dict[str, Any]]) -> str:
     """Seeds, error bars, saturation, and every bound that is +inf everywhere with its reason."""
-    seeds = len({record["seed"] for record in records})
-    lines = [f"Mean over {seeds} seed{'s' * (seeds > 1)}, bars ± {Z} standard errors."]
+    lines = [f"Mean over {averaged_over(records)}, bars ± {Z} standard errors."]
     if any(record["sandwich"]["saturated"] for record in records):
         lines[0] += " Lower end of the band saturated at log K at some ranks."
     for name in records[0]["rungs"]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from icl_theory.core import checks
 from icl_theory.records.files import write_bytes
-from icl_theory.records.seed_means import Series
+from icl_theory.records.sweep_means import Series
 
 # Okabe and Ito's colours, distinguishable for colour-blind readers; markers and dashes carry the same distinction in
 # grey.
@@ -32,6 +32,11 @@ RUNG_STYLES: dict[str, tuple[str, str, str, Any]] = {
     "theorem_2_repaired": ("Theorem 2, repaired", "#CC79A7", "D", (0, (4, 1, 1, 1, 1, 1))),
     "theorem_2_printed": ("Theorem 2 as printed", "#666666", "x", ":"),
 }
+FORWARD_STYLES: dict[str, tuple[str, str, str, Any]] = {
+    "wishart_readout": ("forward pass: Wishart, readout", "#B8860B", "<", (0, (3, 1))),
+    "wishart": ("forward pass: Wishart", "#8B4513", ">", (0, (3, 1))),
+}
+"""Bounds on the gap of the forward pass of b demonstrations, without the noise of the others."""
 RISK_STYLES: dict[str, tuple[str, str, str, Any]] = {
     "population_risk": ("risk over tasks", "#222222", "o", "-"),
     "population_loss": ("loss of the fixed task", "#888888", "s", "--"),

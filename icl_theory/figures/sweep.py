@@ -1,6 +1,6 @@
 """The figures of a sweep other than bound versus rank: information, bound against gap, tightness, layer against rank.
 
-They read the numbers of records, average them over seeds and draw; nothing is estimated here.
+They read the numbers of records, average them over seeds and tasks and draw; nothing is estimated here.
 """
 
 import math
@@ -13,11 +13,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from icl_theory.core.estimate import Estimate
 from icl_theory.figures.bound_versus_rank import bound_versus_rank
 from icl_theory.figures.style import Z, save, style
 from icl_theory.records.documents import from_plain
-from icl_theory.records.seed_means import distinct_rungs, estimate_at, over_ranks, require_sweep
+from icl_theory.records.sweep_means import (
+    averaged_over,
+    distinct_rungs,
+    estimate_at,
+    mean_and_error,
+    over_ranks,
+    require_sweep,
+)
 
 Records = Sequence[dict[str, Any]]
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -60,8 +66,7 @@ def _name(layer: int, module: str, records: Records) -> str:
 
 
 def _note(figure: Figure, records: Records, text: str) -> None:
-    seeds = len({record["seed"] for record in records})
-    words = f"Mean over {seeds} seed{'s' * (seeds > 1)}{text}"
+    words = f"Mean over {averaged_over(records)}{text}"
     figure.text(0.5, 0.06 / figure.get_figheight(), words, ha="center", va="bottom", fontsize=7, color="#333333")
 
 
@@ -91,12 +96,8 @@ def _information_versus_support(records: Records) -> Figure:
 
 def _against(axis: Axes, sizes: list[int], groups: list, pick: Any, label: str, colour: str, marker: str, dashes: Any):
     """Means and error bars of one quantity over groups of records."""
-    mean, error = np.full(len(sizes), np.nan), np.zeros(len(sizes))
-    for i, own in enumerate(groups):
-        values, within = np.array([pick(record) for record in own]).T
-        if np.isfinite(values).all():
-            between = Estimate.from_samples(values).stderr if len(values) > 1 else 0.0
-            mean[i], error[i] = values.mean(), math.hypot(between, within.mean())
+    found = [mean_and_error(own, pick) for own in groups]
+    mean, error = (np.where([math.isfinite(m) for m, _ in found], part, np.nan) for part in zip(*found, strict=True))
     axis.errorbar(sizes, mean, Z * error, label=label, color=colour, marker=marker, linestyle=dashes, capsize=2)
 
 

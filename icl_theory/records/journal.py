@@ -99,8 +99,8 @@ class SweepJournal(Journal):
 
     def __init__(self, path: str | Path, settings: dict[str, Any], *, resume: bool) -> None:
         """Begin the file, or read it back, as every journal. Args: settings: plain numbers and strings."""
-        place = ("seed", "layer", "module", "rank")  # which entry it is
-        super().__init__(path, {"format": 3, **settings}, resume=resume, fields=place)
+        place = ("task", "seed", "layer", "module", "rank")  # which entry it is
+        super().__init__(path, {"format": 4, **settings}, resume=resume, fields=place)
 
     @property
     def finished(self) -> list[dict[str, Any]]:

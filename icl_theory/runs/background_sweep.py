@@ -12,6 +12,8 @@ from icl_theory.core.progress import Progress
 from icl_theory.training.train import TrainResult
 from icl_theory.truncation.rank_sweep import rank_sweep
 
+_TASKS = 4  # task vectors over which it is averaged
+
 
 class Sweep:
     """Begins at once, in a thread of its own: it waits for the models, and no claim waits for it."""
@@ -34,6 +36,7 @@ class Sweep:
             shots=LADDER_SHOTS,
             clip=CLIP,
             samples=factory.profile.samples,
+            tasks=_TASKS,
             key=factory.seed,
             progress=note,
         )

@@ -53,6 +53,7 @@ def run(
         shots=config.shots,
         clip=config.clip,
         samples=config.samples,
+        tasks=config.tasks,
         key=config.seed,
         layer_indices=config.layer_indices or None,
         modules=config.modules,

@@ -43,6 +43,8 @@ class SweepConfig:
     """Layers to truncate, counted from 0; all if none is named."""
     samples: int = 512
     """Monte Carlo runs of every ladder."""
+    tasks: int = 8
+    """Task vectors over which bounds and gap are averaged."""
     seeds: int = 4
     """Models trained or drawn; a constructed model is a single one."""
     steps: int = 1000
@@ -66,7 +68,7 @@ def validate(config: SweepConfig) -> None:
     checks.integer("layers", config.layers, 1, 1 if config.model == "optimum" else None, "the optimum has one layer")
     count = checks.integer("demonstrations", config.demonstrations, 2, None, "noise needs two demonstrations")
     checks.integer("shots", config.shots, 1, count - 1, "show at least one and not all of them")
-    for name in ("seeds", "steps", "heads"):
+    for name in ("tasks", "seeds", "steps", "heads"):
         checks.integer(name, getattr(config, name), 1, None, "use at least 1")
     checks.integer("hidden", config.hidden, 0, None, "pass 0 for no MLP")
     if config.model != "trained" and (config.heads, config.hidden) != (1, 0):

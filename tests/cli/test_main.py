@@ -182,11 +182,25 @@ def test_ascii_terminal() -> None:
 
 def test_bounds_json(cache: Path) -> None:
     """A fresh process with a cache of its own, then another of the same settings, whose disk is full in the end."""
-    arguments = ("bounds", "--seeds", "1", "--steps", "20", "--ranks", "1", "3", "--samples", "16", "--json")
+    arguments = (
+        "bounds",
+        "--seeds",
+        "1",
+        "--steps",
+        "20",
+        "--ranks",
+        "1",
+        "3",
+        "--samples",
+        "16",
+        "--json",
+        "--tasks",
+        "2",
+    )
     done = fresh(cache, *arguments)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert [record["rank"] for record in document["sweep"]] == [1, 3]
+    assert [(record["task"], record["rank"]) for record in document["sweep"]] == [(0, 1), (0, 3), (1, 1), (1, 3)]
     assert document["sweep"][0]["rungs"]["theorem_2_printed"]["value"] == "inf"
     assert document["configuration"]["model"] == "trained"
     assert "out" not in document["configuration"]

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from sweep_records import sweep
 
 from icl_theory.figures import bound_versus_rank
-from icl_theory.records import seed_means
+from icl_theory.records import sweep_means
 
 
 def test_files_decode(tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ def test_gap_below_zero(tmp_path: Path) -> None:
 
 def test_error_bars() -> None:
     """Error bars hold spread over seeds and noise within."""
-    rows = [{"rank": 1, "gap": {"value": value, "stderr": 0.3}} for value in (1.0, 3.0)]
-    ranks, mean, error = seed_means.over_ranks(rows, seed_means.estimate_at("gap"))
+    rows = [{"rank": 1, "task": 0, "seed": value, "gap": {"value": value, "stderr": 0.3}} for value in (1.0, 3.0)]
+    ranks, mean, error = sweep_means.over_ranks(rows, sweep_means.estimate_at("gap"))
     assert (ranks[0], mean[0]) == (1, 2.0)
     np.testing.assert_allclose(error[0], np.hypot(np.sqrt(2.0 / 2), 0.3))
 
@@ -81,7 +81,7 @@ def test_error_bars() -> None:
 def test_lower_end() -> None:
     """The lower end becomes a bound."""
     row = {"sandwich": {"lower": {"value": 2.0}}, "trivial": 4.0, "demonstrations": 80}
-    np.testing.assert_allclose(seed_means.lower_end_bound(row)[0], 2.0 * np.sqrt(2 * 2.0 / 80))
+    np.testing.assert_allclose(sweep_means.lower_end_bound(row)[0], 2.0 * np.sqrt(2 * 2.0 / 80))
 
 
 @pytest.mark.parametrize("records", [[], [{"rank": 1}]])
@@ -99,7 +99,7 @@ def test_unknown_format(tmp_path: Path) -> None:
 def test_searchable_fonts(tmp_path: Path) -> None:
     """Journals reject Type 3 fonts."""
     content = bound_versus_rank.bound_versus_rank(sweep(), tmp_path / "f", formats=("pdf",))[0].read_bytes()
-    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL)
+    streams = re.findall(rb"stream\r?\n(.*?)\nendstream", content, re.DOTALL)
     text = content + b"".join(zlib.decompress(s) for s in streams if s.startswith(b"x"))
     assert b"/Type3" not in text
     assert b"/Type0" in text

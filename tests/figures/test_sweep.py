@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from sweep_records import sweep
 
 from icl_theory.figures import sweep as figures
-from icl_theory.records.seed_means import distinct_rungs
+from icl_theory.records.sweep_means import distinct_rungs
 
 
 def test_every_figure(tmp_path: Path) -> None:

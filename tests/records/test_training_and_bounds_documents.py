@@ -32,7 +32,7 @@ def test_sweep_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = kept(monkeypatch, "icl_theory.truncation.rank_sweep.rank_sweep", [])
     config = SweepConfig(
         **{"model": "random", "dim": 3, "layers": 2, "demonstrations": 31, "shots": 9, "noise_std": 0.7},
-        **{"modules": ("key", "all"), "rates": (0.25,), "layer_indices": (1,), "samples": 17, "seeds": 5},
+        **{"modules": ("key", "all"), "rates": (0.25,), "layer_indices": (1,), "samples": 17, "seeds": 5, "tasks": 3},
         **{"clip": 2.5, "loss": "zero_one", "floor": 0.125, "seed": 11},
     )
     document = bounds.run(config)
@@ -46,6 +46,7 @@ def test_sweep_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             "shots": 9,
             "clip": 2.5,
             "samples": 17,
+            "tasks": 3,
             "key": 11,
             "layer_indices": (1,),
             "ranks": None,

@@ -35,7 +35,7 @@ def test_sweep_settings(tmp_path: Path) -> None:
     """Every option, one by one, by name."""
     settings = {field.name: getattr(SweepConfig(), field.name) for field in fields(SweepConfig)}
     SweepJournal(tmp_path / "entries.jsonl", settings, resume=False)
-    entry = {"seed": 0, "layer": 0, "module": "value", "rank": 1}
+    entry = {"task": 0, "seed": 0, "layer": 0, "module": "value", "rank": 1}
     SweepJournal(tmp_path / "entries.jsonl", settings, resume=True).add(entry)
     for name, value in settings.items():
         message = error_message(

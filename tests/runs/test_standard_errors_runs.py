@@ -23,7 +23,7 @@ from icl_theory import (
     ridge_risk,
 )
 from icl_theory.records.documents import to_plain
-from icl_theory.records.seed_means import over_ranks
+from icl_theory.records.sweep_means import averaged_over, mean_and_error, over_ranks, over_tasks
 from icl_theory.report.terminal.training_table import table
 from icl_theory.risk.population import risk_and_losses
 from icl_theory.runs.train import _outcome
@@ -39,13 +39,41 @@ def stacked(*models: Model) -> Model:
 def test_error_over_seeds():
     """Spread over seeds and the error within one, which their common draws share: root of the sum of squares."""
     values, within = [1.0, 2.0, 4.0], [0.1, 0.3, 0.2]
-    records = [{"rank": 2, "value": v, "stderr": e} for v, e in zip(values, within, strict=True)]
-    records.append({"rank": 1, "value": 5.0, "stderr": 0.25})
+    records: list[dict[str, Any]] = [
+        {"rank": 2, "task": 0, "seed": i, "value": v, "stderr": e}
+        for i, (v, e) in enumerate(zip(values, within, strict=True))
+    ]
+    records.append({"rank": 1, "task": 0, "seed": 0, "value": 5.0, "stderr": 0.25})
     ranks, means, errors = over_ranks(records, lambda record: (record["value"], record["stderr"]))
     assert ranks.tolist() == [1, 2]
     assert means == pytest.approx([5.0, 7 / 3])
     between = math.sqrt(((1 - 7 / 3) ** 2 + (2 - 7 / 3) ** 2 + (4 - 7 / 3) ** 2) / 2 / 3)
     assert errors == pytest.approx([0.25, math.sqrt(between**2 + 0.2**2)])
+
+
+def test_error_over_seeds_and_tasks():
+    """Two crossed factors: simulated means scatter as the error says, which the pooled s² / (S T) does not."""
+    rng, seeds, tasks = np.random.default_rng(0), 5, 7
+    means, errors, pooled = [], [], []
+    for _ in range(4000):
+        by_seed, by_task = 0.5 * rng.standard_normal(seeds), rng.standard_normal(tasks)
+        table = by_seed[:, None] + by_task + 0.3 * rng.standard_normal((seeds, tasks))
+        records = [
+            {"task": t, "seed": s, "value": table[s, t], "stderr": 0.3} for s in range(seeds) for t in range(tasks)
+        ]
+        mean, error = mean_and_error(records, lambda record: (record["value"], record["stderr"]))
+        means.append(mean)
+        errors.append(error)
+        pooled.append(table.std(ddof=1) / math.sqrt(seeds * tasks))
+    scatter = float(np.std(means))
+    # The interaction is counted twice, so the error is a little too large, and never too small.
+    assert scatter < math.sqrt(np.mean(np.square(errors))) < 1.05 * scatter
+    assert np.mean(pooled) < 0.5 * scatter
+    assert over_tasks(records, lambda record: (record["value"], 0.0)) == pytest.approx(table.mean(axis=0))
+    assert averaged_over(records) == "5 seeds and 7 tasks"
+    assert averaged_over(records[:1]) == "1 seed and 1 task"
+    records[3]["value"] = math.inf
+    assert mean_and_error(records, lambda record: (record["value"], 0.0)) == (math.inf, 0.0)
 
 
 def outcome(task: Any, model: Model) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def test_torn_first_line(tmp_path: Path):
     path = tmp_path / "entries.jsonl"
     path.write_bytes(b'{"format"')
     assert SweepJournal(path, {"seed": 0}, resume=True).finished == []
-    assert json.loads(path.read_text()) == {"format": 3, "seed": 0}
+    assert json.loads(path.read_text()) == {"format": 4, "seed": 0}
 
 
 def test_foreign_journal(tmp_path: Path):
@@ -147,9 +147,9 @@ def test_foreign_journal(tmp_path: Path):
     assert "clip" not in message
     path.write_text('{"other": 1}\n')
     assert "another kind" in error_message(SweepJournal, path, {"seed": 0}, resume=True)
-    path.write_text('{"format": 3, "seed": 0}\nnot json\n')
+    path.write_text('{"format": 4, "seed": 0}\nnot json\n')
     assert "no JSON" in error_message(SweepJournal, path, {"seed": 0}, resume=True)
-    assert before.startswith(b'{"format": 3')
+    assert before.startswith(b'{"format": 4')
 
 
 def test_resumed_run(tmp_path: Path):
@@ -195,10 +195,12 @@ def test_table_of_values(whole):
 
 def test_heads_and_mlp(tmp_path: Path):
     """The MLP is a module of its own; the weights come back from the directory as they were."""
-    options = {"dim": 2, "heads": 2, "hidden": 2, "seeds": 2, "steps": 20, "samples": 32, "ranks": (1,)}
+    options = {"dim": 2, "heads": 2, "hidden": 2, "seeds": 2, "steps": 20, "samples": 32, "ranks": (1,), "tasks": 2}
     config = SweepConfig(modules=("mlp", "all"), **options)
     whole = run(config, out=prepare(config, tmp_path, overwrite=False, resume=False))["sweep"]
-    assert [record["module"] for record in whole] == ["mlp", "all"] * 2
+    assert [(r["task"], r["seed"], r["module"]) for r in whole] == [
+        (task, seed, module) for task in range(2) for seed in range(2) for module in ("mlp", "all")
+    ]
     (tmp_path / "entries.jsonl").write_text((tmp_path / "entries.jsonl").read_text().splitlines()[0] + "\n")
     assert run(config, out=prepare(config, tmp_path, overwrite=False, resume=True), resume=True)["sweep"] == whole
 

@@ -19,6 +19,7 @@ from icl_theory.information.forward_pass.single_token import (
     second_moment_information,
 )
 from icl_theory.information.ladder.losses import BoundedLoss, empirical_loss, loss_range, population_loss
+from icl_theory.information.ladder.token_law import token_root
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression
@@ -141,7 +142,7 @@ def _times(factor: float, estimate: Estimate) -> Estimate:
 
 def _informations(model: Model, task: LinearRegression, w: np.ndarray, count: int) -> list[tuple[str, float, str]]:
     """(rung, nats, note): the information about one of `count` demonstrations."""
-    root = _token_root(task, w)
+    root = token_root(task, w)
     found = []
     if model.layers == 1 and model.heads in (None, 1):
         found.append(("wishart_readout", *_readout(model.with_heads(), root, count)))
@@ -149,19 +150,6 @@ def _informations(model: Model, task: LinearRegression, w: np.ndarray, count: in
     nats = second_moment_information(count, width)
     note = "" if np.isfinite(nats) else f"N - 1 = {count - 1} is below D = {width}: S without one token has no density"
     return [*found, ("wishart", nats, note)]
-
-
-def _token_root(task: LinearRegression, w: np.ndarray) -> np.ndarray:
-    """F with Σ_w = F Fᵀ and independent columns, shape (D, D'): [x; y] = F [u; ε] with Λ = R Rᵀ."""
-    values, vectors = np.linalg.eigh(task.covariance)
-    kept = _decided(values, "task.covariance")
-    inputs = vectors[:, kept] * np.sqrt(values[kept])
-    top = np.concatenate([inputs, (w @ inputs)[None]])
-    if task.noise_std == 0:
-        return top
-    noise = np.zeros((len(top), 1))
-    noise[-1] = task.noise_std
-    return np.concatenate([top, noise], axis=1)
 
 
 def _readout(model: Model, root: np.ndarray, count: int) -> tuple[float, str]:

@@ -78,6 +78,10 @@ def _even_ticks(low: float, high: float) -> list[tuple[float, str]]:
 
 
 def _decades(low: float, high: float) -> list[tuple[float, str]]:
+    if high < 100 * low:  # less than two decades: powers of ten alone would leave a tick or none
+        places = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        values = [factor * 10.0**k for k in places for factor in (1, 2, 5)]
+        return [(v, spelled(v, 1)) for v in values if low <= v * (1 + 1e-9) and v <= high * (1 + 1e-9)]
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     step = max(1, math.ceil((last - first) / 5))
     return [(10.0**k, f"10{str(k).translate(_SUPERSCRIPTS)}") for k in range(first, last + 1, step)]

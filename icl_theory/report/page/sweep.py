@@ -1,24 +1,29 @@
-"""Bound against rank on the page: the means over seeds that the sweep's figure shows, as a table."""
+"""Bound against rank on the page: the means over seeds and tasks that the sweep's figure shows, drawn and listed."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from icl_theory.records.documents import from_plain
-from icl_theory.records.seed_means import estimate_at, over_ranks
+from icl_theory.records.sweep_means import averaged_over, estimate_at, forward_pass_bounds_of, over_ranks, over_tasks
 from icl_theory.report.page.axes import spelled
+from icl_theory.report.page.sweep_plot import bound_plots
 
 
 def sweep_view(records: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """What sweep.html shows: one row per (layer, module, rank); None without a sweep. Units of the loss."""
     if not records:
         return None
-    names = list(records[0]["rungs"])
+    names, forward = list(records[0]["rungs"]), forward_pass_bounds_of(records)
     paths = [("gap",), *(("rungs", name) for name in names), ("population_loss",), ("population_risk",)]
+    if forward:
+        paths += [("forward_pass", "gap"), *(("forward_pass", "rungs", name) for name in forward)]
     places = dict.fromkeys((r["module"], r["layer"], r["rank"]) for r in records)
     return {
         "rungs": [name.replace("_", " ") for name in names],
+        "forward": [f"forward pass: {name.replace('_', ' ')}" for name in ("gap", *forward)] if forward else [],
+        "plots": bound_plots(records),
         "rows": [_row(records, place, paths) for place in places],
-        "seeds": len({record["seed"] for record in records}),
+        "averaged": averaged_over(records),
         "trivial": spelled(from_plain(records[0]["trivial"])),
     }
 
@@ -30,4 +35,6 @@ def _row(records: Sequence[dict[str, Any]], place: tuple[Any, ...], paths: Seque
     supports = sorted({record["support"][layer] for record in own})
     dimension = "–".join(map(str, dict.fromkeys((supports[0], supports[-1]))))
     numbers = [spelled(float(over_ranks(own, estimate_at(*path))[1][0])) for path in paths]
-    return {"module": module, "cells": [layer, rank, dimension, *numbers]}
+    gaps = over_tasks(own, estimate_at("gap"))
+    spread = spelled(float(gaps.std(ddof=1)), 2) if len(gaps) > 1 else "–"
+    return {"module": module, "cells": [layer, rank, dimension, numbers[0], spread, *numbers[1:]]}

@@ -11,7 +11,15 @@ from rich.text import Text
 
 from icl_theory.core.marks import unmarked
 from icl_theory.records.documents import from_plain
-from icl_theory.records.seed_means import distinct_rungs, estimate_at, over_ranks, require_sweep
+from icl_theory.records.sweep_means import (
+    averaged_over,
+    distinct_rungs,
+    estimate_at,
+    forward_pass_bounds_of,
+    over_ranks,
+    over_tasks,
+    require_sweep,
+)
 
 COLOURS = {
     "HOLDS": "green",
@@ -27,7 +35,7 @@ _SECTIONS = {"related": "related results", "outside": "claims of other packages"
 NARROW = 100
 """Below this width the small columns are folded into one."""
 _HEADS = {
-    "readout_sample": "read-\nout, single",
+    "readout_sample": "read-\nout,\nsingle",
     "readout": "read-\nout",
     "individual_sample": "indiv.\nsample",
     "mutual_information": "mut.\ninfo.",
@@ -39,6 +47,8 @@ _HEADS = {
     "isotropic_zero": "iso.\nzero",
     "theorem_2_repaired": "Thm 2\nrep.",
     "theorem_2_printed": "Thm 2\nprt.",
+    "wishart_readout": "Wishart\nreadout",
+    "wishart": "Wishart",
 }
 
 
@@ -169,10 +179,11 @@ def summary(records: dict[str, Any]) -> str:
 
 
 def sweep_table(records: Sequence[dict[str, Any]]) -> Table:
-    """Means over seeds of a rank sweep, one row per (layer, module, rank): d_S, gap, bounds on it, risks.
+    """Means over seeds and tasks of a rank sweep, one row per (layer, module, rank): d_S, gap, bounds on it, risks.
 
-    Bounds and gap are in units of the loss; ± is one standard error; of equal neighbours one is shown. A layer's
-    index follows its module where there are several. Raises: ValueError for unusable records.
+    Bounds and gap are in units of the loss; ± is one standard error; "spread" is the deviation of the gap over tasks,
+    "times gap" the first bound over it. Of equal neighbours one is shown. A layer's index follows its module where
+    there are several. Raises: ValueError for unusable records.
     """
     require_sweep(records)
     names = distinct_rungs(records)
@@ -180,7 +191,7 @@ def sweep_table(records: Sequence[dict[str, Any]]) -> Table:
     for name in ("module", "rank", "d_S"):
         table.add_column(name, no_wrap=True)
     heads = [_HEADS.get(name) or name.replace("_", "\n") for name in names]
-    for head in ("gap", *heads, "loss", "risk"):
+    for head in ("gap", "spread", "times\ngap", *heads, "loss", "risk"):
         table.add_column(head, justify="right", no_wrap=True)
     for place in dict.fromkeys((record["layer"], record["module"], record["rank"]) for record in records):
         own = [r for r in records if (r["layer"], r["module"], r["rank"]) == place]
@@ -191,13 +202,36 @@ def sweep_table(records: Sequence[dict[str, Any]]) -> Table:
         paths = [*(("rungs", name) for name in names), ("population_loss",), ("population_risk",)]
         cells = [_short(float(over_ranks(own, estimate_at(*path))[1][0])) for path in paths]
         dimension = "-".join(map(str, dict.fromkeys((supports[0], supports[-1]))))
-        table.add_row(where, str(rank), dimension, f"{gap:.3f}±{error:.3f}", *cells)
+        gaps = over_tasks(own, estimate_at("gap"))
+        spread = f"{gaps.std(ddof=1):.3f}" if len(gaps) > 1 else "-"
+        tightest = float(over_ranks(own, estimate_at("rungs", names[0]))[1][0])
+        times = _short(tightest / gap, 2) if gap > 2 * error else "-"
+        table.add_row(where, str(rank), dimension, f"{gap:.3f}±{error:.3f}", spread, times, *cells)
+    return table
+
+
+def forward_pass_table(records: Sequence[dict[str, Any]]) -> Table | None:
+    """The gap of the forward pass of b demonstrations and its bounds, means over seeds and tasks; None if not known."""
+    names = forward_pass_bounds_of(records)
+    if not names:
+        return None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for name in ("module", "rank", "gap of the\nforward pass", *(_HEADS[name] for name in names)):
+        table.add_column(name, justify="right" if name != "module" else "left", no_wrap=True)
+    for place in dict.fromkeys((record["layer"], record["module"], record["rank"]) for record in records):
+        own = [r for r in records if (r["layer"], r["module"], r["rank"]) == place]
+        layer, module, rank = place
+        where = f"{module} {layer}" if len(own[0]["support"]) > 1 else module
+        gap, error = (float(part[0]) for part in over_ranks(own, estimate_at("forward_pass", "gap"))[1:])
+        bounds = [_short(float(over_ranks(own, estimate_at("forward_pass", "rungs", n))[1][0])) for n in names]
+        table.add_row(where, str(rank), f"{gap:.3f}±{error:.3f}", *bounds)
     return table
 
 
 def rung_notes(records: Sequence[dict[str, Any]]) -> list[str]:
     """What the sweep's table cannot say: the trivial bound, and why a bound is infinite."""
-    lines = [f"Bounds on the gap in units of the loss; one above {_short(records[0]['trivial'])} says nothing."]
+    trivial = _short(records[0]["trivial"])
+    lines = [f"Means over {averaged_over(records)}, in units of the loss; a bound above {trivial} says nothing."]
     for name in records[0]["rungs"]:
         infinite = [r for r in records if not math.isfinite(from_plain(r["rungs"][name]["value"]))]
         if infinite:

@@ -20,7 +20,7 @@ from icl_theory.claims.truncation import truncation_information
 from icl_theory.information.estimators.known_channels import scalar_law
 from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, draw
 from icl_theory.information.ladder.setting import Setting
-from icl_theory.truncation.rank_sweep import _Runner
+from icl_theory.truncation.sweep_runner import Runner
 
 TASK = LinearRegression(2, noise_std=0.5)
 
@@ -213,15 +213,15 @@ def test_untouched_model_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that affords fewer pairs is compared with the untouched model at as many."""
     calls: list[Any] = []
 
-    def entry(_: _Runner, model: Any, pairs: int | None) -> Any:
+    def entry(_: Runner, model: Any, pairs: int | None) -> Any:
         calls.append((model, pairs))
         return made(300 if pairs is None else pairs)
 
     def made(count: int) -> Any:
         return SimpleNamespace(ladder=SimpleNamespace(sandwich=SimpleNamespace(upper=SimpleNamespace(samples=count))))
 
-    monkeypatch.setattr(_Runner, "entry", entry)
-    runner, other = (_Runner(name, None, None, None, None) for name in "ab")  # pyright: ignore
+    monkeypatch.setattr(Runner, "entry", entry)
+    runner, other = (Runner(name, None, None, None, None, 0) for name in "ab")  # pyright: ignore
     full, fewer = runner.before(None, made(300)), runner.before(None, made(256))
     assert (full.ladder.sandwich.upper.samples, fewer.ladder.sandwich.upper.samples) == (300, 256)
     assert runner.before(None, made(300)) is full

@@ -17,9 +17,10 @@ from icl_theory import (
     random_weights,
     truncate_weights,
 )
-from icl_theory.information.forward_pass.bounds import ForwardPassBounds, _token_root
+from icl_theory.information.forward_pass.bounds import ForwardPassBounds
 from icl_theory.information.forward_pass.single_token import readout_information, second_moment_information
 from icl_theory.information.ladder.losses import population_loss
+from icl_theory.information.ladder.token_law import token_root
 
 TASK = LinearRegression(3, noise_std=0.5)
 W = np.array([1.0, -0.5, 0.3])
@@ -126,10 +127,10 @@ def test_subset_gap_by_definition() -> None:
 def test_token_root() -> None:
     """F Fᵀ is the covariance of a token; noise-free labels and empty directions take a column away."""
     task = LinearRegression(3, np.diag([2.0, 1.0, 0.0]), noise_std=0.3)
-    root = _token_root(task, W)
+    root = token_root(task, W)
     np.testing.assert_allclose(root @ root.T, task.token_covariance(W), atol=1e-15)
     assert root.shape == (4, 3)
-    assert _token_root(LinearRegression(3), W).shape == (4, 3)
+    assert token_root(LinearRegression(3), W).shape == (4, 3)
 
 
 def test_few_demonstrations() -> None:
