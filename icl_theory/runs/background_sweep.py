@@ -1,4 +1,4 @@
-"""Bound versus rank of W_V for the one-layer ensemble of a run, computed next to its claims."""
+"""Bound versus rank of W_K and W_V for the one-layer ensemble of a run, computed next to its claims."""
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
@@ -36,6 +36,7 @@ class Sweep:
             shots=LADDER_SHOTS,
             clip=CLIP,
             samples=factory.profile.samples,
+            modules=("key", "value"),
             tasks=_TASKS,
             key=factory.seed,
             progress=note,

@@ -29,6 +29,7 @@ def test_first_seeds():
         shots=LADDER_SHOTS,
         clip=CLIP,
         samples=64,
+        modules=("key", "value"),
         tasks=4,
         key=5,
     )

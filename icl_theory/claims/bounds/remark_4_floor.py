@@ -5,18 +5,18 @@ from typing import Any
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.repaired_theorem_2 import repaired_information
-from icl_theory.claims.quantities.shrunk_gradients import clearly_below, floor_of, shrunk_information
+from icl_theory.claims.quantities.shrunk_gradients import floor_of, information_drop, least_drop
 from icl_theory.core.estimate import Estimate
 
 
 def measure(case: Case) -> float:
-    """Information of the repaired bound with the gradient shrunk tenfold, in nats."""
-    return shrunk_information(case, floor_of(case))
+    """By how many nats the repaired bound falls when the gradient is shrunk tenfold."""
+    return information_drop(case, floor_of(case))
 
 
 def predict(case: Case) -> float:
-    """99.9 % of the value before."""
-    return clearly_below(case, floor_of(case))
+    """A thousandth of the value before."""
+    return least_drop(case, floor_of(case))
 
 
 def _with_floor(case: Case) -> Estimate:
@@ -29,7 +29,7 @@ CLAIM = Claim(
     source="Y Remark 4 repaired, arXiv:2406.03768v2",
     statement="With noise $C_t + ε²$ on the support, $ε²$ fixed, a smaller implicit gradient gives a smaller bound.",
     origin="repaired",
-    relation="at most",
+    relation="at least",
     measure=measure,
     predict=predict,
     explanation="As remark_4_printed, with $ε²$ a tenth of the mean noise variance before shrinking.",
@@ -41,8 +41,8 @@ CLAIM = Claim(
             expected=Verdict.HOLDS,
         ),
         Control("the same without the floor in the definition", **_DEFINITION, predict=repaired_information),
-        Control("no floor", measure=shrunk_information, predict=clearly_below),
-        Control("gradient enlarged tenfold", measure=lambda case: shrunk_information(case, floor_of(case), 10.0)),
+        Control("no floor", measure=information_drop, predict=least_drop),
+        Control("gradient enlarged tenfold", measure=lambda case: information_drop(case, floor_of(case), 10.0)),
     ),
     cases=lambda factory: factory.one_layer,
 )

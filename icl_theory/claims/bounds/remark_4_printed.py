@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
-from icl_theory.claims.quantities.shrunk_gradients import clearly_below, floor_of, shrunk_information
+from icl_theory.claims.quantities.shrunk_gradients import floor_of, information_drop, least_drop
 
 
 def counterexample() -> dict:
@@ -36,27 +36,28 @@ CLAIM = Claim(
     source="Y Remark 4, arXiv:2406.03768v2",
     statement="A smaller norm of the implicit gradients gives a smaller bound (noise as defined in Assumption 1).",
     origin="paper",
-    relation="at most",
-    measure=shrunk_information,
-    predict=clearly_below,
-    explanation="The gradient is shrunk tenfold on the same draws. Since the noise covariance shrinks with it, the two "
-    "terms of the bound move by the same amount and nothing is gained.",
+    relation="at least",
+    measure=information_drop,
+    predict=least_drop,
+    explanation="By how many nats the bound falls when the gradient is shrunk tenfold on the same draws, against a "
+    "thousandth of it. Since the noise covariance shrinks with the gradient, the two terms of the bound move by the "
+    "same amount and nothing is gained.",
     controls=(
         Control(
             "with a noise floor",
-            measure=lambda c: shrunk_information(c, floor_of(c)),
-            predict=lambda c: clearly_below(c, floor_of(c)),
+            measure=lambda c: information_drop(c, floor_of(c)),
+            predict=lambda c: least_drop(c, floor_of(c)),
             expected=Verdict.HOLDS,
         ),
         Control(
             "with a noise floor, gradient enlarged",
-            measure=lambda c: shrunk_information(c, floor_of(c), 10.0),
-            predict=lambda c: clearly_below(c, floor_of(c)),
+            measure=lambda c: information_drop(c, floor_of(c), 10.0),
+            predict=lambda c: least_drop(c, floor_of(c)),
         ),
         Control(
             "with a noise floor, gradient as it was",
-            measure=lambda c: shrunk_information(c, floor_of(c), 1.0),
-            predict=lambda c: clearly_below(c, floor_of(c)),
+            measure=lambda c: information_drop(c, floor_of(c), 1.0),
+            predict=lambda c: least_drop(c, floor_of(c)),
         ),
     ),
     cases=lambda factory: factory.one_layer,

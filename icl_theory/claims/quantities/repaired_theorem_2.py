@@ -2,10 +2,12 @@
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, demonstration_sets
+from icl_theory.core.binary_kl import binary_kl_bound
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.rungs import mean_estimate
 from icl_theory.noise.covariance import gradient_noise, sampling_factor
@@ -29,6 +31,18 @@ def repaired_bound(case: Case) -> Estimate:
     nats = max(low.value, 0.0)
     error = root * low.stderr / (2 * math.sqrt(nats)) if low.stderr and nats else 0.0
     return Estimate(root * math.sqrt(nats), error, low.samples, "unbiased", "loss", low.note)
+
+
+def repaired_kl_bound(case: Case) -> Estimate:
+    """The same information, from below, in the binary relative entropy form: never above the range of the loss."""
+    ladder = case.ladder()
+    low = ladder.low_ends["theorem_2_repaired"]
+    if not math.isfinite(low.value):
+        return repaired_bound(case)
+    nats = Estimate(max(low.value, 0.0), low.stderr, low.samples)
+    options: Any = {"loss_range": ladder.trivial, "demonstrations": LADDER_DEMONSTRATIONS}
+    bound = binary_kl_bound(nats, empirical=ladder.empirical_loss, **options)
+    return Estimate(bound.value, bound.stderr, bound.samples, "unbiased", "loss")
 
 
 @lru_cache(maxsize=64)

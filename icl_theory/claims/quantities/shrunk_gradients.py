@@ -19,14 +19,15 @@ def floor_of(case: Case) -> float:
 _NAME = "theorem_2_repaired"
 
 
-def shrunk_information(case: Case, floor: float = 0.0, scale: float = SHRINK) -> float:
-    """Information of the repaired bound with the gradient shrunk tenfold, in nats.
+def information_drop(case: Case, floor: float = 0.0, scale: float = SHRINK) -> float:
+    """By how many nats the information of the repaired bound falls when the gradient is shrunk tenfold.
 
     `scale`: another factor for the norm.
     """
-    return case.ladder(floor=floor, scale=scale).information[_NAME].value
+    before, after = (case.ladder(floor=floor, scale=factor).information[_NAME].value for factor in (1.0, scale))
+    return before - after
 
 
-def clearly_below(case: Case, floor: float = 0.0) -> float:
-    """99.9 % of the value before: "lower" must mean lower by more than rounding."""
-    return 0.999 * case.ladder(floor=floor).information[_NAME].value
+def least_drop(case: Case, floor: float = 0.0) -> float:
+    """A thousandth of the information: "lower" must mean lower by more than rounding."""
+    return 0.001 * case.ladder(floor=floor).information[_NAME].value
