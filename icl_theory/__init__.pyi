@@ -27,6 +27,8 @@ from .information.forward_pass.bounds import ForwardPassBounds as ForwardPassBou
 from .information.forward_pass.bounds import forward_pass_bounds as forward_pass_bounds
 from .information.ladder.bound_ladder import BoundLadder as BoundLadder
 from .information.ladder.bound_ladder import bound_ladder as bound_ladder
+from .information.ladder.high_probability import HighProbabilityBound as HighProbabilityBound
+from .information.ladder.high_probability import high_probability_bound as high_probability_bound
 from .information.ladder.shared_subsets import SharedSubsets as SharedSubsets
 from .information.ladder.shared_subsets import shared_subsets as shared_subsets
 from .information.ladder.task_average import TaskAverage as TaskAverage

@@ -115,10 +115,11 @@ THEORY: dict[str, Callable[[Model], Any]] = {
     "normality_audit": lambda m: it.normality_audit(m, TOKENS, shots=(2,), samples=60),
     "bound_ladder": lambda m: it.bound_ladder(m, TASK, **LADDER),
     "average_ladder": lambda m: it.average_ladder(m, TASK, tasks=2, **LADDER),
+    "high_probability_bound": lambda m: it.high_probability_bound(m, TASK, **LADDER),
     "forward_pass_bounds": lambda m: it.forward_pass_bounds(m, TASK, **LADDER),
     "one_layer_gap": lambda m: it.one_layer_gap(m.first_layers(1), TASK, shots=4, task_vector=np.ones(TASK.dim)),
     "shared_subsets": lambda m: it.shared_subsets(m, TASK, **LADDER),
-    "rank_sweep": lambda m: it.rank_sweep(m, TASK, ranks=[2], layer_indices=[0], **LADDER),
+    "rank_sweep": lambda m: it.rank_sweep(m, TASK, ranks=[2], layer_indices=[0], tasks=1, **LADDER),
     "gradient_descent_agreement": lambda m: it.gradient_descent_agreement(m, TASK, shots=SHOTS, prompts=20),
 }
 SUMS = ("implicit_trajectory", "gradient_descent_agreement")

@@ -50,6 +50,24 @@ def path_log_density(runs: Runs, setting: Setting, reference: Reference) -> np.n
     return total
 
 
+def path_log_ratio(runs: Runs, setting: Setting, reference: Reference) -> np.ndarray:
+    """log p(w_{1:L} | H_s) - log q(w_{1:L}) of every run under the same prior, in nats, shape (K,): its information
+    density, whose mean is that of `path_divergences`.
+
+    Raises: LinAlgError for noise that is singular on its support.
+    """
+    total = np.zeros(len(runs.draws.moments))
+    for step in _filter(runs, setting, reference):  # whitened by the prediction, so that no Jacobian is left
+        total += 0.5 * (step.surprise**2).sum(-1) + log_normal(step.surprise - step.offset, step.inverse @ step.noise)
+    return total
+
+
+def log_normal(points: np.ndarray, roots: np.ndarray) -> np.ndarray:
+    """log N(x; 0, F Fᵀ) + ½ d log 2π of points (K, d) and roots (K, d, m), shape (K,)."""
+    inverse, volume = whitening(roots)
+    return -0.5 * ((times(inverse, points) ** 2).sum(-1) + volume)
+
+
 class _Step(NamedTuple):
     """One layer of the filter; where the layer's map cancels, in observations in units of the root of Γ/b."""
 

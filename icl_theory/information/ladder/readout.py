@@ -19,7 +19,7 @@ from icl_theory.information.estimators.channel import LOG_2PI, SharedChannel
 from icl_theory.information.estimators.sandwich import sandwich
 from icl_theory.information.ladder.individual_sample import exchanged, resolvable, summed
 from icl_theory.information.ladder.noisy_trajectory import Runs
-from icl_theory.information.ladder.path_prior import Reference
+from icl_theory.information.ladder.path_prior import Reference, log_normal
 from icl_theory.information.ladder.path_sandwich import PathSandwich
 from icl_theory.information.ladder.setting import Setting
 from icl_theory.noise.covariance import layer_factors
@@ -78,6 +78,22 @@ def readout_rung(runs: Runs, setting: Setting, reference: Reference, pairs: int 
         features = setting.law.features(draws.inner[:count]) @ reading.map.T
         single = exchanged(outputs[:, None], features, reading.floor, setting)
     return Readout(found.upper, found.influence["upper"], *summed([channel], single, found, setting), width)
+
+
+def readout_log_ratio(runs: Runs, setting: Setting, reference: Reference) -> tuple[np.ndarray, str]:
+    """log p(z | H_s) - log q(z) of the readout of every run of one layer, in nats, shape (K,), q the Gaussian prior.
+
+    With it the reason why it is infinite, or an empty string.
+    """
+    reading, draws = _reading(runs, setting), runs.draws
+    width, root = len(reading.map), reading.root(draws.noise_root)
+    reason = "" if width == 0 else _singular(root, setting)
+    if width and not reason and setting.floor == 0 and setting.demonstrations - 1 < width:
+        reason = f"N - 1 = {setting.demonstrations - 1} is below the {width} dimensions of the readout"
+    if width == 0 or reason:
+        return np.full(len(draws.moments), np.inf if reason else 0.0), reason
+    own = log_normal(reading.outputs - draws.moments @ reading.map.T, root) - 0.5 * width * LOG_2PI
+    return own - _prior(reading.outputs, reading, reference), ""
 
 
 def _singular(root: np.ndarray, setting: Setting) -> str:
