@@ -173,9 +173,10 @@ def test_ladders(name: str, step: str) -> None:
     """
     task: Any = overridden(name, step)
     model = it.random_weights(1, layers=1, token_dim=task.token_dim, scale=0.8)
-    options, w = LADDER | {"samples": 800}, task.sample_tasks(generator(3), 1)[0]
+    options: dict[str, Any] = {**LADDER, "samples": 800}
+    w = task.sample_tasks(generator(3), 1)[0]
     found = attempt(lambda: it.bound_ladder(model, task, **options))
-    sweep = attempt(lambda: it.rank_sweep(model, task, **options | {"ranks": [2]}))
+    sweep = attempt(lambda: it.rank_sweep(model, task, ranks=[2], tasks=1, **options))
     shared = attempt(lambda: it.shared_subsets(model, task, **LADDER))
     assert (found is None) == (sweep is None) == (step == "sample_prompts")
     gaussian = name in ("linear", "sparse") and step in FIXED

@@ -81,7 +81,8 @@ class Cuts:
 
     def of(self, index: int, layer: int, module: Module, rank: int) -> Model:
         """Member `index` with a module of a layer truncated. The same object for every task."""
-        curve, place = (index, layer, module), (index, layer, module, rank)
+        curve: tuple[int, int, Module] = (index, layer, module)
+        place: tuple[int, int, Module, int] = (*curve, rank)
         if curve not in self._curves:
             self._curves[curve] = ModuleTruncations(self.models[index], layer=layer, module=module)
         if place not in self._made:

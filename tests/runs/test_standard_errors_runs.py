@@ -55,6 +55,7 @@ def test_error_over_seeds_and_tasks():
     """Two crossed factors: simulated means scatter as the error says, which the pooled s² / (S T) does not."""
     rng, seeds, tasks = np.random.default_rng(0), 5, 7
     means, errors, pooled = [], [], []
+    table, records = np.zeros((seeds, tasks)), []
     for _ in range(4000):
         by_seed, by_task = 0.5 * rng.standard_normal(seeds), rng.standard_normal(tasks)
         table = by_seed[:, None] + by_task + 0.3 * rng.standard_normal((seeds, tasks))

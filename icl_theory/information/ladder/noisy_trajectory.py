@@ -184,5 +184,5 @@ def simulate(setting: Setting, draws: Draws) -> Runs:
         cancels = support.dimension == setting.coordinates and setting.floor == 0
         entering, accumulated = accumulated, accumulated + increment
         _require_finite(accumulated, index)
-        layers.append(Layer(support, maps, outputs, increment, cancels, volume, *sizes, entering))
+        layers.append(Layer(support, maps, outputs, increment, cancels, volume, sizes[0], sizes[1], entering))
     return Runs(draws, layers, accumulated)

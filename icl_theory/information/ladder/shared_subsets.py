@@ -123,7 +123,8 @@ def _shift(shared: np.ndarray, fresh: np.ndarray) -> Estimate:
 
 def _gap(setting: Setting, accumulated: np.ndarray, tokens: np.ndarray, clip: float) -> Estimate:
     p = implied_weights(accumulated, setting.model.readout)
-    losses = population_loss(p, setting.task, setting.task_vector, clip) - empirical_loss(p, tokens, clip)
+    task: Any = setting.task
+    losses = population_loss(p, task, setting.task_vector, clip) - empirical_loss(p, tokens, clip)
     return mean_estimate(losses, "unbiased", "loss")
 
 

@@ -169,7 +169,7 @@ def _learned(task: Task, parameters: bytes, shape: tuple[int, ...], singular: st
     """Basis, mean and spread from an independent batch of tokens; one batch for all models of the same task."""
     function = np.frombuffer(parameters).reshape(1, *shape)
     tokens = task.sample_tokens(np.random.default_rng([_SEED, _REFERENCE_TOKENS]), function, _REFERENCE_TOKENS)[0]
-    triangle = np.linalg.qr(tokens / np.sqrt(len(tokens)), mode="r")
+    triangle = np.asarray(np.linalg.qr(tokens / np.sqrt(len(tokens)), mode="r"))
     width = definite_rank("the tokens of the task", triangle, "float64", size=float(np.linalg.norm(triangle, 2)))
     _, sizes, rows = np.linalg.svd(triangle)
     turn = rows[:width].T / sizes[:width]
@@ -191,8 +191,8 @@ def _moments_of(inner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of svec(u uᵀ) and a triangle R with RᵀR its covariance, by QR in pieces of bounded memory."""
     width = inner.shape[1] * (inner.shape[1] + 1) // 2
     pieces = np.array_split(inner, max(1, len(inner) * width // _CHUNK_ENTRIES))
-    mean = sum(outer_coordinates(piece).sum(axis=0) for piece in pieces) / len(inner)
+    mean = np.sum([outer_coordinates(piece).sum(axis=0) for piece in pieces], axis=0) / len(inner)
     triangle = np.zeros((0, width))
     for piece in pieces:
-        triangle = np.linalg.qr(np.concatenate([triangle, outer_coordinates(piece) - mean]), mode="r")
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, outer_coordinates(piece) - mean]), mode="r"))
     return mean, triangle / np.sqrt(len(inner) - 1)

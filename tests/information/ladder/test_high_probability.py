@@ -136,7 +136,7 @@ def test_bounds_of_every_run() -> None:
 def test_mean_density(layers: int) -> None:
     """E ι is the information of the rung with the same prior, at one layer that of the readout."""
     model = random_weights(7, layers=layers, token_dim=3, scale=0.6)
-    options = OPTIONS | {"samples": 2000, "clip": 4.0}
+    options: dict[str, Any] = {**OPTIONS, "samples": 2000, "clip": 4.0}
     density = high_probability_bound(model, TASK, **options).densities
     ladder = bound_ladder(model, TASK, **options, pairs=64).information
     if layers > 1:
@@ -167,7 +167,8 @@ def test_change_of_measure(layers: int) -> None:
 def test_share_of_wrong_runs() -> None:
     """At most δ of the runs are wrong, while half of them are with nothing on the right side."""
     for model in (random_weights(3, layers=1, token_dim=3), random_weights(3, layers=2, token_dim=3, scale=0.6)):
-        found = high_probability_bound(model, TASK, clip=4.0, confidence=0.5, **OPTIONS | {"samples": 1000})
+        many: dict[str, Any] = {**OPTIONS, "samples": 1000}
+        found = high_probability_bound(model, TASK, clip=4.0, confidence=0.5, **many)
         assert found.violated is not None
         count = round(1000 * found.violated.value)
         assert count == (found.gaps > found.bounds).sum()
@@ -177,7 +178,7 @@ def test_share_of_wrong_runs() -> None:
 
 def test_infinite() -> None:
     """Too few demonstrations, with the reason; a floor removes it; a readout of few dimensions needs fewer."""
-    few = OPTIONS | {"demonstrations": 5, "shots": 2, "clip": 4.0}
+    few: dict[str, Any] = {**OPTIONS, "demonstrations": 5, "shots": 2, "clip": 4.0}
     deep = random_weights(3, layers=2, token_dim=3, scale=0.6)
     found = high_probability_bound(deep, TASK, **few)
     assert found.bound.value == math.inf
@@ -197,5 +198,5 @@ def test_refusals() -> None:
         with pytest.raises(ValueError, match="confidence"):
             high_probability_bound(model, TASK, clip=4.0, confidence=confidence, **OPTIONS)
     teacher = ReLUTeacher(2, hidden=2, noise_std=0.3)
-    options = OPTIONS | {"task_vector": None, "clip": 4.0}
+    options: dict[str, Any] = {**OPTIONS, "task_vector": None, "clip": 4.0}
     assert high_probability_bound(model, teacher, **options).violated is None

@@ -31,7 +31,8 @@ def relu_model(layers: int = 1, token_dim: int = 3, hidden: int = 5, **options: 
     rng = np.random.default_rng(8)
     into, out = rng.standard_normal((layers, hidden, token_dim)), rng.standard_normal((layers, token_dim, hidden))
     attention = 0.6 * rng.standard_normal((3, layers, token_dim, token_dim))
-    return Model.create(*attention, into, 0.4 * out, activation="relu", **options)
+    value, key, query = attention
+    return Model.create(value, key, query, into, 0.4 * out, activation="relu", **options)
 
 
 def test_models() -> None:
@@ -104,7 +105,8 @@ def test_relu_ladder() -> None:
     assert attention.information["readout"].value < found.information["readout"].value
     assert found.information["readout"].value <= found.information["mutual_information"].value + 0.05
     assert abs(found.gap.value) < found.rungs["readout"].value
-    entries = rank_sweep(model, task, **LADDER | {"task_vector": w}, modules=["mlp", "value"], ranks=[1, 3])
+    options: dict[str, Any] = {**LADDER, "task_vector": w}
+    entries = rank_sweep(model, task, **options, modules=["mlp", "value"], ranks=[1, 3])
     by_place = {(e["module"], e["rank"]): e for e in entries}
     assert by_place["mlp", 1]["rungs"]["gaussian"] == by_place["mlp", 3]["rungs"]["gaussian"]
     assert by_place["mlp", 1]["population_loss"] != by_place["mlp", 3]["population_loss"]
@@ -125,7 +127,8 @@ def test_classification() -> None:
     """The 0-1 loss of a sign is an angle over π, and q + (1 - 2q) of it with labels that flip."""
     task, w = LinearClassification(2, flip_probability=0.1), np.array([0.7, -1.1])
     model = random_weights(1, layers=1, token_dim=3, scale=0.6)
-    found = bound_ladder(model, task, task_vector=w, **LADDER | {"samples": 2000}, loss="zero_one")
+    options: dict[str, Any] = {**LADDER, "samples": 2000, "loss": "zero_one"}
+    found = bound_ladder(model, task, task_vector=w, **options)
     assert found.trivial == 1.0
     setting, seed = fixed_task(model, task, demonstrations=40, shots=10, samples=2000, key=3, task_vector=w)
     p = -simulate(setting, draw(setting, np.random.default_rng(seed), 2000)).accumulated[:, -1, :2]
@@ -141,7 +144,7 @@ def test_classification() -> None:
 
 def test_class_labels() -> None:
     """Classes by the largest output, with a floor; other vectors have no 0-1 loss."""
-    options = LADDER | {"floor": 0.01, "loss": "zero_one", "samples": 64}
+    options: dict[str, Any] = {**LADDER, "floor": 0.01, "loss": "zero_one", "samples": 64}
     found = bound_ladder(
         random_weights(1, layers=1, token_dim=5, scale=0.5), OneHotClassification(2, classes=3), **options
     )
@@ -154,7 +157,8 @@ def test_class_labels() -> None:
 def test_readout_of_vectors() -> None:
     """Two outputs read two rows: the information is more than that of either alone, and less than that of W."""
     task = VectorRegression(2, outputs=2, noise_std=0.5)
-    found = bound_ladder(random_weights(1, layers=1, token_dim=4, scale=0.6), task, **LADDER | {"samples": 1024})
+    options: dict[str, Any] = {**LADDER, "samples": 1024}
+    found = bound_ladder(random_weights(1, layers=1, token_dim=4, scale=0.6), task, **options)
     info = found.information
     assert info["readout"].value < info["mutual_information"].value
     assert found.gap.value < found.rungs["readout"].value

@@ -242,11 +242,12 @@ def test_singular_with_positive_probability() -> None:
         (OneHotClassification(1, classes=2), "too few demonstrations"),
         (ReLUTeacher(2, hidden=2), "one linear piece"),
     ):
-        found = bound_ladder(model, task, **LADDER | {"samples": 64})
+        options: dict[str, Any] = {**LADDER, "samples": 64}
+        found = bound_ladder(model, task, **options)
         assert {rung.value for rung in found.rungs.values()} == {math.inf}
         assert words in found.rungs["gaussian"].note
         assert words in found.rungs["readout"].note
-        floored = bound_ladder(model, task, **LADDER | {"samples": 64}, floor=0.01)
+        floored = bound_ladder(model, task, **options, floor=0.01)
         assert all(math.isfinite(r.value) for name, r in floored.rungs.items() if name != "theorem_2_printed")
 
 
