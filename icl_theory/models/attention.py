@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.numerics import float64, transpose
+from icl_theory.core.numerics import float64, transpose, whole_float32
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import Prompt
@@ -86,11 +86,13 @@ def layer_step(layer: Model, tokens: Any, query: Any) -> tuple:
     return tokens + updates[0], query + updates[1]
 
 
+@whole_float32
 def forward_tokens(model: Model, tokens: Any, query: Any) -> tuple:
     """All layers applied to demonstrations (N, D) and query (D,); jax arrays in and out, for use inside jit."""
     return jax.lax.scan(lambda carry, layer: (layer_step(layer, *carry), None), (tokens, query), model)[0]
 
 
+@whole_float32
 def predict_batch(model: Model, x: Any, y: Any, x_query: Any) -> Any:
     """ŷ (batch,) or (batch, d_y) from x (batch, N, d_x), y (batch, N) or (batch, N, d_y), x_query (batch, d_x).
 

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from icl_theory.core import checks
+from icl_theory.core.numerics import whole_float32
 from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
 from icl_theory.models.attention import predict_batch
 from icl_theory.models.model import Model
@@ -118,6 +119,7 @@ def draw_chunk(rng: np.random.Generator, config: CheckedConfig, length: int, sou
     return source.draw(rng, (config.seeds, length, config.batch))
 
 
+@whole_float32
 def batch_loss(model: Model, draw: Draw, data: tuple, copies: int = 1) -> Any:
     """Mean loss over the prompts of one step of one seed.
 

@@ -67,6 +67,7 @@ def test_span_of_gradients(name: str, task: str, floor: float) -> None:
             values = np.linalg.svd(apart, compute_uv=False)
             rank = int((values > 1e-9 * max(values[0], 1e-9)).sum())
             assert layer.dimension == rank
+            assert not floor or np.array_equal(layer.maps, layer.support.matrix())  # its noise is isotropic in W
             assert layer.cancels == (layer.dimension == setting.coordinates and floor == 0)
             one = run if index or len(layer.support.matrix()) > 1 else 0
             p = layer.support.matrix()

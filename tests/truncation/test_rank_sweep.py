@@ -5,12 +5,24 @@ import io
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers import error_message
 
-from icl_theory import LinearRegression, random_weights, rank_sweep
+from icl_theory import (
+    LinearRegression,
+    bound_ladder,
+    forward_pass_bounds,
+    random_weights,
+    rank_sweep,
+    truncate_weights,
+)
+from icl_theory.core.numerics import generator
+from icl_theory.information.ladder.bound_ladder import ladder_of
+from icl_theory.information.ladder.noisy_trajectory import Batches
+from icl_theory.information.ladder.setting import Setting
 from icl_theory.records.documents import to_plain
 from icl_theory.records.journal import SweepJournal
 from icl_theory.records.sweep_csv import sweep_csv
@@ -39,6 +51,29 @@ def test_finished_entries(model, whole):
     assert again[1]["gap"] == "as it was"
     assert [again[i] for i in (0, 2, 3, 4, 5)] == [whole[i] for i in (0, 2, 3, 4, 5)]
     assert seen == [whole[i] for i in (0, 2, 3, 5)]
+
+
+def test_several_tasks(model):
+    """Every task vector has runs of its own, the same for all ranks; the first are those of `bound_ladder`."""
+    options: dict[str, Any] = {name: value for name, value in SWEEP.items() if name != "task_vector"}
+    found = rank_sweep(model, TASK, **options, tasks=3, layer_indices=[1], ranks=[2])
+    assert [record["task"] for record in found] == [0, 1, 2]
+    cut, rng, gaps = truncate_weights(model, layer=1, module="value", rank=2), generator(3), []
+    for record in found:
+        vector, seed = TASK.sample_tasks(rng, 1)[0], int(rng.integers(2**62))
+        setting = Setting(cut, TASK, vector, 24, 6)
+        ladder = ladder_of(setting, Batches(setting, seed, 64), 4.0, None)
+        assert record["gap"]["value"] == pytest.approx(ladder.gap.value, rel=1e-9)
+        passes: dict[str, Any] = {"demonstrations": 24, "shots": 6, "clip": 4.0, "samples": 1024}
+        forward = forward_pass_bounds(cut, TASK, task_vector=vector, key=seed % 2**31, **passes)
+        assert record["forward_pass"]["gap"]["value"] == pytest.approx(forward.gap.value, rel=1e-9)
+        assert record["forward_pass"]["rungs"]["wishart"]["value"] == pytest.approx(forward.kl_rungs["wishart"].value)
+        gaps.append(ladder.gap.value)
+    assert len({round(gap, 9) for gap in gaps}) == 3
+    assert len({record["population_risk"]["value"] for record in found}) == 1  # over all tasks
+    assert found[0]["gap"]["value"] == pytest.approx(bound_ladder(cut, TASK, **options).gap.value, rel=1e-9)
+    with pytest.raises(ValueError, match="also a task_vector"):
+        rank_sweep(model, TASK, **SWEEP, tasks=2)
 
 
 def test_intervals(whole):

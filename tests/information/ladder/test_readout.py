@@ -162,3 +162,53 @@ def test_path_sandwich_untouched() -> None:
     assert found.influence is path.sandwich.influence["upper"]
     assert (found.individual, found.individual_influence) == (path.individual, path.influence)
     assert found.dimension is None
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.04])
+def test_single_demonstrations(floor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """N I(p; h_1), with h_1 of run i put into every other run j, from dense normal densities of p."""
+    monkeypatch.setattr("icl_theory.information.ladder.readout.resolvable", lambda *_: True)
+    setting, runs = prepared(random_weights(3, layers=1, token_dim=4), floor)
+    found = readout_rung(runs, setting, reference_of(setting), None, NOT_NEEDED)
+    value, product = setting.model.value[0], setting.model.key[0].T @ setting.model.query[0]
+    units = runs.layers[0].support.embed(np.eye(10))[:, -1, :3]
+    p, tokens = runs.accumulated[:, -1, :3], runs.draws.tokens
+    share = (N - SHOTS) / (SHOTS * (N - 1))
+
+    def law(points: np.ndarray) -> Any:
+        reads = (points @ value[-1])[:, None] * (points @ product)[:, :3]
+        spread = share * np.cov(reads.T, bias=True) + floor * units.T @ units
+        return multivariate_normal(reads.mean(axis=0), spread)  # pyright: ignore[reportArgumentType]
+
+    terms, count = [], len(tokens)
+    for i in range(count):
+        swapped = [law(np.concatenate([tokens[i][:1], other[1:]])).logpdf(p[i]) for other in tokens]
+        others = [law(other).logpdf(p[i]) for j, other in enumerate(tokens) if j != i]
+        terms.append(np.logaddexp.reduce(swapped) - math.log(count) - np.logaddexp.reduce(others) + math.log(count - 1))
+    assert found.individual.value == pytest.approx(N * np.mean(terms), rel=1e-7)
+    assert found.individual.note == "nested Monte Carlo"
+    assert len(found.individual_influence) == count
+    assert found.individual_influence.mean() == pytest.approx(found.individual.value, rel=1e-9)
+
+
+def test_unresolved_single_demonstrations() -> None:
+    """25 pairs resolve nothing: the information of all demonstrations stands for the sum, with the reason."""
+    setting, runs = prepared(random_weights(3, layers=1, token_dim=4))
+    found = readout_rung(runs, setting, reference_of(setting), None, NOT_NEEDED)
+    assert (found.individual.value, found.individual.stderr) == (found.information.value, found.information.stderr)
+    assert "resolve nothing sharper" in found.individual.note
+    assert found.individual_influence is found.influence
+
+
+def test_below_the_whole() -> None:
+    """At N = 40, b = 10 and 4096 pairs the sum over demonstrations is below the information of all, by some 13 %."""
+    task, size = LinearRegression(2, noise_std=0.5), 4096
+    options: dict[str, Any] = {"demonstrations": 40, "shots": 10, "clip": 4.0, "task_vector": [1.0, -0.5]}
+    ladder = bound_ladder(random_weights(3, layers=1, token_dim=3), task, samples=size, **options)
+    found = ladder.information
+    assert found["readout_sample"].note == "nested Monte Carlo"
+    change = ladder.terms["readout"] - ladder.terms["readout_sample"]
+    error = change.std(ddof=1) / math.sqrt(size)
+    # Of a signal-to-noise ratio x = b/(N - b) of all demonstrations together: log(1 + x) against x/(1 + x).
+    expected = (1 - 0.25 / math.log(4 / 3)) * found["readout"].value
+    assert abs(change.mean() - expected) < 6 * error
