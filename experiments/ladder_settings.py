@@ -1,9 +1,10 @@
-"""2000 random settings of the ladder: no rung below the information or the gap, every refusal with its cause.
+"""3000 random settings of the ladder: no rung below the information or the gap, every refusal with its cause.
 
 D from 2 to 8, L from 1 to 5, ranks and heads, weights of all sizes, σ from 0 through 1e-12 to 1, b from 1 to N - 1,
-clip from 1e-6 to 1e6. A rung of I(W; H_s) must not lie below the lower end of the sandwich by more than six standard
-errors, nor any bound below the measured gap; a number must be finite, or infinite with a note; a refusal must be one of
-those that are known, with its cause found in the setting.
+clip from 1e-6 to 1e6; 2000 with Gaussian tokens, 1000 with other laws, several outputs, classes or ReLU teachers. A
+rung of I(W; H_s) must not lie below the lower end of the sandwich by more than six standard errors, nor any bound below
+the measured gap; a number must be finite, or infinite with a note; a refusal must be one of those that are known, with
+its cause found in the setting.
 
 python experiments/ladder_settings.py --out runs/ladder_settings
 """
@@ -18,13 +19,31 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from icl_theory import BoundLadder, LinearRegression, Model, bound_ladder, implicit_trajectory, truncate_weights
-from icl_theory.information.ladder.token_law import token_root
+from icl_theory import (
+    BoundLadder,
+    Gaussian,
+    LinearClassification,
+    LinearRegression,
+    Mixture,
+    Model,
+    OneHotClassification,
+    ReLUTeacher,
+    SparseLinearRegression,
+    StudentT,
+    Uniform,
+    VectorRegression,
+    bound_ladder,
+    implicit_trajectory,
+    truncate_weights,
+)
+from icl_theory.information.ladder.token_law import token_law
 from icl_theory.records.files import write_json
 from icl_theory.report.terminal.console import LiveProgress
 from icl_theory.runs.directory import from_arguments
+from icl_theory.tasks import Task
 
-COUNT, SEED, Z = 2000, 61, 6.0
+COUNT, GAUSSIAN, SEED, Z = 3000, 2000, 61, 6.0
+LAWS = (Uniform(), StudentT(9), Mixture((1.0, 3.0), (0.9, 0.1)), Gaussian())
 OF_THE_PATH = ("mutual_information", "path_information", "path_gaussian", "chain", "gaussian")
 OF_THE_PATH += ("isotropic", "isotropic_zero", "theorem_2_repaired")
 
@@ -34,7 +53,7 @@ class Setting:
     """One call of `bound_ladder`."""
 
     model: Model
-    task: LinearRegression
+    task: Task
     options: dict[str, Any]
 
 
@@ -59,7 +78,29 @@ def setting(index: int) -> Setting:
     total = int(rng.integers(3, 2 * dimension + 12))
     options = {"demonstrations": total, "shots": int(rng.integers(1, total)), "key": index, "samples": 48}
     options |= {"clip": 10.0 ** rng.uniform(-6, 6), "floor": 0.0 if rng.random() < 0.8 else 10.0 ** rng.uniform(-6, 0)}
-    return Setting(model, LinearRegression(size - 1, noise_std=noise, covariance=covariance), options)
+    if index < GAUSSIAN:
+        return Setting(model, LinearRegression(size - 1, noise_std=noise, covariance=covariance), options)
+    task, extra = other_task(rng, size, noise)
+    return Setting(model, task, options | extra)
+
+
+def other_task(rng: np.random.Generator, size: int, noise: float) -> tuple[Task, dict[str, Any]]:
+    """A task of that token dimension beyond Gaussian linear regression, and options of the ladder that go with it."""
+    law, other = (LAWS[int(rng.integers(len(LAWS)))] for _ in range(2))
+    kind = rng.choice(["linear", "sparse", "vector", "relu", "classes", "one-hot"])
+    loss = {"loss": "zero_one"} if rng.random() < 0.5 else {}
+    outputs = int(rng.integers(2, size)) if size > 2 else 0
+    if kind == "vector" and outputs:
+        return VectorRegression(size - outputs, outputs, noise_std=noise, inputs=law, noise=other), {}
+    if kind == "one-hot" and outputs:
+        return OneHotClassification(size - outputs, outputs, inputs=law), loss
+    if kind == "sparse":
+        return SparseLinearRegression(size - 1, nonzero=1, noise_std=noise, inputs=law, noise=other), loss
+    if kind == "relu":
+        return ReLUTeacher(size - 1, int(rng.integers(1, 9)), noise_std=noise, inputs=law, noise=other), loss
+    if kind == "classes":
+        return LinearClassification(size - 1, flip_probability=float(rng.choice([0.0, 0.1])), inputs=law), loss
+    return LinearRegression(size - 1, noise_std=noise, inputs=law, noise=other), loss
 
 
 def faults(ladder: BoundLadder) -> list[str]:
@@ -86,6 +127,9 @@ def cause(given: Setting, message: str) -> str:
     """The cause of a refusal as the setting shows it, empty if it does not."""
     if "W_t stays finite" in message:
         return "a trajectory beyond 1e300" if largest_step(given) > 1e150 else ""
+    if "beyond a sampled prior" in message:
+        tiny = isinstance(given.task, ReLUTeacher) and 0 < given.task.noise_std <= 1e-6
+        return "a ReLU teacher with tiny label noise" if tiny else ""
     if "float64 can carry" in message:
         # Several heads and a floor need the map to W itself, whose condition number is a square.
         limit = 1e4 if given.model.heads is not None or given.options["floor"] > 0 else 1e7
@@ -105,7 +149,8 @@ def paths(given: Setting) -> list[np.ndarray]:
 
 def condition(given: Setting) -> float:
     """The largest κ₂ of M B before any layer, B a root of the tokens' covariance."""
-    root = token_root(given.task, np.ones(given.task.dim))
+    rng = np.random.default_rng(1)
+    root = token_law(given.task, given.task.sample_tasks(rng, 1)[0]).basis
     return max(float(np.linalg.cond(m @ root)) for path in paths(given) for m in path[:-1])
 
 

@@ -13,7 +13,7 @@ from icl_theory.core.numerics import transpose
 from icl_theory.noise.multi_head_support import SummedSupport
 from icl_theory.noise.support import Support
 
-_ZERO, _CLEAR = 1e-12, 1e-7  # singular values of a map with nearly orthonormal rows, relative to its norm
+_ZERO, _CLEAR = 32.0, 1024.0  # singular values of the maps in units of their rounding, relative to their norm
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,16 @@ class RestrictedSupport:
 
 
 def restricted(
-    support: Support | SummedSupport, maps: np.ndarray, free: np.ndarray, in_units: bool
+    support: Support | SummedSupport, maps: np.ndarray, free: np.ndarray, error: np.ndarray, in_units: bool
 ) -> tuple[RestrictedSupport, np.ndarray]:
     """The support of what varies, and P with z ↦ P z as informative as the gradient and as well conditioned as can be.
 
     Args:
         support: of all symmetric X.
-        maps: those of `canonical_support`, or of `support`; shape (K or 1, d, q(q+1)/2).
+        maps: those of `canonical_support`, shape (K or 1, d, q(q+1)/2): ranks are read off them.
         free: E, shape (q(q+1)/2, m).
+        error: relative rounding of the maps, shape (K or 1,). A direction that is at a small angle to the constant one
+            leaves the square of that angle, so little more than rounding can be a dimension.
         in_units: whether the maps returned are those of the support, as a noise floor needs them.
 
     Raises: LinAlgError where a dimension is in doubt on some path, or differs between them.
@@ -68,9 +70,9 @@ def restricted(
         found = RestrictedSupport(support, left, free)
         return found, found.matrix() if in_units else np.eye(free.shape[1])[None]
     _, values, rows = np.linalg.svd(maps @ free, full_matrices=False)
-    largest = np.linalg.norm(maps, axis=(-2, -1))[..., None]
-    kept = (values > _CLEAR * largest).sum(-1)
-    sure = ((values > _CLEAR * largest) | (values < _ZERO * largest)).all()
+    unit = (error * np.linalg.norm(maps, axis=(-2, -1)))[..., None]
+    kept = (values > _CLEAR * unit).sum(-1)
+    sure = ((values > _CLEAR * unit) | (values < _ZERO * unit)).all()
     if not sure or kept.min(initial=len(free)) != kept.max(initial=0):
         raise np.linalg.LinAlgError("the dimension of what varies is in doubt")
     rank = int(kept.max(initial=0))

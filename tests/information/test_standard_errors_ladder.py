@@ -165,6 +165,15 @@ def test_isotropic_beyond_float64() -> None:
     assert np.all(isotropic_terms([good, bad], [2, 0], "size") == isotropic_terms([good], [2], "size"))
 
 
+def test_isotropic_heavy_tail() -> None:
+    """A run that is nearly the whole sum is compared with the others, not with what a difference leaves of them."""
+    sizes = np.array([1.0, 2.0, 1e20, 3.0])
+    found = isotropic_terms([{"size": sizes, "log_volume": np.zeros(4)}], [2], "size")
+    variance = (1.0 + 2.0 + 3.0) / (3 * 2)
+    assert found[2] == pytest.approx(0.5 * (1e20 / variance + 2 * (math.log(variance) - 1)), rel=1e-12)
+    assert np.isfinite(found).all()
+
+
 def test_isotropic_is_above() -> None:
     """Heavy-tailed sizes, 16 runs, 4000 times: above ½ d log(E s / d), and the logarithm of a sample mean is below.
 

@@ -101,10 +101,12 @@ def test_increments(task: str) -> None:
 def test_doubtful_dimension() -> None:
     """A direction that is nearly, but not quite, the constant one is refused."""
     free = np.eye(3)[:, :2]  # of [x², √2 x y, y²] the last is constant
-    support = Support.of(np.eye(2)[:, 1:].T, np.eye(2)[:, 1:])  # X ↦ y² alone
-    for maps, dimension in (([0.0, 0.0, 1.0], 0), ([0.0, 1e-14, 1.0], 0), ([0.0, 1e-3, 1.0], 1)):
-        assert restricted(support, np.array([[maps]]), free, False)[0].dimension == dimension
+    support, error = Support.of(np.eye(2)[:, 1:].T, np.eye(2)[:, 1:]), np.array([1e-16])  # X ↦ y² alone
+    for maps, dimension in (([0.0, 0.0, 1.0], 0), ([0.0, 1e-15, 1.0], 0), ([0.0, 1e-12, 1.0], 1)):
+        assert restricted(support, np.array([[maps]]), free, error, False)[0].dimension == dimension
     with pytest.raises(np.linalg.LinAlgError, match="in doubt"):
-        restricted(support, np.array([[[0.0, 1e-9, 1.0]]]), free, False)
+        restricted(support, np.array([[[0.0, 1e-14, 1.0]]]), free, error, False)
+    with pytest.raises(np.linalg.LinAlgError, match="in doubt"):  # on a path that is known less well
+        restricted(support, np.array([[[0.0, 1e-12, 1.0]]]), free, 100 * error, False)
     with pytest.raises(np.linalg.LinAlgError, match="in doubt"):  # another dimension on another path
-        restricted(support, np.array([[[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]]]), free, False)
+        restricted(support, np.array([[[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]]]), free, error, False)

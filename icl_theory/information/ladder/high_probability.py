@@ -1,6 +1,7 @@
 """A bound on the gap of a single run that holds with high probability, not on average over runs."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,7 +133,8 @@ def _densities(runs: Runs, setting: Setting) -> tuple[np.ndarray, str]:
     """ι of every run, shape (K,), and why it is infinite, or an empty string."""
     reference = reference_of(setting)
     if len(runs.layers) == 1:
-        return readout_log_ratio(runs, setting, reference)
+        with suppress(checks.InvalidInputError):  # a dimension in doubt: then all of W
+            return readout_log_ratio(runs, setting, reference)
     reason = singular(runs, setting)
     if reason:
         return np.full(len(runs.accumulated), math.inf), reason

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.numerics import transpose
+from icl_theory.core.numerics import EPS, transpose
 from icl_theory.information.covariance_roots import log_determinant
 from icl_theory.information.ladder.setting import Setting
 from icl_theory.noise.covariance import layer_factors, sampling_factor
@@ -97,14 +97,17 @@ def _layer(setting: Setting, index: int, accumulated: np.ndarray, observation: n
     m = np.eye(model.token_dim) + accumulated
     ranks = structure if isinstance(structure, SummedRank) else structure.ranks
     support = support_of(left, right, ranks)
-    maps = support.matrix() if setting.floor > 0 else canonical_support(structure, m @ basis, (left, right))
+    free, floored = setting.law.free, setting.floor > 0
+    canonical = None if floored and free is None else canonical_support(structure, m @ basis, (left, right))
+    maps = support.matrix() if canonical is None else canonical
     key_query = transpose(model.key[index]) @ model.query[index]
     delta = _images(left, mean, basis.T @ (transpose(m) if model.heads is None else transpose(m)[:, None]) @ key_query)
     crude = (delta**2).sum((-2, -1)) * (m**2).sum((-2, -1))
     sizes = (_images(left, mean, right) ** 2).sum((-2, -1)), crude
     volume = log_volume(model, index, m, basis, support)
-    if setting.law.free is not None:
-        support, maps, volume = *restricted(support, maps, setting.law.free, setting.floor > 0), None
+    if free is not None:
+        error = EPS * np.linalg.cond(m @ basis)
+        support, maps, volume = *restricted(support, maps, free, error, floored), None
     return support, maps, volume, sizes, _images(left, observation, right)
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.ranks import definite_rank
 from icl_theory.information.covariance_roots import seen_singular, whitening
@@ -53,12 +54,11 @@ def readout_rung(runs: Runs, setting: Setting, reference: Reference, pairs: int 
     They are finite from N - 1 ≥ dim p on, so also where C_t is singular on its support.
     """
     if len(runs.layers) > 1:
-        whole, note = path.sandwich, "I(p; H_s) ≤ I(W_{1:L}; H_s)"
-        if whole.upper.value == np.inf:
-            return Readout.known(whole.upper, None)
-        upper = whole.influence.get("upper", np.zeros(0))
-        return Readout(replace(whole.upper, note=note), upper, path.individual, path.influence, None)
-    reading = _reading(runs, setting)
+        return _of_the_path(path, "I(p; H_s) ≤ I(W_{1:L}; H_s)")
+    try:
+        reading = _reading(runs, setting)
+    except checks.InvalidInputError as error:  # nothing is lost: the information in all of W is known all the same
+        return _of_the_path(path, f"I(p; H_s) ≤ I(W; H_s), since the dimension of p is in doubt: {error}")
     width = len(reading.map)
     if width == 0:
         return Readout.known(Estimate(0.0, note="the prediction does not depend on the demonstrations"), 0)
@@ -83,7 +83,7 @@ def readout_rung(runs: Runs, setting: Setting, reference: Reference, pairs: int 
 def readout_log_ratio(runs: Runs, setting: Setting, reference: Reference) -> tuple[np.ndarray, str]:
     """log p(z | H_s) - log q(z) of the readout of every run of one layer, in nats, shape (K,), q the Gaussian prior.
 
-    With it the reason why it is infinite, or an empty string.
+    With it the reason why it is infinite, or an empty string. Raises: ValueError where its dimension is in doubt.
     """
     reading, draws = _reading(runs, setting), runs.draws
     width, root = len(reading.map), reading.root(draws.noise_root)
@@ -103,6 +103,15 @@ def _singular(root: np.ndarray, setting: Setting) -> str:
     if setting.law.singular:
         return f"the covariance of the readout is singular with positive probability: {setting.law.singular}"
     return seen_singular(root)
+
+
+def _of_the_path(path: PathSandwich, note: str) -> Readout:
+    """By data processing what bounds all of W."""
+    whole = path.sandwich
+    if whole.upper.value == np.inf:
+        return Readout.known(whole.upper, None)
+    upper = whole.influence.get("upper", np.zeros(0))
+    return Readout(replace(whole.upper, note=note), upper, path.individual, path.influence, None)
 
 
 class _Reading(NamedTuple):

@@ -166,7 +166,9 @@ def isotropic_terms(terms: list[dict[str, np.ndarray]], dims: list[int], name: s
         if not (np.isfinite(layer["log_volume"]) & np.isfinite(layer[name])).all():
             return np.full(count, np.inf)
         sizes = layer[name]
-        variance = (sizes.sum() - sizes) / ((count - 1) * width)
+        # Of the other runs, without a difference: one run of a heavy tail can be all but the sum of all.
+        before, after = np.cumsum(sizes), np.cumsum(sizes[::-1])[::-1]
+        variance = (np.append(0.0, before[:-1]) + np.append(after[1:], 0.0)) / ((count - 1) * width)
         total += 0.5 * (sizes / variance + width * (np.log(variance) - 1) - layer["log_volume"])
     return total
 

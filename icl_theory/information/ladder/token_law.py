@@ -13,13 +13,13 @@ the demonstrations, and are left out. New, not in Y (arXiv:2406.03768v2).
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.ranks import definite_rank
+from icl_theory.core.ranks import definite_rank, rank_range
 from icl_theory.core.symmetric import outer_coordinates, symmetric_coordinates, symmetric_matrix, symmetric_pairs
-from icl_theory.information.covariance_roots import covariance_root
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.closed_forms import known
 from icl_theory.tasks.law_facts import fourth_moment
@@ -30,6 +30,7 @@ from icl_theory.tasks.vector_regression import VectorRegression
 _REFERENCE_TOKENS = 2**16  # a prior from n tokens costs about m²/(4n) nats for m coordinates: .002 at m = 21
 _SEED = 0x1C1  # of the reference batch, whatever the key of the runs: a generator of its own
 _CHUNK_ENTRIES = 2**22
+_RESOLVED = 1e-8  # smallest singular value of the features, of the largest, that float64 leaves digits for
 
 
 @dataclass(frozen=True)
@@ -170,15 +171,23 @@ def _learned(task: Task, parameters: bytes, shape: tuple[int, ...], singular: st
     function = np.frombuffer(parameters).reshape(1, *shape)
     tokens = task.sample_tokens(np.random.default_rng([_SEED, _REFERENCE_TOKENS]), function, _REFERENCE_TOKENS)[0]
     triangle = np.asarray(np.linalg.qr(tokens / np.sqrt(len(tokens)), mode="r"))
-    width = definite_rank("the tokens of the task", triangle, "float64", size=float(np.linalg.norm(triangle, 2)))
+    options: Any = {"growth": float(np.sqrt(len(tokens))), "size": float(np.linalg.norm(triangle, 2))}
+    width = definite_rank("the tokens of the task", triangle, "float64", **options)
     _, sizes, rows = np.linalg.svd(triangle)
     turn = rows[:width].T / sizes[:width]
     mean, scatter = _moments_of(tokens @ turn)
     largest = float(np.linalg.norm(scatter, 2))
-    rank = definite_rank("the second moments of the tokens", scatter, "float64", growth=float(width), size=largest)
-    free = None if rank == len(mean) else np.linalg.svd(scatter)[2][:rank].T
-    inside = scatter if free is None else scatter @ free
-    spread = covariance_root(inside.T @ inside)
+    growth = width * float(np.sqrt(len(tokens)))  # of the rounding in a factor of so many rows
+    found = rank_range(scatter, "float64", growth=growth, size=largest)
+    _, values, turned = np.linalg.svd(scatter)
+    rank = found.most
+    if rank and values[rank - 1] < _RESOLVED * largest:
+        got = f"second moments of the tokens with a condition number of {largest / values[rank - 1]:.1e}"
+        hint = "label noise that is tiny but not zero is beyond a sampled prior: use more of it, or none"
+        raise checks.error("task for the bound ladder", got, f"at most {1 / _RESOLVED:.0e}", hint)
+    free = None if rank == len(mean) else turned[:rank].T
+    inside = scatter if free is None else np.linalg.qr(scatter @ free, mode="r")
+    spread = np.asarray(inside).T  # lower triangular, and no product that would square its condition
 
     def sample(rng: np.random.Generator, count: int, shots: int) -> np.ndarray:
         return task.sample_tokens(rng, np.repeat(function, count, axis=0), shots) @ turn
