@@ -45,12 +45,13 @@ Structure = LayerSpaces | SummedRank
 """For several heads only the rank of the sum is known in this way."""
 
 
-def layer_structures(model: Model, basis: np.ndarray) -> list[Structure]:
+def layer_structures(model: Model, basis: np.ndarray, growth: float = 0.0) -> list[Structure]:
     """The structure of every layer for tokens that span the columns of `basis` (D, q), of full column rank.
 
     Args:
         model: as `checked_linear` returns it.
         basis: shape (D, q).
+        growth: its error in units of rounding, where it was estimated.
 
     Raises: ValueError where a rank is in doubt: the numbers of a matrix do not say it and nobody declared it.
     """
@@ -58,22 +59,23 @@ def layer_structures(model: Model, basis: np.ndarray) -> list[Structure]:
     reached = np.eye(model.token_dim) if whole else np.linalg.qr(basis)[0]
     rng, result = np.random.default_rng(0), []
     for layer in range(model.layers):
-        result.append(_structure(model, layer, reached))
+        result.append(_structure(model, layer, reached, growth))
         if not whole:
             reached = np.linalg.qr(reached + _probe(model, layer, reached, rng) @ reached)[0]
     return result
 
 
-def _structure(model: Model, layer: int, reached: np.ndarray) -> Structure:
+def _structure(model: Model, layer: int, reached: np.ndarray, growth: float) -> Structure:
     """Ranks of one layer on the subspace (D, q) that its tokens have moved to."""
     if model.heads is not None:
         left, right = _head_factors(model, layer)
-        return summed_rank(left @ reached, reached.T @ right, model.precision, f"the sum of the heads of layer {layer}")
+        name = f"the sum of the heads of layer {layer}"
+        return summed_rank(left @ reached, reached.T @ right, model.precision, name, growth)
     names = ("value",) if model.mlp_in is None else ("mlp_out", "mlp_in", "value")
     rows = _image(model, layer, [(name, True) for name in names])
     columns = _image(model, layer, [("query", False), ("key", True)])
     name = f"the weights of layer {layer} on the tokens"
-    return LayerSpaces(rows, columns, joint_ranks(name, rows, columns, reached, model.precision))
+    return LayerSpaces(rows, columns, joint_ranks(name, rows, columns, reached, model.precision, growth))
 
 
 def _head_factors(model: Model, layer: int) -> tuple[np.ndarray, np.ndarray]:

@@ -91,12 +91,19 @@ def ranks_of(left: np.ndarray, right: np.ndarray) -> Ranks:
 
 
 def summed_rank(
-    left: np.ndarray, right: np.ndarray, precision: Precision | None = None, name: str = "the sum of the heads"
+    left: np.ndarray,
+    right: np.ndarray,
+    precision: Precision | None = None,
+    name: str = "the sum of the heads",
+    error: float = 0.0,
 ) -> SummedRank:
-    """The rank of X → Σ_h A_h X B_h for A (H, D, q) and B (H, q, D). Raises: ValueError where it is in doubt."""
+    """The rank of X → Σ_h A_h X B_h for A (H, D, q) and B (H, q, D). Raises: ValueError where it is in doubt.
+
+    `error` is that of A and B in units of rounding, where they were estimated.
+    """
     mapped = summed_map(left, right)
     size = float((np.linalg.norm(left, axis=(-2, -1)) * np.linalg.norm(right, axis=(-2, -1))).max())
-    growth = float(left.shape[-1])  # every entry of the map is a sum of so many products
+    growth = float(left.shape[-1]) + error  # every entry of the map is a sum of so many products
     return SummedRank(definite_rank(name, mapped, precision, growth=growth, size=size) if size > 0 else 0)
 
 

@@ -78,14 +78,22 @@ class Space(NamedTuple):
 
 
 def joint_ranks(
-    name: str, rows: Space, columns: Space, reached: np.ndarray, precision: Precision | None = None
+    name: str,
+    rows: Space,
+    columns: Space,
+    reached: np.ndarray,
+    precision: Precision | None = None,
+    growth: float = 0.0,
 ) -> FactorRanks:
-    """Ranks of A T, Tᵀ B and [A T; BᵀT] from the row space of A, the column space of B and orthonormal T (D, q)."""
+    """Ranks of A T, Tᵀ B and [A T; BᵀT] from the row space of A, the column space of B and orthonormal T (D, q).
+
+    `growth` is the error of T in units of rounding, where it was estimated.
+    """
     left, right = rows.basis.shape[1], columns.basis.shape[1]
     if reached.shape[1] == len(reached) and len(reached) in (left, right):
         return FactorRanks(left, right, len(reached))
-    both, growth = np.concatenate([rows.basis, columns.basis], axis=1), rows.growth + columns.growth
-    options: Any = {"precision": precision, "growth": growth, "size": 1.0}
+    both = np.concatenate([rows.basis, columns.basis], axis=1)
+    options: Any = {"precision": precision, "growth": rows.growth + columns.growth + growth, "size": 1.0}
     parts = (rows.basis, columns.basis, both)
     return FactorRanks(*(definite_rank(name, part.T @ reached, **options) for part in parts))
 

@@ -49,7 +49,7 @@ def _from_definition(name: str) -> dict[str, Any]:
 CLAIM = Claim(
     source="Y Theorem 2 repaired, arXiv:2406.03768v2",
     statement="$gap ≤ sqrt((R²/N) Σ_t {d_t log(E[||ΔW_t||² ||I + W_{t-1}||² + tr C_t]/d_t) - E log det_V C_t})$, "
-    "$d_t = dim V_t ≤ N - 1$, and the same information bounds $N kl(E L_H/c, E L_μ/c)$, so that no bound is above $c$.",
+    "$d_t = dim V_t ≤ N - 1$, and with the same information $N kl(E L_H/c, E L_μ/c) ≤ I$.",
     origin="repaired",
     relation="at most",
     measure=generalization_gap,

@@ -45,7 +45,7 @@ def clipped_second_moment(variance: np.ndarray, clip: float) -> np.ndarray:
     variance = np.asarray(variance, dtype=np.float64)
     known = (variance > 0) & np.isfinite(variance)  # a variance that overflows clips every error
     inner = np.where(known, variance, 1.0)
-    half = clip / (2 * inner)
+    half = clip / inner / 2
     value = inner * gammainc(1.5, half) + clip * erfc(np.sqrt(half))
     return np.where(known, value, np.where(variance > 0, clip, 0.0))
 

@@ -55,7 +55,7 @@ class Setting:
     @cached_property
     def structures(self) -> list[Structure]:
         """Which gradients every layer can have, from the weights alone. Raises: ValueError where a rank is in doubt."""
-        return layer_structures(self.model, self.basis)
+        return layer_structures(self.model, self.basis, self.law.growth)
 
     @property
     def coordinates(self) -> int:

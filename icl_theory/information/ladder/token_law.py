@@ -53,6 +53,8 @@ class TokenLaw:
     """u of `count` runs of `shots` tokens, shape (count, shots, q)."""
     singular: str = ""
     """Why C_t may be singular on its support with positive probability whatever N, see `Task.singular_note`."""
+    growth: float = 0.0
+    """The error of B in units of rounding, where it comes from tokens."""
     notes: tuple[str, ...] = ()
     """What a reader of numbers should know about the law."""
 
@@ -162,7 +164,7 @@ def _independent(task: LinearRegression, weights: np.ndarray, singular: str, not
     free = None if varies.all() else units[:, varies]
     spread, mean = np.diag(np.sqrt(variance[varies])), symmetric_coordinates(np.eye(len(laws)))
     closed = all(type(law) is Gaussian for law in laws) and len(basis) == task.dim + 1
-    return TokenLaw(basis, mean, spread, free, True, closed, sample, singular, notes)
+    return TokenLaw(basis, mean, spread, free, True, closed, sample, singular, notes=notes)
 
 
 @lru_cache(maxsize=8)
@@ -171,14 +173,14 @@ def _learned(task: Task, parameters: bytes, shape: tuple[int, ...], singular: st
     function = np.frombuffer(parameters).reshape(1, *shape)
     tokens = task.sample_tokens(np.random.default_rng([_SEED, _REFERENCE_TOKENS]), function, _REFERENCE_TOKENS)[0]
     triangle = np.asarray(np.linalg.qr(tokens / np.sqrt(len(tokens)), mode="r"))
-    options: Any = {"growth": float(np.sqrt(len(tokens))), "size": float(np.linalg.norm(triangle, 2))}
+    rounding = float(np.sqrt(len(tokens)))  # of a factor of so many rows
+    options: Any = {"growth": rounding, "size": float(np.linalg.norm(triangle, 2))}
     width = definite_rank("the tokens of the task", triangle, "float64", **options)
     _, sizes, rows = np.linalg.svd(triangle)
     turn = rows[:width].T / sizes[:width]
     mean, scatter = _moments_of(tokens @ turn)
     largest = float(np.linalg.norm(scatter, 2))
-    growth = width * float(np.sqrt(len(tokens)))  # of the rounding in a factor of so many rows
-    found = rank_range(scatter, "float64", growth=growth, size=largest)
+    found = rank_range(scatter, "float64", growth=width * rounding, size=largest)
     _, values, turned = np.linalg.svd(scatter)
     rank = found.most
     if rank and values[rank - 1] < _RESOLVED * largest:
@@ -193,7 +195,9 @@ def _learned(task: Task, parameters: bytes, shape: tuple[int, ...], singular: st
         return task.sample_tokens(rng, np.repeat(function, count, axis=0), shots) @ turn
 
     text = f"the prior's moments come from {_REFERENCE_TOKENS} tokens of an independent batch"
-    return TokenLaw(rows[:width].T * sizes[:width], mean, spread, free, False, False, sample, singular, (*notes, text))
+    return TokenLaw(
+        rows[:width].T * sizes[:width], mean, spread, free, False, False, sample, singular, rounding, (*notes, text)
+    )
 
 
 def _moments_of(inner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

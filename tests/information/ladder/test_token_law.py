@@ -160,7 +160,7 @@ def test_refused() -> None:
 def test_tiny_label_noise() -> None:
     """With label noise 1e-9 of a ReLU teacher no batch says what y² has beyond x y; without any, nothing is to say."""
     parameters = np.array([[1.0, 0.7], [-1.0, 0.4]])
-    with pytest.raises(ValueError, match="condition number of .* beyond a sampled prior"):
+    with pytest.raises(ValueError, match=r"condition number of .* beyond a sampled prior"):
         token_law(ReLUTeacher(1, hidden=2, noise_std=1e-9), parameters)
     law = token_law(ReLUTeacher(1, hidden=2), parameters)
     assert law.coordinates == 2  # x² on either side of 0
