@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.forward_pass.bounds import ForwardPassBounds, forward_pass_bounds
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
@@ -125,12 +126,15 @@ class Runner:
         return _Entry(ladder, *self.risks.of(model), self._forward_pass(setting, clip, loss))
 
     def _forward_pass(self, setting: Setting, clip: float, loss: BoundedLoss) -> ForwardPassBounds | None:
-        """Bounds on the pass itself, on its own draws; None where S is not Wishart, or behind a ReLU."""
+        """Bounds on the pass itself, on its own draws; None where S is not Wishart, behind a ReLU, or in doubt."""
         if not setting.law.gaussian or setting.mlp is not None or setting.shots < 2:
             return None
         options: Any = {"demonstrations": setting.demonstrations, "shots": setting.shots, "samples": _PASSES}
         options |= {"clip": clip, "loss": loss, "task_vector": setting.task_vector, "key": self.seed % 2**31}
-        return forward_pass_bounds(setting.model, setting.task, **options)  # pyright: ignore[reportArgumentType]
+        try:
+            return forward_pass_bounds(setting.model, setting.task, **options)  # pyright: ignore[reportArgumentType]
+        except checks.InvalidInputError:  # the ladder knows ranks that this reads off products
+            return None
 
     def before(self, pairs: int | None, after: _Entry) -> _Entry:
         """The untouched model, its sandwich of as many pairs as that of `after`, so that their pairs match."""
@@ -143,6 +147,7 @@ class Runner:
 
 
 def record_of(entry: _Entry, before: _Entry, setting: Setting) -> dict[str, Any]:
+    """What `rank_sweep` records of a truncated model beside its place, with the changes from the untouched one."""
     ladder, risk = entry.ladder, entry.risk
     return {
         "support": list(ladder.support),

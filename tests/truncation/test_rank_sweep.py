@@ -76,6 +76,19 @@ def test_several_tasks(model):
         rank_sweep(model, TASK, **SWEEP, tasks=2)
 
 
+def test_forward_pass_in_doubt():
+    """Weights whose product is known to the ladder alone: the sweep goes on without the bounds on the forward pass."""
+    model = random_weights(5, layers=1, token_dim=3)
+    key = np.array(model.key)
+    key[0] = np.diag([1.0, 1e-11, 1.0]) @ key[0]
+    graded = model.replace(key=key, query=np.eye(3)[None])
+    with pytest.raises(ValueError, match="clearly zero or clearly not"):
+        forward_pass_bounds(graded, TASK, demonstrations=24, shots=6, clip=4.0, samples=64)
+    [record] = rank_sweep(graded, TASK, **SWEEP, ranks=[2])
+    assert "forward_pass" not in record
+    assert math.isfinite(record["gap"]["value"])
+
+
 def test_intervals(whole):
     """Changes carry intervals."""
     for record in whole:

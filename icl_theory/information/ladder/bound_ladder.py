@@ -141,6 +141,9 @@ def bound_ladder(
     * `theorem_2_repaired`: the same with ||G_t||_F replaced by ||ΔW_t||_F ||I + W_{t-1}||_F;
     * `theorem_2_printed`: +inf, since its hypothesis C_t ≻ 0 cannot hold for D ≥ 2.
 
+    All of them bound the gap of the noisy trajectory. The Wishart bounds of `forward_pass_bounds` need no noise, but
+    bound another gap, that of the forward pass itself; `rank_sweep` shows the two side by side.
+
     Args:
         model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none; with
             one layer a ReLU MLP too.
