@@ -1,5 +1,7 @@
 """Precision of matrix products where jax is left to choose it."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +13,9 @@ from icl_theory.models.attention import forward_tokens, predict_batch
 from icl_theory.training.ensemble import batch_loss
 
 
-def products(function: object, *arguments: object) -> list[str]:
+def products(function: Any, *arguments: Any) -> list[str]:
     """The precision of every matrix product that jax traces."""
-    text = str(jax.make_jaxpr(function)(*arguments))  # pyright: ignore[reportArgumentType]
+    text = str(jax.make_jaxpr(function)(*arguments))
     return [part.split("\n")[0] for part in text.split("precision=")[1:]]
 
 
@@ -38,12 +40,12 @@ def test_whole_float32() -> None:
 
 
 @pytest.mark.parametrize("wrapper", [float64, whole_float32])
-def test_names(wrapper: object) -> None:
+def test_names(wrapper: Any) -> None:
     """Name and docstring are kept, results go through."""
 
     def double(value: float) -> float:
         """Twice."""
         return 2 * value
 
-    wrapped = wrapper(double)  # pyright: ignore[reportCallIssue]
+    wrapped = wrapper(double)
     assert (wrapped.__name__, wrapped.__doc__, float(wrapped(2.0))) == ("double", "Twice.", 4.0)

@@ -185,9 +185,8 @@ def test_infinite() -> None:
     assert "below d_S = 6" in found.bound.note
     assert math.isfinite(high_probability_bound(deep, TASK, **few, floor=0.01).bound.value)
     assert math.isfinite(high_probability_bound(random_weights(3, layers=1, token_dim=3), TASK, **few).bound.value)
-    two = high_probability_bound(
-        random_weights(3, layers=1, token_dim=3), TASK, **few | {"demonstrations": 2, "shots": 1}
-    )
+    fewest: dict[str, Any] = {**few, "demonstrations": 2, "shots": 1}
+    two = high_probability_bound(random_weights(3, layers=1, token_dim=3), TASK, **fewest)
     assert "2 dimensions of the readout" in two.bound.note
 
 
