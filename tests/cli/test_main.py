@@ -239,7 +239,8 @@ def test_bounds_files(cache: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_interrupted_sweep(cache: Path, tmp_path: Path) -> None:
     """Killed in the middle, resumed, and compared with a run that nobody disturbed; other settings are an error."""
-    arguments = ("bounds", "--model", "random", "--seeds", "3", "--samples", "1500", "--out", str(tmp_path / "run"))
+    arguments = ("bounds", "--model", "random", "--seeds", "3", "--samples", "1500", "--tasks", "2")
+    arguments = (*arguments, "--out", str(tmp_path / "run"))
     process = subprocess.Popen(
         [sys.executable, "-m", "icl_theory", *arguments],
         stdout=subprocess.DEVNULL,
@@ -256,7 +257,7 @@ def test_interrupted_sweep(cache: Path, tmp_path: Path) -> None:
     assert "seed 1 (saved: 0)" in red_baseline(here(*arguments, "--seed", "1", "--resume"))
     assert fresh(cache, *arguments, "--resume").returncode == 0
     resumed = json.loads((tmp_path / "run" / "records.json").read_bytes())["sweep"]
-    assert [record["rank"] for record in resumed] == [1, 2, 3, 4, 5, 6] * 3
+    assert [record["rank"] for record in resumed] == [1, 2, 3, 4, 5, 6] * 3 * 2
     assert resumed == bounds.run(SweepConfig(model="random", seeds=3, samples=1500))["sweep"]
     red_baseline(here("bounds", "--out", str(tmp_path / "nowhere"), "--resume"))
 
@@ -347,4 +348,4 @@ def test_verify_report(cache: Path, tmp_path: Path) -> None:
     done = fresh(cache, "verify", "--claims", "theorem_2_scalar", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     records = json.loads((tmp_path / "run" / "records.json").read_text(encoding="utf-8"))
-    assert [entry["rank"] for entry in records["sweep"]] == [1, 2, 3, 4, 5, 6] * 4
+    assert [entry["rank"] for entry in records["sweep"]] == [1, 2, 3, 4, 5, 6] * 4 * 4 * 2  # seeds, tasks, W_K and W_V

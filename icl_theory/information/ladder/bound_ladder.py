@@ -19,6 +19,7 @@ from icl_theory.information.ladder.noisy_trajectory import Batches, Draws, simul
 from icl_theory.information.ladder.path_prior import path_divergences
 from icl_theory.information.ladder.path_sandwich import path_sandwich
 from icl_theory.information.ladder.readout import readout_rung
+from icl_theory.information.ladder.relu_path import collect
 from icl_theory.information.ladder.rungs import (
     RUNGS,
     Collected,
@@ -141,12 +142,15 @@ def bound_ladder(
     * `theorem_2_repaired`: the same with ||G_t||_F replaced by ||ΔW_t||_F ||I + W_{t-1}||_F;
     * `theorem_2_printed`: +inf, since its hypothesis C_t ≻ 0 cannot hold for D ≥ 2.
 
+    Behind ReLUs in several layers W is the sequence of updates ΔW_t, a prior simulated on fresh tokens stands for all
+    Gaussian rungs and what is sharper, and ||I + W_{t-1}|| in `theorem_2_repaired` is ||I||.
+
     All of them bound the gap of the noisy trajectory. The Wishart bounds of `forward_pass_bounds` need no noise, but
     bound another gap, that of the forward pass itself; `rank_sweep` shows the two side by side.
 
     Args:
-        model: a single model: linear attention over all demonstrations, mean normalization, a linear MLP or none; with
-            one layer a ReLU MLP too.
+        model: a single model: linear attention over all demonstrations, mean normalization, with a linear or
+            ReLU MLP or none.
         task: any with E u⁴ < ∞: `LinearRegression` with any such law, `SparseLinearRegression`, `VectorRegression`,
             `ReLUTeacher`, `LinearClassification`, `OneHotClassification`, or your own.
         demonstrations: N.
@@ -197,6 +201,8 @@ def _notes(setting: Setting) -> tuple[str, ...]:
     mlp: tuple[str, ...] = ()
     if setting.mlp is not None:
         mlp = ("W is the noisy update of the attention; the ReLU MLP behind it is a function of W (data processing)",)
+        if setting.through_relus:
+            mlp = (*mlp, "in several layers the prior is simulated on fresh tokens along each path")
     elif setting.model.mlp_in is not None:
         mlp = ("the linear MLP of every layer counts as part of W_V, W_out W_in W_V (Y App. A.3): the same function",)
     return (*mlp, *setting.law.notes)
@@ -207,7 +213,7 @@ def ladder_of(
 ) -> BoundLadder:
     """`bound_ladder` on draws that may be shared between weights."""
     try:
-        collected = _collect(setting, batches, pairs)
+        collected = collect(setting, batches) if setting.through_relus else _collect(setting, batches, pairs)
     except np.linalg.LinAlgError:
         got = "weights whose noise covariance is singular to rounding on its support"
         hint = "truncate them to a definite rank or pass a noise floor"

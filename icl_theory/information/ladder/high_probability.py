@@ -109,6 +109,9 @@ def high_probability_bound(
         raise checks.error("confidence", f"{confidence:g}", "a number below 1", "pass 0.95, say")
     options: dict[str, Any] = {"demonstrations": demonstrations, "shots": shots, "samples": samples}
     setting, seed = fixed_task(model, task, key=key, task_vector=task_vector, floor=floor, **options)
+    if setting.through_relus:
+        expected, hint = "one layer, or no ReLU", "use bound_ladder, for the mean over runs"
+        raise checks.error("model for a single run", f"a ReLU MLP in {setting.model.layers} layers", expected, hint)
     densities, losses, reason, count, limit = [], [], "", setting.demonstrations, loss_range(loss, clip, task)
     for draws in Batches(setting, seed, samples):
         runs = simulate(setting, draws)

@@ -13,6 +13,7 @@ from icl_theory.core import checks
 from icl_theory.core.numerics import transpose
 from icl_theory.descent.implied_weights import implied_weights
 from icl_theory.information.ladder.noisy_trajectory import Draws
+from icl_theory.information.ladder.relu_path import moved
 from icl_theory.information.ladder.setting import Setting
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.linear_regression import LinearRegression
@@ -96,7 +97,8 @@ def losses_of(predictions: np.ndarray, labels: np.ndarray, clip: float, loss: Bo
 def trajectory_losses(
     setting: Setting, accumulated: np.ndarray, draws: Draws, clip: float, loss: BoundedLoss
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Population and empirical loss of every run, shapes (K,), for W_L (K, D, D).
+    """Population and empirical loss of every run, shapes (K,), for W_L (K, D, D), or the updates (K, L, D, D) of
+    several layers with ReLUs.
 
     The first in closed form where there is one, otherwise the mean over fresh tokens of the run: unbiased.
     """
@@ -120,7 +122,9 @@ def _predictions(setting: Setting, accumulated: np.ndarray, tokens: np.ndarray) 
     if setting.mlp is None:
         found = x @ transpose(accumulated[:, size:, :size])
     else:
-        into, out = setting.mlp
-        update = x @ transpose(accumulated[:, :, :size])
-        found = np.maximum(update @ into.T, 0.0) @ out[size:].T
+        updates = accumulated if accumulated.ndim == 4 else accumulated[:, None]
+        query = np.concatenate([x, np.zeros((*x.shape[:-1], tokens.shape[-1] - size))], axis=-1)
+        for layer in range(updates.shape[1]):
+            query = moved(query, updates[:, layer], setting.mlp, layer)
+        found = query[..., size:]
     return -found if setting.model.readout == "minus" else found

@@ -69,6 +69,8 @@ class Draws:
     """Those of the noisy observations X_t, shape (K, L, m)."""
     extra: np.ndarray
     """Standard normal D x D matrices for the noise floor, shape (K, L, D, D); (K, 0, D, D) without a floor."""
+    mix: np.ndarray
+    """Standard normal weights of the demonstrations in every observation, shape (K, L, N)."""
     unseen: np.ndarray | None = None
     """Fresh tokens of every run, shape (K, N, D), where the population loss has no closed form."""
 
@@ -145,7 +147,7 @@ def draw(setting: Setting, rng: np.random.Generator, count: int) -> Draws:
     noise_root = scale * transpose(np.asarray(np.linalg.qr(centred, mode="r")))
     closed = law.gaussian and setting.mlp is None
     unseen = None if closed else law.sample(rng, count, total) @ law.basis.T
-    return Draws(tokens, inner, moments, noise_root, moments[:, None] + scale * (mix @ centred), extra, unseen)
+    return Draws(tokens, inner, moments, noise_root, moments[:, None] + scale * (mix @ centred), extra, mix, unseen)
 
 
 class Batches:

@@ -49,13 +49,19 @@ def singular(runs: Runs, setting: Setting) -> str:
         return ""
     if setting.law.singular:
         return f"C_t is singular on its support with positive probability: {setting.law.singular}; a floor removes this"
-    for index, layer in enumerate(runs.layers):
-        if setting.demonstrations - 1 < layer.dimension:
+    reason = too_few([layer.dimension for layer in runs.layers], setting)
+    return reason or ("" if setting.law.exact else seen_singular(runs.draws.noise_root))
+
+
+def too_few(dimensions: list[int], setting: Setting) -> str:
+    """Why demonstrations are too few for supports of these dimensions, or an empty string."""
+    for index, dimension in enumerate(dimensions):
+        if setting.demonstrations - 1 < dimension:
             return (
-                f"N - 1 = {setting.demonstrations - 1} is below d_S = {layer.dimension} in layer {index}: "
+                f"N - 1 = {setting.demonstrations - 1} is below d_S = {dimension} in layer {index}: "
                 "C_t is singular on its support and its null space depends on the sample; a noise floor removes this"
             )
-    return "" if setting.law.exact else seen_singular(runs.draws.noise_root)
+    return ""
 
 
 def _apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ class Setting:
     floor: float = 0.0
     """ε², variance of extra isotropic noise on the support of every layer."""
     mlp: tuple[np.ndarray, np.ndarray] | None = None
-    """W_in (H, D) and W_out (D, H) of one layer whose ReLU reads the noisy update, which is the W of the ladder."""
+    """W_in (L, H, D) and W_out (L, D, H) whose ReLUs read the noisy updates, which are the W of the ladder."""
 
     @cached_property
     def law(self) -> TokenLaw:
@@ -58,6 +58,11 @@ class Setting:
         return layer_structures(self.model, self.basis, self.law.growth)
 
     @property
+    def through_relus(self) -> bool:
+        """Whether tokens pass a ReLU before a later layer, so that they are no linear images of what was shown."""
+        return self.mlp is not None and self.model.layers > 1
+
+    @property
     def coordinates(self) -> int:
         """m, the number of coordinates of the second moment that vary: q(q+1)/2, less for labels of constant size."""
         return self.law.coordinates
@@ -76,8 +81,8 @@ class Setting:
 def ladder_model(model: Model, task: Task) -> tuple[Model, tuple[np.ndarray, np.ndarray] | None]:
     """The model whose W_t the ladder bounds, and the ReLU MLP behind it.
 
-    A linear MLP is part of W_V. In one layer with a ReLU the output is a function of the attention's update ΔW, so by
-    data processing what bounds ΔW bounds the output. Deeper, the tokens are no linear images of what was shown.
+    A linear MLP is part of W_V. With ReLUs the output is a function of the attention's updates ΔW_t, so by data
+    processing what bounds these bounds the output; in several layers see `relu_path`.
 
     Raises: ValueError for a model of any other kind, with the reason.
     """
@@ -92,12 +97,8 @@ def ladder_model(model: Model, task: Task) -> tuple[Model, tuple[np.ndarray, np.
         raise checks.error(f"model for {_WHAT}", "kind='softmax'", expected, hint)
     if found.mlp_in is None or found.activation != "relu":
         return checked_linear(found, task.token_dim, _WHAT), None
-    if found.layers > 1:
-        expected = "one layer: behind a ReLU the tokens are no linear images of the demonstrations"
-        hint = "use supersample_bounds, which take any model"
-        raise checks.error(f"model for {_WHAT}", f"a ReLU MLP in {found.layers} layers", expected, hint)
     attention = found.replace(mlp_in=None, mlp_out=None, ranks=without(found.ranks, ("mlp_in", "mlp_out")))
-    mlp_in, mlp_out = (np.asarray(matrix, dtype=np.float64)[0] for matrix in (found.mlp_in, found.mlp_out))
+    mlp_in, mlp_out = (np.asarray(matrix, dtype=np.float64) for matrix in (found.mlp_in, found.mlp_out))
     return checked_linear(attention, task.token_dim, _WHAT), (mlp_in, mlp_out)
 
 

@@ -171,6 +171,9 @@ def shared_subsets(
     setting, seed = fixed_task(
         model, task, demonstrations=demonstrations, shots=shots, samples=samples, key=key, task_vector=task_vector
     )
+    if setting.mlp is not None:
+        hint = "use bound_ladder, which has noise that is fresh in every layer"
+        raise checks.error("model for the comparison of subsets", "a ReLU MLP", "a linear MLP, or none", hint)
     clip = checks.number("clip", clip, low=0.0, strict=True, hint="clip the loss at a positive value")
     count = setting.demonstrations
     if count - 1 < setting.coordinates:

@@ -99,7 +99,7 @@ def test_cross_fitting():
     draws = runs.draws
     swapped = {
         name: getattr(draws, name).copy()
-        for name in ("tokens", "inner", "moments", "noise_root", "observations", "extra")
+        for name in ("tokens", "inner", "moments", "noise_root", "observations", "extra", "mix")
     }
     for values in swapped.values():
         if values.size:

@@ -41,7 +41,6 @@ def test_models() -> None:
     for model, words in (
         (plain.replace(mask="causal"), "Assumption 1 has no meaning from layer 2 on"),
         (plain.replace(kind="softmax"), "infinitely many features"),
-        (relu_model(layers=2), "no linear images"),
         (plain.replace(normalization="sum"), "normalization='sum'"),
         (random_weights(1, layers=1, token_dim=4), "token dimension 4"),
     ):
@@ -53,7 +52,7 @@ def test_models() -> None:
     assert mlp is not None
     assert attention.mlp_in is None
     assert dict(attention.ranks) == {"value": (3,)}
-    assert mlp[0].shape == (5, 3)
+    assert mlp[0].shape == (1, 5, 3)
     assert ladder_model(relu_model().replace(activation="identity"), task)[1] is None
 
 

@@ -64,15 +64,16 @@ def test_view() -> None:
     view: Any = sweep_view(sweep(seeds=2, tasks=3))
     assert view["averaged"] == "2 seeds and 3 tasks"
     assert view["forward"] == ["forward pass: gap", "forward pass: wishart readout", "forward pass: wishart"]
-    cells = view["rows"][0]["cells"]
-    assert cells[3:5] == ["0.100", "0.050"]  # gaps .05, .10, .15
+    cells = view["others"][0]["cells"]
+    assert view["rows"][0]["cells"][3] == "0.100"  # gaps .05, .10, .15
+    assert cells[2] == "0.050"
     assert cells[-3:] == ["0.0400", "0.200", "0.400"]
     text = filled("sweep.html", sweep=view)
     assert "noise of the trajectory" in text
     assert text.count("<li>") == len(view["plots"][0]["key"])
     plain: Any = sweep_view(sweep())
     assert plain["forward"] == []
-    assert plain["rows"][0]["cells"][4] == "–"
+    assert plain["others"][0]["cells"][2] == "–"
     assert "noise of the trajectory" not in filled("sweep.html", sweep=plain)
 
 
