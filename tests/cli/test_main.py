@@ -258,7 +258,7 @@ def test_interrupted_sweep(cache: Path, tmp_path: Path) -> None:
     assert fresh(cache, *arguments, "--resume").returncode == 0
     resumed = json.loads((tmp_path / "run" / "records.json").read_bytes())["sweep"]
     assert [record["rank"] for record in resumed] == [1, 2, 3, 4, 5, 6] * 3 * 2
-    assert resumed == bounds.run(SweepConfig(model="random", seeds=3, samples=1500))["sweep"]
+    assert resumed == bounds.run(SweepConfig(model="random", seeds=3, samples=1500, tasks=2))["sweep"]
     red_baseline(here("bounds", "--out", str(tmp_path / "nowhere"), "--resume"))
 
 
