@@ -27,6 +27,7 @@ from icl_theory.information.ladder import relu_path
 from icl_theory.information.ladder.losses import trajectory_losses
 from icl_theory.information.ladder.noisy_trajectory import Batches, draw
 from icl_theory.information.ladder.setting import fixed_task
+from icl_theory.noise.multi_head_support import support_of
 from icl_theory.tasks import Task
 
 TASK, W = LinearRegression(2, noise_std=0.5), np.array([0.7, -1.1])
@@ -150,17 +151,20 @@ def test_forward_pass(task: Task) -> None:
             assert values[run] == pytest.approx(np.minimum(squares, 2.0).mean(), rel=1e-9)
 
 
-def test_noise() -> None:
+@pytest.mark.parametrize("floor", [0.0, 0.3])
+def test_noise(floor: float) -> None:
     """Updates scatter around their noise-free value with the sampling covariance of subsets, layer by layer."""
     model = random_relus(1, 3)
-    setting, draws, _ = prepared(model.replace(mlp_in=model.mlp_in, mlp_out=model.mlp_out), TASK)
+    setting, draws, _ = prepared(model, TASK, floor)
     tokens = np.repeat(draws.tokens[:1], 4000, axis=0)
     mix = np.random.default_rng(5).standard_normal((4000, 1, 40))
-    many = replace(draws, tokens=tokens, mix=mix)
+    extra = np.random.default_rng(6).standard_normal((4000, int(floor > 0), 3, 3))
+    many = replace(draws, tokens=tokens, mix=mix, extra=extra)
     updates = relu_path.collect(setting, [many]).outputs[0][0][:, 0].reshape(4000, -1)
     left, right = model.value[0], model.key[0].T @ model.query[0]
     g = np.einsum("ni,nj->nij", tokens[0] @ left.T, tokens[0] @ right).reshape(40, -1)
-    exact = (40 - 10) / (10 * 39) * np.cov(g.T, bias=True)
+    units = support_of(left, right).embed(np.eye(6)).reshape(6, -1)
+    exact = (40 - 10) / (10 * 39) * np.cov(g.T, bias=True) + floor * units.T @ units
     found = np.cov(updates.T)
     np.testing.assert_allclose(found, exact, atol=6 * np.diag(exact).max() * math.sqrt(2 / 4000))
     error = np.sqrt(np.diag(exact) / 4000)
