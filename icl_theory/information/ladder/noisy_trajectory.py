@@ -103,14 +103,14 @@ def _layer(setting: Setting, index: int, accumulated: np.ndarray, observation: n
     canonical = None if floored and free is None else canonical_support(structure, m @ basis, (left, right))
     maps = support.matrix() if canonical is None else canonical
     key_query = transpose(model.key[index]) @ model.query[index]
-    delta = _images(left, mean, basis.T @ (transpose(m) if model.heads is None else transpose(m)[:, None]) @ key_query)
+    delta = images(left, mean, basis.T @ (transpose(m) if model.heads is None else transpose(m)[:, None]) @ key_query)
     crude = (delta**2).sum((-2, -1)) * (m**2).sum((-2, -1))
-    sizes = (_images(left, mean, right) ** 2).sum((-2, -1)), crude
+    sizes = (images(left, mean, right) ** 2).sum((-2, -1)), crude
     volume = log_volume(model, index, m, basis, support)
     if free is not None:
         error = EPS * np.linalg.cond(m @ basis)
         support, maps, volume = *restricted(support, maps, free, error, floored), None
-    return support, maps, volume, sizes, _images(left, observation, right)
+    return support, maps, volume, sizes, images(left, observation, right)
 
 
 def _require_finite(numbers: np.ndarray, index: int) -> None:
@@ -119,7 +119,7 @@ def _require_finite(numbers: np.ndarray, index: int) -> None:
         raise checks.error("model", got, "weights whose W_t stays finite", hint)
 
 
-def _images(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
+def images(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
     """A X B for stacks (K, ...), summed over the heads where A and B are (K, heads, ...)."""
     if left.ndim == 3:
         return left @ middle @ right

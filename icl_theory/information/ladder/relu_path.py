@@ -8,6 +8,7 @@ New, not in Y (arXiv:2406.03768v2).
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,11 @@ from icl_theory.core.numerics import transpose
 from icl_theory.core.symmetric import outer_coordinates, symmetric_matrix
 from icl_theory.information.covariance_roots import log_determinant, whitening, with_floor
 from icl_theory.information.estimators.sandwich import Sandwich
-from icl_theory.information.ladder.noisy_trajectory import Draws
+from icl_theory.information.ladder.noisy_trajectory import Draws, images
 from icl_theory.information.ladder.path_prior import times
 from icl_theory.information.ladder.path_sandwich import PathSandwich
 from icl_theory.information.ladder.readout import Readout
-from icl_theory.information.ladder.rungs import Collected, mean_estimate, too_few
+from icl_theory.information.ladder.rungs import Collected, mean_estimate, singular_law, too_few
 from icl_theory.information.ladder.setting import Setting
 from icl_theory.noise.covariance import layer_factors, sampling_factor
 from icl_theory.noise.layer_spaces import Structure, canonical_support, layer_structures
@@ -54,7 +55,7 @@ def collect(setting: Setting, batches: Iterable[Draws]) -> Collected:
         raise checks.error("task for several ReLU layers", got, "tokens that vary in all directions", hint)
     structures, result = layer_structures(setting.model, np.eye(size)), Collected()
     result.dimensions = [structure.dimension for structure in structures]
-    result.reason = "" if setting.floor > 0 else setting.law.singular or too_few(result.dimensions, setting)
+    result.reason = "" if setting.floor > 0 else singular_law(setting) or too_few(result.dimensions, setting)
     for draws in batches:
         terms, updates = _run(setting, draws, structures, result.reason)
         if not result.reason:
@@ -79,8 +80,8 @@ def _run(setting: Setting, draws: Draws, structures: list[Structure], reason: st
     rng = np.random.default_rng([_SEED, _FRESH])
     fresh = setting.law.sample(rng, 1, _FRESH) @ setting.basis.T
     fresh = np.broadcast_to(fresh, (len(tokens), *fresh.shape[1:]))
-    terms, updates, mlp = [], [], setting.mlp
-    assert mlp is not None  # what makes this path
+    terms, updates = [], []
+    mlp: Any = setting.mlp  # there is one: `Setting.through_relus` leads here
     for layer, structure in enumerate(structures):
         left, right = layer_factors(setting.model, layer, np.zeros_like(eye))
         ranks = structure if isinstance(structure, SummedRank) else structure.ranks
@@ -89,7 +90,7 @@ def _run(setting: Setting, draws: Draws, structures: list[Structure], reason: st
         mean, centred, scale = _sampling(setting, tokens)
         root = scale * transpose(np.asarray(np.linalg.qr(centred, mode="r")))
         observation = symmetric_matrix(mean + scale * (draws.mix[:, layer, None] @ centred)[:, 0], tokens.shape[-1])
-        update = _images(left, observation, right)
+        update = images(left, observation, right)
         if setting.floor > 0:
             update = update + support.embed(np.sqrt(setting.floor) * support.project(draws.extra[:, layer]))
         if not reason:
@@ -101,11 +102,6 @@ def _run(setting: Setting, draws: Draws, structures: list[Structure], reason: st
             hint = "scale the weights down"
             raise checks.error("model", f"tokens beyond the range of float64 in layer {layer}", "finite tokens", hint)
     return terms, np.stack(updates, axis=1)
-
-
-def _images(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """A X B summed over heads, A (1, D, D) or (1, heads, D, D), for X (K, D, D)."""
-    return left @ middle @ right if left.ndim == 3 else (left @ middle[:, None] @ right).sum(1)
 
 
 def _sampling(setting: Setting, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

@@ -47,10 +47,14 @@ def singular(runs: Runs, setting: Setting) -> str:
     """Why every bound with a density on the support is infinite, or an empty string."""
     if setting.floor > 0:
         return ""
-    if setting.law.singular:
-        return f"C_t is singular on its support with positive probability: {setting.law.singular}; a floor removes this"
-    reason = too_few([layer.dimension for layer in runs.layers], setting)
+    reason = singular_law(setting) or too_few([layer.dimension for layer in runs.layers], setting)
     return reason or ("" if setting.law.exact else seen_singular(runs.draws.noise_root))
+
+
+def singular_law(setting: Setting) -> str:
+    """Why the tokens of the task make C_t singular with positive probability, or an empty string."""
+    why = setting.law.singular
+    return f"C_t is singular on its support with positive probability: {why}; a floor removes this" if why else ""
 
 
 def too_few(dimensions: list[int], setting: Setting) -> str:
