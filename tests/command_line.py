@@ -37,8 +37,8 @@ def environment(cache: Path, **more: str) -> dict[str, str]:
     return {**kept, **own, **more}
 
 
-def fresh(cache: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """The command in a fresh process."""
+def fresh(cache: Path, *arguments: str, where: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    """The command in a fresh process, in the directory `where`."""
     return subprocess.run(
         [sys.executable, "-m", "icl_theory", *arguments],
         capture_output=True,
@@ -46,6 +46,7 @@ def fresh(cache: Path, *arguments: str, **more: str) -> subprocess.CompletedProc
         timeout=300,
         check=False,
         env=environment(cache, **more),
+        cwd=where,
     )
 
 

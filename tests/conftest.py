@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 # Before jax reads them: the user's own settings are not what is tested, in this process or in one that it starts.
 for _name in [name for name in os.environ if name.startswith("JAX_") and name != "JAX_PLATFORMS"]:
@@ -26,6 +27,8 @@ settings.load_profile("icl_theory")
 
 CACHE = os.environ.get("ICL_TEST_CACHE") or str(platformdirs.user_cache_path("icl_theory") / "tests")
 """Compiled programs of the tests, kept between runs: a program that has changed has another name there."""
+os.environ["XDG_CACHE_HOME"] = str(Path(CACHE).absolute() / "user")
+"""What the package keeps for its users, trained ensembles above all, the tests keep here."""
 MOST_WORKERS = 4
 """Processes for a run of all tests; each of them holds about a gigabyte."""
 

@@ -2,12 +2,14 @@
 
 import contextlib
 import io
+import json
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import fresh
 
 from icl_theory.claims.engine.expected_verdicts import expected_verdicts
 from icl_theory.claims.registry import load
@@ -160,3 +162,20 @@ def test_glossary() -> None:
     source = " ".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "icl_theory").rglob("*.py"))).lower()
     unused = [term for term in terms if term.split(",")[0].split()[0].lower() not in source]
     assert unused == []
+
+
+def test_own_theorem(tmp_path: Path) -> None:
+    """The file of the page, run by its commands: verdicts as named, controls caught, a counterexample that stands."""
+    text = (ROOT / "docs/own-theorem.md").read_text(encoding="utf-8")
+    [code] = blocks(text, "python")
+    assert len(code.splitlines()) <= 150
+    (tmp_path / "my_theorem.py").write_text(code, encoding="utf-8")
+    lines = [line for block in blocks(text) for line in block.splitlines() if line.startswith("icl-theory")]
+    done = [fresh(tmp_path, *shlex.split(line)[1:], where=tmp_path) for line in lines]
+    assert [(run.returncode, run.stderr if run.returncode else "") for run in done] == [(0, ""), (0, "")]
+    records = json.loads((tmp_path / "run" / "records.json").read_text(encoding="utf-8"))["claims"]
+    for claim in records:
+        assert f"`{claim['label']}` {claim['verdict']}" in text
+        assert all(control["caught"] for control in claim["controls"])
+    assert [len(claim["evidence"]) for claim in records] == [2, 2, 12]
+    assert "confirmed" in done[1].stdout

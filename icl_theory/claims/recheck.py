@@ -1,5 +1,6 @@
 """A counterexample verified from its file alone."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,16 +48,18 @@ class Recheck:
         return "\n".join(lines)
 
 
-def recheck(document: Any) -> Recheck:
+def recheck(document: Any, claims: Iterable[Claim] = ()) -> Recheck:
     """Verify a counterexample from its document alone: nothing recorded is believed but weights, data and seed.
 
     Args:
         document: what `counterexample` made, read back from a file.
+        claims: claims of yours that it may be about; others are found by their label.
     Returns: `Recheck`.
     Raises: ValueError for a document that is not one, or names an unknown claim.
     """
     _require_document(document)
-    claim = load(document["claim"])
+    given = {claim.label: claim for claim in claims}
+    claim = given.get(document["claim"]) or load(document["claim"])
     evidence = _checked(claim, document["case"])
     over_seeds = None
     if claim.over_seeds:

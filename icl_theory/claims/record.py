@@ -10,16 +10,18 @@ from icl_theory.claims.engine.check import BROKEN, UNATTAINABLE, Evidence
 from icl_theory.claims.engine.claim import Assumption, Claim
 from icl_theory.claims.engine.examine import Outcome
 from icl_theory.claims.order import section_of
-from icl_theory.claims.registry import package_of
 from icl_theory.records.documents import to_plain
 
 
-def record(outcome: Outcome) -> dict[str, Any]:
-    """An entry of `claims` in records.json; `records/records.schema.json` says what each field means."""
+def record(outcome: Outcome, package: str | None = None) -> dict[str, Any]:
+    """An entry of `claims` in records.json; `records/records.schema.json` says what each field means.
+
+    `package`: the installed package or the file that the claim comes from; None for one of our own.
+    """
     claim = outcome.claim
     return {
         "label": claim.label,
-        "package": package_of(claim.label),
+        "package": package,
         "section": section_of(claim.label),
         "statement": claim.statement,
         "origin": claim.origin,

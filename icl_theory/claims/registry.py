@@ -10,13 +10,14 @@ import functools
 import importlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from icl_theory.claims.order import LABELS
 from icl_theory.core import checks
 
 if TYPE_CHECKING:
     from icl_theory.claims.engine.claim import Claim
+    from icl_theory.claims.outside import OutsideClaim
 
 
 def all_labels() -> tuple[str, ...]:
@@ -51,16 +52,20 @@ def subject_of(label: str) -> str:
     return _subjects()[label]
 
 
-def require_known(labels: Iterable[str]) -> None:
+def require_known(labels: Iterable[str], more: Iterable[str] = ()) -> None:
     """Raises: ValueError for an unknown label, naming the closest one.
 
-    Claims of other packages are searched only if a label is not one of our own.
+    Claims of other packages are searched only if a label is neither one of our own nor among `more`.
     """
+    more = tuple(more)
     for label in labels:
-        if label not in LABELS and label not in (known := all_labels()):
-            near = difflib.get_close_matches(label, known, 1, 0.3)
-            hint = f"did you mean {near[0]!r}" if near else "run `icl-theory explain` for the list"
-            raise checks.error("claims", repr(label), "the label of a claim", hint)
+        if label in LABELS or label in more or label in (known := (*all_labels(), *more)):
+            continue
+        near = difflib.get_close_matches(label.lower(), known, 1, 0.3)
+        hint = f"did you mean {near[0]!r}" if near else "run `icl-theory explain` for the list"
+        if "," in label:
+            hint = "separate labels by blanks, not by commas"
+        raise checks.error("claims", repr(label), "the label of a claim", hint)
 
 
 def load(label: str) -> "Claim":
@@ -74,12 +79,44 @@ def load(label: str) -> "Claim":
     return plugins.claims()[label].claim
 
 
-def load_all(labels: Iterable[str] | None = None) -> list["Claim"]:
-    """The claims named, or all of them: ours section by section, then those of installed packages."""
-    chosen = all_labels() if labels is None else tuple(labels)
-    if not chosen:
+def load_all(claims: "Iterable[str | Claim | OutsideClaim] | str | Claim | None" = None) -> list["Claim"]:
+    """The claims named, or all of them: ours section by section, then those of installed packages, then those given.
+
+    Args:
+        claims: labels, and claims themselves, which are held to the rules of an installed package; one label or one
+            claim is a list of one. All if None.
+    """
+    return [claim for claim, _ in chosen(claims)]
+
+
+def chosen(claims: "Iterable[str | Claim | OutsideClaim] | str | Claim | None" = None) -> list[tuple["Claim", Any]]:
+    """As `load_all`, each claim with the package or the file that it comes from; None for one of our own."""
+    from icl_theory.claims.engine.claim import Claim
+
+    named = [claims] if isinstance(claims, str | Claim) else [*all_labels()] if claims is None else [*claims]
+    if not named:
         raise checks.error("claims", "an empty list", "at least one claim", "leave it out to check all")
-    claims = {label: load(label) for label in chosen}
-    ours = [label for label in LABELS if label in claims]
-    others = [] if len(ours) == len(claims) else [label for label in all_labels()[len(LABELS) :] if label in claims]
-    return [claims[label] for label in (*ours, *others)]
+    labels = {item for item in named if isinstance(item, str)}
+    require_known(labels)
+    known = [*LABELS, *(() if labels <= {*LABELS} else all_labels()[len(LABELS) :])]
+    found = [(load(label), package_of(label)) for label in known if label in labels]
+    for item in named:
+        if not isinstance(item, str):
+            found.append(_given(item, [claim.label for claim, _ in found]))
+    return found
+
+
+def _given(item: Any, taken: list[str]) -> tuple["Claim", str | None]:
+    """A claim that was passed, not named. Raises: ValueError for one that breaks a rule."""
+    from icl_theory.claims.outside import OutsideClaim, require_new, require_sound
+
+    claim, package = (item.claim, item.package) if isinstance(item, OutsideClaim) else (item, "passed to verify")
+
+    def complain(got: str, expected: str) -> ValueError:
+        return checks.error("claims", got, expected, "see docs/own-theorem.md")
+
+    require_sound(claim, complain)
+    if claim.label in LABELS and claim == load(claim.label):
+        return claim, None
+    require_new(claim, taken, complain)
+    return claim, package

@@ -20,7 +20,6 @@ What a command needs is imported where it runs, so that --help answers at once.
 
 import contextlib
 import errno
-import math
 import os
 import sys
 import textwrap
@@ -28,7 +27,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from icl_theory.cli.options import PROGRAM, Bounds, Explain, Recheck, Train, Verify, parse
+from icl_theory.cli.options import PROGRAM, parse
 from icl_theory.core.version import VERSION
 from icl_theory.report.terminal.plain_text import set_ascii_fallback
 
@@ -69,8 +68,9 @@ def _run(arguments: list[str]) -> int:
     command = parse(arguments)
     if isinstance(command, int):
         return command
-    commands = {Verify: _verify, Train: _train, Bounds: _bounds, Explain: _explain, Recheck: _recheck}
-    return commands[type(command)](command)
+    from icl_theory.cli.commands import run
+
+    return run(command)
 
 
 def _ended_by(error: BaseException) -> int:
@@ -137,115 +137,3 @@ def _give_up_streams() -> None:
         except (OSError, ValueError):
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _verify(command: Verify) -> int:
-    from icl_theory.claims.registry import all_labels, require_known
-    from icl_theory.core import checks
-    from icl_theory.records.compare import read_run
-    from icl_theory.records.files import prepare_directory
-
-    require_known(command.claims or all_labels())  # before anything heavy is loaded
-    checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
-    baseline = None if command.baseline is None else read_run(command.baseline)
-    out = None if command.out is None else prepare_directory(command.out, command.overwrite)
-    from icl_theory.report.terminal import console, verify
-
-    console.start()
-    from icl_theory.runs.verify import run, write
-
-    claims = command.claims or None
-    with console.LiveProgress() as progress:
-        report = run(claims, command.profile, command.seed, sweep=out is not None, progress=progress, baseline=baseline)
-    # Shown before the files are written: a disk that is full must not cost the result of minutes.
-    verify.show(report.records, report.changes, as_json=command.json)
-    if out is not None:
-        write(report, out)
-    verify.log_notes(report.records, command.out)
-    return 0 if report.sound else 1
-
-
-def _train(command: Train) -> int:
-    from icl_theory.records.documents import to_json
-    from icl_theory.report.terminal import console, training_table
-    from icl_theory.runs import directory, train
-
-    train.validate(command)
-    settings = train.own_fields(command)
-    out = directory.prepare(settings, command.out, overwrite=command.overwrite, resume=command.resume)
-    console.start()
-    with console.LiveProgress() as progress, console.log_warnings():
-        document = train.run(command, out, resume=command.resume, progress=progress)
-    if out is not None:
-        console.log(f"configuration, metrics, checkpoints, loss curve and weights are in {command.out}")
-    if command.json:
-        sys.stdout.write(to_json(document))
-    else:
-        console.show(training_table.table(document))
-    if document["diverged"]:
-        console.log(f"not sound: training diverged for seeds {document['diverged']}")
-    return 1 if document["diverged"] else 0
-
-
-def _bounds(command: Bounds) -> int:
-    from icl_theory.core import checks
-    from icl_theory.records.documents import from_plain, to_json
-    from icl_theory.report.terminal import console, plain_text, tables
-    from icl_theory.runs import bounds, bounds_config
-
-    bounds_config.validate(command)
-    if command.resume and command.out is None:
-        raise checks.error("resume", "no directory", "the directory of a sweep", "name it with --out")
-    out = None
-    if command.out is not None:
-        out = bounds.prepare(command, command.out, overwrite=command.overwrite, resume=command.resume)
-    console.start()
-    with console.LiveProgress() as progress:
-        document = bounds.run(command, progress, out=out, resume=command.resume)
-    if out is not None:
-        bounds.write_results(document, out)
-        console.log(f"records and figures are in {command.out}")
-    if command.json:
-        sys.stdout.write(to_json(document))
-    else:
-        records = document if console.shows_greek() else plain_text.ascii_records(document)
-        forward = tables.forward_pass_table(records["sweep"])
-        shown = [tables.sweep_table(records["sweep"]), "", *([forward, ""] if forward else [])]
-        console.show(*shown, *tables.rung_notes(records["sweep"]))
-    if document["diverged"]:
-        console.log(f"not sound: training diverged for seeds {document['diverged']}, which are left out")
-    risks = [from_plain(record[name]["value"]) for record in document["sweep"] for name in ("gap", "population_risk")]
-    finite = all(map(math.isfinite, risks))
-    if not finite:
-        console.log("not sound: a gap or a risk is not finite")
-    return 0 if finite and not document["diverged"] else 1
-
-
-def _explain(command: Explain) -> int:
-    from icl_theory.claims.registry import all_labels, load, package_of, require_known
-    from icl_theory.records.documents import to_json
-    from icl_theory.report.terminal.explain import explain_record, explain_text
-
-    if command.claim is None:
-        origin = {label: package_of(label) for label in all_labels()}
-        lines = [f"  {label}" if package is None else f"  {label}  ({package})" for label, package in origin.items()]
-        listing = "\n".join(("Claims (`icl-theory explain LABEL` says more):", *lines))
-        sys.stdout.write(to_json({"claims": list(origin)}) if command.json else listing + "\n")
-        return 0
-    require_known([command.claim])
-    claim = load(command.claim)
-    text = to_json(explain_record(claim)) if command.json else explain_text(claim) + "\n"
-    sys.stdout.write(text)
-    return 0
-
-
-def _recheck(command: Recheck) -> int:
-    from icl_theory.records.documents import to_json, to_plain
-    from icl_theory.records.files import read_json
-
-    document = read_json(command.file)
-    from icl_theory.claims.recheck import recheck
-
-    found = recheck(document)
-    sys.stdout.write(to_json(to_plain(found)) if command.json else f"{found}\n")
-    return 0 if found.confirmed else 1

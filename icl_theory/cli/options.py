@@ -3,8 +3,9 @@
 Only what is needed to read the command line is imported here, so that --help answers at once.
 """
 
+import difflib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 import tyro
@@ -22,6 +23,7 @@ DESCRIPTION = (
 )
 Json = Annotated[bool, tyro.conf.arg(help="One JSON document on standard output, everything else on standard error.")]
 Out = Annotated[str | None, tyro.conf.arg(metavar="DIR", help="Directory for records and figure; nothing if left out.")]
+From = Annotated[tuple[str, ...], tyro.conf.arg(name="from", metavar="FILE ...")]
 Overwrite = Annotated[bool, tyro.conf.arg(help="Replace the files of an earlier run in that directory.")]
 
 
@@ -30,13 +32,22 @@ class Verify:
     """Check which statements hold, fail or are vacuous, each with its negative controls."""
 
     claims: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LABEL ...")] = ()
-    """Claims to check, by label; all if none is named. `icl-theory explain` lists them."""
+    """Claims to check, by label; all if none is named. `icl-theory explain` lists them. Only what they need is trained
+    and drawn."""
+    from_file: From = ()
+    """Python files with claims of your own, checked instead of all others, or with those behind --claims."""
     profile: ProfileName = "quick"
     """How many seeds and samples, and how long to train: about a minute, or much longer."""
     seed: int = 0
     """Seed of everything random; the same seed gives the same cases."""
+    sweep: bool = False
+    """Compute bound versus rank for page and figure, as a run over all claims with --out does unasked."""
+    no_cache: bool = False
+    """Train every ensemble now, and keep none; `icl-theory cache` shows what is kept."""
     baseline: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """records.json of an earlier run: say what has changed, on the page too. The exit status does not change."""
+    table: bool = False
+    """Print a row for every claim, with its evidence, however many there are."""
     out: Out = None
     overwrite: Overwrite = False
     json: Json = False
@@ -68,6 +79,10 @@ class Explain:
 
     claim: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="LABEL")] = None
     """Label of a claim."""
+    grep: Annotated[str | None, tyro.conf.arg(metavar="WORDS")] = None
+    """List the claims whose label, statement, source or explanation has all of these words, upper or lower case."""
+    from_file: From = ()
+    """Python files with claims of your own."""
     json: Json = False
 
 
@@ -77,10 +92,28 @@ class Recheck:
 
     file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """A file from the counterexamples folder that `verify --out` wrote."""
+    from_file: From = ()
+    """The Python files of the claim, if it is one of your own."""
     json: Json = False
 
 
-COMMANDS = {"verify": Verify, "train": Train, "bounds": Bounds, "explain": Explain, "recheck": Recheck}
+@dataclass(frozen=True)
+class Cache:
+    """Show what is kept in the user's cache directory (compiled programs, trained ensembles), or remove it."""
+
+    clear: bool = False
+    """Remove all of it; it is made again when needed."""
+    json: Json = False
+
+
+COMMANDS = {
+    "verify": Verify,
+    "train": Train,
+    "bounds": Bounds,
+    "explain": Explain,
+    "recheck": Recheck,
+    "cache": Cache,
+}
 """What can be typed first, and what the rest is read as."""
 
 
@@ -88,10 +121,13 @@ def parse(arguments: list[str]) -> Any:
     """The command; or the exit status, where tyro has printed the help or what is wrong and nothing is to be done.
 
     A command's options are read alone, so that tyro points to the help of that command and not to all of them.
+    Raises: ValueError for a command that is misspelt, an option given twice, or one without the value it needs.
     """
     name, config = arguments[0] if arguments else "", (tyro.conf.FlagCreatePairsOff,)
+    _require_command(name)
     try:
         if name in COMMANDS:
+            _require_whole_options(name, arguments[1:])
             return tyro.cli(COMMANDS[name], prog=f"{PROGRAM} {name}", args=arguments[1:], config=config)
         return tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog=PROGRAM, description=DESCRIPTION, args=arguments, config=config
@@ -101,3 +137,35 @@ def parse(arguments: list[str]) -> Any:
         if status and name == "verify" and not arguments[1].startswith("-"):
             print(f"To check single claims: {PROGRAM} verify --claims {arguments[1]} ...", file=sys.stderr)
         return status
+
+
+def _require_command(name: str) -> None:
+    """Raises: ValueError for a word that is nearly a command."""
+    near = difflib.get_close_matches(name.lower(), COMMANDS, 1)
+    if near and name not in COMMANDS:
+        raise _error("command", repr(name), f"one of {', '.join(COMMANDS)}", f"did you mean {near[0]!r}")
+
+
+def _require_whole_options(command: str, arguments: list[str]) -> None:
+    """Raises: ValueError for an option given twice, whose first values would be lost, or without a value."""
+    flags = {f.name for f in fields(COMMANDS[command]) if f.type is bool or "bool" in str(f.type)}
+    names = {"from": "from_file"}
+    seen: set[str] = set()
+    for word, following in zip(arguments, [*arguments, "--"][1:], strict=True):
+        if not word.startswith("--") or word == "--help":
+            continue
+        option, equals, _ = word[2:].partition("=")
+        field = names.get(option, option.replace("-", "_"))
+        if field in seen:
+            hint = f"write all values behind one --{option}"
+            raise _error(f"--{option}", "it twice", "it once", hint)
+        seen.add(field)
+        known = {f.name for f in fields(COMMANDS[command])}
+        if field in known - flags and not equals and following.startswith("--"):
+            raise _error(f"--{option}", "no value", "at least one", "leave the option out, or say what it is")
+
+
+def _error(name: str, got: str, expected: str, hint: str) -> ValueError:
+    from icl_theory.core import checks  # imports numpy, which --help does without
+
+    return checks.error(name, got, expected, hint)

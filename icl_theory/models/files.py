@@ -2,7 +2,6 @@
 
 import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.ranks import Precision, coarsest, precision_of
 from icl_theory.models.model import MATRICES, Model
-from icl_theory.records.files import write_bytes
+from icl_theory.records.files import DAMAGED, read_npz, write_bytes
 
 FORMAT = 1
 _ENTRY = "model"
@@ -59,11 +58,11 @@ def load_model(path: str | Path) -> Model:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as saved:
-            arrays = {name: saved[name] for name in (*MATRICES, _ENTRY) if name in saved}
+        saved = read_npz(path)
+        arrays = {name: saved[name] for name in (*MATRICES, _ENTRY) if name in saved}
     except FileNotFoundError:
         raise checks.error("model file", f"{str(path)!r}: no such file", "an npz file", "save a model first") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise _error(path, f"which is damaged ({type(error).__name__})") from error
     if _ENTRY not in arrays:
         raise _error(path, "which does not say what its matrices are of")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.ranks import Precision, rank_range
+from icl_theory.core.ranks import Precision, precision_of, rank_range
 
 Ranks = tuple[tuple[str, tuple[int | None, ...]], ...]
 """By name of a matrix, the rank in every layer (and head, heads of a layer side by side); None where not known."""
@@ -56,6 +56,26 @@ def changed(ranks: Ranks, name: str, values: list[int | None]) -> Ranks:
     """With what is known of one matrix replaced, in every layer and head."""
     rest = without(ranks, (name,))
     return (*rest, (name, tuple(values))) if any(rank is not None for rank in values) else rest
+
+
+def full_ranks(matrices: Mapping[str, np.ndarray]) -> Ranks:
+    """Full rank, for every matrix of an ensemble whose numbers allow it in every member.
+
+    For weights that were made in the precision they are in, by training say: then a small singular value is a small
+    singular value, where in weights from elsewhere it could be the rounding of a zero.
+
+    Args:
+        matrices: by name, shape (seeds, layers, [heads,] m, n).
+    """
+    notes = []
+    for name, stack in matrices.items():
+        side, members = min(stack.shape[-2:]), stack.reshape(len(stack), -1, *stack.shape[-2:])
+        found = [
+            side if all(np.isfinite(m).all() and rank_range(m, precision_of(m)).most == side for m in place) else None
+            for place in members.swapaxes(0, 1)
+        ]
+        notes.append((name, tuple(found)))
+    return tuple(pair for pair in notes if any(rank is not None for rank in pair[1]))
 
 
 def rank_after(matrix: np.ndarray, known: int | None, rank: int, precision: Precision | None) -> int | None:

@@ -1,8 +1,11 @@
 """Files of a run: written atomically (a temporary file, then one rename), and read back with a clear error."""
 
+import io
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,21 @@ def read_json(path: str | Path) -> Any:
         raise checks.error("records", f"{str(path)!r}: {error.strerror}", "a JSON file", "make it first") from None
     except ValueError:
         raise checks.error("records", f"{str(path)!r}", "a JSON document", "make the records again") from None
+
+
+DAMAGED = (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged npz file, or one that lacks an array, raises."""
+
+
+def read_npz(path: str | Path) -> dict[str, Any]:
+    """All arrays of an npz file; pickled objects are never loaded. Raises: one of `DAMAGED`."""
+    import numpy as np
+
+    # From memory, since numpy leaves a damaged file open.
+    with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as saved:
+        if not isinstance(saved, np.lib.npyio.NpzFile):
+            raise ValueError("no npz file")
+        return {name: saved[name] for name in saved.files}
 
 
 def prepare_directory(out: str | Path, overwrite: bool = False) -> Path:

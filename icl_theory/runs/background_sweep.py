@@ -7,7 +7,7 @@ import jax
 
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS
-from icl_theory.claims.engine.trained_ensembles import REPORT_SECONDS, Kind
+from icl_theory.claims.engine.trained_ensembles import REPORT_SECONDS
 from icl_theory.core.progress import Progress
 from icl_theory.training.train import TrainResult
 from icl_theory.truncation.rank_sweep import rank_sweep
@@ -20,7 +20,7 @@ class Sweep:
 
     def __init__(self, factory: CaseFactory) -> None:
         self._seen = 0, 1
-        trained, pool = factory.ensembles.future(Kind(1)), ThreadPoolExecutor(1, thread_name_prefix="sweep")
+        trained, pool = factory.ensembles.future(factory.recipe(1)), ThreadPoolExecutor(1, thread_name_prefix="sweep")
         self._made = pool.submit(self._make, factory, trained)
         pool.shutdown(wait=False)  # takes nothing more; the sweep goes on until the factory is closed
 

@@ -4,7 +4,6 @@ Importing this file is quick: nothing heavy is loaded before `run`.
 """
 
 import time
-import zipfile
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,14 +88,14 @@ def _kept_weights(
 
     from icl_theory.core import checks
     from icl_theory.models.files import load_model, save_model
+    from icl_theory.records.files import DAMAGED, read_npz
 
     path = None if out is None else out / "weights.npz"
     if path is not None and resume and path.is_file():
         try:
             model = load_model(path)
-            with np.load(path) as saved:
-                return model, saved["diverged"].tolist()
-        except (AttributeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            return model, read_npz(path)["diverged"].tolist()
+        except (AttributeError, TypeError, *DAMAGED) as error:
             got = f"{str(path)!r}, which is damaged ({type(error).__name__})"
             raise checks.error("resume", got, "the weights of the sweep", "start it again with --overwrite") from error
     model, diverged = _weights(config, task, notify)

@@ -14,9 +14,11 @@ from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.examine import Outcome, examine, run_proof
 from icl_theory.claims.engine.profiles import PROFILES, ProfileName
 from icl_theory.claims.engine.trained_ensembles import NotReady
+from icl_theory.claims.outside import OutsideClaim
 from icl_theory.claims.record import counterexample_file, record
-from icl_theory.claims.registry import all_labels, load_all
+from icl_theory.claims.registry import all_labels, chosen
 from icl_theory.core import checks
+from icl_theory.core.cache_folders import ensembles_folder
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.progress import Progress
 from icl_theory.core.results import Result
@@ -27,6 +29,7 @@ from icl_theory.records.environment import environment
 from icl_theory.records.files import prepare_directory, write_bytes, write_json
 from icl_theory.report.page.document import page
 from icl_theory.runs.background_sweep import Sweep
+from icl_theory.training.ensemble_cache import EnsembleCache
 
 STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which an equality must stay
 
@@ -69,26 +72,26 @@ class VerifyResult(Result):
         return f"VerifyResult({len(self.outcomes)} claims: {found}; {'sound' if self.sound else 'not sound'})"
 
 
-def _examine_all(chosen: list, factory: CaseFactory, progress: Progress | None) -> list[Outcome]:
+def _examine_all(claims: list[Claim], factory: CaseFactory, progress: Progress | None) -> list[Outcome]:
     """Derivations first, then claims whose models are there, the others when theirs are: training goes on meanwhile."""
     notify = progress or (lambda text, done, total: None)
     derived, outcomes = [], dict[str, Outcome]()
-    for done, claim in enumerate(chosen):
+    for done, claim in enumerate(claims):
         if claim.proof is not None:
-            notify(f"derivation of {claim.label}", done, len(chosen))
+            notify(f"derivation of {claim.label}", done, len(claims))
         derived.append(_timed(claim, run_proof))
     for factory.ensembles.wait in (False, True):
-        for claim, (derivation, before) in zip(chosen, derived, strict=True):
+        for claim, (derivation, before) in zip(claims, derived, strict=True):
             if claim.label in outcomes:
                 continue
-            notify(claim.label, len(outcomes), len(chosen))
+            notify(claim.label, len(outcomes), len(claims))
             with suppress(NotReady):
                 outcome, seconds = _timed(
                     claim, lambda c, d=derivation: examine(c, factory, z=STANDARD_ERRORS, derivation=d)
                 )
                 outcomes[claim.label] = dataclasses.replace(outcome, seconds=before + seconds)
-    notify("all claims examined", len(chosen), len(chosen))
-    return [outcomes[claim.label] for claim in chosen]
+    notify("all claims examined", len(claims), len(claims))
+    return [outcomes[claim.label] for claim in claims]
 
 
 def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
@@ -101,50 +104,60 @@ def write(report: VerifyResult, out: Path) -> None:
     """Counterexamples, figure, page and table first; `records.json`, written last, says that the rest is there.
 
     Args:
-        report: of `run` with a sweep.
+        report: of `run`.
         out: a directory that is ready, see `prepare_directory`.
 
     Raises: OSError.
     """
-    # matplotlib takes half a second to import, and most runs write nothing
-    from icl_theory.figures import bound_versus_rank as figures
-
     records = report.records
     for outcome in report.outcomes:
         for number, counterexample in enumerate(outcome.counterexamples):
             write_json(out / counterexample_file(outcome.claim.label, number), counterexample)
-    figures.bound_versus_rank(records["sweep"], out / "bound_versus_rank")
+    for old in out.glob("bound_versus_rank.*"):
+        old.unlink()  # of a run that this one overwrites
+    if records["sweep"]:
+        # matplotlib takes half a second to import, and most runs draw nothing
+        from icl_theory.figures import bound_versus_rank as figures
+
+        figures.bound_versus_rank(records["sweep"], out / "bound_versus_rank")
     write_bytes(out / "report.html", page(records, report.changes).encode("utf-8"))
     write_bytes(out / "records.csv", table(records).encode("utf-8"))
     write_json(out / "records.json", records)
 
 
 def verify(
-    claims: Iterable[str] | None = None,
+    claims: Iterable[str | Claim | OutsideClaim] | str | Claim | None = None,
     *,
     profile: ProfileName = "quick",
     seed: int = 0,
     out: str | Path | None = None,
     overwrite: bool = False,
+    sweep: bool | None = None,
+    cache: bool = True,
     progress: Progress | None = None,
     baseline: dict[str, Any] | None = None,
 ) -> VerifyResult:
-    """Check claims on random, constructed and freshly trained transformers, each with its negative controls.
+    """Check claims on random, constructed and trained transformers, each with its negative controls.
 
     Args:
-        claims: labels (see `icl_theory.claims.registry.LABELS`); all if None, those of installed packages included.
+        claims: labels (see `icl_theory.claims.registry.LABELS`) and claims of yours; all if None, those of installed
+            packages included. Only what these claims need is trained and drawn.
         profile: "quick" (about a minute on two cores) or "full" (more seeds, more samples, longer training).
         seed: a whole number; the same seed gives the same cases.
-        out: directory for `report.html`, `records.json`, `records.csv`, `counterexamples/` and the bound-versus-rank
-            figure; nothing is written if None, and the sweep behind the figure is not made.
+        out: directory for `report.html`, `records.json`, `records.csv`, `counterexamples/` and, with a sweep, the
+            bound-versus-rank figure; nothing is written if None.
         overwrite: replace the files of an earlier run in `out`.
+        sweep: compute bound versus rank of a trained ensemble, for page and figure; if None, where all claims are
+            examined and `out` is given.
+        cache: keep trained ensembles in the user's cache directory, and take those of earlier runs from there: under a
+            digest of everything that determines them, see `icl_theory.training.ensemble_cache`.
         progress: called often with (what, done, total).
         baseline: records of another run (`records.compare.read_run`); what has changed since is then in
             `VerifyResult.changes` and on the page. The verdicts do not depend on it.
 
     Returns: `VerifyResult`. A claim whose check raises an exception has the verdict ERROR, and the others are examined.
-    Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, or a claim of an
-        installed package that cannot be used.
+    Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, a claim of an installed
+        package that cannot be used, or one of yours without a label of its own or two negative controls.
 
     Example:
         >>> from icl_theory import verify
@@ -152,34 +165,37 @@ def verify(
         VerifyResult(2 claims: 1 HOLDS, 1 FAILS; sound)
     """
     directory = None if out is None else prepare_directory(out, overwrite)
-    report = run(claims, profile, seed, sweep=directory is not None, progress=progress, baseline=baseline)
+    sweep = (claims is None and directory is not None) if sweep is None else sweep
+    report = run(claims, profile, seed, sweep=sweep, cache=cache, progress=progress, baseline=baseline)
     if directory is not None:
         write(report, directory)
     return report
 
 
 def run(
-    claims: Iterable[str] | None,
+    claims: Iterable[str | Claim | OutsideClaim] | str | Claim | None,
     profile: ProfileName,
     seed: int,
     *,
     sweep: bool,
+    cache: bool = True,
     progress: Progress | None = None,
     baseline: dict[str, Any] | None = None,
 ) -> VerifyResult:
     """`verify` without its files; `sweep` says whether to compute bound versus rank for the figure."""
     # All of our own are imported below, while the models train; those of others may be invalid and are checked first.
-    named = None if claims is None else load_all(claims)
+    named = None if claims is None else chosen(claims)
     labels = all_labels() if claims is None else None
     profile = checks.choice("profile", profile, tuple(PROFILES))
     seed = checks.integer("seed", seed, 0, 2**31 - 1, "pass a whole number")
     started = time.perf_counter()
-    with closing(CaseFactory(PROFILES[profile], seed, progress)) as factory:
+    kept = EnsembleCache(ensembles_folder()) if cache else None
+    with closing(CaseFactory(PROFILES[profile], seed, progress, cache=kept)) as factory:
         if claims is None:
             factory.train_ahead()
         swept = Sweep(factory) if sweep else None
-        chosen = load_all() if named is None else named
-        outcomes = _examine_all(chosen, factory, progress)
+        pairs = chosen() if named is None else named
+        outcomes = _examine_all([claim for claim, _ in pairs], factory, progress)
         bound_versus_rank = [] if swept is None else swept.records(progress)
     records = {
         "format": FORMAT,
@@ -187,8 +203,9 @@ def run(
         "profile": profile,
         "seed": seed,
         "standard_errors": STANDARD_ERRORS,
-        "claims": [record(outcome) for outcome in outcomes],
+        "claims": [record(outcome, package) for outcome, (_, package) in zip(outcomes, pairs, strict=True)],
         "sweep": bound_versus_rank,
+        "kept_ensembles": [str(recipe) for recipe in factory.ensembles.kept],
     }
     records["seconds"] = time.perf_counter() - started
     records = to_plain(records)

@@ -11,8 +11,9 @@ from icl_theory.core.field_docs import fields_in_args, fields_in_help
 from icl_theory.core.numerics import Key, generator
 from icl_theory.core.progress import Progress
 from icl_theory.core.results import Result
-from icl_theory.models.model import Model
+from icl_theory.models.model import MATRICES, Model
 from icl_theory.models.options import Activation, Kind, Mask, Readout
+from icl_theory.models.rank_notes import full_ranks
 from icl_theory.tasks.base import Task
 from icl_theory.training.checkpoints import Checkpoints, Store
 from icl_theory.training.config import CheckedConfig, Sampling, TrainConfig
@@ -41,7 +42,7 @@ class TrainResult(Result):
 
     models: Model
     """The trained models with a leading axis of seeds, numpy float32; tied layers are written out;
-    `models.member(s)` is one of them."""
+    `models.member(s)` is one of them. They are known to have full rank where their numbers allow it."""
     losses: np.ndarray
     """Batch mean of the loss before each step, shape (seeds, steps done), numpy float32: unbiased, noisy. With more
     than four layers and S drawn, the rare prompts with a loss above 1e20 are left out."""
@@ -230,4 +231,5 @@ def _result(state: State, config: CheckedConfig) -> TrainResult:
     finite = np.isfinite(last).mean(axis=1) > 0.5
     for matrix in jax.tree.leaves(models):
         finite &= np.isfinite(matrix.reshape(len(matrix), -1)).all(axis=1)
-    return TrainResult(models, losses, config, ~finite)
+    matrices = {name: getattr(models, name) for name in MATRICES if getattr(models, name) is not None}
+    return TrainResult(models.replace(ranks=full_ranks(matrices)), losses, config, ~finite)

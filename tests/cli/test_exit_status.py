@@ -76,7 +76,7 @@ def test_what_ends_a_command(
     for word in words:
         assert word in said[0]
     if status == 70:
-        assert "at icl_theory/cli/main.py:" in said[0]
+        assert "at icl_theory/cli/commands.py:" in said[0]
         assert said[0].endswith("set ICL_TRACEBACK=1 to see the traceback")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import pytest
 from command_line import environment, fresh, fresh_into, here, not_understood, red_baseline
+from small_training import small
 from sweep_records import sweep
 
 from icl_theory import __version__
@@ -17,8 +18,10 @@ from icl_theory.claims.order import LABELS
 from icl_theory.report.terminal import console
 from icl_theory.runs import bounds
 from icl_theory.runs.bounds_config import SweepConfig
+from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.training.ensemble_cache import EnsembleCache
 
-NAMES = ("verify", "train", "bounds", "explain", "recheck")
+NAMES = ("verify", "train", "bounds", "explain", "recheck", "cache")
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,32 @@ def test_every_command_has_help(name: str, encoding: str) -> None:
     assert "--json" in done.stdout
 
 
+def test_cache_command(cache: Path) -> None:
+    """What is kept is shown, and removed when told to; an empty cache is no error."""
+    folder = cache / "command"
+    folder.mkdir()
+    empty = fresh(folder, "cache", "--json")
+    assert empty.returncode == 0, empty.stderr
+    assert json.loads(empty.stdout) == {
+        "folder": str(folder / "icl_theory"),
+        "programs": {"files": 0, "bytes": 0},
+        "ensembles": [],
+    }
+    kept = EnsembleCache(folder / "icl_theory" / "ensembles")
+    kept.put(LinearRegression(3, noise_std=0.2), 7, small())
+    kept.folder.joinpath("odd.npz").write_bytes(b"no npz file")
+    programs = folder / "icl_theory" / "programs"
+    programs.mkdir()
+    (programs / "jit_f-0-cache").write_bytes(b"1234")
+    shown = fresh(folder, "cache").stdout
+    assert "1 compiled programs" in shown
+    assert "2 trained ensembles" in shown
+    assert "LinearRegression: L=2, 3 seeds, 23 steps, N=7, seed 7" in shown
+    assert "odd.npz: damaged" in shown
+    assert ", now cleared" in fresh(folder, "cache", "--clear").stdout
+    assert json.loads(fresh(folder, "cache", "--json").stdout)["ensembles"] == []
+
+
 def test_version() -> None:
     assert here("--version").stdout == f"icl-theory {__version__}\n"
 
@@ -82,6 +111,17 @@ def test_version() -> None:
         (("verify", "--seed", "-1"), ("-1", "expected")),
         (("verify", "--baseline", "no/such/file"), ("no/such/file", "a JSON file")),
         (("verify", "--baseline", "pyproject.toml"), ("pyproject.toml", "a JSON document")),
+        (("explian", "lemma_1"), ("command: got 'explian'", "did you mean 'explain'")),
+        (("VERIFY",), ("command: got 'VERIFY'", "did you mean 'verify'")),
+        (("verify", "--claims"), ("--claims: got no value", "leave the option out")),
+        (("verify", "--claims", "--json"), ("--claims: got no value",)),
+        (("verify", "--claims", "lemma_1", "--claims", "lemma_2"), ("--claims: got it twice", "behind one --claims")),
+        (("verify", "--claims", "lemma_1", "--claims=lemma_2"), ("--claims: got it twice",)),
+        (("verify", "--claims", "lemma_1,lemma_2"), ("'lemma_1,lemma_2'", "separate labels by blanks")),
+        (("verify", "--claims", "LEMMA_1"), ("'LEMMA_1'", "did you mean 'lemma_1'")),
+        (("verify", "--from", "no/such/file.py"), ("no/such/file.py", "no such file")),
+        (("bounds", "--ranks", "6", "--ranks", "3"), ("--ranks: got it twice",)),
+        (("bounds", "--noise-std", "1", "--noise_std", "2"), ("it twice",)),
         (("explain", "zzz"), ("'zzz'", "icl-theory explain")),
         (("bounds", "--ranks", "1", "7"), ("ranks: got 7", "from 0 to 6")),
         (("bounds", "--ranks", "-1"), ("ranks: got -1",)),
@@ -105,8 +145,8 @@ def test_bad_input(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ("verify, train, bounds, explain, recheck", "icl-theory --help")),
-        (("explane",), ("explane", "verify, train, bounds, explain, recheck")),
+        ((), ("verify, train, bounds, explain, recheck, cache", "icl-theory --help")),
+        (("proof",), ("proof", "verify, train, bounds, explain, recheck, cache")),
         (("--json", "verify"), ("--json", "icl-theory verify --help")),
         (("verify", "--seed", "x"), ("--seed", "'x'", "icl-theory verify --help")),
         (("verify", "--profile", "quik", "--json"), ("quik", "'quick', 'full'")),
@@ -164,7 +204,19 @@ def test_explain() -> None:
     """Explain lists and explains."""
     listing = here("explain")
     assert listing.returncode == 0
-    assert [line.strip() for line in listing.stdout.splitlines()[1:]] == list(LABELS)
+    lines = listing.stdout.splitlines()
+    assert lines[0].startswith(f"{len(LABELS)} claims; ")
+    assert sorted(line.split()[0] for line in lines if line.startswith("  ")) == sorted(LABELS)
+    groups = [line for line in lines[1:] if line and not line.startswith("  ")]
+    subjects = {"attention", "trajectory", "noise", "information", "bounds", "truncation", "pruning", "training"}
+    assert (set(groups), len(groups)) == (subjects, len(subjects))
+    assert all(len(line) <= 100 for line in lines[1:])
+    found = here("explain", "--grep", "WISHART  bound")
+    assert [line.split()[0] for line in found.stdout.splitlines() if line.startswith("  ")] == [
+        *("wishart_information", "wishart_bound", "wishart_readout_bound", "gap_one_step"),
+    ]
+    assert here("explain", "--grep", "no such words").stdout.startswith("0 claims; ")
+    assert "one of the two" in red_baseline(here("explain", "lemma_1", "--grep", "x"))
     assert json.loads(here("explain", "--json").stdout) == {"claims": list(LABELS)}
     done = here("explain", "lemma_1")
     assert done.returncode == 0
@@ -205,7 +257,7 @@ def test_bounds_json(cache: Path) -> None:
     assert document["configuration"]["model"] == "trained"
     assert "out" not in document["configuration"]
     assert document["environment"]["device"] in done.stderr
-    programs = {path.name for path in (cache / "icl_theory").glob("*-cache")}
+    programs = {path.name for path in (cache / "icl_theory" / "programs").glob("*-cache")}
     assert programs
     with open("/dev/full", "w") as full:
         again = fresh_into(full, cache, *arguments)
@@ -213,7 +265,7 @@ def test_bounds_json(cache: Path) -> None:
     assert again.stderr.splitlines()[-1].startswith("icl-theory: error: output: got No space left on device, expected")
     assert "Traceback" not in again.stderr
     # Nothing was compiled first: what would be a different program under the same settings has another name.
-    assert {path.name for path in (cache / "icl_theory").glob("*-cache")} == programs
+    assert {path.name for path in (cache / "icl_theory" / "programs").glob("*-cache")} == programs
 
 
 @pytest.mark.slow
@@ -279,7 +331,7 @@ def test_program_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jax_sett
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     console.use_cache()
     found = {name: jax.config.values[name] for name in jax_settings}
-    assert list(found.values()) == [str(tmp_path / "icl_theory"), 0.0, -1]
+    assert list(found.values()) == [str(tmp_path / "icl_theory" / "programs"), 0.0, -1]
     assert (tmp_path / "icl_theory").is_dir()
     # A directory that the user has given to jax is used as it is.
     jax.config.update("jax_compilation_cache_dir", str(tmp_path / "mine"))
@@ -326,7 +378,7 @@ def test_verify_changes(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("quick_sweep")
 def test_recheck(tmp_path: Path) -> None:
     """Recheck reads a counterexample."""
-    done = here("verify", "--claims", "theorem_2_scalar", "--out", str(tmp_path / "run"))
+    done = here("verify", "--claims", "theorem_2_scalar", "--sweep", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     assert f"the report is {tmp_path / 'run' / 'report.html'}" in done.stderr
     names = {"report.html", "records.json", "records.csv", "bound_versus_rank.pdf", "bound_versus_rank.png"}
@@ -345,7 +397,7 @@ def test_recheck(tmp_path: Path) -> None:
 @pytest.mark.slow  # a fresh process, and the ensemble behind the figure
 def test_verify_report(cache: Path, tmp_path: Path) -> None:
     """Verify writes its report."""
-    done = fresh(cache, "verify", "--claims", "theorem_2_scalar", "--out", str(tmp_path / "run"))
+    done = fresh(cache, "verify", "--claims", "theorem_2_scalar", "--sweep", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     records = json.loads((tmp_path / "run" / "records.json").read_text(encoding="utf-8"))
     assert [entry["rank"] for entry in records["sweep"]] == [1, 2, 3, 4, 5, 6] * 4 * 4 * 2  # seeds, tasks, W_K and W_V

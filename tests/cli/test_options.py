@@ -77,11 +77,15 @@ def test_verify_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert here("verify", *words, "--overwrite", "--json").returncode == 0
     assert here("verify", "--json").returncode == 0
     reported = [(given, {name: value for name, value in named.items() if name != "progress"}) for given, named in calls]
-    asked = ("lemma_2", "lemma_1"), "full", 7
-    assert reported[0] == (asked, {"sweep": True, "baseline": document()})
-    assert reported[1] == (asked, {"sweep": True, "baseline": None})
-    assert reported[2] == ((None, "quick", 0), {"sweep": False, "baseline": None})
+    asked = ["lemma_2", "lemma_1"], "full", 7
+    assert reported[0] == (asked, {"sweep": False, "cache": True, "baseline": document()})
+    assert reported[1] == (asked, {"sweep": False, "cache": True, "baseline": None})
+    assert reported[2] == ((None, "quick", 0), {"sweep": False, "cache": True, "baseline": None})
     assert [given for given, _ in written] == [(Bare, Path(out))] * 2
+    assert here("verify", "--claims", "lemma_2", "--sweep", "--no-cache", "--json").returncode == 0
+    assert here("verify", "--json", "--out", str(tmp_path / "all")).returncode == 0
+    found = [(given[0], named["sweep"], named["cache"]) for given, named in calls[3:]]
+    assert found == [(["lemma_2"], True, False), (None, True, True)]
 
 
 @pytest.mark.parametrize("name", ["train", "bounds"])

@@ -19,9 +19,11 @@ from icl_theory import (
     load_model,
     random_weights,
     save_model,
+    train,
     truncate_weights,
 )
 from icl_theory.models.files import from_dict, to_dict
+from icl_theory.models.rank_notes import full_ranks
 from icl_theory.truncation.conditioning import module_condition_number
 
 TASK, W = LinearRegression(3, noise_std=0.5), np.array([1.0, -0.5, 0.3])
@@ -123,3 +125,26 @@ def test_declared_ranks_errors() -> None:
     assert "one for each" in error_message(Model.create, *matrices, ranks={"value": [1, 2]})
     assert "ranks of value" in error_message(Model.create, *matrices, ranks={"value": [5]})
     assert "precision" in error_message(Model.create, *matrices, precision="single")
+
+
+def test_trained_weights_are_what_they_are() -> None:
+    """A small singular value of trained weights is one, where in weights from elsewhere it may be a rounded zero."""
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.standard_normal((2, 1, 5, 5)))[0] for _ in range(2))
+    small = ((left * [1.0, 0.5, 0.3, 0.2, 1.2e-6]) @ right).astype(np.float32)
+    assert full_ranks({"key": small}) == (("key", (5,)),)
+    zero = small.copy()
+    zero[1, 0, :, 0] = 0.0  # of one member clearly not
+    assert full_ranks({"key": zero}) == ()
+    lost = small.copy()
+    lost[0, 0, 0, 0] = np.nan
+    assert full_ranks({"key": lost}) == ()
+    model = Model.create(*(small[0],) * 3, precision="float32")
+    assert "a singular value of 1.2e-06 of the largest" in error_message(bound_ladder, model, TASK4, **OPTIONS4)
+    known = model.replace(ranks=tuple((name, (5,)) for name in ("value", "key", "query")))
+    assert bound_ladder(known, TASK4, **OPTIONS4).support == (15,)
+    assert dict(train(TASK, 0, layers=2, shots=5, steps=20, seeds=3).models.member(1).ranks)["value"] == (4, 4)
+
+
+TASK4 = LinearRegression(4, noise_std=0.5)
+OPTIONS4: dict[str, Any] = {**OPTIONS, "task_vector": np.ones(4)}

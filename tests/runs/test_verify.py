@@ -14,11 +14,13 @@ import pytest
 from command_line import environment, here
 from distributions import write_distribution
 from ledger import CLAIMS, EQUAL, VERDICTS, cases, estimate
+from sweep_records import sweep
 
 from icl_theory.claims import plugins
 from icl_theory.claims.engine.check import check
 from icl_theory.claims.engine.claim import EXACT_TOLERANCE, Claim, Control, Verdict
-from icl_theory.claims.plugins import OutsideClaim
+from icl_theory.claims.outside import OutsideClaim
+from icl_theory.claims.registry import load
 from icl_theory.runs import verify
 
 SOUND = replace(EQUAL, label="sound_one", proof=None)
@@ -113,7 +115,7 @@ def test_earlier_run(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead: list[bool] = []
     monkeypatch.setattr(verify.CaseFactory, "train_ahead", lambda _: ahead.append(True))
     monkeypatch.setattr(verify, "all_labels", lambda: ("sound_one", "sampled"))
-    monkeypatch.setattr(verify, "load_all", lambda _=None: [SOUND])
+    monkeypatch.setattr(verify, "chosen", lambda _=None: [(SOUND, None)])
     earlier = verify.verify(["sound_one"]).records
     assert ahead == []
     old = [earlier["claims"][0], *({**earlier["claims"][0], "label": label} for label in ("sampled", "of_old"))]
@@ -199,6 +201,68 @@ def test_standard_errors(place: Place, monkeypatch: pytest.MonkeyPatch, z: float
 def test_same_default() -> None:
     """A single check and a recheck take the same number by default."""
     assert inspect.signature(check).parameters["z"].default == verify.STANDARD_ERRORS == 6.0
+
+
+# Claims that are passed.
+
+
+def test_claims_as_objects() -> None:
+    """A claim, a label, or a list of both; the newest object counts, whatever was passed before under its label."""
+    report = verify.verify([SOUND, "lemma_3"], cache=False)
+    assert [claim["label"] for claim in report.records["claims"]] == ["lemma_3", "sound_one"]
+    assert [claim["package"] for claim in report.records["claims"]] == [None, "passed to verify"]
+    assert [claim["section"] for claim in report.records["claims"]] == ["paper", "outside"]
+    assert verify.verify(SOUND).records["claims"][0]["verdict"] == "HOLDS"
+    assert verify.verify(replace(SOUND, predict=lambda case: 0.0)).records["claims"][0]["verdict"] == "FAILS"
+    assert verify.verify("lemma_3").records["claims"][0]["label"] == "lemma_3"
+    assert verify.verify(load("lemma_3")).records["claims"][0]["package"] is None  # ours, passed as it is
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ([], ("an empty list", "leave it out")),
+        ([replace(SOUND, label="")], ("a claim without a label",)),
+        ([replace(SOUND, controls=SOUND.controls[:1])], ("'sound_one' with 1 controls", "at least two")),
+        ([replace(SOUND, label="lemma_1")], ("a second claim 'lemma_1'", "icl_theory does not use")),
+        ([SOUND, replace(SOUND, source="another")], ("two claims 'sound_one'",)),
+        ([3], ("a int", "a Claim")),
+        (["lemma_1,lemma_2"], ("separate labels by blanks",)),
+    ],
+)
+def test_claims_that_break_a_rule(claims: Any, words: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="claims: got") as caught:
+        verify.verify(claims)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_nothing_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims that are named train and draw what they need; the sweep comes with all claims, or if asked for."""
+    asked: list[bool] = []
+
+    class Made:
+        def __init__(self, _factory: object) -> None:
+            asked.append(True)
+
+        def records(self, _progress: object) -> list[dict]:
+            return sweep()
+
+    monkeypatch.setattr(verify, "Sweep", Made)
+    monkeypatch.setattr(verify, "chosen", lambda _=None: [(SOUND, None)])
+    monkeypatch.setattr(verify.CaseFactory, "train_ahead", lambda _: None)
+
+    def files(*claims: Claim, **options: Any) -> set[str]:
+        verify.verify(claims or None, out=tmp_path, overwrite=True, **options)
+        return {path.name for path in tmp_path.iterdir() if path.is_file()}
+
+    plain, figure = {"report.html", "records.json", "records.csv"}, {"bound_versus_rank.pdf", "bound_versus_rank.png"}
+    assert (files(), asked) == (plain | figure, [True])
+    assert (files(SOUND), asked) == (plain, [True])  # the figure of the run before is gone
+    assert (files(SOUND, sweep=True), asked) == (plain | figure, [True, True])
+    assert (files(sweep=False), asked) == (plain, [True, True])
+    assert verify.verify(None).records["sweep"] == []
+    assert asked == [True, True]
 
 
 # In a fresh process.

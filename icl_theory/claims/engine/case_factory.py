@@ -1,22 +1,30 @@
 """Makes the cases of a run: random, constructed, trained and truncated weights."""
 
+import zlib
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import DIM, MLP_WIDTH, TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import DIM, MLP_WIDTH, SHOWN, TRAINING_SHOTS, Case
 from icl_theory.claims.engine.profiles import PROFILES, Profile, ProfileName
-from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
+from icl_theory.claims.engine.trained_ensembles import Recipe, TrainedEnsembles
 from icl_theory.core import checks
 from icl_theory.core.progress import Progress
 from icl_theory.models.checked import checked
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module, Readout
+from icl_theory.tasks.base import Task
 from icl_theory.tasks.linear_regression import LinearRegression
+from icl_theory.training.config import TrainConfig
+from icl_theory.training.ensemble_cache import EnsembleCache
 from icl_theory.training.train import TrainResult
 from icl_theory.truncation.module_truncation import truncate_weights
+
+FIRST_NUMBER = 2**40
+"""Numbers of cases of populations begin here, those of given models end here."""
 
 
 class CaseFactory:
@@ -26,6 +34,7 @@ class CaseFactory:
         profile: "quick" or "full", or a `Profile`: how many seeds and samples, and how long to train.
         seed: seed of everything random; equal seeds give equal cases.
         progress: called with (text, done, total) during training.
+        cache: where trained ensembles are kept between runs; None keeps nothing.
 
     Raises: ValueError for an unknown profile or a seed out of range.
 
@@ -40,28 +49,69 @@ class CaseFactory:
         profile: Profile | ProfileName = "quick",
         seed: int = 0,
         progress: Progress | None = None,
+        *,
+        cache: EnsembleCache | None = None,
     ) -> None:
         if isinstance(profile, str):
             profile = PROFILES[checks.choice("profile", profile, tuple(PROFILES))]
         self.profile, self.seed = profile, checks.integer("seed", seed, 0, 2**31 - 1, "pass a whole number")
         self.task = LinearRegression(DIM, noise_std=0.5)
-        self.ensembles = TrainedEnsembles(
-            self.task,
-            seed,
-            shots=TRAINING_SHOTS,
-            seeds=max(profile.seeds, profile.trained_seeds),
-            # Models with an MLP are trained for as many steps as those of one layer.
-            steps=lambda kind: profile.steps[1 if kind.hidden else kind.layers],
-            progress=progress,
-        )
+        self.ensembles = TrainedEnsembles(seed, progress=progress, cache=cache)
         self._made: dict[tuple[str, int, int], list[Case]] = {}
+        self._populations: dict[Recipe, list[Case]] = {}
 
-    def _data(self, name: str, kind: str, seed: int, model: Model) -> Case:
+    def _data(
+        self, name: str, kind: str, seed: int, model: Model, task: Task | None = None, shots: int = TRAINING_SHOTS
+    ) -> Case:
+        """A case with data of its own, of the house's task or of another."""
+        of: Any = task or self.task
         rng = np.random.default_rng([self.seed, seed])
-        w = self.task.sample_tasks(rng, 1)
-        tokens = self.task.sample_tokens(rng, w, TRAINING_SHOTS)[0]
-        number = int(rng.integers(2**31))
-        return Case(name, kind, number, checked(model), self.task, w[0], tokens, samples=self.profile.samples)
+        w = of.sample_tasks(rng, 1)
+        tokens = of.sample_tokens(rng, w, shots)[0]
+        number, shown = int(rng.integers(2**31)), max(min(SHOWN, shots - 1), 1)
+        return Case(name, kind, number, checked(model), of, w[0], tokens, shots=shown, samples=self.profile.samples)
+
+    def case(self, name: str, model: Model, *, task: Task | None = None, shots: int = TRAINING_SHOTS) -> Case:
+        """A case of a model of yours, with a task vector, demonstrations and a seed that the name determines.
+
+        Args:
+            name: what it is, in words; cases of equal names have equal data.
+            model: a single model.
+            task: any task; linear regression with d_x = 5 and σ = 0.5 if None.
+            shots: N, the demonstrations of the case.
+
+        Raises: ValueError for a model whose token dimension is not that of the task.
+        """
+        fitting = checked(model, (task or self.task).token_dim)
+        return self._data(name, "given", FIRST_NUMBER - 1 - zlib.crc32(name.encode()), fitting, task, shots)
+
+    def recipe(
+        self,
+        layers: int,
+        hidden: int = 0,
+        *,
+        task: Task | None = None,
+        shots: int = TRAINING_SHOTS,
+        steps: int | None = None,
+        seeds: int | None = None,
+        **options: Any,
+    ) -> Recipe:
+        """What is trained for so many layers: the settings of this run where nothing else is said.
+
+        Args:
+            layers: L.
+            hidden: width of the MLP; 0: none.
+            task: any task; the run's own, linear regression with d_x = 5 and σ = 0.5, if None.
+            shots: N of the training prompts.
+            steps: training steps; those of the profile if None.
+            seeds: members; as many as the profile has trained seeds if None.
+            options: other fields of `TrainConfig`.
+        """
+        # Models with an MLP are trained for as many steps as those of one layer.
+        usual = self.profile.steps[1 if hidden or layers == 1 else 3]
+        members = max(self.profile.seeds, self.profile.trained_seeds) if seeds is None else seeds
+        options |= {"hidden": hidden, "shots": shots, "seeds": members, "steps": usual if steps is None else steps}
+        return Recipe(task or self.task, TrainConfig(layers=layers, **options))
 
     def ensemble(self, layers: int, hidden: int = 0, readout: Readout = "minus") -> TrainResult:
         """The trained ensemble of this run: all seeds of the population, with a linear MLP if `hidden` is its width.
@@ -73,7 +123,60 @@ class CaseFactory:
             hidden: width of the linear MLP; 0: none.
             readout: "minus" or "plus".
         """
-        return self.ensembles.get(Kind(layers, hidden, readout))
+        return self.ensembles.get(self.recipe(layers, hidden, readout=readout))
+
+    def population(
+        self,
+        layers: int,
+        *,
+        task: Task | None = None,
+        shots: int = TRAINING_SHOTS,
+        steps: int | None = None,
+        seeds: int | None = None,
+        **options: Any,
+    ) -> list[Case]:
+        """Models trained on a task of yours, one case per seed: what a statement over seeds is about.
+
+        Claims that ask for the same are given the same cases, and the ensemble is trained once; `verify` keeps it for
+        later runs too.
+
+        Args:
+            layers: L.
+            task: any task; linear regression with d_x = 5 and σ = 0.5 if None. Case.task is this object.
+            shots: N, the demonstrations of the training prompts and of the case.
+            steps: training steps; those of the profile if None.
+            seeds: how many models; as many as the profile has trained seeds (12 or 32) if None.
+            options: other fields of `TrainConfig`: heads, kind, mask, hidden, activation, readout, ...
+
+        Returns: the cases.
+        Raises: ValueError for a setting out of its range, or a member whose training diverged: to leave it out would
+            select the seeds that a statement is about.
+
+        Example:
+            >>> from icl_theory import LinearRegression
+            >>> from icl_theory.claims import CaseFactory
+            >>> factory = CaseFactory("quick", seed=0)
+            >>> cases = factory.population(1, task=LinearRegression(2), shots=8, steps=20, seeds=3)
+            >>> len(cases), cases[0].demonstrations.shape
+            (3, (8, 3))
+        """
+        recipe = self.recipe(layers, task=task, shots=shots, steps=steps, seeds=seeds, **options)
+        if recipe not in self._populations:
+            self._populations[recipe] = self._population(recipe, self.ensembles.get(recipe))
+        return self._populations[recipe]
+
+    def _population(self, recipe: Recipe, trained: TrainResult) -> list[Case]:
+        lost = np.flatnonzero(trained.diverged).tolist()
+        if lost:
+            got, hint = f"{recipe}: training diverged for seeds {lost}", "lower learning_rate, or take fewer layers"
+            raise checks.error("population", got, "members that are all finite", hint)
+        where = "" if recipe.task is self.task else f" on {type(recipe.task).__name__}"
+        name, first = f"trained, {recipe}{where}", FIRST_NUMBER + recipe.number
+        task, shots = recipe.task, recipe.config.shots
+        return [
+            self._data(f"{name}, seed {seed}", "trained", first + seed, trained.models.member(seed), task, shots)
+            for seed in range(recipe.config.seeds)
+        ]
 
     def close(self) -> None:
         """End the factory: training that is not finished is stopped."""
@@ -81,7 +184,8 @@ class CaseFactory:
 
     def train_ahead(self) -> None:
         """Begin all the training that a run over every claim needs, in the order of need; do not wait."""
-        self.ensembles.begin(Kind(3), Kind(1), Kind(3, MLP_WIDTH), Kind(3, readout="plus"))
+        kinds = (self.recipe(3), self.recipe(1), self.recipe(3, MLP_WIDTH), self.recipe(3, readout="plus"))
+        self.ensembles.begin(*kinds)
 
     def random(self, layers: int) -> list[Case]:
         """Random weights, one case per seed; the same objects at every call, so that their ladders are shared.

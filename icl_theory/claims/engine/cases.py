@@ -17,6 +17,7 @@ from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.tasks.written import task_from_dict, task_or_reason
 
 DIM, TRAINING_SHOTS = 5, 20  # d_x and N of the trained models
+SHOWN = 10  # b of a case
 MLP_WIDTH = DIM + 1  # of the models with a linear MLP: square matrices, whose condition numbers are of one order
 LADDER_DEMONSTRATIONS, LADDER_SHOTS, CLIP = 80, 20, 4.0  # N, b and c of every ladder
 PAIRS = 256  # runs in the sandwich of a case's ladder
@@ -37,18 +38,18 @@ class Case:
     name: str
     """What it is, in words."""
     kind: str
-    """"random", "constructed", "trained" or "truncated"."""
+    """"random", "constructed", "trained", "truncated", or "given": a model of yours."""
     seed: int
     """Seed of everything that a claim draws on this case."""
     model: Model
     """A single model."""
     task: LinearRegression
-    """The task that demonstrations and prompts are drawn from."""
+    """The task that demonstrations and prompts are drawn from; of a population any `Task`, yours."""
     task_vector: np.ndarray
-    """w, shape (d_x,)."""
+    """w, shape (d_x,); of another task one function of it, as `sample_tasks` draws them."""
     demonstrations: np.ndarray
     """Tokens of task w, shape (N, D)."""
-    shots: int = 10
+    shots: int = SHOWN
     """b, of the N demonstrations above."""
     samples: int = 512
     """Monte Carlo runs where a claim samples."""

@@ -82,12 +82,12 @@ def log_warnings() -> Iterator[None]:
 def use_cache() -> None:
     """Keep compiled programs in the user's cache directory; this process only, and never the package's business."""
     import jax
-    import platformdirs
 
+    from icl_theory.core.cache_folders import programs_folder
     from icl_theory.records.files import prepare_directory
 
     if not jax.config.values.get("jax_compilation_cache_dir"):
-        path = platformdirs.user_cache_dir("icl_theory")
+        path = str(programs_folder())
         try:
             prepare_directory(path, overwrite=True)
         except ValueError:

@@ -1,6 +1,7 @@
 """Records and claims as text for a terminal."""
 
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -31,9 +32,11 @@ COLOURS = {
     "ERROR": "bold magenta",
 }
 """Colour of a verdict; the word itself always stands next to it."""
-_SECTIONS = {"related": "related results", "outside": "claims of other packages"}  # that follow those of the paper
+_SECTIONS = {"related": "related results", "outside": "claims from elsewhere"}  # that follow those of the paper
 NARROW = 100
 """Below this width the small columns are folded into one."""
+NARROWEST = 60
+"""Below this width there is no table at all: a verdict must never be cut."""
 _HEADS = {
     "readout_sample": "read-\nout,\nsingle",
     "readout": "read-\nout",
@@ -162,6 +165,24 @@ def claims_table(records: dict[str, Any], width: int = 120) -> Table:
         middle = [verdict.append(f"\n{claim['origin']}", "default not bold")] if narrow else [claim["origin"], verdict]
         table.add_row(statement, *middle, Text(unmarked(evidence_text(claim))), _controls_text(claim), informative)
     return table
+
+
+def claims_list(records: dict[str, Any], width: int) -> list[str]:
+    """The same without a table, for very narrow terminals: verdict and label first, the rest below."""
+
+    def filled(text: str, indent: str) -> str:
+        return textwrap.fill(text, max(width, 20), initial_indent=indent, subsequent_indent=indent)
+
+    lines = []
+    for claim in records["claims"]:
+        controls = _controls_text(claim).replace("\n", ", ")
+        lines += [
+            f"{claim['verdict']} {claim['label']}",
+            filled(unmarked(claim["statement"]), "  "),
+            filled(f"{claim['origin']}; {unmarked(evidence_text(claim))}; controls {controls}", "    "),
+            "",
+        ]
+    return lines
 
 
 def summary(records: dict[str, Any]) -> str:

@@ -8,25 +8,39 @@ from icl_theory.core.marks import unmarked
 from icl_theory.records.documents import to_json
 from icl_theory.report.terminal import console, plain_text, tables
 from icl_theory.report.terminal.comparison import comparison_lines
+from icl_theory.report.terminal.overview import MOST_ROWS, overview
 
 
-def show(records: dict[str, Any], changes: dict[str, Any] | None, *, as_json: bool) -> None:
-    """Records and, if there are any, `changes` since another run (`compare.compare`): one document, or tables."""
+def show(records: dict[str, Any], changes: dict[str, Any] | None, *, as_json: bool, whole: bool = False) -> None:
+    """Records and, if there are any, `changes` since another run (`compare.compare`): one document, or tables.
+
+    Of many claims an overview is printed, unless `whole`: a row for each.
+    """
     if as_json:
         sys.stdout.write(to_json(records if changes is None else records | {"changes": changes}))
         return
     records = records if console.shows_greek() else plain_text.ascii_records(records)
     sweep = [tables.sweep_table(records["sweep"]), ""] if records["sweep"] else []
     changed = [] if changes is None else ["", *comparison_lines(changes)]
-    table = tables.claims_table(records, console.output().width)
-    console.show(table, "", *sweep, tables.summary(records), *changed)
+    width = console.output().width
+    if not whole and len(records["claims"]) > MOST_ROWS:
+        shown = overview(records, width)
+    elif width < tables.NARROWEST:
+        shown = tables.claims_list(records, width)
+    else:
+        shown = [tables.claims_table(records, width), ""]
+    console.show(*shown, *(sweep if whole or len(records["claims"]) <= MOST_ROWS else []), tables.summary(records))
+    console.show(*changed)
 
 
 def log_notes(records: dict[str, Any], out: str | None) -> None:
     """Where the report lies, and everything that makes the run unsound."""
+    if kept := records.get("kept_ensembles"):
+        count = f"{len(kept)} trained ensemble{'s' * (len(kept) > 1)}"
+        console.log(f"{count} kept from an earlier run ({'; '.join(kept)}); --no-cache trains anew")
     if out is not None:
         page = Path(out) / "report.html"
-        console.log(f"the report is {page}; records, counterexamples and figure are in the same directory")
+        console.log(f"the report is {page}; the other files are in the same directory")
     for claim in records["claims"]:
         if claim["flip"] == "changed":
             console.log(f"changed: {claim['label']}: known {claim['expected']}, now {claim['verdict']}")

@@ -1,20 +1,20 @@
 """Whatever is kept is kept under everything that determines it: one changed argument, another result."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from icl_theory import LinearRegression, random_weights
+from icl_theory import LinearRegression, TrainConfig, random_weights
 from icl_theory.claims.engine import cases as making
 from icl_theory.claims.engine import trained_ensembles
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.profiles import PROFILES
-from icl_theory.claims.engine.trained_ensembles import Kind, TrainedEnsembles
+from icl_theory.claims.engine.trained_ensembles import Recipe, TrainedEnsembles
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.claims.truncation import truncation_information
 from icl_theory.information.estimators.known_channels import scalar_law
@@ -159,24 +159,59 @@ def test_prompts_key(function: Callable[..., Any]) -> None:
 
 
 def test_ensembles_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ensembles are kept under the whole kind."""
+    """Ensembles are kept under the task and every setting; an equal task made anew is the same."""
     reported: list[dict[str, Any]] = []
     monkeypatch.setattr(trained_ensembles, "train", lambda task, seed, **options: reported.append(options) or object())
-    found = TrainedEnsembles(TASK, 3, shots=8, seeds=2, steps=lambda kind: 100 * kind.layers + kind.hidden)
-    kinds = [Kind(1), Kind(2), Kind(1, 4), Kind(1, 5), Kind(1, readout="plus"), Kind(1, 4, "plus")]
-    models = [found.get(kind) for kind in kinds]
-    assert len({id(model) for model in models}) == len(kinds)
-    assert [found.get(kind) for kind in reversed(kinds)] == models[::-1]
-    asked = [(o["layers"], o["hidden"], o["readout"], o["steps"], o["shots"], o["seeds"]) for o in reported]
-    assert asked == [(*kind, 100 * kind.layers + kind.hidden, 8, 2) for kind in kinds]
+    found, usual = TrainedEnsembles(3), TrainConfig(shots=8, seeds=2, steps=30)
+    other = LinearRegression(TASK.dim, noise_std=0.75)
+    recipes = [
+        Recipe(TASK, usual),
+        Recipe(other, usual),
+        *(Recipe(TASK, replace(usual, **changes)) for changes in CHANGES),
+    ]
+    models = [found.get(recipe) for recipe in recipes]
+    assert len({id(model) for model in models}) == len(recipes) == len(reported)
+    again = [Recipe(LinearRegression(TASK.dim, noise_std=r.task.noise_std), r.config) for r in recipes]  # pyright: ignore
+    assert [found.get(recipe) for recipe in again] == models
+    assert [recipe.number for recipe in again] == [recipe.number for recipe in recipes]
+    assert len({recipe.number for recipe in recipes}) == len(recipes)
+    for recipe, options in zip(recipes, reported, strict=True):
+        assert {name: options[name] for name in asdict(recipe.config)} == asdict(recipe.config)
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"layers": 2},
+    {"hidden": 4},
+    {"hidden": 5},
+    {"readout": "plus"},
+    {"steps": 31},
+    {"shots": 9},
+    {"seeds": 3},
+    {"kind": "softmax"},
+    {"batch": 7},
+]
+
+
+def test_unwritten_tasks() -> None:
+    """A task that cannot be written down is known as the object it is."""
+
+    class Own(LinearRegression):
+        def __init__(self, secret: float) -> None:
+            super().__init__(2)
+            object.__setattr__(self, "secret", secret)
+
+    one, other = Own(1.0), Own(1.0)
+    config = TrainConfig(shots=8, steps=30)
+    assert Recipe(one, config) == Recipe(one, config)
+    assert Recipe(one, config) != Recipe(other, config)
 
 
 def test_cases_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cases of a case factory are kept under kind layers and width."""
-    asked: list[Kind] = []
+    asked: list[tuple[int, int, str]] = []
 
     def trained(_: Any, layers: int, hidden: int = 0, readout: str = "minus") -> Any:
-        asked.append(Kind(layers, hidden, readout))  # pyright: ignore[reportArgumentType]
+        asked.append((layers, hidden, readout))
         models = [random_weights(10 * len(asked) + s, layers=layers, token_dim=6, scale=0.4) for s in range(3)]
         value = np.stack([model.value for model in models])
         return SimpleNamespace(models=SimpleNamespace(value=value, member=lambda seed: models[seed]))
@@ -201,7 +236,7 @@ def test_cases_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(made[0].kind, made[0].layers) for made in found[:6]] == [
         *(("random", 1), ("random", 3), ("constructed", 1), ("constructed", 3), ("trained", 1), ("trained", 3)),
     ]
-    assert asked == [Kind(1), Kind(3), Kind(3, 6), Kind(3, 4)]
+    assert asked == [(1, 0, "minus"), (3, 0, "minus"), (3, 6, "minus"), (3, 4, "minus")]
     matrices = {case.model.value.tobytes() for made in (*found[:2], *found[4:]) for case in made}
     assert len(matrices) == sum(len(made) for made in (*found[:2], *found[4:]))
 

@@ -3,33 +3,57 @@
 import threading
 import time
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pytest
 
-from icl_theory import LinearRegression, train
+from icl_theory import LinearRegression, TrainConfig, train
 from icl_theory.claims.engine import trained_ensembles
-from icl_theory.claims.engine.trained_ensembles import Kind, NotReady, TrainedEnsembles
+from icl_theory.claims.engine.trained_ensembles import NotReady, Recipe, TrainedEnsembles
+from icl_theory.training.ensemble_cache import EnsembleCache
 
 TASK, SEED = LinearRegression(2, noise_std=0.5), 3
 
 
-def few(progress=None, steps=20) -> TrainedEnsembles:
-    return TrainedEnsembles(TASK, SEED, shots=8, seeds=2, steps=lambda kind: steps * kind.layers, progress=progress)
+def recipe(layers: int, hidden: int = 0, readout: Any = "minus", steps: int = 20) -> Recipe:
+    config = TrainConfig(layers=layers, shots=8, seeds=2, steps=steps * layers, hidden=hidden, readout=readout)
+    return Recipe(TASK, config)
+
+
+def few(progress: Any = None, cache: EnsembleCache | None = None) -> TrainedEnsembles:
+    return TrainedEnsembles(SEED, progress=progress, cache=cache)
 
 
 def test_same_as_a_call():
     """Threads train what a call trains."""
-    found, kinds = few(), (Kind(2), Kind(2, 4), Kind(1), Kind(1, readout="plus"))
+    found, kinds = few(), (recipe(2), recipe(2, 4), recipe(1), recipe(1, readout="plus"))
     found.begin(*kinds)
     assert found.begun == kinds
     for kind in kinds:
         result = found.get(kind)
-        options = {"hidden": kind.hidden, "readout": kind.readout}
-        plain = train(TASK, SEED, layers=kind.layers, shots=8, steps=20 * kind.layers, seeds=2, **options)
+        options = {"hidden": kind.config.hidden, "readout": kind.config.readout}
+        layers = kind.config.layers
+        plain = train(TASK, SEED, layers=layers, shots=8, steps=20 * layers, seeds=2, **options)
         for one, other in ((result.models.value, plain.models.value), (result.losses, plain.losses)):
             np.testing.assert_array_equal(one, other)
-        assert (result.models.mlp_in is None) == (kind.hidden == 0)
+        assert (result.models.mlp_in is None) == (kind.config.hidden == 0)
+    assert [str(kind) for kind in kinds] == ["2 layers", "2 layers with an MLP", "1 layer", "1 layer read with a plus"]
+
+
+def test_kept_between_runs(tmp_path, monkeypatch):
+    """A second run trains nothing, and says what it took from the first."""
+    cache, kind = EnsembleCache(tmp_path), recipe(1)
+    first = few(cache=cache)
+    made = first.get(kind)
+    assert first.kept == []
+    monkeypatch.setattr(trained_ensembles, "train", lambda *_, **__: pytest.fail("it was trained again"))
+    second = few(cache=cache)
+    found = second.get(kind)
+    assert second.kept == [kind]
+    np.testing.assert_array_equal(found.models.value, made.models.value)
+    np.testing.assert_array_equal(found.losses, made.losses)
+    assert (found.config, found.diverged.tolist()) == (made.config, made.diverged.tolist())
 
 
 def test_trained_once(monkeypatch):
@@ -39,9 +63,9 @@ def test_trained_once(monkeypatch):
         trained_ensembles, "train", lambda *args, **options: calls.append(options["layers"]) or object()
     )
     found = few()
-    assert found.get(Kind(1)) is found.get(Kind(1))
-    found.begin(Kind(1), Kind(2))
-    found.get(Kind(2))
+    assert found.get(recipe(1)) is found.get(recipe(1))
+    found.begin(recipe(1), recipe(2))
+    found.get(recipe(2))
     assert sorted(calls) == [1, 2]
 
 
@@ -59,7 +83,7 @@ def test_progress_thread(monkeypatch):
         go_on.set()
 
     monkeypatch.setattr(trained_ensembles, "train", slow)
-    assert few(progress).get(Kind(1)) == 1
+    assert few(progress).get(recipe(1)) == 1
     assert {said[0] for said in reported} == {threading.main_thread()}
     assert reported[-1][1:] == ("training 1 layer, loss 1.250", 10, 40)
 
@@ -72,13 +96,13 @@ def test_impatient_caller(monkeypatch):
     found.wait = False
     for _ in range(2):
         with pytest.raises(NotReady, match="1 layer"):
-            found.get(Kind(1))
-    assert found.begun == (Kind(1),)
+            found.get(recipe(1))
+    assert found.begun == (recipe(1),)
     go_on.set()
     found.wait = True
-    assert found.get(Kind(1)) == 1
+    assert found.get(recipe(1)) == 1
     found.wait = False
-    assert found.get(Kind(1)) == 1
+    assert found.get(recipe(1)) == 1
 
 
 def test_errors_reach_the_waiting(monkeypatch):
@@ -89,7 +113,7 @@ def test_errors_reach_the_waiting(monkeypatch):
 
     monkeypatch.setattr(trained_ensembles, "train", broken)
     with pytest.raises(ValueError, match="shots: got 0"):
-        few().get(Kind(1))
+        few().get(recipe(1))
 
 
 def test_closing(monkeypatch):
@@ -107,7 +131,7 @@ def test_closing(monkeypatch):
 
     monkeypatch.setattr(trained_ensembles, "train", endless)
     with closing(few()) as found:  # whatever fails: an endless thread would keep the whole of pytest from ending
-        found.begin(Kind(1), Kind(2))
+        found.begin(recipe(1), recipe(2))
         wait_until(lambda: begun)  # one is at work at a time, the other waits
     wait_until(lambda: ended)
     assert begun == ended == [1]

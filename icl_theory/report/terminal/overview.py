@@ -1,0 +1,43 @@
+"""A run over many claims on one screen: how many of each origin met which verdict, and which do not hold."""
+
+import textwrap
+from collections import Counter
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from icl_theory.report.terminal.tables import COLOURS
+
+MOST_ROWS = 12
+"""Claims up to which a run prints a row for each, with its evidence."""
+ORIGINS = {"paper": "as printed", "repaired": "repaired", "new": "ours"}
+"""How the table calls an origin, in its order."""
+
+
+def overview(records: dict[str, Any], width: int) -> list[Any]:
+    """A table of counts, the labels of whatever does not hold, and how to see more."""
+    claims = records["claims"]
+    verdicts = [name for name in COLOURS if any(claim["verdict"] == name for claim in claims)]
+    lines: list[Any] = [_counts(claims, verdicts), ""]
+    for verdict in verdicts:
+        for origin in ORIGINS if verdict != "HOLDS" else ():
+            labels = [c["label"] for c in claims if (c["verdict"], c["origin"]) == (verdict, origin)]
+            if labels:
+                text = textwrap.fill(", ".join(labels), max(width - 2, 20), initial_indent="  ", subsequent_indent="  ")
+                lines += [Text.assemble((verdict, COLOURS[verdict]), f", {ORIGINS[origin]}:"), text]
+    more = "`icl-theory explain LABEL` says more of a claim, --table prints all with their evidence, --out DIR a report"
+    return [*lines, "", textwrap.fill(more, max(width, 20)), ""]
+
+
+def _counts(claims: list[dict[str, Any]], verdicts: list[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("statements", no_wrap=True)
+    for verdict in verdicts:
+        table.add_column(Text(verdict, COLOURS[verdict]), justify="right", no_wrap=True)
+    found = Counter((claim["origin"], claim["verdict"]) for claim in claims)
+    for origin, words in ORIGINS.items():
+        if any(found[origin, verdict] for verdict in verdicts):
+            table.add_row(words, *(str(found[origin, verdict] or "-") for verdict in verdicts))
+    return table
