@@ -13,7 +13,7 @@ from icl_theory.core.estimate import Estimate
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, float64, generator
 from icl_theory.core.results import Result
-from icl_theory.descent.gradient_descent import gradient_steps, plus_plus_steps
+from icl_theory.descent.gradient_descent import gradient_steps, plus_plus_end, plus_plus_steps
 from icl_theory.descent.implied_weights import implied_from_moments, quadratic_loss
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.constructions import one_layer_optimum
@@ -194,13 +194,26 @@ def _fit_plus_plus(
     size = float(np.linalg.norm(moments[:, :-1, :-1], 2, axis=(1, 2)).mean())
     unit = float(np.sqrt(((p @ task.input_root) ** 2).mean())) or 1.0
 
-    def residuals(parameters: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(moments[:, :-1, :-1])
+    cross = (vectors.swapaxes(-1, -2) @ moments[:, :-1, -1:])[..., 0]
+    root = (vectors.swapaxes(-1, -2) @ task.input_root) / unit
+    target = (p @ task.input_root / unit).ravel()
+
+    def weights(parameters: np.ndarray) -> np.ndarray:
+        """w in the metric of the predictions, flat, with its derivatives, (3, prompts d_x)."""
         eta, gamma = parameters / size
-        return ((plus_plus_steps(moments, eta, gamma, steps)[:, -1] - p) @ task.input_root).ravel() / unit
+        found = plus_plus_end(values, cross, eta, gamma, steps)
+        return np.einsum("kni,nij->knj", found, root).reshape(3, -1)
+
+    def residuals(parameters: np.ndarray) -> np.ndarray:
+        return weights(parameters)[0] - target
+
+    def jacobian(parameters: np.ndarray) -> np.ndarray:
+        return weights(parameters)[1:].T / size
 
     starts = [(eta * size, gamma) for gamma in (-0.3, 0.0, 0.3, 0.6)]
     options: dict[str, Any] = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
-    best = min((least_squares(residuals, start, jac="3-point", **options) for start in starts), key=lambda r: r.cost)
+    best = min((least_squares(residuals, start, jac=jacobian, **options) for start in starts), key=lambda r: r.cost)
     return float(best.x[0] / size), float(best.x[1] / size)
 
 

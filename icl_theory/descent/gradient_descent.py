@@ -44,6 +44,30 @@ def plus_plus_steps(moments: np.ndarray, eta: float, gamma: float, steps: int) -
     return np.stack(path, axis=-2)
 
 
+def plus_plus_end(values: np.ndarray, cross: np.ndarray, eta: float, gamma: float, steps: int) -> np.ndarray:
+    """Uᵀ p_steps of GD++ with its derivatives in η and γ, (3, prompts, d_x), from S_xx = U diag(values) Uᵀ.
+
+    Everything commutes with S_xx, so that the steps of `plus_plus_steps` are ones of numbers. Args: values, and
+    Uᵀ S_xy = `cross`, each (prompts, d_x).
+    """
+
+    def constant(number: Any) -> np.ndarray:
+        return np.stack([np.broadcast_to(number, values.shape), np.zeros_like(values), np.zeros_like(values)])
+
+    def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.stack([a[0] * b[0], a[0] * b[1] + a[1] * b[0], a[0] * b[2] + a[2] * b[0]])
+
+    step, inputs, one = constant(eta), constant(gamma), constant(1.0)
+    step[1], inputs[2] = 1.0, 1.0
+    second, c, moved, p = constant(values), constant(cross), one, constant(0.0)
+    for _ in range(steps):
+        p = p + product(step, product(moved, c))
+        a = one - product(inputs, second)
+        c = product(a, product(c, one - product(step, second)))
+        second, moved = product(a, product(a, second)), product(a, moved)
+    return p
+
+
 @jax.jit
 def _descend(x: Any, y: Any, steps: Any, matrix: Any) -> Any:
     def step(w: Any, _: Any) -> tuple:

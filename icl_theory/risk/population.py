@@ -12,7 +12,7 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import Key, float64, generator
-from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
+from icl_theory.descent.implied_weights import final_weights_of, quadratic_loss
 from icl_theory.models.attention import predict
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
@@ -167,7 +167,7 @@ def accuracy(
 
 @jax.jit
 def _losses(model: Model, moments: Any, w: Any, covariance: Any) -> Any:
-    return quadratic_loss(final_implied_weights(model, jnp.moveaxis(moments, 0, -1)).T, w, covariance)
+    return quadratic_loss(final_weights_of(model, moments), w, covariance)
 
 
 @float64

@@ -8,7 +8,7 @@ from scipy.optimize import least_squares
 
 from icl_theory.descent import agreement
 from icl_theory.descent.agreement import Agreement, _fit_plus_plus, _fit_step_size, gradient_descent_agreement
-from icl_theory.descent.gradient_descent import gradient_descent, plus_plus_steps
+from icl_theory.descent.gradient_descent import gradient_descent, plus_plus_end, plus_plus_steps
 from icl_theory.models.attention import predict
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.models.model import Model
@@ -101,6 +101,29 @@ def test_gd_plus_plus_tokens(task: LinearRegression) -> None:
         tokens = prompt.tokens()
         moments = np.swapaxes(tokens, 1, 2) @ tokens / SHOTS
         assert plus_plus_steps(moments, eta, gamma, 3)[0, -1, index] == pytest.approx(answer, rel=1e-11)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_plus_plus_by_eigenvalues(steps: int) -> None:
+    """The last step of GD++ in the eigenbasis is that of the matrices; its derivatives are those of differences."""
+    rng = np.random.default_rng(steps)
+    factors = rng.standard_normal((5, 4, 9))
+    moments = factors @ factors.swapaxes(-1, -2) / 9
+    values, vectors = np.linalg.eigh(moments[:, :-1, :-1])
+    cross = (vectors.swapaxes(-1, -2) @ moments[:, :-1, -1:])[..., 0]
+    eta, gamma, h = 0.31, 0.17, 1e-6
+
+    def last(eta: float, gamma: float) -> np.ndarray:
+        return (vectors.swapaxes(-1, -2) @ plus_plus_steps(moments, eta, gamma, steps)[:, -1, :, None])[..., 0]
+
+    found = plus_plus_end(values, cross, eta, gamma, steps)
+    np.testing.assert_allclose(found[0], last(eta, gamma), rtol=1e-11, atol=1e-13)
+    slopes = (
+        last(eta + h, gamma) - last(eta - h, gamma),
+        last(eta, gamma + h) - last(eta, gamma - h),
+    )
+    # Central differences are off by h² times the third derivative, and by rounding over h.
+    np.testing.assert_allclose(found[1:], np.array(slopes) / (2 * h), rtol=1e-7, atol=1e-8)
 
 
 def test_own_step_sizes(task: LinearRegression) -> None:

@@ -114,7 +114,9 @@ def test_divergence_is_status_1() -> None:
 
 
 def test_early_stop() -> None:
-    stopped = command(*QUICK, "--steps", "400", "--stop-excess", "0.2", "--json")
+    words = [*QUICK, "--stop-excess", "0.2", "--json"]
+    words[words.index("--steps") + 1] = "400"
+    stopped = command(*words)
     document = json.loads(stopped.stdout)
     assert document["steps_done"] < 400
     assert max(document["excess"]) <= 0.2

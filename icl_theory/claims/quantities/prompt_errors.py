@@ -10,7 +10,7 @@ import numpy as np
 from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import float64
-from icl_theory.descent.implied_weights import final_implied_weights, quadratic_loss
+from icl_theory.descent.implied_weights import final_weights_of, quadratic_loss
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
@@ -30,7 +30,7 @@ def moments(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) -> tu
 
 @jax.jit
 def _implied(model: Model, stack: Any) -> Any:
-    return final_implied_weights(model, jnp.moveaxis(stack, 0, -1)).T
+    return final_weights_of(model, stack)
 
 
 @float64

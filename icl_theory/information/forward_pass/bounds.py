@@ -12,7 +12,7 @@ from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, float64, generator
 from icl_theory.core.results import Result
-from icl_theory.descent.implied_weights import final_implied_weights
+from icl_theory.descent.implied_weights import final_weights_of
 from icl_theory.information.forward_pass.single_token import (
     LARGEST_SHARE,
     readout_information,
@@ -178,12 +178,12 @@ def _decided(values: np.ndarray, name: str) -> np.ndarray:
     return np.flatnonzero(relative >= _NONZERO)
 
 
-_implied = jax.jit(lambda model, moments: final_implied_weights(model, moments).T)
+_implied = jax.jit(final_weights_of)
 
 
 @float64
 def _implied_weights(model: Model, moments: np.ndarray) -> np.ndarray:
-    return _implied(model, np.moveaxis(moments, 0, -1))
+    return _implied(model, moments)
 
 
 def _losses(

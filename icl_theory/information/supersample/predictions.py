@@ -15,7 +15,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import float64
-from icl_theory.descent.implied_weights import final_implied_weights
+from icl_theory.descent.implied_weights import final_weights_of
 from icl_theory.models.attention import layer_step
 from icl_theory.models.model import Model
 
@@ -48,7 +48,7 @@ def selection_predictions(model: Model, pairs: np.ndarray, bits: np.ndarray, *, 
 
 @jax.jit
 def _implied(model: Model, moments: Any) -> Any:
-    return final_implied_weights(model, jnp.moveaxis(moments, 0, -1)).T
+    return final_weights_of(model, moments)
 
 
 @float64
