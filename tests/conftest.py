@@ -8,6 +8,9 @@ from pathlib import Path
 for _name in [name for name in os.environ if name.startswith("JAX_") and name != "JAX_PLATFORMS"]:
     del os.environ[_name]
 
+# The processes of a run of all tests would wait for one another's threads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import platformdirs  # noqa: E402

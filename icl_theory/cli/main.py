@@ -44,6 +44,7 @@ UNWRITABLE = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns: the exit status; no exception leaves this function."""
+    limit_threads()
     if sys.stderr is None:  # closed: what is printed to None would end up in standard output
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
             return main(arguments)
@@ -54,6 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except BaseException as error:
         return _ended_by(error)
+
+
+def limit_threads() -> None:
+    """One thread for numpy's matrix products, unless the user has said otherwise: the matrices of a command are small,
+    and threads that wait for one another took half of the processors' time."""
+    if "numpy" not in sys.modules:  # it reads the variables when it is imported
+        for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
 
 
 def _run(arguments: list[str]) -> int:

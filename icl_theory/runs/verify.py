@@ -1,19 +1,20 @@
 """A run over claims: cases are made, claims and controls examined, records kept."""
 
-import dataclasses
+import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.claim import Claim
-from icl_theory.claims.engine.examine import Outcome, examine, run_proof
+from icl_theory.claims.engine.examine import Outcome
 from icl_theory.claims.engine.profiles import PROFILES, ProfileName
-from icl_theory.claims.engine.trained_ensembles import NotReady
+from icl_theory.claims.order import LABELS
 from icl_theory.claims.outside import OutsideClaim
 from icl_theory.claims.record import counterexample_file, record
 from icl_theory.claims.registry import all_labels, chosen
@@ -29,6 +30,8 @@ from icl_theory.records.environment import environment
 from icl_theory.records.files import prepare_directory, write_bytes, write_json
 from icl_theory.report.page.document import page
 from icl_theory.runs.background_sweep import Sweep
+from icl_theory.runs.examination import FEWEST_FOR_TWO, examine_all
+from icl_theory.runs.second_process import SecondProcess
 from icl_theory.training.ensemble_cache import EnsembleCache
 
 STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which an equality must stay
@@ -72,34 +75,6 @@ class VerifyResult(Result):
         return f"VerifyResult({len(self.outcomes)} claims: {found}; {'sound' if self.sound else 'not sound'})"
 
 
-def _examine_all(claims: list[Claim], factory: CaseFactory, progress: Progress | None) -> list[Outcome]:
-    """Derivations first, then claims whose models are there, the others when theirs are: training goes on meanwhile."""
-    notify = progress or (lambda text, done, total: None)
-    derived, outcomes = [], dict[str, Outcome]()
-    for done, claim in enumerate(claims):
-        if claim.proof is not None:
-            notify(f"derivation of {claim.label}", done, len(claims))
-        derived.append(_timed(claim, run_proof))
-    for factory.ensembles.wait in (False, True):
-        for claim, (derivation, before) in zip(claims, derived, strict=True):
-            if claim.label in outcomes:
-                continue
-            notify(claim.label, len(outcomes), len(claims))
-            with suppress(NotReady):
-                outcome, seconds = _timed(
-                    claim, lambda c, d=derivation: examine(c, factory, z=STANDARD_ERRORS, derivation=d)
-                )
-                outcomes[claim.label] = dataclasses.replace(outcome, seconds=before + seconds)
-    notify("all claims examined", len(claims), len(claims))
-    return [outcomes[claim.label] for claim in claims]
-
-
-def _timed(claim: Claim, work: Callable[[Claim], Any]) -> tuple[Any, float]:
-    """What `work` makes of a claim, and the seconds it took."""
-    started = time.perf_counter()
-    return work(claim), time.perf_counter() - started
-
-
 def write(report: VerifyResult, out: Path) -> None:
     """Counterexamples, figure, page and table first; `records.json`, written last, says that the rest is there.
 
@@ -134,6 +109,7 @@ def verify(
     overwrite: bool = False,
     sweep: bool | None = None,
     cache: bool = True,
+    processes: int | None = None,
     progress: Progress | None = None,
     baseline: dict[str, Any] | None = None,
 ) -> VerifyResult:
@@ -151,6 +127,8 @@ def verify(
             examined and `out` is given.
         cache: keep trained ensembles in the user's cache directory, and take those of earlier runs from there: under a
             digest of everything that determines them, see `icl_theory.training.ensemble_cache`.
+        processes: 2 examines half of the claims in a second process, 1 all in this one; None: 2 for many claims on a
+            machine that has two processors. The result does not depend on it.
         progress: called often with (what, done, total).
         baseline: records of another run (`records.compare.read_run`); what has changed since is then in
             `VerifyResult.changes` and on the page. The verdicts do not depend on it.
@@ -166,7 +144,9 @@ def verify(
     """
     directory = None if out is None else prepare_directory(out, overwrite)
     sweep = (claims is None and directory is not None) if sweep is None else sweep
-    report = run(claims, profile, seed, sweep=sweep, cache=cache, progress=progress, baseline=baseline)
+    report = run(
+        claims, profile, seed, sweep=sweep, cache=cache, processes=processes, progress=progress, baseline=baseline
+    )
     if directory is not None:
         write(report, directory)
     return report
@@ -179,6 +159,7 @@ def run(
     *,
     sweep: bool,
     cache: bool = True,
+    processes: int | None = None,
     progress: Progress | None = None,
     baseline: dict[str, Any] | None = None,
 ) -> VerifyResult:
@@ -189,13 +170,19 @@ def run(
     profile = checks.choice("profile", profile, tuple(PROFILES))
     seed = checks.integer("seed", seed, 0, 2**31 - 1, "pass a whole number")
     started = time.perf_counter()
-    kept = EnsembleCache(ensembles_folder()) if cache else None
-    with closing(CaseFactory(PROFILES[profile], seed, progress, cache=kept)) as factory:
+    processes = checks.integer("processes", _processes(named) if processes is None else processes, 1, 2, "use 1 or 2")
+    with ExitStack() as stack:
+        folder = ensembles_folder() if cache else Path(stack.enter_context(TemporaryDirectory()))
+        kept = EnsembleCache(folder) if cache or processes == 2 else None
+        factory = stack.enter_context(closing(CaseFactory(PROFILES[profile], seed, progress, cache=kept)))
         if claims is None:
             factory.train_ahead()
+        second = None
+        if processes == 2:
+            second = stack.enter_context(closing(SecondProcess(PROFILES[profile], seed, folder, STANDARD_ERRORS)))
         swept = Sweep(factory) if sweep else None
         pairs = chosen() if named is None else named
-        outcomes = _examine_all([claim for claim, _ in pairs], factory, progress)
+        outcomes = examine_all([claim for claim, _ in pairs], factory, STANDARD_ERRORS, progress, second)
         bound_versus_rank = [] if swept is None else swept.records(progress)
     records = {
         "format": FORMAT,
@@ -210,3 +197,9 @@ def run(
     records["seconds"] = time.perf_counter() - started
     records = to_plain(records)
     return VerifyResult(records, outcomes, None if baseline is None else compare(baseline, records, labels))
+
+
+def _processes(named: list[Any] | None) -> int:
+    """Two for many claims of ours, where there are processors for both."""
+    ours = len(LABELS) if named is None else sum(claim.label in LABELS for claim, _ in named)
+    return 2 if ours >= FEWEST_FOR_TWO and (os.cpu_count() or 1) > 1 else 1

@@ -4,7 +4,6 @@ from functools import lru_cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
