@@ -42,6 +42,7 @@ from .models.constructions import one_layer_optimum as one_layer_optimum
 from .models.constructions import random_weights as random_weights
 from .models.files import load_model as load_model
 from .models.files import save_model as save_model
+from .models.layouts import Layout as Layout
 from .models.model import Model as Model
 from .models.transformer import InContextTransformer as InContextTransformer
 from .noise.covariance import NoiseCovariance as NoiseCovariance

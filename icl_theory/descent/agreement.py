@@ -212,8 +212,8 @@ def _fit_plus_plus(
         return weights(parameters)[1:].T / size
 
     starts = [(eta * size, gamma) for gamma in (-0.3, 0.0, 0.3, 0.6)]
-    options: dict[str, Any] = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
-    best = min((least_squares(residuals, start, jac=jacobian, **options) for start in starts), key=lambda r: r.cost)
+    options: dict[str, Any] = {"jac": jacobian, "xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
+    best = min((least_squares(residuals, start, **options) for start in starts), key=lambda r: r.cost)
     return float(best.x[0] / size), float(best.x[1] / size)
 
 

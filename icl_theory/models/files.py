@@ -1,4 +1,4 @@
-"""Models as files: matrices in an npz, and with them what they are matrices of."""
+"""Models as files: matrices in an npz, and with them what they are matrices of; and files of other people read."""
 
 import io
 import json
@@ -9,8 +9,12 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.ranks import Precision, coarsest, precision_of
+from icl_theory.models.convention_check import checked_conversion
+from icl_theory.models.foreign import Conversion
+from icl_theory.models.layouts import Layout
 from icl_theory.models.model import MATRICES, Model
-from icl_theory.records.files import DAMAGED, read_npz, write_bytes
+from icl_theory.models.stored_arrays import stored_arrays, weights_file
+from icl_theory.records.files import write_bytes
 
 FORMAT = 1
 _ENTRY = "model"
@@ -41,40 +45,49 @@ def save_model(path: str | Path, model: Model, **arrays: Any) -> Path:
     return write_bytes(path, buffer.getvalue())
 
 
-def load_model(path: str | Path) -> Model:
-    """The model or ensemble that `save_model` wrote, with the dtype it was written in.
+def load_model(path: str | Path, layout: Layout | None = None) -> Model:
+    """The model or ensemble in a file: one that `save_model` or a training run wrote, or weights of other people.
 
     Args:
-        path: an npz file.
-    Raises: ValueError for a file that is missing, damaged or not written by `save_model`: whether four axes are seeds
-        or heads is read from the file, never guessed from shapes.
+        path: an npz or safetensors file, or the directory of `icl-theory train`.
+        layout: how the arrays of somebody else's file are to be read, see `Layout`; None reads usual names in the
+            conventions of this package. A file of `save_model` says itself what it holds. If the file has the arrays
+            check_tokens (n, N + 1, D), the query last, and check_predictions (n,), the model read must predict them.
+
+    Returns: the model, in the dtype it was written in if it is ours, else in float64, with its precision remembered.
+    Raises: ValueError for a file that is missing, damaged or a pickle, arrays that do not fit together, a bias that is
+        not zero, or a layout for a file that says itself what it holds.
 
     Example:
         >>> import tempfile
-        >>> from icl_theory import load_model, random_weights, save_model
+        >>> import numpy as np
+        >>> from icl_theory import Layout, load_model, random_weights, save_model
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     print(load_model(save_model(f"{folder}/model.npz", random_weights(0, layers=2, token_dim=3))))
+        ...     np.savez(f"{folder}/other.npz", W_V=np.eye(3), kq=np.ones((3, 3)))
+        ...     load_model(f"{folder}/other.npz", Layout(readout="plus"))
         Model(layers=2, token_dim=3)
+        Model(layers=1, token_dim=3, readout='plus')
     """
-    path = Path(path)
-    try:
-        saved = read_npz(path)
-        arrays = {name: saved[name] for name in (*MATRICES, _ENTRY) if name in saved}
-    except FileNotFoundError:
-        raise checks.error("model file", f"{str(path)!r}: no such file", "an npz file", "save a model first") from None
-    except DAMAGED as error:
-        raise _error(path, f"which is damaged ({type(error).__name__})") from error
+    return read_model(path, layout).model
+
+
+def read_model(path: str | Path, layout: Layout | None = None) -> Conversion:
+    """As `load_model`, with notes on what was read and how. Args: as there. Raises: ValueError."""
+    path = weights_file(path)
+    arrays = stored_arrays(path)
     if _ENTRY not in arrays:
-        raise _error(path, "which does not say what its matrices are of")
+        return checked_conversion(arrays, layout or Layout())
+    if layout is not None and layout != Layout():
+        got, hint = f"a layout for {str(path)!r}", "leave the layout out"
+        raise checks.error("model", got, "none, since the file says itself what it holds", hint)
+    matrices = {name: arrays[name] for name in MATRICES if name in arrays}
     try:
-        return rebuilt(json.loads(str(arrays.pop(_ENTRY))), arrays)
+        model = rebuilt(json.loads(str(arrays[_ENTRY])), matrices)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise _error(path, f"which is damaged ({type(error).__name__})") from error
-
-
-def _error(path: Path, what: str) -> ValueError:
-    hint = "read other files with numpy.load and pass their matrices to Model.create"
-    return checks.error("model file", f"{str(path)!r}, {what}", "an npz file of save_model", hint)
+        got = f"{str(path)!r}, which is damaged ({type(error).__name__})"
+        raise checks.error("model", got, "a file of save_model", "write it again") from error
+    return Conversion(model, (f"{model!r}, written by save_model",))
 
 
 def _matrices(model: Model) -> dict[str, np.ndarray]:

@@ -62,9 +62,10 @@ def read_npz(path: str | Path) -> dict[str, Any]:
     import numpy as np
 
     # From memory, since numpy leaves a damaged file open.
-    with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as saved:
-        if not isinstance(saved, np.lib.npyio.NpzFile):
-            raise ValueError("no npz file")
+    saved = np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False)
+    if not isinstance(saved, np.lib.npyio.NpzFile):
+        raise ValueError("no npz file")
+    with saved:
         return {name: saved[name] for name in saved.files}
 
 
