@@ -81,7 +81,8 @@ def train(command: Train) -> int:
     out = directory.prepare(settings, command.out, overwrite=command.overwrite, resume=command.resume)
     console.start()
     with console.LiveProgress() as progress, console.log_warnings():
-        document = train.run(command, out, resume=command.resume, progress=progress)
+        goes_on = command.resume and out is not None and directory.can_go_on(out)
+        document = train.run(command, out, resume=goes_on, progress=progress)
     if out is not None:
         console.log(f"configuration, metrics, checkpoints, loss curve and weights are in {command.out}")
     if command.json:
@@ -99,13 +100,15 @@ def bounds(command: Bounds) -> int:
     from icl_theory.report.terminal import console, plain_text, tables
     from icl_theory.runs import bounds, bounds_config
 
-    bounds_config.validate(command)
+    bounds_config.validate(bounds.resolved(command))
     if command.resume and command.out is None:
         raise checks.error("resume", "no directory", "the directory of a sweep", "name it with --out")
     out = None
     if command.out is not None:
         out = bounds.prepare(command, command.out, overwrite=command.overwrite, resume=command.resume)
     console.start()
+    for line in bounds.notes(command):
+        console.log(f"read {line}")
     with console.LiveProgress() as progress:
         document = bounds.run(command, progress, out=out, resume=command.resume)
     if out is not None:
@@ -116,7 +119,7 @@ def bounds(command: Bounds) -> int:
     else:
         records = document if console.shows_greek() else plain_text.ascii_records(document)
         forward = tables.forward_pass_table(records["sweep"])
-        shown = [tables.sweep_table(records["sweep"]), "", *([forward, ""] if forward else [])]
+        shown = [tables.sweep_table(records["sweep"], console.output().width), "", *([forward, ""] if forward else [])]
         console.show(*shown, *tables.rung_notes(records["sweep"]))
     if document["diverged"]:
         console.log(f"not sound: training diverged for seeds {document['diverged']}, which are left out")

@@ -19,7 +19,8 @@ PROGRAM = "icl-theory"
 DESCRIPTION = (
     "Check the theory of in-context learning on transformers trained during the run. "
     "Exit status: 0 sound, 1 inconclusive or a control was not caught, 2 bad input, 70 an unexpected error. "
-    "--version prints the version."
+    "--version prints the version; --config FILE takes the options of an earlier run from its config.json or "
+    "records.json."
 )
 Json = Annotated[bool, tyro.conf.arg(help="One JSON document on standard output, everything else on standard error.")]
 Out = Annotated[str | None, tyro.conf.arg(metavar="DIR", help="Directory for records and figure; nothing if left out.")]
@@ -128,7 +129,9 @@ def parse(arguments: list[str]) -> Any:
     try:
         if name in COMMANDS:
             _require_whole_options(name, arguments[1:])
-            return tyro.cli(COMMANDS[name], prog=f"{PROGRAM} {name}", args=arguments[1:], config=config)
+            rest, file = _without_config(arguments[1:])
+            usual = {} if file is None else {"default": _configured(name, file)}
+            return tyro.cli(COMMANDS[name], prog=f"{PROGRAM} {name}", args=rest, config=config, **usual)
         return tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog=PROGRAM, description=DESCRIPTION, args=arguments, config=config
         )
@@ -137,6 +140,56 @@ def parse(arguments: list[str]) -> Any:
         if status and name == "verify" and not arguments[1].startswith("-"):
             print(f"To check single claims: {PROGRAM} verify --claims {arguments[1]} ...", file=sys.stderr)
         return status
+
+
+def _without_config(arguments: list[str]) -> tuple[list[str], str | None]:
+    """The arguments without --config FILE, and the file; None where there is none."""
+    for place, word in enumerate(arguments):
+        if word.startswith("--config="):
+            return [*arguments[:place], *arguments[place + 1 :]], word.partition("=")[2]
+        if word == "--config":
+            return [*arguments[:place], *arguments[place + 2 :]], arguments[place + 1]
+    return arguments, None
+
+
+def _configured(name: str, file: str) -> Any:
+    """The command with the options that a run has written down; what is typed beside it counts more.
+
+    Raises: ValueError for a file that is no record of this command.
+    """
+    from icl_theory.core import checks
+    from icl_theory.records.files import read_json
+
+    document, command = read_json(file), COMMANDS[name]
+    own = document.get("configuration", document) if isinstance(document, dict) else None
+    known = {f.name for f in fields(command)} - {"out", "overwrite", "resume", "json", "baseline", "table"}
+    if not isinstance(own, dict) or not own or not own.keys() & known:
+        expected = f"config.json or records.json of a run of {name}, or an object of its options"
+        raise checks.error("config", repr(file), expected, "name another file")
+    foreign = sorted(own.keys() - known - {"file"})
+    if foreign:
+        hint = f"is it of another command than {name}?"
+        raise checks.error("config", f"{foreign[0]!r} in {file!r}", f"options of {name}", hint)
+    given = {option: _read_back(value) for option, value in own.items() if option in known}
+    for option, value in given.items():
+        usual = getattr(command(), option)
+        kinds = (float, int) if isinstance(usual, float) else type(usual)
+        if (
+            value is not None
+            and usual is not None
+            and (not isinstance(value, kinds) or isinstance(value, bool) > isinstance(usual, bool))
+        ):
+            raise checks.error("config", f"{option} = {value!r} in {file!r}", f"a {type(usual).__name__}", "mend it")
+    return command(**given)
+
+
+def _read_back(value: Any) -> Any:
+    """A value of a record as an option has it: lists are tuples, and a matrix is all of its numbers, row by row."""
+    if not isinstance(value, list):
+        return value
+    if value and isinstance(value[0], list):
+        return tuple(repr(number) for row in value for number in row)
+    return tuple(value)
 
 
 def _require_command(name: str) -> None:
@@ -160,7 +213,7 @@ def _require_whole_options(command: str, arguments: list[str]) -> None:
             hint = f"write all values behind one --{option}"
             raise _error(f"--{option}", "it twice", "it once", hint)
         seen.add(field)
-        known = {f.name for f in fields(COMMANDS[command])}
+        known = {f.name for f in fields(COMMANDS[command])} | {"config"}
         if field in known - flags and not equals and following.startswith("--"):
             raise _error(f"--{option}", "no value", "at least one", "leave the option out, or say what it is")
 

@@ -1,0 +1,5 @@
+"""Figures from records: they read numbers and draw; nothing is estimated here."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from icl_theory.figures.style import FORWARD_STYLES, RISK_STYLES, Z, curve, save, style
+from icl_theory.figures.style import FORWARD_STYLES, RISK_STYLES, Z, curve, log_axis, save, style
 from icl_theory.records.documents import from_plain
 from icl_theory.records.sweep_means import (
     Series,
@@ -122,6 +122,7 @@ def _gap_panel(axis: Axes, records: list[dict[str, Any]], place: str) -> None:
     _forward_pass(axis, records)
     axis.set_yscale("log")
     axis.set_ylim(floor, None)
+    log_axis(axis)
     axis.set(title=f"{place}: gap and bounds", ylabel="units of the loss")
 
 
@@ -199,6 +200,8 @@ def _rank_axis(axis: Axes, records: list[dict[str, Any]]) -> None:
 def _legend(figure: Figure, records: list[dict[str, Any]]) -> None:
     """One legend for all panels, with the bounds that are infinite, and why."""
     handles = [Line2D([], [], color="black", marker="*", markersize=7, label="measured gap")]
+    if any((over_ranks(own, estimate_at("gap"))[1] <= 0).any() for own in _places(records)):
+        handles.append(Line2D([], [], color="black", marker="1", linestyle="", markersize=9, label="gap ≤ 0"))
     if len({record["task"] for record in records}) > 1:
         handles.append(Line2D([], [], color="#999999", marker=".", linestyle="", label="gap of a single task"))
     for name in forward_pass_bounds_of(records):
@@ -223,6 +226,12 @@ def _legend(figure: Figure, records: list[dict[str, Any]]) -> None:
         handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.3 / height), ncols=3, frameon=False, handlelength=3
     )
     figure.text(0.5, 0.08 / height, _notes(records), ha="center", va="bottom", fontsize=7, color="#333333")
+
+
+def _places(records: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Records by layer and module."""
+    places = dict.fromkeys((record["layer"], record["module"]) for record in records)
+    return [[r for r in records if (r["layer"], r["module"]) == place] for place in places]
 
 
 def _notes(records: list[dict[str, Any]]) -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import tempfile
 import zipfile
 import zlib
@@ -53,6 +54,8 @@ def read_json(path: str | Path) -> Any:
         raise checks.error("records", f"{str(path)!r}", "a JSON document", "make the records again") from None
 
 
+_LEFT_BEHIND = re.compile(r"\..*\.part")
+"""Temporary files of a process that was killed while it wrote."""
 DAMAGED = (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged npz file, or one that lacks an array, raises."""
 
@@ -81,7 +84,7 @@ def prepare_directory(out: str | Path, overwrite: bool = False) -> Path:
     try:
         if path.exists() and not path.is_dir():
             raise checks.error("out", f"the file {str(path)!r}", "a directory", "name another place")
-        if path.is_dir() and any(path.iterdir()) and not overwrite:
+        if path.is_dir() and not overwrite and any(not _LEFT_BEHIND.fullmatch(item.name) for item in path.iterdir()):
             hint = "name another or set overwrite"
             raise checks.error("out", f"{str(path)!r}, which is not empty", "a new or empty directory", hint)
         path.mkdir(parents=True, exist_ok=True)

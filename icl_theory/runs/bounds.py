@@ -3,17 +3,20 @@
 Importing this file is quick: nothing heavy is loaded before `run`.
 """
 
+import hashlib
 import time
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icl_theory.core.progress import Progress
-from icl_theory.runs.bounds_config import SweepConfig, validate
+from icl_theory.runs.bounds_config import MADE, SweepConfig, layout_of, validate
+from icl_theory.runs.train_config import make_task, written_out
 
 if TYPE_CHECKING:
+    from icl_theory.models.foreign import Conversion
     from icl_theory.models.model import Model
-    from icl_theory.tasks.linear_regression import LinearRegression
+    from icl_theory.tasks.base import Task
 
 FORMAT = 1
 
@@ -35,16 +38,17 @@ def run(
     from icl_theory.records.documents import to_plain
     from icl_theory.records.environment import environment
     from icl_theory.records.journal import SweepJournal
-    from icl_theory.tasks.linear_regression import LinearRegression
     from icl_theory.truncation.rank_sweep import rank_sweep
 
     started = time.perf_counter()
+    config = resolved(config)
     validate(config)
     notify = progress or (lambda _text, _done, _total: None)
-    task = LinearRegression(config.dim, noise_std=config.noise_std)
-    own = _own(config)
+    task, own = make_task(config), _own(config)
     journal = None if out is None else SweepJournal(out / "entries.jsonl", own, resume=resume)
     model, diverged = _kept_weights(config, task, notify, out, resume)
+    weights = fingerprint_of(model)
+    finished = [_of_these_weights(entry, weights) for entry in journal.finished] if journal else ()
     sweep = rank_sweep(
         model,
         task,
@@ -61,8 +65,8 @@ def run(
         floor=config.floor,
         loss=config.loss,
         progress=notify,
-        finished=journal.finished if journal else (),
-        keep=journal.add if journal else None,
+        finished=finished,
+        keep=(lambda entry: journal.add(entry | {"weights": weights})) if journal else None,
     )
     document = {
         "format": FORMAT,
@@ -75,13 +79,76 @@ def run(
     return to_plain(document)
 
 
+def resolved(config: SweepConfig) -> SweepConfig:
+    """The configuration with the sizes of the file that it names, if it names one.
+
+    Raises: ValueError for a file that cannot be read, or sizes that are stated and are not its own.
+    """
+    from icl_theory.core import checks
+
+    if config.model in MADE:
+        return config
+    if not Path(config.model).expanduser().exists():
+        expected = f"one of {', '.join(MADE)}, or the path of a file with weights"
+        raise checks.error("model", repr(config.model), expected, "check the word or the path")
+    model = _read(config).model
+    labels = config.outputs if config.task in ("vector", "one-hot") else 1
+    sizes = {
+        "dim": model.token_dim - labels,
+        "layers": model.layers,
+        "heads": model.heads or 1,
+        "hidden": 0 if model.mlp_in is None else model.mlp_in.shape[-2],
+    }
+    usual = SweepConfig()
+    for name, size in sizes.items():
+        stated = getattr(config, name)
+        if stated not in (size, getattr(usual, name)):
+            raise checks.error(name, f"{stated}, and a file with {name} {size}", "the file's", "drop the option")
+    return replace(config, **sizes)
+
+
+def _read(config: SweepConfig) -> "Conversion":
+    """The model of the file that the configuration names, and how it was read. Raises: ValueError."""
+    from icl_theory.models.files import read_model
+
+    return read_model(config.model, layout_of(config))
+
+
+def notes(config: SweepConfig) -> tuple[str, ...]:
+    """What was read from the file of the configuration and how; nothing where there is none."""
+    return () if config.model in MADE else _read(config).notes
+
+
+def fingerprint_of(model: "Model") -> str:
+    """A few digits that are others for other weights."""
+    import jax
+    import numpy as np
+
+    found = hashlib.sha256()
+    for matrix in jax.tree.leaves(model):
+        found.update(np.ascontiguousarray(matrix).tobytes())
+    return found.hexdigest()[:16]
+
+
+def _of_these_weights(entry: dict[str, Any], weights: str) -> dict[str, Any]:
+    """A finished entry without the fingerprint. Raises: ValueError if it was computed for other weights."""
+    from icl_theory.core import checks
+
+    entry = dict(entry)
+    if entry.pop("weights", weights) != weights:
+        got = "finished entries of other weights than weights.npz holds"
+        raise checks.error("resume", got, "entries and weights of one run", "start it again with --overwrite")
+    return entry
+
+
 def _own(config: SweepConfig) -> dict[str, Any]:
-    """The configuration without the options of the command."""
-    return {field.name: asdict(config)[field.name] for field in fields(SweepConfig)}
+    """The configuration without the options of the command; with the fingerprint of the file that it names."""
+    own = written_out({field.name: asdict(config)[field.name] for field in fields(SweepConfig)})
+    return own if config.model in MADE else own | {"file": fingerprint_of(_read(config).model)}
 
 
 def _kept_weights(
-    config: SweepConfig, task: "LinearRegression", notify: Progress, out: Path | None, resume: bool
+    config: SweepConfig, task: "Task", notify: Progress, out: Path | None, resume: bool
 ) -> tuple["Model", list[int]]:
     """`_weights`, read back from `out` if an earlier part of the run has left them there, otherwise made and left."""
     import numpy as np
@@ -106,11 +173,13 @@ def _kept_weights(
 
 def write_results(document: dict[str, Any], out: Path) -> None:
     """Figures, `records.csv` and, last, `records.json`, which says that the rest is there."""
+    from icl_theory.figures.column import column_figures
     from icl_theory.figures.sweep import sweep_figures
     from icl_theory.records.files import write_bytes, write_json
     from icl_theory.records.sweep_csv import sweep_csv
 
     sweep_figures(document["sweep"], out)
+    column_figures(document["sweep"], out)
     write_bytes(out / "records.csv", sweep_csv(document["sweep"]).encode("utf-8"))
     write_json(out / "records.json", document)
 
@@ -118,8 +187,8 @@ def write_results(document: dict[str, Any], out: Path) -> None:
 def prepare(config: SweepConfig, out: str | Path, *, overwrite: bool, resume: bool) -> Path:
     """The run directory: new, emptied of an earlier run's entries and weights, or as it was left.
 
-    Raises: ValueError for a directory in use, for a resume of what is no run or of one under other settings, or for
-    both options at once.
+    To resume where nothing has begun is to start. Raises: ValueError for a directory in use, for a resume of a run
+    under other settings, or for both options at once.
     """
     from icl_theory.core import checks
     from icl_theory.records.files import prepare_directory
@@ -127,39 +196,43 @@ def prepare(config: SweepConfig, out: str | Path, *, overwrite: bool, resume: bo
 
     if resume and overwrite:
         raise checks.error("resume", "also overwrite", "one of the two", "drop one of them")
-    if resume and not (Path(out) / "entries.jsonl").is_file():
-        got = f"{str(out)!r} without an entries.jsonl"
-        raise checks.error("resume", got, "the directory of a sweep", "start it without --resume")
-    path = prepare_directory(out, overwrite or resume)
-    if resume:
-        SweepJournal(path / "entries.jsonl", _own(config), resume=True)  # raises for other settings
+    begun = resume and (Path(out) / "entries.jsonl").is_file()
+    path = prepare_directory(out, overwrite or begun)
+    if begun:
+        SweepJournal(path / "entries.jsonl", _own(resolved(config)), resume=True)  # raises for other settings
     else:
         for name in ("entries.jsonl", "weights.npz"):
             (path / name).unlink(missing_ok=True)
     return path
 
 
-def _weights(config: SweepConfig, task: "LinearRegression", notify: Progress) -> tuple["Model", list[int]]:
+def _weights(config: SweepConfig, task: "Task", notify: Progress) -> tuple["Model", list[int]]:
     """A model, or an ensemble with a leading seeds axis, and the seeds left out because training diverged."""
     import jax
     import numpy as np
 
+    from icl_theory.core import checks
     from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 
+    if config.model not in MADE:
+        return _read(config).model, []
     if config.model == "optimum":
         return one_layer_optimum(task, shots=config.shots)[0], []
     if config.model == "gradient-descent":
+        if task.outputs > 1:
+            got = f"gradient descent for labels of {task.outputs} entries"
+            raise checks.error("model", got, "a task with one number as label", "use --model trained")
         step = config.shots / (config.shots + config.dim + 1 + config.noise_std**2)
         return gradient_descent_weights(config.dim, layers=config.layers, step_size=step), []
     if config.model == "trained":
         return _trained(config, task, notify)
     scale = 1.5 if config.layers == 1 else 0.8  # larger ones make deep trajectories explode
     numbers = np.random.default_rng(config.seed).integers(2**31, size=config.seeds)
-    drawn = [random_weights(int(n), layers=config.layers, token_dim=config.dim + 1, scale=scale) for n in numbers]
+    drawn = [random_weights(int(n), layers=config.layers, token_dim=task.token_dim, scale=scale) for n in numbers]
     return jax.tree.map(lambda *matrices: np.stack(matrices), *drawn), []
 
 
-def _trained(config: SweepConfig, task: "LinearRegression", notify: Progress) -> tuple["Model", list[int]]:
+def _trained(config: SweepConfig, task: "Task", notify: Progress) -> tuple["Model", list[int]]:
     import jax
     import numpy as np
 

@@ -3,25 +3,30 @@
 Importing this file is quick: nothing heavy is loaded before `validate`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
+from icl_theory.models.layouts import Layout
 from icl_theory.models.options import Module
+from icl_theory.runs.train_config import TaskConfig, make_task
 
-Model = Literal["trained", "gradient-descent", "optimum", "random"]
+MADE = ("trained", "gradient-descent", "optimum", "random")
+"""Models that the run makes itself; any other word is the path of a file."""
 
 
-@dataclass(frozen=True)
-class SweepConfig:
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig(TaskConfig, Layout):
     """What determines a bound-versus-rank run, in plain numbers and strings."""
 
-    model: Model = "trained"
-    """Where the weights come from: an ensemble trained on the spot, gradient descent written into weights (step size
-    b/(b + d + 1 + sigma^2)), the closed-form one-layer optimum, or random numbers."""
-    dim: int = 5
-    """Input dimension d; tokens have d + 1 entries."""
+    model: str = "trained"
+    """Where the weights come from: trained (an ensemble, on the spot), gradient-descent (written into weights, with
+    step size b/(b + d + 1 + sigma^2)), optimum (the closed form of one layer), random, or a path: an npz or
+    safetensors file, or the directory of `icl-theory train`. The options from names to readout say how a file of
+    somebody else is to be read."""
+    noise_std: float = 0.5
+    """Standard deviation of the label noise of demonstrations, where the labels are numbers."""
     layers: int = 1
-    """Number of layers L."""
+    """Number of layers L; that of a file is its own."""
     heads: int = 1
     """Attention heads of a trained model."""
     hidden: int = 0
@@ -30,8 +35,6 @@ class SweepConfig:
     """N, the demonstrations that the information is about."""
     shots: int = 20
     """b < N, the demonstrations shown, in training too."""
-    noise_std: float = 0.5
-    """Standard deviation of the label noise of demonstrations."""
     modules: tuple[Module, ...] = ("value",)
     """Which weights to truncate, one at a time."""
     ranks: tuple[int, ...] = ()
@@ -60,23 +63,23 @@ class SweepConfig:
 
 
 def validate(config: SweepConfig) -> None:
-    """Raise before minutes of training what would be raised after it. Raises: ValueError."""
+    """Raise before minutes of training what would be raised after it, for a `resolved` configuration.
+
+    Raises: ValueError.
+    """
     from icl_theory.core import checks
     from icl_theory.truncation.module_truncation import rank_of_rate
 
-    checks.integer("dim", config.dim, 1, None, "use at least one input dimension")
+    make_task(config)
+    _require_used(config)
     checks.integer("layers", config.layers, 1, 1 if config.model == "optimum" else None, "the optimum has one layer")
     count = checks.integer("demonstrations", config.demonstrations, 2, None, "noise needs two demonstrations")
     checks.integer("shots", config.shots, 1, count - 1, "show at least one and not all of them")
     for name in ("tasks", "seeds", "steps", "heads"):
         checks.integer(name, getattr(config, name), 1, None, "use at least 1")
     checks.integer("hidden", config.hidden, 0, None, "pass 0 for no MLP")
-    if config.model != "trained" and (config.heads, config.hidden) != (1, 0):
-        got = f"a {config.model} model with heads {config.heads} and hidden {config.hidden}"
-        raise checks.error("model", got, "one head and no MLP", "use --model trained")
     checks.integer("samples", config.samples, 16, None, "fewer give no honest error bar")
     checks.integer("seed", config.seed, 0, 2**31 - 1, "pass a whole number")
-    checks.number("noise_std", config.noise_std, low=0.0, hint="pass 0 for clean labels")
     checks.number("clip", config.clip, low=0.0, strict=True, hint="clip the loss at a positive value")
     checks.number("floor", config.floor, low=0.0, hint="pass a noise variance of 0 or more")
     _require_modules(config)
@@ -89,6 +92,28 @@ def validate(config: SweepConfig) -> None:
         rank_of_rate(rate, side, side)
     for layer in config.layer_indices:
         checks.integer("layer_indices", layer, 0, config.layers - 1, "layers are counted from 0")
+
+
+def _require_used(config: SweepConfig) -> None:
+    """Raises: ValueError for an option that this model would ignore."""
+    from icl_theory.core import checks
+
+    usual, own = SweepConfig(), {"trained": ("heads", "hidden", "steps", "seeds"), "random": ("seeds",)}
+    for name in ("heads", "hidden", "steps", "seeds"):
+        value = getattr(config, name)
+        if value != getattr(usual, name) and name not in own.get(config.model, ()) and config.model in MADE:
+            got = f"{value} with a {config.model} model"
+            raise checks.error(name, got, "a model that has it", "use --model trained, or drop it")
+    if config.model in MADE:
+        for field in fields(Layout):
+            if getattr(config, field.name) != getattr(usual, field.name):
+                got = f"{getattr(config, field.name)} with a {config.model} model"
+                raise checks.error(field.name, got, "a file of weights", "name it with --model, or drop the option")
+
+
+def layout_of(config: SweepConfig) -> Layout:
+    """How a file is to be read."""
+    return Layout(**{field.name: getattr(config, field.name) for field in fields(Layout)})
 
 
 def _require_modules(config: SweepConfig) -> None:
@@ -105,4 +130,5 @@ def _require_modules(config: SweepConfig) -> None:
 def _side(config: SweepConfig) -> int:
     """The smallest side of the matrices that some module of the sweep truncates: no rank can be larger."""
     narrow = config.hidden and any(module in ("mlp", "all") for module in config.modules)
-    return min(config.dim + 1, config.hidden) if narrow else config.dim + 1
+    side = make_task(config).token_dim
+    return min(side, config.hidden) if narrow else side

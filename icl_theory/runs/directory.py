@@ -12,7 +12,7 @@ from icl_theory.core import checks
 from icl_theory.records.documents import to_plain
 from icl_theory.records.files import prepare_directory, read_json
 from icl_theory.records.journal import Journal, require_same
-from icl_theory.training.checkpoints import require_spellable, saved_steps
+from icl_theory.training.checkpoints import SEAL, require_spellable
 
 FILES = ("weights.npz", "loss.pdf", "loss.png", "metrics.jsonl", "config.json")
 """What a run directory holds besides `checkpoints`; in this order they are removed when a run is overwritten."""
@@ -25,9 +25,9 @@ def prepare(settings: dict[str, Any], out: str | None, *, overwrite: bool, resum
         settings: the configuration, which must be the one in config.json for a resume.
         out: where; None for nowhere.
         overwrite: remove the files of an earlier run; others stay.
-        resume: leave everything as it is.
+        resume: leave a run as it is; where none has begun, start one.
 
-    Raises: ValueError for a directory that is in use, or is no run that can go on under these settings.
+    Raises: ValueError for a directory that is in use, or holds a run under other settings.
     """
     if resume and overwrite:
         raise checks.error("resume", "also overwrite", "one of the two", "drop one of them")
@@ -37,8 +37,11 @@ def prepare(settings: dict[str, Any], out: str | None, *, overwrite: bool, resum
         return None
     path = Path(out)
     require_spellable(path)
-    if resume:
-        _require_same(settings, path)
+    if resume and (path / "config.json").is_file():
+        document = read_json(path / "config.json")
+        require_same(settings, document.get("configuration") if isinstance(document, dict) else None)
+        if not can_go_on(path):  # killed before the first checkpoint was whole
+            shutil.rmtree(path / "checkpoints", ignore_errors=True)
         return path
     prepare_directory(path, overwrite)
     for name in FILES:
@@ -47,16 +50,9 @@ def prepare(settings: dict[str, Any], out: str | None, *, overwrite: bool, resum
     return path
 
 
-def _require_same(settings: dict[str, Any], path: Path) -> None:
-    """Raise an error for resuming what is no run, has no checkpoint, or was made under other settings."""
-    if not (path / "config.json").is_file():
-        got = f"{str(path)!r} without a config.json"
-        raise checks.error("resume", got, "the directory of a run", "start it without --resume")
-    if not saved_steps(path / "checkpoints"):
-        got = f"{str(path)!r} without checkpoints"
-        raise checks.error("resume", got, "at least one checkpoint", "start again with --overwrite")
-    document = read_json(path / "config.json")
-    require_same(settings, document.get("configuration") if isinstance(document, dict) else None)
+def can_go_on(path: Path) -> bool:
+    """Whether the run in that directory has a whole checkpoint; otherwise it starts from the beginning."""
+    return any((path / "checkpoints").glob(f"*/{SEAL}"))
 
 
 @contextlib.contextmanager

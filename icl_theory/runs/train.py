@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icl_theory.core.progress import Progress
-from icl_theory.runs.train_config import TrainRunConfig, make_task
+from icl_theory.runs.train_config import TrainRunConfig, make_task, written_out
 
 if TYPE_CHECKING:
     from icl_theory.tasks.base import Task
@@ -92,7 +92,7 @@ def own_fields(config: TrainRunConfig) -> dict[str, Any]:
 
     own = {field.name: getattr(config, field.name) for field in fields(TrainRunConfig)}
     own["steps"], own["learning_rate"] = schedule_for(config.layers, config.steps, config.learning_rate)
-    return own
+    return written_out(own)
 
 
 def _line(record: "ChunkRecord") -> dict[str, Any]:

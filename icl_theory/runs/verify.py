@@ -187,6 +187,7 @@ def run(
     records = {
         "format": FORMAT,
         "environment": environment(),
+        "configuration": {"profile": profile, "seed": seed, "claims": _named(named)},
         "profile": profile,
         "seed": seed,
         "standard_errors": STANDARD_ERRORS,
@@ -197,6 +198,11 @@ def run(
     records["seconds"] = time.perf_counter() - started
     records = to_plain(records)
     return VerifyResult(records, outcomes, None if baseline is None else compare(baseline, records, labels))
+
+
+def _named(named: list[Any] | None) -> list[str]:
+    """Labels of the claims that were named; none for a run over all."""
+    return [] if named is None else [claim.label for claim, _ in named]
 
 
 def _processes(named: list[Any] | None) -> int:

@@ -1,7 +1,8 @@
 """`train` and `bounds`: every setting reaches the computation, and the document says what came out of it."""
 
 import io
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from icl_theory.report.terminal.training_table import table
 from icl_theory.runs import bounds
 from icl_theory.runs import train as train_run
 from icl_theory.runs.bounds_config import SweepConfig
-from icl_theory.runs.train_config import TrainRunConfig, make_task
+from icl_theory.runs.train_config import OF_TASKS, TrainRunConfig, make_task
 from icl_theory.tasks.laws import Gaussian, StudentT, Uniform
 from icl_theory.training.config import TrainConfig
 from icl_theory.training.train import train
@@ -137,13 +138,66 @@ def test_training_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_every_task(name: Any, made: dict[str, Any]) -> None:
     """Every task is made as it was named."""
-    config = TrainRunConfig(
-        **{"task": name, "dim": 5, "noise_std": 0.7, "inputs": "uniform", "nonzero": 3, "teacher_hidden": 7},
-        **{"flip_probability": 0.2, "outputs": 4},
-    )
+    given: dict[str, Any] = {"noise_std": 0.7, "nonzero": 3, "teacher_hidden": 7, "flip_probability": 0.2, "outputs": 4}
+    own = {option: value for option, value in given.items() if name in OF_TASKS[option]}
+    config = TrainRunConfig(task=name, dim=5, inputs="uniform", covariance=("4", "3", "2", "1", "0.5"), **own)
     task = make_task(config)
     assert task.dim == 5
     assert {field: getattr(task, field) for field in made} == made
+    np.testing.assert_array_equal(task.covariance, np.diag([4.0, 3.0, 2.0, 1.0, 0.5]))
+    for option, value in given.items():
+        if option not in own:
+            with pytest.raises(ValueError, match=f"{option}: got {value} with the {name} task"):
+                make_task(replace(config, **{option: value}))
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz", "csv", "txt"])
+def test_covariances(tmp_path: Path, ending: str) -> None:
+    """A matrix in a file of any of these kinds; recorded by its numbers."""
+    matrix = np.array([[2.0, 0.5], [0.5, 1.0]])
+    path = tmp_path / f"matrix.{ending}"
+    match ending:
+        case "npy":
+            np.save(path, matrix)
+        case "npz":
+            np.savez(path, anything=matrix)
+        case _:
+            np.savetxt(path, matrix, delimiter="," if ending == "csv" else " ")
+    config = TrainRunConfig(dim=2, covariance=(str(path),), task_covariance=("3", "1"))
+    task: Any = make_task(config)
+    np.testing.assert_array_equal(task.covariance, matrix)
+    np.testing.assert_array_equal(task.task_covariance, np.diag([3.0, 1.0]))
+    own = train_run.own_fields(config)
+    assert (own["covariance"], own["task_covariance"]) == (matrix.tolist(), [[3.0, 0.0], [0.0, 1.0]])
+    assert train_run.own_fields(TrainRunConfig())["covariance"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("1", "2", "3"), ("covariance: got 3 numbers", "2 numbers, or a file with a (2, 2) matrix")),
+        (("1", "x"), ("covariance: got 1 x", "separate numbers by blanks")),
+        (("no/such.npy",), ("covariance: got no/such.npy", "check the path")),
+        (("1", "-1"), ("covariance", "positive semidefinite")),
+        (("nan", "1"), ("covariance", "NaN")),
+        (("words.txt",), ("'words.txt', which cannot be read",)),
+        (("three.npy",), ("covariance: got shape (3, 3)", "(2, 2)")),
+        (("two.npz",), ("covariance: got 2 arrays in 'two.npz'", "keep one")),
+        (("objects.npy",), ("'objects.npy', which cannot be read",)),
+    ],
+)
+def test_no_covariances(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    """Anything else is one clear line."""
+    monkeypatch.chdir(tmp_path)
+    Path("words.txt").write_text("these are words")
+    np.save("three.npy", np.eye(3))
+    np.savez("two.npz", a=np.eye(2), b=np.eye(2))
+    np.save("objects.npy", np.array([{}], dtype=object))
+    message = error_message(make_task, TrainRunConfig(dim=2, covariance=given))
+    for word in words:
+        assert word in message
 
 
 @pytest.mark.parametrize(

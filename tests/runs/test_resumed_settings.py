@@ -26,8 +26,8 @@ def another(value: Any) -> Any:
         return not value
     if isinstance(value, int | float):
         return value + 1
-    if isinstance(value, tuple):
-        return (*value, 1)
+    if isinstance(value, tuple | list):
+        return [*value, 1]
     return "other" if value is None or isinstance(value, str) else pytest.fail(str(value))
 
 

@@ -199,21 +199,37 @@ def summary(records: dict[str, Any]) -> str:
     )
 
 
-def sweep_table(records: Sequence[dict[str, Any]]) -> Table:
+def sweep_table(records: Sequence[dict[str, Any]], width: int = 120) -> Table:
     """Means over seeds and tasks of a rank sweep, one row per (layer, module, rank): d_S, gap, bounds on it, risks.
 
     Bounds and gap are in units of the loss; ± is one standard error; "spread" is the deviation of the gap over tasks,
     "times gap" the first bound over it. Of equal neighbours one is shown. A layer's index follows its module where
-    there are several. Raises: ValueError for unusable records.
+    there are several. A number is never cut: what does not fit into `width` columns is left out, the loosest bounds
+    first, and records.csv has it. Raises: ValueError for unusable records.
     """
     require_sweep(records)
     names = distinct_rungs(records)
+    columns = _sweep_columns(records, names)
+    while names and sum(_column_width(*column) for column in columns) > width and len(names) > 1:
+        names = names[:-1]
+        columns = _sweep_columns(records, names)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
-    for name in ("module", "rank", "d_S"):
-        table.add_column(name, no_wrap=True)
+    for head, _ in columns:
+        table.add_column(head, justify="left" if head in ("module", "rank", "d_S") else "right", no_wrap=True)
+    for row in zip(*(cells for _, cells in columns), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _column_width(head: str, cells: list[str]) -> int:
+    return 1 + max(len(line) for text in (head, *cells) for line in text.splitlines())
+
+
+def _sweep_columns(records: Sequence[dict[str, Any]], names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Head and cells of every column."""
     heads = [_HEADS.get(name) or name.replace("_", "\n") for name in names]
-    for head in ("gap", "spread", "times\ngap", *heads, "loss", "risk"):
-        table.add_column(head, justify="right", no_wrap=True)
+    titles = ("module", "rank", "d_S", "gap", "spread", "times\ngap", *heads, "loss", "risk")
+    rows = []
     for place in dict.fromkeys((record["layer"], record["module"], record["rank"]) for record in records):
         own = [r for r in records if (r["layer"], r["module"], r["rank"]) == place]
         layer, module, rank = place
@@ -227,8 +243,8 @@ def sweep_table(records: Sequence[dict[str, Any]]) -> Table:
         spread = f"{gaps.std(ddof=1):.3f}" if len(gaps) > 1 else "-"
         tightest = float(over_ranks(own, estimate_at("rungs", names[0]))[1][0])
         times = _short(tightest / gap, 2) if gap > 2 * error else "-"
-        table.add_row(where, str(rank), dimension, f"{gap:.3f}±{error:.3f}", spread, times, *cells)
-    return table
+        rows.append((where, str(rank), dimension, f"{gap:.3f}±{error:.3f}", spread, times, *cells))
+    return [(title, list(column)) for title, column in zip(titles, zip(*rows, strict=True), strict=True)]
 
 
 def forward_pass_table(records: Sequence[dict[str, Any]]) -> Table | None:

@@ -20,7 +20,7 @@ def show(records: dict[str, Any], changes: dict[str, Any] | None, *, as_json: bo
         sys.stdout.write(to_json(records if changes is None else records | {"changes": changes}))
         return
     records = records if console.shows_greek() else plain_text.ascii_records(records)
-    sweep = [tables.sweep_table(records["sweep"]), ""] if records["sweep"] else []
+    sweep = [tables.sweep_table(records["sweep"], console.output().width), ""] if records["sweep"] else []
     changed = [] if changes is None else ["", *comparison_lines(changes)]
     width = console.output().width
     if not whole and len(records["claims"]) > MOST_ROWS:

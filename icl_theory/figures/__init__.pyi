@@ -1,0 +1,4 @@
+from .column import bound_column as bound_column
+from .column import column_figures as column_figures
+from .style import save_figure as save_figure
+from .sweep import sweep_figures as sweep_figures
