@@ -174,11 +174,8 @@ def _configured(name: str, file: str) -> Any:
     for option, value in given.items():
         usual = getattr(command(), option)
         kinds = (float, int) if isinstance(usual, float) else type(usual)
-        if (
-            value is not None
-            and usual is not None
-            and (not isinstance(value, kinds) or isinstance(value, bool) > isinstance(usual, bool))
-        ):
+        fits = isinstance(value, kinds) and (isinstance(usual, bool) or not isinstance(value, bool))
+        if not fits and value is not None and usual is not None:
             raise checks.error("config", f"{option} = {value!r} in {file!r}", f"a {type(usual).__name__}", "mend it")
     return command(**given)
 

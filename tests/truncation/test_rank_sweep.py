@@ -211,7 +211,9 @@ def test_resumed_run(tmp_path: Path):
     assert run(config, out=prepare(config, out, overwrite=False, resume=True), resume=True)["sweep"] == whole
     assert (out / "entries.jsonl").read_bytes() == b"".join(lines)
     assert "also overwrite" in error_message(prepare, config, out, overwrite=True, resume=True)
-    assert "entries.jsonl" in error_message(prepare, config, tmp_path / "elsewhere", overwrite=False, resume=True)
+    assert prepare(config, tmp_path / "elsewhere", overwrite=False, resume=True).is_dir()  # it starts there
+    (tmp_path / "elsewhere" / "notes.txt").touch()
+    assert "not empty" in error_message(prepare, config, tmp_path / "elsewhere", overwrite=False, resume=True)
 
 
 def test_overwriting(tmp_path: Path):
@@ -256,6 +258,6 @@ def test_heads_and_mlp(tmp_path: Path):
 def test_bad_combinations():
     """Modules and models that do not go together."""
     assert "pass --hidden" in error_message(validate, SweepConfig(modules=("mlp",)))
-    assert "random model with heads 2" in error_message(validate, SweepConfig(model="random", heads=2))
+    assert "heads: got 2 with a random model" in error_message(validate, SweepConfig(model="random", heads=2))
     assert "from 0 to 3" in error_message(validate, SweepConfig(modules=("value", "mlp"), hidden=3, ranks=(5,)))
     validate(SweepConfig(modules=("value",), hidden=3, ranks=(5,)))
