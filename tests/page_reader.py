@@ -3,7 +3,7 @@
 import html
 import html.parser
 
-VOID = {"meta", "wbr", "br", "hr"}
+VOID = {"meta", "wbr", "br", "hr", "input"}
 
 
 class Reader(html.parser.HTMLParser):

@@ -181,6 +181,46 @@ def test_address(window: Callable[..., Window], address: str) -> None:
     assert kept.complaints == hostile.complaints == []
 
 
+def test_words(window: Callable[..., Window], address: str) -> None:
+    """A search for words finds what a statement says anywhere, in its row and its sheet; the address keeps it."""
+    opened = window(address)
+    shown = opened.page
+    shown.fill("#words", "never_SEEN")
+    assert shown.evaluate(SHOWN) == ["never_seen"]
+    assert shown.evaluate(ROWS) == 1
+    assert shown.evaluate(STATUS) == f"1 of {len(CLAIMS)} statements shown"
+    assert shown.evaluate("location.hash") == "#words=never_seen"
+    shown.fill("#words", "repaired  off by")  # the origin, and the name of a control: of every word one place
+    assert shown.evaluate(SHOWN) == ["never_seen"]
+    shown.evaluate("document.querySelector('[data-value=FAILS]').click()")
+    assert shown.evaluate(SHOWN) == []
+    shown.evaluate("document.querySelector('#show-all').click()")
+    assert len(shown.evaluate(SHOWN)) == len(CLAIMS)
+    assert shown.evaluate("document.querySelector('#words').value") == ""
+    kept = window(f"{address}#words=never_seen%20repaired")
+    assert kept.page.evaluate(SHOWN) == ["never_seen"]
+    forgiving = window(f"{address}#verdict=vacuous,Outside&origin=PAPER")
+    assert forgiving.page.evaluate(SHOWN) == labels("VACUOUS", "OUTSIDE")
+    hostile = window(f"{address}#words=%3Cimg%20src=x%20onerror=window.hurt=1%3E")
+    assert hostile.page.evaluate("window.hurt") is None
+    assert opened.complaints == kept.complaints == forgiving.complaints == hostile.complaints == []
+
+
+def test_ledger_alone(desktop: Window) -> None:
+    """The ledger can be printed without the sheets; afterwards everything is there again."""
+    shown = desktop.page
+    sheets = "getComputedStyle(document.querySelector('.sheets')).display"
+    shown.evaluate("window.print = () => { window.printed = true; }")
+    shown.evaluate("document.querySelector('#print-ledger').click()")
+    assert shown.evaluate("window.printed") is True
+    shown.emulate_media(media="print")
+    assert shown.evaluate(sheets) == "none"
+    assert shown.evaluate("getComputedStyle(document.querySelector('.ledger')).display") == "block"
+    shown.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert shown.evaluate(sheets) != "none"
+    assert desktop.complaints == []
+
+
 def test_no_scripts(window: Callable[..., Window], address: str) -> None:
     """The page can be read without scripts."""
     shown = window(address, java_script_enabled=False).page
