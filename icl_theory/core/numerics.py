@@ -32,6 +32,17 @@ def float64(function: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
+def float32(function: Callable[P, R]) -> Callable[P, R]:
+    """Run the whole body of `function` in single precision with jax's usual promotion, whatever the caller has set."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
 def whole_float32(function: Callable[P, R]) -> Callable[P, R]:
     """Products of float32 matrices keep all digits in `function`, also of what jax traces of it.
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from icl_theory.core.field_docs import fields_in_args, fields_in_help
-from icl_theory.core.numerics import Key, generator
+from icl_theory.core.numerics import Key, float32, generator
 from icl_theory.core.progress import Progress
 from icl_theory.core.results import Result
 from icl_theory.models.model import MATRICES, Model
@@ -69,6 +69,7 @@ class ChunkRecord(Result):
     """Exact risk of the weights at `step` over the optimum, minus 1, by seed (+inf if diverged); None as above."""
 
 
+@float32
 @fields_in_args(TrainConfig)
 def train(
     task: Task,

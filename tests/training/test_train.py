@@ -210,3 +210,23 @@ def test_law_of_drawn_moments(shots: int) -> None:
 def test_refusals(changes: dict, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         small(**changes)
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        lambda: jax.enable_x64(True),
+        lambda: jax.numpy_dtype_promotion("strict"),
+        lambda: jax.numpy_rank_promotion("raise"),
+    ],
+    ids=["x64", "strict types", "strict ranks"],
+)
+@pytest.mark.parametrize("kind", ["linear", "softmax"])
+def test_whatever_the_caller_has_set(world, kind) -> None:
+    """Training is float32 under the usual rules, so its weights do not depend on the caller's settings, bit by bit."""
+    usual = small(kind=kind)
+    with world():
+        other = small(kind=kind)
+    for one, two in zip(jax.tree.leaves(usual.models), jax.tree.leaves(other.models), strict=True):
+        np.testing.assert_array_equal(one, two, strict=True)
+    np.testing.assert_array_equal(usual.losses, other.losses, strict=True)

@@ -98,6 +98,10 @@ def sandwich(channels: Sequence[Channel], *, prior: np.ndarray | None = None, bl
     return Sandwich(ends["lower"], ends["upper"], saturated, influence)
 
 
+SKEW = 1e-9
+"""Asymmetry relative to the largest entry that may still be rounding."""
+
+
 def mutual_information(outputs: Any, means: Any, covariances: Any) -> Sandwich:
     """I(w; H) of a channel w | H ~ N(m(H), C(H)) from K independent pairs, between a lower and an upper end.
 
@@ -107,7 +111,8 @@ def mutual_information(outputs: Any, means: Any, covariances: Any) -> Sandwich:
         covariances: C(H_k), shape (K, d, d), positive definite.
 
     Returns: `Sandwich` (lower, upper: `Estimate` in nats; saturated). Time O(K² d²), memory O(K (d² + d)).
-    Raises: ValueError for wrong shapes, NaN, fewer than two pairs, or a singular covariance.
+    Raises: ValueError for wrong shapes, NaN, fewer than two pairs, or a covariance that is singular, indefinite or not
+        symmetric.
     Source: Poole et al. 2019 (arXiv:1905.06922v1).
 
     Example:
@@ -126,6 +131,9 @@ def mutual_information(outputs: Any, means: Any, covariances: Any) -> Sandwich:
     checks.integer("number of pairs K", count, 2, None, "draw at least two pairs")
     means = checks.array("means", means, (count, width))
     covariances = checks.array("covariances", covariances, (count, width, width))
+    skew = np.abs(covariances - covariances.swapaxes(1, 2)).max((1, 2))
+    if (skew > SKEW * np.abs(covariances).max((1, 2))).any():
+        raise checks.error("covariances", "a matrix that is not symmetric", "symmetric ones", "pass (C + C.T) / 2")
     try:
         channel = SharedChannel.of(outputs, means, covariance_root(covariances))
     except np.linalg.LinAlgError:

@@ -31,10 +31,11 @@ def ksg_twin(x, y, k):
 
 @pytest.mark.parametrize(("p", "q", "k"), [(1, 1, 3), (2, 3, 1), (3, 1, 5)])
 def test_slow_twin(p, q, k):
-    """Nearest neighbours against a slow twin."""
-    x = rng(p).standard_normal((80, p))
+    """Nearest neighbours against a slow twin, in units of the standard deviations."""
+    x = 7.0 * rng(p).standard_normal((80, p)) + 2.0
     y = x[:, :1] + rng(9).standard_normal((80, q))
-    assert ksg_mutual_information(x, y, neighbours=k).value == pytest.approx(ksg_twin(x, y, k), rel=1e-12)
+    scaled = [v / v.std(0) for v in (x, y)]
+    assert ksg_mutual_information(x, y, neighbours=k).value == pytest.approx(ksg_twin(*scaled, k), rel=1e-12)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.6, 0.9])
@@ -74,7 +75,7 @@ BAD_PAIRS: list[tuple[Any, Any, dict[str, Any], str]] = [
     (np.ones((20, 4)), np.ones((20, 1)), {}, "x: got dimension 4, expected at most 3"),
     (np.ones((20, 1)), np.ones((20, 5)), {}, "y: got dimension 5"),
     (np.ones((20, 1)), np.ones((19, 1)), {}, "y: got 19 draws"),
-    (np.ones((20, 1)), np.ones((20, 1)), {}, "repeated pairs"),
+    (np.ones((20, 1)), np.ones((20, 1)), {}, "a value that occurs twice"),
     (np.arange(20.0), np.arange(20.0), {"neighbours": 20}, "neighbours: got 20"),
     (np.full(20, np.nan), np.ones(20), {}, "NaN"),
     (np.ones(2), np.ones(2), {}, "number of pairs K: got 2"),
@@ -85,3 +86,32 @@ BAD_PAIRS: list[tuple[Any, Any, dict[str, Any], str]] = [
 def test_unfit_pairs(x, y, options, words):
     """Unfit pairs are errors."""
     assert words in error_message(ksg_mutual_information, x, y, **options)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda x, y: (np.repeat(x, 2, 0), np.repeat(y, 2, 0)),  # gave .8 nats for independent numbers
+        lambda x, y: (np.concatenate([x, x[:1]]), np.concatenate([y, y[:1]])),
+        lambda x, y: (np.round(x, 1), y),
+        lambda x, y: (x, np.zeros_like(y)),
+    ],
+    ids=["every pair twice", "one pair twice", "rounded", "constant"],
+)
+def test_repeated_values(spoilt) -> None:
+    """A continuous law draws no number twice; an estimate from such numbers would be far off."""
+    x, y = np.random.default_rng(0).standard_normal((2, 300))
+    message = error_message(ksg_mutual_information, *spoilt(x, y))
+    assert "a coordinate with a value that occurs twice" in message
+
+
+def test_any_scale() -> None:
+    """Information has no scale: coordinates in other units give the same number."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((400, 2))
+    y = x @ rng.standard_normal((2, 1)) + 0.5 * rng.standard_normal((400, 1))
+    first = ksg_mutual_information(x, y)
+    for scale in (1e-5, 1e3, 1e5):
+        other = ksg_mutual_information(x * [scale, 1.0] + 7.0, -y / scale)
+        assert other.value == pytest.approx(first.value, rel=1e-6)
+    assert first.value > 0.3

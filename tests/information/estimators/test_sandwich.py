@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy as sp
+from helpers import error_message
 from scipy.stats import multivariate_normal
 
 from icl_theory import Estimate, LinearRegression, Model, bound_ladder, mutual_information, random_weights
@@ -349,3 +350,19 @@ def test_unfit_input():
         bound_ladder(Model(one, one, one), TASK, **LADDER)
     with pytest.raises(ValueError, match="not positive definite"):
         mutual_information(np.ones((3, 2)), np.ones((3, 2)), np.zeros((3, 2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("covariance", "words"),
+    [
+        ([[0.09, 0.2], [0.05, 0.09]], "not symmetric"),
+        ([[0.09, 1e-3], [0.0, 0.09]], "not symmetric"),
+        ([[0.09, 0.2], [0.2, 0.09]], "not positive definite"),
+    ],
+)
+def test_no_covariance(covariance: list[list[float]], words: str) -> None:
+    """Of a matrix that is no covariance one triangle would be read."""
+    outputs, means = np.random.default_rng(0).standard_normal((2, 5, 2))
+    assert words in error_message(mutual_information, outputs, means, np.array([covariance] * 5))
+    rounded = np.array([[[1.0, 0.3], [0.3 + 1e-14, 1.0]]] * 5)
+    assert np.isfinite(mutual_information(outputs, means, rounded).upper.value)
