@@ -46,6 +46,7 @@ def test_one_command(theirs: Path) -> None:
     assert "read output: W_O, (4, 4, 2)" in done.stderr
     assert "read Model(layers=4, token_dim=4, readout='plus'), read as W h, [x; y]" in done.stderr
     assert (out / "bound_versus_rank.pdf").is_file()
+    assert (out / "column_key_2.pdf").is_file()
     again = here("bounds", "--model", str(theirs), *words, *FEW, "--noise-std", "0.3", "--out", str(out), "--resume")
     assert again.returncode == 0, again.stderr
     np.save(covariance, np.eye(3))  # the same words mean other numbers
