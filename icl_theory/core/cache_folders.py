@@ -21,3 +21,12 @@ def programs_folder() -> Path:
 def ensembles_folder() -> Path:
     """Trained ensembles, see `training.ensemble_cache`."""
     return cache_folder() / "ensembles"
+
+
+def keep_programs(folder: str) -> None:
+    """Let jax keep what it compiles in that folder, in this process: every program, however small."""
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -3,7 +3,6 @@
 Importing this file is quick: nothing heavy is loaded before `run`.
 """
 
-import hashlib
 import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -124,10 +123,9 @@ def fingerprint_of(model: "Model") -> str:
     import jax
     import numpy as np
 
-    found = hashlib.sha256()
-    for matrix in jax.tree.leaves(model):
-        found.update(np.ascontiguousarray(matrix).tobytes())
-    return found.hexdigest()[:16]
+    from icl_theory.training.checkpoints import fingerprint
+
+    return " ".join(fingerprint(np.asarray(matrix)) for matrix in jax.tree.leaves(model))
 
 
 def _of_these_weights(entry: dict[str, Any], weights: str) -> dict[str, Any]:

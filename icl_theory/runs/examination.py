@@ -31,8 +31,7 @@ class _Work:
         self._own = deque(claim for claim in claims if claim.label not in other)
         self._others = deque(claim for claim in claims if claim.label in other)
         self._lock = threading.Lock()
-        self.late: deque[Claim] = deque()
-        """Those that have to wait for a training."""
+        self._late: list[Claim] = []  # those that have to wait for a training
         self.outcomes: dict[str, Outcome] = {}
 
     def next(self, *, second: bool) -> Claim | None:
@@ -49,14 +48,18 @@ class _Work:
                 return ours[-1]
             return None
 
+    def put_off(self, claim: Claim) -> None:
+        """Keep a claim for later: the models that it needs are not there. Both sides may do so at once."""
+        with self._lock:
+            self._late.append(claim)
+
     def waiting(self, *, second: bool) -> Claim | None:
         """One of those that had to wait."""
         with self._lock:
-            for claim in self.late:
-                if not second or claim.label in LABELS:
-                    self.late.remove(claim)
-                    return claim
-            return None
+            found = next((claim for claim in self._late if not second or claim.label in LABELS), None)
+            if found is not None:
+                self._late.remove(found)
+            return found
 
 
 def examine_all(
@@ -101,7 +104,7 @@ def _examine(work: _Work, claim: Claim, factory: CaseFactory, z: float) -> None:
     try:
         outcome = examine(claim, factory, z=z)
     except NotReady:
-        work.late.append(claim)
+        work.put_off(claim)
         return
     work.outcomes[claim.label] = dataclasses.replace(outcome, seconds=time.perf_counter() - started)
 
@@ -121,6 +124,6 @@ def _serve(work: _Work, second: SecondProcess, done: threading.Event) -> None:
 def _ask(work: _Work, claim: Claim, second: SecondProcess) -> None:
     outcome = second.examine(claim.label)
     if outcome is None:
-        work.late.append(claim)
+        work.put_off(claim)
     else:
         work.outcomes[claim.label] = outcome

@@ -21,6 +21,7 @@ from icl_theory.claims.engine.examine import Outcome, examine
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.engine.trained_ensembles import NotReady, Recipe, TrainedEnsembles
 from icl_theory.claims.registry import load
+from icl_theory.core.cache_folders import keep_programs
 from icl_theory.training.ensemble_cache import EnsembleCache
 from icl_theory.training.train import TrainResult
 
@@ -91,7 +92,8 @@ def serve() -> None:
     with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         asked = _messages(sys.stdin.buffer)
         setting = next(asked)
-        _keep_programs(setting["programs"])
+        if setting["programs"] is not None:
+            keep_programs(setting["programs"])
         factory = CaseFactory(setting["profile"], setting["seed"])
         factory.ensembles = _Kept(setting["seed"], EnsembleCache(Path(setting["folder"])))
         for label in asked:
@@ -102,15 +104,6 @@ def serve() -> None:
 def _messages(stream: BinaryIO) -> Iterator[Any]:
     while True:
         yield pickle.load(stream)
-
-
-def _keep_programs(folder: str | None) -> None:
-    import jax
-
-    if folder is not None:
-        jax.config.update("jax_compilation_cache_dir", folder)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def _examined(label: str, factory: CaseFactory, z: float) -> dict[str, Any] | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import jax
 import pytest
 from command_line import environment, fresh, fresh_into, here, not_understood, red_baseline
-from small_training import small
 from sweep_records import sweep
 
 from icl_theory import __version__
@@ -18,8 +17,6 @@ from icl_theory.claims.order import LABELS
 from icl_theory.report.terminal import console
 from icl_theory.runs import bounds
 from icl_theory.runs.bounds_config import SweepConfig
-from icl_theory.tasks.linear_regression import LinearRegression
-from icl_theory.training.ensemble_cache import EnsembleCache
 
 NAMES = ("verify", "train", "bounds", "explain", "recheck", "cache")
 
@@ -72,32 +69,6 @@ def test_every_command_has_help(name: str, encoding: str) -> None:
     done = here(name, "--help", encoding=encoding)
     assert (done.returncode, done.stderr) == (0, "")
     assert "--json" in done.stdout
-
-
-def test_cache_command(cache: Path) -> None:
-    """What is kept is shown, and removed when told to; an empty cache is no error."""
-    folder = cache / "command"
-    folder.mkdir()
-    empty = fresh(folder, "cache", "--json")
-    assert empty.returncode == 0, empty.stderr
-    assert json.loads(empty.stdout) == {
-        "folder": str(folder / "icl_theory"),
-        "programs": {"files": 0, "bytes": 0},
-        "ensembles": [],
-    }
-    kept = EnsembleCache(folder / "icl_theory" / "ensembles")
-    kept.put(LinearRegression(3, noise_std=0.2), 7, small())
-    kept.folder.joinpath("odd.npz").write_bytes(b"no npz file")
-    programs = folder / "icl_theory" / "programs"
-    programs.mkdir()
-    (programs / "jit_f-0-cache").write_bytes(b"1234")
-    shown = fresh(folder, "cache").stdout
-    assert "1 compiled programs" in shown
-    assert "2 trained ensembles" in shown
-    assert "LinearRegression: L=2, 3 seeds, 23 steps, N=7, seed 7" in shown
-    assert "odd.npz: damaged" in shown
-    assert ", now cleared" in fresh(folder, "cache", "--clear").stdout
-    assert json.loads(fresh(folder, "cache", "--json").stdout)["ensembles"] == []
 
 
 def test_version() -> None:

@@ -1,6 +1,7 @@
 """Claims examined by two processes: the same outcomes as by one, also where the second cannot finish."""
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -182,3 +183,26 @@ def test_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert verify._processes(None) == 1
     with pytest.raises(ValueError, match="processes: got 3"):
         verify.verify(labels, processes=3)
+
+
+def test_put_off_from_both_sides() -> None:
+    """Claims are put off and taken up by two threads at once; none is lost, and none is taken twice."""
+    work, taken = examination._Work([], two=False), list[str]()
+
+    def put() -> None:
+        for number in range(500):
+            work.put_off(replace(OWN, label=f"late_{number}"))
+
+    def take(second: bool) -> None:
+        while len(taken) < 500:
+            claim = work.waiting(second=second)
+            if claim is not None:
+                taken.append(claim.label)
+
+    threads = [threading.Thread(target=put), threading.Thread(target=take, args=(False,))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(taken) == sorted(f"late_{number}" for number in range(500))
+    assert work.waiting(second=True) is None

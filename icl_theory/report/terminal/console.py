@@ -83,19 +83,17 @@ def use_cache() -> None:
     """Keep compiled programs in the user's cache directory; this process only, and never the package's business."""
     import jax
 
-    from icl_theory.core.cache_folders import programs_folder
+    from icl_theory.core.cache_folders import keep_programs, programs_folder
     from icl_theory.records.files import prepare_directory
 
-    if not jax.config.values.get("jax_compilation_cache_dir"):
-        path = str(programs_folder())
+    path = jax.config.values.get("jax_compilation_cache_dir") or str(programs_folder())
+    if path == str(programs_folder()):
         try:
             prepare_directory(path, overwrite=True)
         except ValueError:
             log(f"{path} cannot be written: going on without a compilation cache")
             return
-        jax.config.update("jax_compilation_cache_dir", path)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    keep_programs(path)
 
 
 def log_environment() -> None:
