@@ -1,4 +1,5 @@
 from .engine.case_factory import CaseFactory as CaseFactory
+from .engine.case_settings import CaseSettings as CaseSettings
 from .engine.cases import Case as Case
 from .engine.check import Evidence as Evidence
 from .engine.check import check as check

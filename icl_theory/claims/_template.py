@@ -29,7 +29,8 @@ CLAIM = Claim(
     predict=predict,
     # assumptions=(Assumption("sentence", holds=lambda case: ...),): outside them there is no verdict on the statement.
     # trivial=lambda case: ...: for a bound, the value that everything satisfies anyway.
-    # over_seeds=True, cases=lambda factory: factory.trained_seeds(3): an inequality about the mean over trained seeds.
+    # over_seeds=True, cases=lambda factory: factory.trained_seeds(1): an inequality about the mean over trained seeds.
+    # requires=("Gaussian tokens",): what statement and check are about, in settings other than the usual ones.
     # cases=lambda factory: factory.one_layer: which weights and data; all kinds if left out.
     explanation="What is compared with what, and why it could fail.",
     controls=(

@@ -21,12 +21,16 @@ def verify(command: Verify) -> int:
     from icl_theory.core import checks
     from icl_theory.records.compare import read_run
     from icl_theory.records.files import prepare_directory
+    from icl_theory.runs.verify_config import settings_of, written_settings
 
     given = _claims_from(command.from_file)
     own = [claim.claim.label for claim in given]
     require_known(command.claims or (() if given else all_labels()), own)  # before anything heavy is loaded
     checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
     baseline = None if command.baseline is None else read_run(command.baseline)
+    settings, notes = settings_of(command)
+    if command.sweep and not settings.usual:
+        raise checks.error("sweep", "settings of yours", "the usual ones", "use `bounds` for other tasks and models")
     out = None if command.out is None else prepare_directory(command.out, command.overwrite)
     from icl_theory.report.terminal import console
     from icl_theory.report.terminal import verify as said
@@ -36,7 +40,9 @@ def verify(command: Verify) -> int:
 
     named = [label for label in command.claims if label not in own]
     chosen = [*named, *(claim for claim in given if not command.claims or claim.claim.label in command.claims)]
-    sweep = command.sweep or (not chosen and out is not None)
+    sweep = command.sweep or (not chosen and out is not None and settings.usual)
+    for line in notes:
+        console.log(f"read {line}")
     with console.LiveProgress() as progress:
         report = run(
             chosen or None,
@@ -44,6 +50,8 @@ def verify(command: Verify) -> int:
             command.seed,
             sweep=sweep,
             cache=not command.no_cache,
+            settings=settings,
+            options=written_settings(command),
             progress=progress,
             baseline=baseline,
         )

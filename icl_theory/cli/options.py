@@ -14,6 +14,7 @@ import tyro.extras
 from icl_theory.claims.engine.profiles import ProfileName
 from icl_theory.runs.bounds_config import SweepConfig
 from icl_theory.runs.train_config import TrainRunConfig
+from icl_theory.runs.verify_config import SettingsConfig
 
 PROGRAM = "icl-theory"
 DESCRIPTION = (
@@ -29,8 +30,8 @@ Overwrite = Annotated[bool, tyro.conf.arg(help="Replace the files of an earlier 
 
 
 @dataclass(frozen=True)
-class Verify:
-    """Check which statements hold, fail or are vacuous, each with its negative controls."""
+class _Claims:
+    """Options of `verify` on claims and on the run; they stand before those on settings."""
 
     claims: Annotated[tuple[str, ...], tyro.conf.arg(metavar="LABEL ...")] = ()
     """Claims to check, by label; all if none is named. `icl-theory explain` lists them. Only what they need is trained
@@ -52,6 +53,14 @@ class Verify:
     out: Out = None
     overwrite: Overwrite = False
     json: Json = False
+
+
+@dataclass(frozen=True)
+class Verify(SettingsConfig, _Claims):
+    """Check which statements hold, fail or are vacuous, each with its negative controls.
+
+    In settings of yours (task, dimension, depth, demonstrations, a model from a file) claims that need something else
+    are OUTSIDE, with the reason."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS
+from icl_theory.claims.engine.case_settings import SHOTS
+from icl_theory.claims.engine.cases import CLIP
 from icl_theory.claims.engine.trained_ensembles import REPORT_SECONDS
 from icl_theory.core.progress import Progress
 from icl_theory.training.train import TrainResult
@@ -32,8 +33,8 @@ class Sweep:
         return rank_sweep(
             jax.tree.map(lambda matrices: matrices[: factory.profile.seeds], trained.result().models),
             factory.task,
-            demonstrations=LADDER_DEMONSTRATIONS,
-            shots=LADDER_SHOTS,
+            demonstrations=4 * SHOTS,
+            shots=SHOTS,
             clip=CLIP,
             samples=factory.profile.samples,
             modules=("key", "value"),

@@ -4,16 +4,16 @@ Importing this file is quick: nothing heavy is loaded before `run`.
 """
 
 import time
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icl_theory.core.progress import Progress
-from icl_theory.runs.bounds_config import MADE, SweepConfig, layout_of, validate
+from icl_theory.runs.bounds_config import MADE, SweepConfig, validate
+from icl_theory.runs.given_model import fingerprint_of, read, require_path, with_sizes_of
 from icl_theory.runs.train_config import make_task, written_out
 
 if TYPE_CHECKING:
-    from icl_theory.models.foreign import Conversion
     from icl_theory.models.model import Model
     from icl_theory.tasks.base import Task
 
@@ -83,49 +83,15 @@ def resolved(config: SweepConfig) -> SweepConfig:
 
     Raises: ValueError for a file that cannot be read, or sizes that are stated and are not its own.
     """
-    from icl_theory.core import checks
-
     if config.model in MADE:
         return config
-    if not Path(config.model).expanduser().exists():
-        expected = f"one of {', '.join(MADE)}, or the path of a file with weights"
-        raise checks.error("model", repr(config.model), expected, "check the word or the path")
-    model = _read(config).model
-    labels = config.outputs if config.task in ("vector", "one-hot") else 1
-    sizes = {
-        "dim": model.token_dim - labels,
-        "layers": model.layers,
-        "heads": model.heads or 1,
-        "hidden": 0 if model.mlp_in is None else model.mlp_in.shape[-2],
-    }
-    usual = SweepConfig()
-    for name, size in sizes.items():
-        stated = getattr(config, name)
-        if stated not in (size, getattr(usual, name)):
-            raise checks.error(name, f"{stated}, and a file with {name} {size}", "the file's", "drop the option")
-    return replace(config, **sizes)
-
-
-def _read(config: SweepConfig) -> "Conversion":
-    """The model of the file that the configuration names, and how it was read. Raises: ValueError."""
-    from icl_theory.models.files import read_model
-
-    return read_model(config.model, layout_of(config))
+    require_path(config, f"one of {', '.join(MADE)}, or the path of a file with weights")
+    return with_sizes_of(config, read(config).model, ("dim", "layers", "heads", "hidden"))
 
 
 def notes(config: SweepConfig) -> tuple[str, ...]:
     """What was read from the file of the configuration and how; nothing where there is none."""
-    return () if config.model in MADE else _read(config).notes
-
-
-def fingerprint_of(model: "Model") -> str:
-    """A few digits that are others for other weights."""
-    import jax
-    import numpy as np
-
-    from icl_theory.training.checkpoints import fingerprint
-
-    return " ".join(fingerprint(np.asarray(matrix)) for matrix in jax.tree.leaves(model))
+    return () if config.model in MADE else read(config).notes
 
 
 def _of_these_weights(entry: dict[str, Any], weights: str) -> dict[str, Any]:
@@ -142,7 +108,7 @@ def _of_these_weights(entry: dict[str, Any], weights: str) -> dict[str, Any]:
 def _own(config: SweepConfig) -> dict[str, Any]:
     """The configuration without the options of the command; with the fingerprint of the file that it names."""
     own = written_out({field.name: asdict(config)[field.name] for field in fields(SweepConfig)})
-    return own if config.model in MADE else own | {"file": fingerprint_of(_read(config).model)}
+    return own if config.model in MADE else own | {"file": fingerprint_of(read(config).model)}
 
 
 def _kept_weights(
@@ -213,7 +179,7 @@ def _weights(config: SweepConfig, task: "Task", notify: Progress) -> tuple["Mode
     from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 
     if config.model not in MADE:
-        return _read(config).model, []
+        return read(config).model, []
     if config.model == "optimum":
         return one_layer_optimum(task, shots=config.shots)[0], []
     if config.model == "gradient-descent":

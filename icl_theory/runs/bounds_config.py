@@ -3,11 +3,12 @@
 Importing this file is quick: nothing heavy is loaded before `validate`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from icl_theory.models.layouts import Layout
 from icl_theory.models.options import Module
+from icl_theory.runs.given_model import require_no_layout
 from icl_theory.runs.train_config import TaskConfig, make_task
 
 MADE = ("trained", "gradient-descent", "optimum", "random")
@@ -105,15 +106,7 @@ def _require_used(config: SweepConfig) -> None:
             got = f"{value} with a {config.model} model"
             raise checks.error(name, got, "a model that has it", "use --model trained, or drop it")
     if config.model in MADE:
-        for field in fields(Layout):
-            if getattr(config, field.name) != getattr(usual, field.name):
-                got = f"{getattr(config, field.name)} with a {config.model} model"
-                raise checks.error(field.name, got, "a file of weights", "name it with --model, or drop the option")
-
-
-def layout_of(config: SweepConfig) -> Layout:
-    """How a file is to be read."""
-    return Layout(**{field.name: getattr(config, field.name) for field in fields(Layout)})
+        require_no_layout(config, f"with a {config.model} model")
 
 
 def _require_modules(config: SweepConfig) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.case_settings import CaseSettings
 from icl_theory.claims.engine.examine import Outcome, examine
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.engine.trained_ensembles import NotReady, Recipe, TrainedEnsembles
@@ -46,7 +47,7 @@ class _Kept(TrainedEnsembles):
 class SecondProcess:
     """The process as the first one sees it. Raises: OSError if it cannot be started."""
 
-    def __init__(self, profile: Profile, seed: int, folder: Path, z: float) -> None:
+    def __init__(self, profile: Profile, seed: int, folder: Path, z: float, settings: CaseSettings) -> None:
         import jax
 
         programs = jax.config.values.get("jax_compilation_cache_dir")
@@ -56,6 +57,7 @@ class SecondProcess:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables)
         self._lock = threading.Lock()
         self._send({"profile": profile, "seed": seed, "folder": str(folder), "z": z, "programs": programs})
+        self._send(settings)
 
     def examine(self, label: str) -> Outcome | None:
         """What `examine` finds, with the seconds it took; None if it has to wait for an ensemble.
@@ -94,7 +96,7 @@ def serve() -> None:
         setting = next(asked)
         if setting["programs"] is not None:
             keep_programs(setting["programs"])
-        factory = CaseFactory(setting["profile"], setting["seed"])
+        factory = CaseFactory(setting["profile"], setting["seed"], settings=next(asked))
         factory.ensembles = _Kept(setting["seed"], EnsembleCache(Path(setting["folder"])))
         for label in asked:
             pickle.dump(_examined(label, factory, setting["z"]), answers)

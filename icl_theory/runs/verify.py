@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.case_settings import CaseSettings
 from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.examine import Outcome
 from icl_theory.claims.engine.profiles import PROFILES, ProfileName
@@ -110,6 +111,7 @@ def verify(
     sweep: bool | None = None,
     cache: bool = True,
     processes: int | None = None,
+    settings: CaseSettings | None = None,
     progress: Progress | None = None,
     baseline: dict[str, Any] | None = None,
 ) -> VerifyResult:
@@ -129,13 +131,16 @@ def verify(
             digest of everything that determines them, see `icl_theory.training.ensemble_cache`.
         processes: 2 examines half of the claims in a second process, 1 all in this one; None: 2 for many claims on a
             machine that has two processors. The result does not depend on it.
+        settings: another task, depth or number of demonstrations, or a model of yours, on which the claims are
+            checked; those that need what it is not are OUTSIDE, with the reason.
         progress: called often with (what, done, total).
         baseline: records of another run (`records.compare.read_run`); what has changed since is then in
             `VerifyResult.changes` and on the page. The verdicts do not depend on it.
 
     Returns: `VerifyResult`. A claim whose check raises an exception has the verdict ERROR, and the others are examined.
     Raises: ValueError for an unknown claim or profile, an `out` that is a file or in use, a claim of an installed
-        package that cannot be used, or one of yours without a label of its own or two negative controls.
+        package that cannot be used, one of yours without a label of its own or two negative controls, or a sweep in
+        settings of yours.
 
     Example:
         >>> from icl_theory import verify
@@ -143,9 +148,18 @@ def verify(
         VerifyResult(2 claims: 1 HOLDS, 1 FAILS; sound)
     """
     directory = None if out is None else prepare_directory(out, overwrite)
-    sweep = (claims is None and directory is not None) if sweep is None else sweep
+    if sweep is None:
+        sweep = claims is None and directory is not None and (settings is None or settings.usual)
     report = run(
-        claims, profile, seed, sweep=sweep, cache=cache, processes=processes, progress=progress, baseline=baseline
+        claims,
+        profile,
+        seed,
+        sweep=sweep,
+        cache=cache,
+        processes=processes,
+        settings=settings,
+        progress=progress,
+        baseline=baseline,
     )
     if directory is not None:
         write(report, directory)
@@ -160,26 +174,40 @@ def run(
     sweep: bool,
     cache: bool = True,
     processes: int | None = None,
+    settings: CaseSettings | None = None,
+    options: dict[str, Any] | None = None,
     progress: Progress | None = None,
     baseline: dict[str, Any] | None = None,
 ) -> VerifyResult:
-    """`verify` without its files; `sweep` says whether to compute bound versus rank for the figure."""
+    """`verify` without its files; `sweep` says whether to compute bound versus rank for the figure.
+
+    `options`: of the command line, that made the settings; they are written down beside the others.
+    """
+    settings = settings or CaseSettings()
+    if sweep and not settings.usual:
+        raise checks.error(
+            "sweep", "settings of yours", "the usual settings", "use `bounds` for other tasks and models"
+        )
     # All of our own are imported below, while the models train; those of others may be invalid and are checked first.
     named = None if claims is None else chosen(claims)
     labels = all_labels() if claims is None else None
     profile = checks.choice("profile", profile, tuple(PROFILES))
     seed = checks.integer("seed", seed, 0, 2**31 - 1, "pass a whole number")
     started = time.perf_counter()
-    processes = checks.integer("processes", _processes(named) if processes is None else processes, 1, 2, "use 1 or 2")
+    most = _processes(named, settings) if processes is None else processes
+    processes = checks.integer("processes", most, 1, 2, "use 1 or 2")
     with ExitStack() as stack:
         folder = ensembles_folder() if cache else Path(stack.enter_context(TemporaryDirectory()))
         kept = EnsembleCache(folder) if cache or processes == 2 else None
-        factory = stack.enter_context(closing(CaseFactory(PROFILES[profile], seed, progress, cache=kept)))
+        factory = stack.enter_context(
+            closing(CaseFactory(PROFILES[profile], seed, progress, cache=kept, settings=settings))
+        )
         if claims is None:
             factory.train_ahead()
         second = None
         if processes == 2:
-            second = stack.enter_context(closing(SecondProcess(PROFILES[profile], seed, folder, STANDARD_ERRORS)))
+            setting = PROFILES[profile], seed, folder, STANDARD_ERRORS, settings
+            second = stack.enter_context(closing(SecondProcess(*setting)))
         swept = Sweep(factory) if sweep else None
         pairs = chosen() if named is None else named
         outcomes = examine_all([claim for claim, _ in pairs], factory, STANDARD_ERRORS, progress, second)
@@ -187,7 +215,8 @@ def run(
     records = {
         "format": FORMAT,
         "environment": environment(),
-        "configuration": {"profile": profile, "seed": seed, "claims": _named(named)},
+        "configuration": {"profile": profile, "seed": seed, "claims": _named(named)} | (options or {}),
+        "settings": None if settings.usual else settings.to_dict(),
         "profile": profile,
         "seed": seed,
         "standard_errors": STANDARD_ERRORS,
@@ -205,7 +234,9 @@ def _named(named: list[Any] | None) -> list[str]:
     return [] if named is None else [claim.label for claim, _ in named]
 
 
-def _processes(named: list[Any] | None) -> int:
-    """Two for many claims of ours, where there are processors for both."""
+def _processes(named: list[Any] | None, settings: CaseSettings) -> int:
+    """Two for many claims of ours, where there are processors for both, and the second can build the task."""
+    if not type(settings.task).__module__.startswith("icl_theory."):
+        return 1
     ours = len(LABELS) if named is None else sum(claim.label in LABELS for claim, _ in named)
     return 2 if ours >= FEWEST_FOR_TWO and (os.cpu_count() or 1) > 1 else 1

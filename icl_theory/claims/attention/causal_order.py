@@ -38,7 +38,7 @@ def _labels_reversed(case: Case) -> np.ndarray:
 
 
 def _cases(factory: CaseFactory) -> list[Case]:
-    return [*factory.one_layer, *(first_layers(case, 2) for case in factory.three_layers)]
+    return [*factory.one_layer, *(first_layers(case, 2) for case in factory.deep)]
 
 
 def counterexample() -> dict[str, Any]:
@@ -69,7 +69,10 @@ def recheck(found: dict) -> bool:
     return bool((_exact_output(found, found["tokens"]) != _exact_output(found, found["tokens"][::-1])).any())
 
 
-_LOOP: dict[str, Any] = {"measure": predict, "cases": lambda factory: [*factory.random(1), *factory.random(3)]}
+_LOOP: dict[str, Any] = {
+    "measure": predict,
+    "cases": lambda factory: [*factory.random(1), *factory.random(factory.depth)],
+}
 
 CLAIM = Claim(
     source="Y Remark 1 (order), arXiv:2406.03768v2, under a causal mask among the demonstrations",

@@ -61,7 +61,10 @@ def by_token(case: Case, mask: str = "demonstrations") -> np.ndarray:
     return loop(case, prompt_matrix(case)[:, -1], kind="softmax", mask=mask)
 
 
-_LOOP: dict[str, Any] = {"tolerance": 1e-9, "cases": lambda factory: [*factory.random(1), *factory.random(3)]}
+_LOOP: dict[str, Any] = {
+    "tolerance": 1e-9,
+    "cases": lambda factory: [*factory.random(1), *factory.random(factory.depth)],
+}
 
 
 def counterexample() -> dict[str, Any]:

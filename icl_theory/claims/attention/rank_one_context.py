@@ -39,7 +39,7 @@ def predict(case: Case, normalised: bool = True, own: bool = True) -> np.ndarray
 @lru_cache(maxsize=8)
 def _cases(factory: CaseFactory) -> list[Case]:
     result = []
-    for case in [*factory.random(1), *(first_layers(c, 1) for c in factory.random(3)[:2])]:
+    for case in [*factory.random(1), *(first_layers(c, 1) for c in factory.random(factory.depth)[:2])]:
         block = with_mlp(case)
         for kind in ("linear", "softmax"):
             model = block.model.replace(kind=kind, activation="relu")

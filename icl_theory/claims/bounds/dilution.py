@@ -55,5 +55,5 @@ CLAIM = Claim(
         Control("no gap at all", measure=lambda case: difference(case, 0.0)),
         Control("the share of one demonstration less", measure=lambda case: difference(case, (_SHOWN - 4) / _COUNT)),
     ),
-    cases=lambda factory: [*factory.constructed(1), *factory.trained(1), *factory.trained(3)],
+    cases=lambda factory: [*factory.constructed(1), *factory.trained(1), *factory.trained(factory.depth)],
 )

@@ -56,5 +56,8 @@ CLAIM = Claim(
         Control("a sum of two outer products", measure=_two_terms, predict=_two_terms_spectral),
         Control("nuclear norm off by 1 %", predict=lambda case: 1.01 * predict(case)),
     ),
-    cases=lambda factory: [*factory.random(1), *factory.random(3)],  # an identity about two vectors needs no training
+    cases=lambda factory: [
+        *factory.random(1),
+        *factory.random(factory.depth),
+    ],  # an identity about two vectors needs no training
 )

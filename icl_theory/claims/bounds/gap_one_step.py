@@ -3,7 +3,7 @@
 import numpy as np
 import sympy as sp
 
-from icl_theory.claims.engine.cases import DIM, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.models.constructions import gradient_descent_weights
 from icl_theory.risk.one_layer_gap import one_layer_gap
@@ -13,14 +13,14 @@ _SIZES, _SHOTS = (0.2, 0.5, 1.0), (1, 5, 20, 80)
 
 def measure(case: Case) -> np.ndarray:
     """The gap of steps of three sizes at four numbers of demonstrations, from the moments of the case's tokens."""
-    models = [gradient_descent_weights(DIM, step_size=size) for size in _SIZES]
+    models = [gradient_descent_weights(case.task.dim, step_size=size) for size in _SIZES]
     options = {"task": case.task, "task_vector": case.task_vector}
     return np.array([[one_layer_gap(model, shots=n, **options).value for n in _SHOTS] for model in models])
 
 
 def predict(case: Case, constant: int = 2, noise: float = 1.0) -> np.ndarray:
     """$2 η a/N - η² b$ of the statement, with $Σ_yy = |w|² + σ²$."""
-    d, size, sigma = DIM, case.task_vector @ case.task_vector, noise * case.task.noise_std**2
+    d, size, sigma = case.task.dim, case.task_vector @ case.task_vector, noise * case.task.noise_std**2
     eta, n = np.array(_SIZES)[:, None], np.array(_SHOTS)
     second = (2 / n) * (d + 1) * size + (sigma * d * (d + 1) + size * ((d + 1) * (d + 2) + constant)) / n**2
     return (2 * eta / n) * ((size + sigma) * d + size) - eta**2 * second
@@ -75,6 +75,12 @@ CLAIM = Claim(
     "for a step of sizes .2, .5 and 1 at $N$ = 1, 5, 20 and 80. The derivation at $d = 1$ is symbolic. It tells how "
     "tight a rung is without Monte Carlo; the squared error itself is sub-exponential, so that no rung bounds it.",
     proof=proof,
+    requires=(
+        "linear regression",
+        "no model but its own",
+        "token covariance of full rank",
+        "isotropic inputs and tasks",
+    ),
     controls=(
         Control("$(d+1)(d+2) + 1$", predict=lambda case: predict(case, constant=1)),
         Control("no label noise", predict=lambda case: predict(case, noise=0.0)),

@@ -53,6 +53,7 @@ CLAIM = Claim(
     explanation="$d_S$ of one matrix clipped, and of $W_V$ and $W_KᵀW_Q$ both, with one head. Of the rates tried in "
     "the paper only .995 on a whole attention block leaves fewer directions, $20² = 400$, than 500 tokens fill (a "
     "control). The comparison of bounds that is to explain clipping has $+∞$ on both sides.",
+    requires=("cases of its own",),
     controls=(
         Control(
             "the formula, counted at $D = 6$ for all pairs of ranks",

@@ -1,6 +1,6 @@
 """The readout rung: what the loss reads are d_x numbers, and the information in them bounds the gap."""
 
-from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
+from icl_theory.claims.engine.cases import CLIP, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.gap_by_hand import bound_by_hand
 from icl_theory.claims.quantities.ladder_values import generalization_gap
@@ -29,7 +29,7 @@ CLAIM = Claim(
     measure=generalization_gap,
     predict=bound,
     trivial=lambda case: CLIP,
-    explanation=f"Clipped squared error ($R = c/2$), $N = {LADDER_DEMONSTRATIONS}$, $b = {LADDER_SHOTS}$. At $L = 1$ "
+    explanation="Clipped squared error ($R = c/2$), $N = 80$, $b = 20$. At $L = 1$ "
     "$p$ is Gaussian given the demonstrations, in at most $d_x$ dimensions, and the bound is finite from $N - 1 ≥ d_x$ "
     "on; at $L > 1$ the information of the path stands for it. By data processing it is below what all of $W$ tells (a "
     "control).",

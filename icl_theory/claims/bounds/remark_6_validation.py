@@ -41,7 +41,7 @@ def _tested(case: Case) -> Estimate:
 
 
 def _cases(factory: CaseFactory) -> list[Case]:
-    return [*factory.constructed(1), *factory.trained(1), *factory.trained(3)]
+    return [*factory.constructed(1), *factory.trained(1), *factory.trained(factory.depth)]
 
 
 CLAIM = Claim(

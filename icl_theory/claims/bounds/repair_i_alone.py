@@ -57,6 +57,7 @@ CLAIM = Claim(
     "more: weights of rank one make that space one-dimensional whatever $D$ is, and there the printed order of "
     "expectation and logarithm is refuted (theorem_2_scalar). Both sides are certificates at 1e-9. With both repairs "
     "the bound holds (a control).",
+    requires=("cases of its own",),
     controls=(
         Control(
             "the noise of the layer on its support is the scalar one",

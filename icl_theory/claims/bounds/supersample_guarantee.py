@@ -30,7 +30,10 @@ def _family(factory: CaseFactory) -> list[Case]:
     with_relu = with_mlp(single)
     return [
         step.with_model(step.model.replace(kind="softmax"), "softmax"),
-        *(case.with_model(case.model.replace(mask="causal"), "causal mask") for case in factory.trained(3)[:1]),
+        *(
+            case.with_model(case.model.replace(mask="causal"), "causal mask")
+            for case in factory.trained(factory.depth)[:1]
+        ),
         with_relu.with_model(with_relu.model.replace(activation="relu"), "ReLU"),
         _two_heads(single, step),
     ]

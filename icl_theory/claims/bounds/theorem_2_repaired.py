@@ -31,7 +31,7 @@ _GAP: dict[str, Any] = {
     "trivial": None,
     "assumptions": (),
 }
-_GAP |= {"cases": lambda factory: [*factory.random(1), *factory.constructed(3)]}
+_GAP |= {"cases": lambda factory: [*factory.random(1), *factory.constructed(factory.depth)]}
 _GAP_TURNED: dict[str, Any] = _GAP | {"measure": lambda case: _turned(case)}
 
 
@@ -42,7 +42,7 @@ def _from_definition(name: str) -> dict[str, Any]:
         "predict": repaired_information,
         "relation": "equal",
         "trivial": None,
-        "cases": lambda factory: [*factory.random(1), *factory.random(3)],
+        "cases": lambda factory: [*factory.random(1), *factory.random(factory.depth)],
     }
 
 

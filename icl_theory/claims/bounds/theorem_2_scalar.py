@@ -67,6 +67,7 @@ CLAIM = Claim(
     "3 above $log|w|$, 1 elsewhere, with ramps of 1/4. Printed right side .1156 < gap .140 < repaired .834 < 1, what "
     "holds trivially: the printed order of expectation and logarithm makes the right side smaller than what the proof "
     "gives. Both numbers shown are certificates, Hoeffding's at 1e-9: one below the gap, one above the right side.",
+    requires=("cases of its own",),
     controls=(
         Control(
             "tame data, $log h²$ within 0.1",

@@ -4,7 +4,7 @@ import math
 from functools import lru_cache
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
+from icl_theory.claims.engine.cases import CLIP, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.forward_pass.bounds import ForwardPassBounds, forward_pass_bounds
@@ -17,7 +17,7 @@ def found(case: Case, shots: int | None = None) -> ForwardPassBounds:
     return forward_pass_bounds(
         case.model,
         case.task,
-        demonstrations=LADDER_DEMONSTRATIONS,
+        demonstrations=case.ladder_demonstrations,
         clip=CLIP,
         samples=4 * case.samples,
         shots=shots,
@@ -33,18 +33,18 @@ def gap(case: Case, shots: int | None = None) -> Estimate:
 
 def bound(case: Case) -> float:
     """$R sqrt(2 I_1(N, D))$, $I_1$ a difference of Wishart entropies."""
-    nats = second_moment_information(LADDER_DEMONSTRATIONS, case.model.token_dim)
+    nats = second_moment_information(case.ladder_demonstrations, case.model.token_dim)
     return CLIP / 2 * math.sqrt(2 * nats)
 
 
 def _subset(case: Case) -> float:
     """$(b/N) R sqrt(2 I_1(b, D))$."""
-    nats = second_moment_information(LADDER_SHOTS, case.model.token_dim)
-    return LADDER_SHOTS / LADDER_DEMONSTRATIONS * CLIP / 2 * math.sqrt(2 * nats)
+    nats = second_moment_information(case.ladder_shots, case.model.token_dim)
+    return case.ladder_shots / case.ladder_demonstrations * CLIP / 2 * math.sqrt(2 * nats)
 
 
 def _deep(factory: CaseFactory) -> list[Case]:
-    return [*factory.random(3), *factory.trained(3)]
+    return [*factory.random(factory.depth), *factory.trained(factory.depth)]
 
 
 CLAIM = Claim(
@@ -59,10 +59,11 @@ CLAIM = Claim(
     explanation="$I(W; H_s) = +∞$ without noise, but a bound by single demonstrations needs $I(W; h_1) ≤ I(S; h_1)$ "
     "alone. $N = 80$, clipped squared error, all weights: 1.046 at every depth, where the repaired Theorem 2 has about "
     "five at three layers. A random subset of $b$ shown to all layers has $b/N$ times the bound of $b$ (a control).",
+    requires=("linear regression", "token covariance of full rank"),
     controls=(
         Control(
             "a random subset of 20 shown to all layers",
-            measure=lambda case: gap(case, LADDER_SHOTS),
+            measure=lambda case: gap(case, case.ladder_shots),
             predict=_subset,
             cases=_deep,
             expected=Verdict.HOLDS,
@@ -73,7 +74,7 @@ CLAIM = Claim(
             predict=bound,
             relation="equal",
             trivial=None,
-            cases=lambda factory: [*factory.random(3), *factory.constructed(1)],
+            cases=lambda factory: [*factory.random(factory.depth), *factory.constructed(1)],
             tolerance=1e-9,
             expected=Verdict.HOLDS,
         ),

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import CLIP, DIM, Case
+from icl_theory.claims.engine.cases import CLIP, Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.forward_pass.bounds import ForwardPassBounds, forward_pass_bounds
@@ -50,8 +50,8 @@ def nats(case: Case, module: Module, rank: int) -> float:
 
 def ranks(case: Case) -> np.ndarray:
     """Information with W_KᵀW_Q at rank 1, ..., 5 over that of m numbers uncorrelated with the label's."""
-    measured = [nats(case, "key_query", rank) for rank in range(1, DIM + 1)]
-    return np.array(measured) / [readout_information(_COUNT, rank) for rank in range(1, DIM + 1)]
+    measured = [nats(case, "key_query", rank) for rank in range(1, case.model.token_dim)]
+    return np.array(measured) / [readout_information(_COUNT, rank) for rank in range(1, case.model.token_dim)]
 
 
 def _optimum(factory: CaseFactory) -> list[Case]:
@@ -62,7 +62,7 @@ def _optimum(factory: CaseFactory) -> list[Case]:
 
 def _of_value(case: Case) -> np.ndarray:
     """Information with W_V at rank 1 over that at full rank: its label row is all there is."""
-    return np.array([nats(case, "value", 1) / nats(case, "value", DIM + 1)])
+    return np.array([nats(case, "value", 1) / nats(case, "value", case.model.token_dim)])
 
 
 CLAIM = Claim(
@@ -77,6 +77,7 @@ CLAIM = Claim(
     explanation="Random, constructed, trained and truncated one-layer models, $N = 40$. $p$ is a sum of products of "
     "two Gaussians, a variance-gamma law, whose entropies are one integral. The bound falls like $sqrt(m/N)$ when "
     "$W_K$ or $W_Q$ is truncated and not when $W_V$ is (controls at the optimum's weights).",
+    requires=("linear regression", "token covariance of full rank"),
     controls=(
         Control(
             "$W_KᵀW_Q$ at rank m: at most a third above m uncorrelated numbers",

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from icl_theory.claims.engine.case_settings import SHOTS
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.information.ladder.bound_ladder import BoundLadder, ladder_of
@@ -16,10 +17,8 @@ from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.tasks.written import task_from_dict, task_or_reason
 
-DIM, TRAINING_SHOTS = 5, 20  # d_x and N of the trained models
 SHOWN = 10  # b of a case
-MLP_WIDTH = DIM + 1  # of the models with a linear MLP: square matrices, whose condition numbers are of one order
-LADDER_DEMONSTRATIONS, LADDER_SHOTS, CLIP = 80, 20, 4.0  # N, b and c of every ladder
+CLIP = 4.0  # c of every ladder
 PAIRS = 256  # runs in the sandwich of a case's ladder
 
 
@@ -53,6 +52,8 @@ class Case:
     """b, of the N demonstrations above."""
     samples: int = 512
     """Monte Carlo runs where a claim samples."""
+    training_shots: int = SHOTS
+    """N of the training prompts, and b of its ladder, whose N is four times as many."""
     ladders: dict[Any, BoundLadder] = field(default_factory=dict, repr=False, init=False)
     """Ladders that have been computed, by (floor, scale); a case made by `dataclasses.replace` begins with none."""
 
@@ -61,8 +62,18 @@ class Case:
         """L."""
         return self.model.layers
 
+    @property
+    def ladder_shots(self) -> int:
+        """b of its ladder."""
+        return self.training_shots
+
+    @property
+    def ladder_demonstrations(self) -> int:
+        """N of its ladder."""
+        return 4 * self.training_shots
+
     def ladder(self, *, floor: float = 0.0, scale: float = 1.0) -> BoundLadder:
-        """The bound ladder at N = 80, b = 20, c = 4, with W_V of the first layer multiplied by `scale`.
+        """The bound ladder at c = 4, in the usual settings at N = 80 and b = 20, with W_V of layer 1 times `scale`.
 
         Computed once and shared between claims; every call uses the same draws (common random numbers).
 
@@ -74,7 +85,7 @@ class Case:
             value = np.array(self.model.value)
             value[0] = scale * value[0]
             model = self.model.replace(value=value)
-            setting = Setting(model, self.task, self.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, floor)
+            setting = Setting(model, self.task, self.task_vector, self.ladder_demonstrations, self.ladder_shots, floor)
             pairs = min(PAIRS, self.samples)
             self.ladders[floor, scale] = ladder_of(setting, _batches(self, floor), CLIP, pairs)
         return self.ladders[floor, scale]
@@ -98,6 +109,7 @@ class Case:
             "seed": self.seed,
             "shots": self.shots,
             "samples": self.samples,
+            "training_shots": self.training_shots,
             "task": task_or_reason(self.task),
             "task_vector": self.task_vector.tolist(),
             "model": to_dict(self.model),
@@ -124,6 +136,7 @@ class Case:
                 demonstrations=np.array(description["demonstrations"], dtype=np.float64),
                 shots=int(description["shots"]),
                 samples=int(description["samples"]),
+                training_shots=int(description.get("training_shots", SHOTS)),
             )
         except (KeyError, TypeError) as error:
             raise checks.error(
@@ -134,16 +147,16 @@ class Case:
 @lru_cache(maxsize=24)
 def _batches(case: Case, floor: float) -> Batches:
     """The draws of a case, kept for its next ladder; all positive floors could share them, equal ones do."""
-    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, floor)
+    setting = Setting(case.model, case.task, case.task_vector, case.ladder_demonstrations, case.ladder_shots, floor)
     return Batches(setting, case.seed, case.samples)
 
 
 def demonstration_sets(case: Case) -> np.ndarray:
-    """The demonstrations behind every run of the case's ladder without a floor, shape (samples, 80, D)."""
+    """The demonstrations behind every run of the case's ladder without a floor, shape (samples, N, D)."""
     return np.concatenate([draws.tokens for draws in _batches(case, 0.0)])
 
 
 def noisy_outputs(case: Case) -> np.ndarray:
     """W_L of the noisy trajectory of every run of the case's ladder without a floor, shape (samples, D, D)."""
-    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS, 0.0)
+    setting = Setting(case.model, case.task, case.task_vector, case.ladder_demonstrations, case.ladder_shots, 0.0)
     return np.concatenate([simulate(setting, draws).accumulated for draws in _batches(case, 0.0)])

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.case_settings import Requirement
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.validation import (
     require_balanced,
@@ -210,6 +211,8 @@ class Claim:
     verdict comes from one interval over seeds, see `icl_theory.claims.engine.seed_interval`."""
     tolerance: float = EXACT_TOLERANCE
     """Relative tolerance for numbers without a standard error, entry by entry; see `check`."""
+    requires: tuple[Requirement, ...] = ("linear regression",)
+    """What statement and check are about; in settings of the user's that are not so the claim is OUTSIDE."""
     exact_counterexample: Callable[[], dict[str, Any]] | None = None
     """A small exact counterexample in whole numbers, where a way to find one is known."""
     verify_exact: Callable[[dict[str, Any]], bool] | None = None
@@ -232,6 +235,8 @@ class Claim:
         require_option(f"origin of {name}", self.origin, get_args(Origin))
         _require_fields(name, {f.name: getattr(self, f.name) for f in fields(self)})
         require_instances(f"controls of {name}", self.controls, Control)
+        for requirement in self.requires:
+            require_option(f"requires of {name}", requirement, get_args(Requirement))
         twice = {c.name for c in self.controls if sum(other.name == c.name for other in self.controls) > 1}
         if twice:
             raise checks.error(f"controls of {name}", f"{sorted(twice)[0]!r} twice", "names of their own", "rename one")

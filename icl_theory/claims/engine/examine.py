@@ -5,21 +5,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.case_settings import OutsideSettings
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.check import Evidence, check, margin
-from icl_theory.claims.engine.claim import Claim, Verdict
+from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.engine.counterexample import counterexample
 from icl_theory.claims.engine.exceptions import describe_error_with_line
 from icl_theory.claims.engine.expected_verdicts import Flip, expected_verdict, flip
 from icl_theory.claims.engine.seed_interval import SeedInterval, interval_over_seeds, verdict_over_seeds
 from icl_theory.claims.engine.trained_ensembles import Cancelled, NotReady
-from icl_theory.core import marks
+from icl_theory.core import checks, marks
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.results import Result
 
 NO_CASE = "making the cases"
 """Name of the case in the evidence that there are no cases because making them raised an exception."""
+THESE_SETTINGS = "these settings"
+"""Name of the case in the evidence that the settings of a run have no case for the claim."""
+Failure = tuple[Verdict, str]
+"""What an exception means, and its words; no words where there was none."""
 
 
 def overall_verdict(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
@@ -71,6 +78,8 @@ class Outcome(Result):
     counterexamples: list[dict[str, Any]] = field(default_factory=list)
     over_seeds: SeedInterval | None = None
     """The interval over seeds behind the verdict of a statement over seeds."""
+    usual: bool = True
+    """Whether the run had the usual settings, for which the verdicts are known."""
     seconds: float = math.nan
 
     @property
@@ -81,13 +90,13 @@ class Outcome(Result):
 
     @property
     def expected(self) -> str | None:
-        """The verdict that is known for a claim of this package, None for any other."""
-        return expected_verdict(self.claim.label)
+        """The verdict that is known for a claim of this package in the usual settings, None for any other."""
+        return expected_verdict(self.claim.label) if self.usual else None
 
     @property
     def flip(self) -> Flip | None:
         """What it means that the verdict is not the expected one; None where it is."""
-        return flip(self.claim.label, self.claim.origin, self.verdict)
+        return flip(self.claim.label, self.claim.origin, self.verdict) if self.usual else None
 
     @property
     def sound(self) -> bool:
@@ -110,7 +119,7 @@ def run_proof(claim: Claim) -> Derivation:
     """Run the symbolic derivation of a claim. It needs no case."""
     if claim.proof is None:
         return Derivation(None)
-    found, note = _attempt(claim.proof)
+    found, (_, note) = _attempt(claim.proof)
     return Derivation(bool(found), note)
 
 
@@ -118,6 +127,8 @@ def examine(claim: Claim, factory: CaseFactory, *, z: float = 6.0, derivation: D
     """Check a claim and its controls on all their cases, and keep a certificate if the claim fails.
 
     An exception while cases are made or checked gives the verdict ERROR with its message and place; it is not raised.
+    In settings other than the usual ones a claim that needs what they lack, or is refused there as bad input, is
+    OUTSIDE with the reason; so is a control, which is then left out.
 
     Args:
         claim: what to check.
@@ -136,40 +147,70 @@ def examine(claim: Claim, factory: CaseFactory, *, z: float = 6.0, derivation: D
         ('HOLDS', True)
     """
     cases, evidence = _evidence(claim, factory, z)
-    controls = []
-    for control in claim.controls:
-        controlled = control.applied(claim)
-        found = _evidence(controlled, factory, z)[1]
-        note = next((item.note for item in found if item.verdict == Verdict.ERROR), "")
-        controls.append(ControlOutcome(control.name, overall_verdict(controlled, found), control.expected, note))
+    verdict, usual = overall_verdict(claim, evidence), factory.settings.usual
+    controls = [_controlled(claim, control, factory, z) for control in claim.controls if usual or verdict != "OUTSIDE"]
+    if not usual:
+        controls = [item for item in controls if item.verdict != Verdict.OUTSIDE or item.caught]
     proved, note = run_proof(claim) if derivation is None else derivation
-    verdict, counterexamples, over_seeds = overall_verdict(claim, evidence), [], None
-    if verdict != Verdict.ERROR:
+    counterexamples, over_seeds = [], None
+    if cases and verdict != Verdict.ERROR:
         counterexamples, over_seeds = _counterexamples(claim, cases, evidence), interval_over_seeds(claim, evidence)
-    return Outcome(claim, verdict, evidence, controls, proved, note, counterexamples, over_seeds)
+    return Outcome(claim, verdict, evidence, controls, proved, note, counterexamples, over_seeds, usual)
+
+
+def _controlled(claim: Claim, control: Control, factory: CaseFactory, z: float) -> ControlOutcome:
+    controlled = control.applied(claim)
+    found = _evidence(controlled, factory, z)[1]
+    note = next((item.note for item in found if item.verdict == Verdict.ERROR), "")
+    return ControlOutcome(control.name, overall_verdict(controlled, found), control.expected, note)
 
 
 def _evidence(claim: Claim, factory: CaseFactory, z: float) -> tuple[Sequence[Case], list[Evidence]]:
     """The cases of a claim and the evidence of each; what raises an exception is evidence too, of an ERROR."""
+    usual = factory.settings.usual
+    if not usual and (lacking := factory.settings.lacking(claim.requires)):
+        return [], [_without_numbers(Verdict.OUTSIDE, THESE_SETTINGS, factory.seed, lacking)]
+    factory.asked = False
+    factory.lost.clear()
+    cases, failure = _attempt(lambda: claim.cases(factory), usual)
+    if not cases:
+        return [], [_no_case(failure, factory)]
+    if not (usual or factory.asked):
+        note = "its cases are its own, whatever the settings"
+        return [], [_without_numbers(Verdict.OUTSIDE, THESE_SETTINGS, factory.seed, note)]
+    tried = [(case, *_attempt(lambda case=case: check(claim, case, z=z), usual)) for case in cases]
+    return cases, [
+        found or _without_numbers(failure[0], case.name, case.seed, failure[1]) for case, found, failure in tried
+    ]
 
-    def error(name: str, seed: int, note: str) -> Evidence:
-        return Evidence(Verdict.ERROR, name, seed, math.nan, math.nan, math.nan, note=note)
 
-    cases, note = _attempt(lambda: claim.cases(factory))
-    if cases is None or not cases:
-        return [], [error(NO_CASE, factory.seed, note or "the claim has no cases: nothing was examined")]
-    tried = [(case, *_attempt(lambda case=case: check(claim, case, z=z))) for case in cases]
-    return cases, [error(case.name, case.seed, note) if found is None else found for case, found, note in tried]
+def _no_case(failure: Failure, factory: CaseFactory) -> Evidence:
+    """Why there are no cases: an exception, or settings that have none of the kind."""
+    verdict, note = failure
+    if not note and factory.lost:
+        verdict, note = Verdict.OUTSIDE, f"it needs {' or '.join(dict.fromkeys(factory.lost))}"
+    place = THESE_SETTINGS if verdict == Verdict.OUTSIDE else NO_CASE
+    return _without_numbers(verdict, place, factory.seed, note or "the claim has no cases: nothing was examined")
 
 
-def _attempt(work: Callable[[], Any]) -> tuple[Any, str]:
-    """What `work` returns and an empty note; or None, and the exception it raised in words."""
+def _without_numbers(verdict: Verdict, name: str, seed: int, note: str) -> Evidence:
+    return Evidence(verdict, name, seed, math.nan, math.nan, math.nan, note=note)
+
+
+def _attempt(work: Callable[[], Any], usual: bool = True) -> tuple[Any, Failure]:
+    """What `work` returns; or None, and what its exception means, with its words.
+
+    In unusual settings, what is refused as bad input, or is not there, is OUTSIDE.
+    """
     try:
-        return work(), ""
+        return work(), (Verdict.ERROR, "")
     except (NotReady, Cancelled):
         raise  # no error: models that are waited for, or a run that was broken off
     except Exception as error:  # a claim may raise anything; that is a verdict on it, and no reason to lose the others
-        return None, marks.literal(describe_error_with_line(error))
+        if not usual and isinstance(error, OutsideSettings | checks.InvalidInputError | np.linalg.LinAlgError):
+            what = {OutsideSettings: "it needs ", checks.InvalidInputError: ""}.get(type(error), "beyond float64: ")
+            return None, (Verdict.OUTSIDE, marks.literal(f"{what}{error}"))
+        return None, (Verdict.ERROR, marks.literal(describe_error_with_line(error)))
 
 
 def _counterexamples(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:

@@ -75,13 +75,14 @@ CLAIM = Claim(
     "where both sides are equal: the constant is seen to one per cent. The rungs of the ladders in this form stand "
     "below those by the root and below $c$ (a control that holds), so that none is vacuous by Pinsker's inequality "
     "alone.",
+    requires=("cases of its own",),
     controls=(
         Control("information 1 % smaller", predict=lambda case: 0.99 * information(case)),
         Control(
             "the rungs of a ladder against the root and the range",
             measure=_forms,
             predict=lambda case: 1.0,
-            cases=lambda factory: [*factory.random(1)[:2], *factory.random(3)[:2]],
+            cases=lambda factory: [*factory.random(1)[:2], *factory.random(factory.depth)[:2]],
             tolerance=1e-9,
             expected=Verdict.HOLDS,
         ),

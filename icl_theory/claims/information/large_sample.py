@@ -65,6 +65,7 @@ CLAIM = Claim(
     explanation="$N = 480$, where $1/N²$ is far below the error bar. $z$ is $svec(h hᵀ)$ standardised; for Gaussian "
     "tokens $E|z|⁴$ is a polynomial of their dimension. At $D = 6$ and $N = 80$ the correction is the larger of the "
     "two terms.",
+    requires=("linear regression", "token covariance of full rank", "Gaussian tokens"),
     controls=(
         Control("correction dropped", predict=lambda case: predict(case, 0.0)),
         Control("correction of Gaussian features", predict=lambda case: predict(case, _wishart(case))),

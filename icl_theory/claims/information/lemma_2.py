@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from icl_theory.claims.engine.cases import LADDER_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.gap_by_hand import bound_by_hand
 from icl_theory.claims.quantities.ladder_values import RESOLVED, generalization_gap
@@ -68,7 +68,7 @@ CLAIM = Claim(
         Control(
             "the same divided by the demonstrations shown",
             measure=lambda case: bound(case).value,
-            predict=lambda case: bound_by_hand(case, "mutual_information", LADDER_SHOTS),
+            predict=lambda case: bound_by_hand(case, "mutual_information", case.ladder_shots),
             relation="equal",
             trivial=None,
         ),

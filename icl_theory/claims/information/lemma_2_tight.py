@@ -58,6 +58,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="Five values of $ε$, the gap enumerated. An inequality whose sides are four apart, as in lemma_2, has "
     "no power against a wrong constant; here one per cent is seen.",
+    requires=("cases of its own",),
     controls=(
         Control("$R$ 1 % smaller", measure=lambda case: slack(case, reach=0.495)),
         Control("$R = 1$, the range instead of its half", measure=lambda case: slack(case, reach=1.0)),

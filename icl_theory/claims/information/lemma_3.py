@@ -32,6 +32,7 @@ CLAIM = Claim(
     explanation="By quadrature at $D = 1$ for $L = 2$ and 3, demonstrations taking eight values. At $L = 2$ path and "
     "sum are equal, since $W_1$ is all there was before $W_2$; at $L = 3$ the sum is larger, because $W_2$ forgets "
     "what $W_1$ knew.",
+    requires=("cases of its own",),
     controls=(
         Control("sum without its first term", predict=lambda case: _right(case, 1)),
         Control("path at most the last output", measure=_right, predict=_left),

@@ -27,6 +27,7 @@ CLAIM = Claim(
     predict=lambda case: np.ones(2),
     explanation="By quadrature at $D = 1$. $W_{t-1}$ is a function of earlier observations of $S$, so the next adds "
     "less. What grows linearly is the ladder's Gaussian rung, whose priors do not learn from $W_{t-1}$.",
+    requires=("cases of its own",),
     controls=(
         Control(
             "a second observation without the first", measure=_alone, predict=lambda case: 1.0, expected=Verdict.HOLDS

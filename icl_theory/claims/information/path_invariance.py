@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.information.ladder.bound_ladder import bound_ladder
 from icl_theory.models.model import Model
@@ -17,14 +17,14 @@ _SAMPLES = 64
 
 
 @lru_cache(maxsize=64)
-def information(case: Case, shots: int = LADDER_SHOTS, zero_noise: bool = False) -> np.ndarray:
+def information(case: Case, shots: int = 0, zero_noise: bool = False) -> np.ndarray:
     """Four rungs in nats on 64 runs of a key that all cases share."""
     task = replace(case.task, noise_std=0.0) if zero_noise else case.task
     ladder = bound_ladder(
         case.model,
         task,
-        demonstrations=LADDER_DEMONSTRATIONS,
-        shots=shots,
+        demonstrations=case.ladder_demonstrations,
+        shots=shots or case.ladder_shots,
         clip=4.0,
         samples=_SAMPLES,
         key=11,
@@ -51,7 +51,7 @@ def _tasks(factory: CaseFactory) -> list[Case]:
     """Random weights under other tasks: label noise from 1e-4 to 3, anisotropic inputs, large and small w."""
     result = []
     for layers in (1, 2):
-        for index, case in enumerate(factory.random(3 if layers == 2 else 1)[:3]):
+        for index, case in enumerate(factory.random(factory.depth if layers == 2 else 1)[:3]):
             model = case.model.first_layers(layers)
             spread = np.diag(np.geomspace(1.0, 10.0**index, case.task.dim))
             task = LinearRegression(case.task.dim, covariance=spread, noise_std=(1e-4, 0.5, 3.0)[index])
@@ -73,7 +73,7 @@ CLAIM = Claim(
     "deepest objection to Theorem 2 as an explanation of pruning; at $σ = 0$ the tokens lose a dimension and the "
     "number jumps (a control).",
     controls=(
-        Control("two shots more", measure=lambda case: information(case, LADDER_SHOTS + 2)),
+        Control("two shots more", measure=lambda case: information(case, case.ladder_shots + 2)),
         Control("$σ = 0$", measure=lambda case: information(case, zero_noise=True)),
         Control("one layer more", predict=lambda case: information(plain(case, case.layers + 1))),
     ),

@@ -74,7 +74,7 @@ RESOLVED = Assumption(
 
 
 def _cases(factory: CaseFactory) -> list[Case]:
-    return [*factory.random(3), *factory.trained(3), *factory.random(1)[:1]]
+    return [*factory.random(factory.depth), *factory.trained(factory.depth), *factory.random(1)[:1]]
 
 
 def predict(case: Case) -> np.ndarray:
@@ -96,7 +96,7 @@ CLAIM = Claim(
     "sides are +inf: $S_b$ is a function of the demonstrations. Finite is what a Gaussian observation tells, or what "
     "$I(S_b; h_1)$ does (forward_pass_bounds).",
     controls=(
-        Control("other demonstrations in every layer", measure=fresh, cases=lambda w: w.random(3)),
+        Control("other demonstrations in every layer", measure=fresh, cases=lambda w: w.random(w.depth)),
         Control("all $N$ demonstrations", predict=lambda case: np.tile(moment(case.demonstrations), (case.layers, 1))),
         Control("one demonstration exchanged", predict=lambda c: np.tile(moment(_shown(c, 1)), (c.layers, 1))),
     ),

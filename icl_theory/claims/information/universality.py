@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Assumption, Claim, Control
 from icl_theory.claims.quantities.support_maps import basis_images, moment_covariance
 from icl_theory.core.symmetric import outer_coordinates
@@ -20,14 +20,15 @@ def _draws(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """Demonstrations (runs, N, D) and noise mixes (runs, L, N)."""
     rng = np.random.default_rng(case.seed)
     vectors = np.broadcast_to(case.task_vector, (_RUNS, case.task.dim))
-    tokens = case.task.sample_tokens(rng, vectors, LADDER_DEMONSTRATIONS)
-    return tokens, rng.standard_normal((_RUNS, case.layers, LADDER_DEMONSTRATIONS))
+    tokens = case.task.sample_tokens(rng, vectors, case.ladder_demonstrations)
+    return tokens, rng.standard_normal((_RUNS, case.layers, case.ladder_demonstrations))
 
 
-def independent_estimates(case: Case, *, layers: int, shots: int = LADDER_SHOTS) -> np.ndarray:
+def independent_estimates(case: Case, *, layers: int, shots: int = 0) -> np.ndarray:
     """`layers` times ½ [log det Cov(svec h hᵀ)/b - log det C_X] of every run: no weight enters."""
     features = np.stack([outer_coordinates(t) for t in _draws(case)[0]])
-    factor = sampling_factor(LADDER_DEMONSTRATIONS, shots)
+    shots = shots or case.ladder_shots
+    factor = sampling_factor(case.ladder_demonstrations, shots)
     volumes = [np.linalg.slogdet(factor * np.cov(f.T, bias=True))[1] for f in features]
     return layers / 2 * (np.linalg.slogdet(moment_covariance(case, shots))[1] - np.array(volumes))
 
@@ -39,8 +40,8 @@ def dense_channel(case: Case, dimension: int = 21) -> tuple[np.ndarray, float]:
     The gradient of every demonstration is written out in full and singular values are taken; nothing of the ladder
     is used, and the noisy trajectory is followed through all layers.
     """
-    root = covariance_root(moment_covariance(case, LADDER_SHOTS))
-    scale = np.sqrt(sampling_factor(LADDER_DEMONSTRATIONS, LADDER_SHOTS) / LADDER_DEMONSTRATIONS)
+    root = covariance_root(moment_covariance(case, case.ladder_shots))
+    scale = np.sqrt(sampling_factor(case.ladder_demonstrations, case.ladder_shots) / case.ladder_demonstrations)
     totals, worst = np.zeros(_RUNS), 0.0
     for run, (tokens, mixes) in enumerate(zip(*_draws(case), strict=True)):
         accumulated = np.zeros((case.model.token_dim, case.model.token_dim))
@@ -96,9 +97,10 @@ CLAIM = Claim(
     "covariance. Run by run, full $D² x N$ gradients of random and trained models along their noisy trajectories are "
     "compared with a number into which no weight enters. For Gaussian tokens the data drop out on "
     "average too: no task, noise level above 0, input covariance or pre-training enters the rung.",
+    requires=("linear regression", "token covariance of full rank"),
     controls=(
         Control("$W_V$ at rank 5", measure=_cut, cases=lambda w: _some(w, 1)),
-        Control("one shot more", predict=lambda c: independent_estimates(c, layers=c.layers, shots=LADDER_SHOTS + 1)),
+        Control("one shot more", predict=lambda c: independent_estimates(c, layers=c.layers, shots=c.ladder_shots + 1)),
         Control("one layer too many", predict=lambda c: independent_estimates(c, layers=c.layers + 1)),
     ),
     cases=lambda factory: [*_some(factory, 1), *_some(factory, 3)],

@@ -51,6 +51,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="$T_N$ given $h_1$ is $T_{N-1}$ moved by $h_1 h_1ᵀ$. The library's form, in which large numbers have "
     "cancelled, against entropies written out from the Wishart density.",
+    requires=("cases of its own",),
     controls=(
         Control("two demonstrations", predict=lambda case: np.minimum(predict(case, 2), 1e6)),
         Control(

@@ -55,6 +55,7 @@ CLAIM = Claim(
     explanation="$N = min(10, d_S)$. No Gaussian prior that is fixed before the sample is seen has a finite divergence "
     "from such noise, so every rung with a density on $V_t$ is $+∞$ unless a noise floor is added; the ladder says so "
     "instead of returning a number.",
+    requires=("linear regression", "token covariance of full rank"),
     controls=(
         Control("two demonstrations more", measure=lambda case: measure(case, 2)),
         Control("rank $d_S$", predict=lambda case: np.full(2, float(shown(case)[1]))),

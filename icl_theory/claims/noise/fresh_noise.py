@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.noisy_trajectory import Draws, draw
@@ -21,7 +21,7 @@ from icl_theory.information.ladder.shared_subsets import (
 @lru_cache(maxsize=64)
 def _correlation(case: Case, version: str, layer: int = 1) -> Estimate:
     """Between the noise of the first layer and that of another: with "subset", "observation" or "fresh" noise."""
-    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
+    setting = Setting(case.model, case.task, case.task_vector, case.ladder_demonstrations, case.ladder_shots)
     draws: Draws = draw(setting, np.random.default_rng(case.seed), case.samples)
     if version == "subset":
         draws = with_subset(draws, setting)
@@ -32,7 +32,7 @@ def _correlation(case: Case, version: str, layer: int = 1) -> Estimate:
 
 def _cases(factory: CaseFactory) -> list[Case]:
     some = (factory.profile.seeds + 1) // 2
-    return [*factory.constructed(3), *factory.trained(3)[:some]]
+    return [*factory.constructed(factory.depth), *factory.trained(factory.depth)[:some]]
 
 
 def _half(case: Case) -> Estimate:

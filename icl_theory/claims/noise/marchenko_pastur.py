@@ -51,6 +51,7 @@ CLAIM = Claim(
     "that the law of independent entries need not be theirs. The excess over the limit falls like $1/D$: $D$ = 8 and "
     "16 are extrapolated, to within a quarter. It is what a Gaussian rung pays where demonstrations are few. "
     "Dimensions and margin were chosen on one seed.",
+    requires=("cases of its own",),
     controls=(
         Control("the limit of $γ = 2$", measure=lambda case: distance(case, limit(2.0))),
         Control(

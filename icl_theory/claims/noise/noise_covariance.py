@@ -57,7 +57,7 @@ def _last(case: Case, shots: int = _SHOTS) -> np.ndarray:
 
 _LAST: dict[str, Any] = {
     "measure": lambda case: measure(case, case.layers - 1),
-    "cases": lambda factory: factory.random(3),
+    "cases": lambda factory: factory.random(factory.depth),
 }
 _CORRECTION = (_TOKENS - _SHOTS) / (_TOKENS - 1)
 

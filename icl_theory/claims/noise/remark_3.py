@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import CLIP, LADDER_SHOTS, Case, demonstration_sets, noisy_outputs
+from icl_theory.claims.engine.cases import CLIP, Case, demonstration_sets, noisy_outputs
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.core.estimate import Estimate
@@ -15,7 +15,7 @@ MARGIN = 0.15
 
 
 @lru_cache(maxsize=256)
-def subset_risk(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
+def subset_risk(case: Case, shots: int) -> np.ndarray:
     """Clipped test risk of every run when the same `shots` of its demonstrations are shown to all layers."""
     tokens = demonstration_sets(case)[:, :shots]
     stack = np.einsum("kni,knj->kij", tokens, tokens) / shots
@@ -28,25 +28,25 @@ def noisy_risk(case: Case) -> np.ndarray:
     return population_loss(implied_weights(noisy_outputs(case), "minus"), case.task, case.task_vector, CLIP)
 
 
-def difference(case: Case, shots: int = LADDER_SHOTS) -> Estimate:
+def difference(case: Case, shots: int = 0) -> Estimate:
     """$|E L_μ(noisy) - E L_μ(subset)|$, run by run on the same demonstrations."""
-    found = prompt_errors.mean(noisy_risk(case) - subset_risk(case, shots), "loss")
+    found = prompt_errors.mean(noisy_risk(case) - subset_risk(case, shots or case.ladder_shots), "loss")
     return Estimate(abs(found.value), found.stderr, found.samples, "unbiased", "loss")
 
 
 def allowed(case: Case, margin: float = MARGIN) -> float:
     """The margin, as a share of the subset's risk."""
-    return margin * float(subset_risk(case).mean())
+    return margin * float(subset_risk(case, case.ladder_shots).mean())
 
 
 def _noisy_against_five(case: Case) -> Estimate:
     """A quarter of the shots for the subset, not for the noise."""
-    return difference(case, LADDER_SHOTS // 4)
+    return difference(case, max(case.ladder_shots // 4, 1))
 
 
 def _noisy_against_two(case: Case) -> Estimate:
     """A tenth of the shots."""
-    return difference(case, LADDER_SHOTS // 10)
+    return difference(case, max(case.ladder_shots // 10, 1))
 
 
 CLAIM = Claim(
@@ -69,6 +69,6 @@ CLAIM = Claim(
             for words, m in (("five", _noisy_against_five), ("two", _noisy_against_two))
         ),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

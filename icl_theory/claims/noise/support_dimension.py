@@ -51,11 +51,12 @@ def predict(case: Case) -> float:
 
 def cases(factory: CaseFactory) -> list[Case]:
     """One-layer cases and truncations of every module."""
-    sources = [factory.one_layer[0], factory.one_layer[-1]]
+    sources = [*factory.one_layer[:1], *factory.one_layer[-1:]]
     cut = [
         s.with_model(truncate_weights(s.model, layer=0, module=m, rank=r), f"{m} at rank {r}", "truncated")
         for s in sources
         for m, r in _PLANS
+        if r <= s.model.token_dim
     ]
     graded = [_graded(source, smallest) for source in sources for smallest in (1e-3, 1e-9)]
     return [*factory.one_layer, *cut, *graded]

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.models.constructions import one_layer_optimum
@@ -22,7 +22,7 @@ def gain(case: Case, module: Module = "attention", prompts: int = _PROMPTS) -> E
     found = search_clipping_rate(
         case.model,
         case.task,
-        shots=TRAINING_SHOTS,
+        shots=case.training_shots,
         module=module,
         top=min(_TOP, case.layers),
         prompts=prompts,
@@ -44,8 +44,8 @@ def controlled(factory: CaseFactory) -> list[Case]:
     """
     result = []
     for case in factory.constructed(1)[1:]:
-        model, _ = one_layer_optimum(case.task, shots=TRAINING_SHOTS)
-        size, value = model.value[0, -1, -1], np.zeros((1, DIM + 1, DIM + 1))
+        model, _ = one_layer_optimum(case.task, shots=case.training_shots)
+        size, value = model.value[0, -1, -1], np.zeros((1, *2 * (case.task.token_dim,)))
         value[0, 0, -1] = value[0, -1, -1] = size
         value[0, 0, 0], value[0, -1, 0] = size / np.sqrt(2), -size / np.sqrt(2)
         result.append(case.with_model(model.replace(value=value), "a singular direction damaged"))
@@ -97,6 +97,6 @@ CLAIM = Claim(
             over_seeds=False,
         ),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors, shifted_tasks
 from icl_theory.models.options import Module
@@ -21,7 +21,7 @@ def rise(case: Case) -> float:
 
 
 def _heavy_where_trained(case: Case) -> float:
-    return shifted_tasks.rise(case, shifted_tasks.OTHERS["training"], TRAINING_SHOTS, 0.75, "attention")
+    return shifted_tasks.rise(case, shifted_tasks.OTHERS["training"], case.training_shots, 0.75, "attention")
 
 
 CLAIM = Claim(
@@ -36,6 +36,7 @@ CLAIM = Claim(
     "seed chooses on 512 prompts, and the exact population risk is compared. They trust few noisy demonstrations too "
     "much, and clipping $W_K$ or $W_Q$ makes them trust less. Where models are used as they were trained no such gain "
     "is found: see clipping_harmless and algorithm_1. The setting was found on the seeds of one exploratory run.",
+    requires=("linear regression", "5 input dimensions"),
     controls=(
         Control("half of the risk gone", predict=lambda case: -0.5),
         Control("all of $W_V$, $W_K$, $W_Q$ at rank 1 on the task of training", measure=_heavy_where_trained),

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.core.estimate import Estimate
@@ -24,14 +24,14 @@ def log_rise(case: Case) -> Estimate:
         for module in prompt_errors.MODULES
         for rate in prompt_errors.RATES
     ]
-    scores = [prompt_errors.log_ratio(case, model, TRAINING_SHOTS, _VALIDATION).mean() for model in models]
+    scores = [prompt_errors.log_ratio(case, model, case.training_shots, _VALIDATION).mean() for model in models]
     best = models[int(np.argmin(scores))]
-    return prompt_errors.mean(prompt_errors.log_ratio(case, best, TRAINING_SHOTS, salt=1), "log ratio")
+    return prompt_errors.mean(prompt_errors.log_ratio(case, best, case.training_shots, salt=1), "log ratio")
 
 
 def _first_layer_at_rank_1(case: Case) -> Estimate:
     model = prompt_errors.clipped(case, 0, "attention", 0.75)
-    return prompt_errors.mean(prompt_errors.log_ratio(case, model, TRAINING_SHOTS, salt=1), "log ratio")
+    return prompt_errors.mean(prompt_errors.log_ratio(case, model, case.training_shots, salt=1), "log ratio")
 
 
 CLAIM = Claim(
@@ -52,6 +52,6 @@ CLAIM = Claim(
         Control("a gain of 2 %", predict=lambda case: -0.02),
         Control("first layer's attention at rank 1 whatever the validation says", measure=_first_layer_at_rank_1),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

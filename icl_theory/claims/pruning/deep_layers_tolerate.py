@@ -14,8 +14,8 @@ _HEAVY = (0.5, 0.75)
 def measure(case: Case, deep: int = -1, shallow: int = 0) -> Estimate:
     """$E$ log(error, deep layer clipped) - $E$ log(error, shallow one clipped), for the worst module and rate."""
     rows = [
-        log_errors(case, deep % case.layers, module, prompt_errors.RATES[rate])
-        - log_errors(case, shallow, module, prompt_errors.RATES[rate])
+        log_errors(case, deep % case.layers, module, prompt_errors.rank_of(case, rate))
+        - log_errors(case, shallow, module, prompt_errors.rank_of(case, rate))
         for module in prompt_errors.MODULES
         for rate in _HEAVY
     ]
@@ -36,6 +36,6 @@ CLAIM = Claim(
         Control("layers exchanged", measure=lambda case: measure(case, 0, case.layers - 1)),
         Control("a hundred thousand times less", predict=lambda case: -np.log(1e5)),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.core.estimate import Estimate
@@ -23,11 +23,11 @@ def log_rise(case: Case, layer: int | None = None) -> Estimate:
     """E log(error without a layer / with all), for the layer that validation prompts choose unless one is named."""
     if layer is None:
         ratios = [
-            prompt_errors.log_ratio(case, without(case.model, t), TRAINING_SHOTS, _VALIDATION).mean()
+            prompt_errors.log_ratio(case, without(case.model, t), case.training_shots, _VALIDATION).mean()
             for t in range(case.layers)
         ]
         layer = int(np.argmin(ratios))
-    values = prompt_errors.log_ratio(case, without(case.model, layer), TRAINING_SHOTS, salt=1)
+    values = prompt_errors.log_ratio(case, without(case.model, layer), case.training_shots, salt=1)
     return prompt_errors.mean(values, "log ratio")
 
 
@@ -46,6 +46,6 @@ CLAIM = Claim(
         Control("the first layer", measure=lambda case: log_rise(case, 0)),
         Control("a gain of 10 %", predict=lambda case: -0.1),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

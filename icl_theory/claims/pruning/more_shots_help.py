@@ -41,6 +41,6 @@ CLAIM = Claim(
         Control("from no demonstration to one", measure=lambda case: change(case, (0, 1))),
         Control("shots in reverse", measure=lambda case: change(case, SHOTS[::-1])),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

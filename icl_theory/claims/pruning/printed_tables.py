@@ -30,6 +30,7 @@ CLAIM = Claim(
     explanation="20 of the 28 rows rise, 5 are equal, 3 fall. Rows that share a model, a data set and a test set count "
     "as independent here, which they are not; and only 6 rises exceed two binomial standard errors of their own row, "
     "too few for a majority (a control that fails). The numbers are counts of what is printed; nothing was run again.",
+    requires=("cases of its own",),
     controls=(
         Control(
             "rises beyond two standard errors, of all rows", measure=lambda case: tail(LARGE, RISES + TIES + FALLS)

@@ -43,6 +43,7 @@ CLAIM = Claim(
     "and applied to the task of training, to one without label noise, to small and to anisotropic inputs. Validation "
     "prompts say which of them gains and which loses most, the exact risk decides. The tasks were found on the seeds "
     "of one exploratory run.",
+    requires=("linear regression", "5 input dimensions"),
     controls=(
         Control("it never raises the risk", measure=lambda case: -extremes(case)[1]),
         Control("it never lowers the risk", measure=lambda case: extremes(case)[0]),

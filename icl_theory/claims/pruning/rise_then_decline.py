@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.core.estimate import Estimate
@@ -18,9 +18,9 @@ def parts(case: Case, layer: int = 0) -> tuple[Estimate, Estimate]:
         rank: truncate_weights(case.model, layer=layer % case.layers, module="attention", rank=rank)
         for rank in range(1, case.model.token_dim)
     }
-    scores = {r: prompt_errors.log_ratio(case, cut, TRAINING_SHOTS, _VALIDATION).mean() for r, cut in cuts.items()}
+    scores = {r: prompt_errors.log_ratio(case, cut, case.training_shots, _VALIDATION).mean() for r, cut in cuts.items()}
     best = min(scores, key=lambda r: scores[r])
-    chosen, last = (prompt_errors.log_ratio(case, cuts[r], TRAINING_SHOTS, salt=1) for r in (best, 1))
+    chosen, last = (prompt_errors.log_ratio(case, cuts[r], case.training_shots, salt=1) for r in (best, 1))
     return prompt_errors.mean(chosen, "log ratio"), prompt_errors.mean(chosen - last, "log ratio")
 
 
@@ -43,7 +43,7 @@ CLAIM = Claim(
         Control("the rise alone", measure=lambda case: parts(case)[0]),
         Control("the decline turned round", measure=lambda case: _turned(parts(case)[1])),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )
 

@@ -14,7 +14,9 @@ FEW, MANY, RATE = 10, 40, 0.5  # the models are trained at 20 shots
 def collapse(case: Case, shots: int) -> Estimate:
     """E log(squared error with the first layer's W_V, W_K, W_Q clipped / without clipping), with that many shots."""
     before = np.log(prompt_errors.own_errors(case, shots))
-    return prompt_errors.mean(log_errors(case, 0, "attention", prompt_errors.RATES[RATE], shots) - before, "log ratio")
+    return prompt_errors.mean(
+        log_errors(case, 0, "attention", prompt_errors.rank_of(case, RATE), shots) - before, "log ratio"
+    )
 
 
 CLAIM = Claim(
@@ -43,6 +45,6 @@ CLAIM = Claim(
             cases=lambda factory: factory.trained_seeds(1),
         ),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import lru_cache
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.core.estimate import Estimate
@@ -18,10 +18,10 @@ def log_rise(case: Case, module: Module = "key") -> Estimate:
     best."""
     models = {rate: prompt_errors.clipped(case, 0, module, rate) for rate in prompt_errors.RATES}
     scores = {
-        r: prompt_errors.log_ratio(case, model, TRAINING_SHOTS, _VALIDATION).mean() for r, model in models.items()
+        r: prompt_errors.log_ratio(case, model, case.training_shots, _VALIDATION).mean() for r, model in models.items()
     }
     rate = min(scores, key=lambda r: scores[r])
-    found = prompt_errors.mean(prompt_errors.log_ratio(case, models[rate], TRAINING_SHOTS, salt=1), "log ratio")
+    found = prompt_errors.mean(prompt_errors.log_ratio(case, models[rate], case.training_shots, salt=1), "log ratio")
     return replace(found, note=f"$ξ = {rate:g}$ {'lowers' if found.value < 0 else 'raises'} the test error")
 
 
@@ -42,6 +42,6 @@ CLAIM = Claim(
         Control("$W_V$", measure=lambda case: log_rise(case, "value")),
         Control("a gain of 5 %", predict=lambda case: -0.05),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.models.options import Module
@@ -15,7 +15,7 @@ _RATE = 0.5
 @lru_cache(maxsize=512)
 def log_spread(case: Case, layer: int, module: Module) -> float:
     """log of the standard deviation over prompts of log(error clipped / untouched)."""
-    ratio = prompt_errors.log_ratio(case, prompt_errors.clipped(case, layer, module, _RATE), TRAINING_SHOTS)
+    ratio = prompt_errors.log_ratio(case, prompt_errors.clipped(case, layer, module, _RATE), case.training_shots)
     return float(np.log(ratio.std(ddof=1)))
 
 
@@ -42,6 +42,6 @@ CLAIM = Claim(
         Control("layers exchanged", measure=lambda case: difference(case, 0, -1)),
         Control("a thousand times less evenly", predict=lambda case: -np.log(1e3)),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.tasks.linear_regression import LinearRegression
 
@@ -15,9 +15,10 @@ def anisotropic_optima(factory: CaseFactory) -> list[Case]:
     result = []
     for case in factory.random(1):
         rng = np.random.default_rng(case.seed)
-        directions = np.linalg.qr(rng.standard_normal((DIM, DIM)))[0]
-        spectrum = 2.0 ** -(np.arange(DIM) + rng.uniform(0, 0.5, DIM))
-        task = LinearRegression(DIM, (directions * spectrum) @ directions.T, noise_std=0.5)
-        model = one_layer_optimum(task, shots=TRAINING_SHOTS)[0]
+        dim = case.task.dim
+        directions = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
+        spectrum = 2.0 ** -(np.arange(dim) + rng.uniform(0, 0.5, dim))
+        task = LinearRegression(dim, (directions * spectrum) @ directions.T, noise_std=0.5)
+        model = one_layer_optimum(task, shots=case.training_shots)[0]
         result.append(replace(case, name=f"optimum, {case.name}", kind="constructed", task=task, model=model))
     return result

@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import DIM, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.models.attention import predict as predict_labels
 from icl_theory.tasks.linear_regression import Prompt
 
 
 def query_input(case: Case) -> np.ndarray:
     """A query input, the same at every call."""
-    return np.random.default_rng(case.seed + 1).standard_normal(DIM)
+    return np.random.default_rng(case.seed + 1).standard_normal(case.task.dim)
 
 
 def transformer_prediction(case: Case, **options: Any) -> np.ndarray:

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, Case, demonstration_sets, noisy_outputs
+from icl_theory.claims.engine.cases import CLIP, Case, demonstration_sets, noisy_outputs
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.rungs import mean_estimate
 
@@ -28,6 +28,8 @@ def _loss(outputs: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     return np.minimum((predictions - tokens[..., -1]) ** 2, CLIP).mean(axis=1)
 
 
-def bound_by_hand(case: Case, name: str, divisor: int = LADDER_DEMONSTRATIONS) -> float:
+def bound_by_hand(case: Case, name: str, divisor: int = 0) -> float:
     """sqrt(2 (c/2)² I / N) of the rung's information."""
-    return math.sqrt(2 * (CLIP / 2) ** 2 * case.ladder().information[name].value / divisor)
+    return math.sqrt(
+        2 * (CLIP / 2) ** 2 * case.ladder().information[name].value / (divisor or case.ladder_demonstrations)
+    )

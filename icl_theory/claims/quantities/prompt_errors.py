@@ -6,18 +6,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.numerics import float64
 from icl_theory.descent.implied_weights import final_weights_of, quadratic_loss
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
-from icl_theory.truncation.module_truncation import truncate_weights
+from icl_theory.truncation.module_truncation import rank_of_rate, truncate_weights
 
 PROMPTS = 2048
-RATES = {0.1: 5, 0.5: 3, 0.75: 1}
-"""Clipping rates of Y and the ranks they mean at D = 6; 0.9 and above would leave nothing."""
+RATES = (0.1, 0.5, 0.75)
+"""Clipping rates of Y, ranks 5, 3 and 1 at D = 6; 0.9 and above would leave nothing."""
 MODULES: tuple[Module, ...] = ("value", "key", "query", "attention")
 
 
@@ -50,11 +50,16 @@ def own_errors(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) ->
     return errors(case, case.model, shots, prompts, salt)
 
 
+def rank_of(case: Case, rate: float) -> int:
+    """The rank that a clipping rate keeps."""
+    return rank_of_rate(rate, case.model.token_dim, case.model.token_dim)
+
+
 def clipped(case: Case, layer: int, module: Module, rate: float) -> Model:
     """The model with one module of one layer clipped at a rate of `RATES`; at 0 it is the model itself."""
     if rate == 0:
         return case.model
-    return truncate_weights(case.model, layer=layer % case.layers, module=module, rank=RATES[rate])
+    return truncate_weights(case.model, layer=layer % case.layers, module=module, rank=rank_of(case, rate))
 
 
 def log_ratio(case: Case, model: Model, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
@@ -76,10 +81,10 @@ def largest(rows: list[np.ndarray], unit: str) -> Estimate:
 
 
 @lru_cache(maxsize=1024)
-def log_errors(case: Case, layer: int, module: Module, rank: int, shots: int = TRAINING_SHOTS) -> np.ndarray:
+def log_errors(case: Case, layer: int, module: Module, rank: int, shots: int = 0) -> np.ndarray:
     """log of the squared error of every prompt (the query integrated out) after clipping one module of one layer.
 
     Means of squared errors are ruled by a few prompts once a shallow layer is broken; the geometric mean is not.
     """
     cut = truncate_weights(case.model, layer=layer, module=module, rank=rank)
-    return np.log(errors(case, cut, shots))
+    return np.log(errors(case, cut, shots or case.training_shots))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case, demonstration_sets
+from icl_theory.claims.engine.cases import Case, demonstration_sets
 from icl_theory.core.binary_kl import binary_kl_bound
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.rungs import mean_estimate
@@ -27,7 +27,7 @@ def repaired_bound(case: Case) -> Estimate:
     The bound itself is estimated from above, and where |G_t|² has heavy tails its error bar says nothing.
     """
     ladder = case.ladder()
-    low, root = ladder.low_ends["theorem_2_repaired"], ladder.trivial / 2 * math.sqrt(2 / LADDER_DEMONSTRATIONS)
+    low, root = ladder.low_ends["theorem_2_repaired"], ladder.trivial / 2 * math.sqrt(2 / case.ladder_demonstrations)
     nats = max(low.value, 0.0)
     error = root * low.stderr / (2 * math.sqrt(nats)) if low.stderr and nats else 0.0
     return Estimate(root * math.sqrt(nats), error, low.samples, "unbiased", "loss", low.note)
@@ -40,7 +40,7 @@ def repaired_kl_bound(case: Case) -> Estimate:
     if not math.isfinite(low.value):
         return repaired_bound(case)
     nats = Estimate(max(low.value, 0.0), low.stderr, low.samples)
-    options: Any = {"loss_range": ladder.trivial, "demonstrations": LADDER_DEMONSTRATIONS}
+    options: Any = {"loss_range": ladder.trivial, "demonstrations": case.ladder_demonstrations}
     bound = binary_kl_bound(nats, empirical=ladder.empirical_loss, **options)
     return Estimate(bound.value, bound.stderr, bound.samples, "unbiased", "loss")
 
@@ -53,12 +53,12 @@ def repaired_information(case: Case, floor: float = 0.0, runs: int = 128) -> Est
     """
     case = first_layer_alone(case)
     value, product = case.model.left_factor()[0], case.model.key[0].T @ case.model.query[0]
-    size, factor = case.model.token_dim, sampling_factor(LADDER_DEMONSTRATIONS, LADDER_SHOTS)
+    size, factor = case.model.token_dim, sampling_factor(case.ladder_demonstrations, case.ladder_shots)
     squares, logs, width = [], [], 0
     for tokens in demonstration_sets(case)[:runs]:
         gradients = np.einsum("ni,nj->nij", tokens @ value.T, tokens @ product)
         spread = factor * float((gradients.var(axis=0)).sum())
-        noise = gradient_noise(case.model, tokens, shots=LADDER_SHOTS)
+        noise = gradient_noise(case.model, tokens, shots=case.ladder_shots)
         width = noise.rank
         squares.append(float((gradients.mean(axis=0) ** 2).sum()) * size + spread + width * floor)
         logs.append(noise.log_determinant(floor, width))

@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import DIM, Case
+from icl_theory.claims.engine.case_settings import DIM
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module

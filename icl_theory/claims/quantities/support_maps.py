@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import LADDER_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.core.symmetric import symmetric_pairs
 from icl_theory.information.ladder.token_law import gaussian_moment_covariance
 
 
-def moment_covariance(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
+def moment_covariance(case: Case, shots: int = 0) -> np.ndarray:
     """Cov(svec h hᵀ) / b, the covariance of the prior in symmetric coordinates."""
-    return gaussian_moment_covariance(case.task.token_covariance(case.task_vector)) / shots
+    return gaussian_moment_covariance(case.task.token_covariance(case.task_vector)) / (shots or case.ladder_shots)
 
 
 def basis_images(left: np.ndarray, right: np.ndarray) -> np.ndarray:

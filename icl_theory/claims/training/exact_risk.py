@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.core.estimate import Estimate
@@ -21,14 +21,14 @@ def measure(case: Case) -> Estimate:
     """Mean of $(p - w)ᵀ Λ (p - w)$ over 8192 prompts, $S$ made of their tokens, the query integrated out."""
     rng = np.random.default_rng(case.seed)
     w = case.task.sample_tasks(rng, _PROMPTS)
-    tokens = case.task.sample_tokens(rng, w, TRAINING_SHOTS)
-    stack = np.einsum("kni,knj->kij", tokens, tokens) / TRAINING_SHOTS
+    tokens = case.task.sample_tokens(rng, w, case.training_shots)
+    stack = np.einsum("kni,knj->kij", tokens, tokens) / case.training_shots
     return prompt_errors.mean(quadratic_loss(prompt_errors.implied(case.model, stack), w, case.task.covariance))
 
 
-def predict(case: Case, shots: int = TRAINING_SHOTS, readout: str = "minus") -> Estimate:
+def predict(case: Case, shots: int = 0, readout: str = "minus") -> Estimate:
     """Wishart moments of $S$ given the task, then Gaussian moments of the task: nothing sampled."""
-    return population_risk(case.model.replace(readout=readout), case.task, shots=shots)
+    return population_risk(case.model.replace(readout=readout), case.task, shots=shots or case.training_shots)
 
 
 def _cases(factory: CaseFactory) -> list[Case]:
@@ -46,7 +46,7 @@ CLAIM = Claim(
     explanation="Random, constructed, trained and truncated one-layer models: 8192 prompts of twenty demonstrations "
     "against the closed form. So truncation curves of one layer need no sampling.",
     controls=(
-        Control("half the demonstrations", predict=lambda case: predict(case, TRAINING_SHOTS // 2)),
+        Control("half the demonstrations", predict=lambda case: predict(case, case.training_shots // 2)),
         Control("terms in $1/N$ left out", predict=lambda case: predict(case, _MANY)),
         Control("read with a plus", predict=lambda case: predict(case, readout="plus")),
     ),

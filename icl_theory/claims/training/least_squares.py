@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.core.estimate import Estimate
@@ -16,10 +16,10 @@ _PROMPTS = 4096
 @lru_cache(maxsize=128)
 def _errors(case: Case) -> tuple[np.ndarray, np.ndarray]:
     """Squared errors of the model and of w_ls = S_xx^{-1} S_xy on common prompts, the query integrated out."""
-    stack, w = prompt_errors.moments(case, TRAINING_SHOTS, _PROMPTS)
+    stack, w = prompt_errors.moments(case, case.training_shots, _PROMPTS)
     solution = np.linalg.solve(stack[:, :-1, :-1], stack[:, :-1, -1:])[..., 0]
     reference = quadratic_loss(solution, w, case.task.covariance)
-    return prompt_errors.errors(case, case.model, TRAINING_SHOTS, _PROMPTS), reference
+    return prompt_errors.errors(case, case.model, case.training_shots, _PROMPTS), reference
 
 
 def risk_difference(case: Case, factor: float = 1.0) -> Estimate:
@@ -41,6 +41,6 @@ CLAIM = Claim(
         Control("one layer", cases=lambda factory: factory.trained_seeds(1)),
         Control("90 % of least squares", measure=lambda case: risk_difference(case, 0.9)),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

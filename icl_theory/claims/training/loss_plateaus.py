@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.tasks.linear_regression import LinearRegression
@@ -31,7 +31,7 @@ def waits(case: Case) -> np.ndarray:
     minima of the speed d L/dt over log time, and at both ends.
     """
     task = task_of(case)
-    cross, moment = task.readout_moments(TRAINING_SHOTS)
+    cross, moment = task.readout_moments(case.training_shots)
     lam, size = task.covariance, _DIM
     rng = np.random.default_rng(case.seed + 1)
     start = _START * rng.standard_normal(2 * size * size)
@@ -62,14 +62,14 @@ def measure(case: Case) -> np.ndarray:
 
 def predict(case: Case) -> np.ndarray:
     """Best population risk of rank 0, ..., d."""
-    return np.array([one_layer_optimum(task_of(case), shots=TRAINING_SHOTS, rank=m)[1] for m in range(_DIM + 1)])
+    return np.array([one_layer_optimum(task_of(case), shots=case.training_shots, rank=m)[1] for m in range(_DIM + 1)])
 
 
 def _smallest_first(case: Case) -> np.ndarray:
     """The directions learnt from the smallest variance up."""
     task = task_of(case)
     spectrum = np.linalg.eigvalsh(task.covariance)
-    n = TRAINING_SHOTS
+    n = case.training_shots
     gamma = ((n + 1) * spectrum + spectrum.sum() + task.noise_std**2) / n
     return spectrum.sum() - np.append(0.0, np.cumsum(spectrum**2 / gamma))
 
@@ -85,6 +85,7 @@ CLAIM = Claim(
     explanation="The flow is solved for a task with three well separated variances, initial entries of size 1e-5; a "
     "plateau is a local minimum of the gradient's norm. Their losses are compared with the best risks of each rank, "
     "the numbers to which truncation is compared: what a model loses in rank it has learnt last.",
+    requires=("cases of its own",),
     controls=(
         Control("the smallest variances first", predict=_smallest_first),
         Control("risks off by 3 %", predict=lambda case: 1.03 * predict(case)),

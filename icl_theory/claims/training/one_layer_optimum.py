@@ -6,7 +6,7 @@ import numpy as np
 import sympy as sp
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.one_layer_risks import exact_risk, optimal_risk
 from icl_theory.models.constructions import one_layer_optimum
@@ -35,26 +35,28 @@ def _skew(factory: CaseFactory) -> list[Case]:
     result = []
     for case in factory.random(1):
         rng = np.random.default_rng(case.seed)
-        factors = rng.standard_normal((2, DIM, DIM)) / np.sqrt(DIM)
-        inputs, tasks = (f @ f.T + 0.2 * np.eye(DIM) for f in factors)
-        task = LinearRegression(DIM, inputs, tasks, noise_std=0.5)
-        query = one_layer_optimum(task, shots=TRAINING_SHOTS)[0].query.copy()
-        query[0, :DIM, :DIM] += 0.05 * rng.standard_normal((DIM, DIM))
-        model = one_layer_optimum(task, shots=TRAINING_SHOTS)[0].replace(query=query)
+        dim = case.task.dim
+        factors = rng.standard_normal((2, dim, dim)) / np.sqrt(dim)
+        inputs, tasks = (f @ f.T + 0.2 * np.eye(dim) for f in factors)
+        task = LinearRegression(dim, inputs, tasks, noise_std=0.5)
+        query = one_layer_optimum(task, shots=case.training_shots)[0].query.copy()
+        query[0, :dim, :dim] += 0.05 * rng.standard_normal((dim, dim))
+        model = one_layer_optimum(task, shots=case.training_shots)[0].replace(query=query)
         result.append(replace(case, name=f"near the optimum, {case.name}", task=task, model=model))
     return result
 
 
 def _isotropic_tasks(case: Case) -> Case:
     """Ω = I of the same trace."""
-    size = np.trace(case.task.task_covariance) / DIM
-    task = LinearRegression(DIM, case.task.covariance, size * np.eye(DIM), noise_std=0.5)
+    dim = case.task.dim
+    size = np.trace(case.task.task_covariance) / dim
+    task = LinearRegression(dim, case.task.covariance, size * np.eye(dim), noise_std=0.5)
     return replace(case, task=task)
 
 
 def _by_hand(case: Case) -> float:
     """tr ΛΩ - tr(Λ⁻¹ C M⁻¹ Cᵀ) with C = ΛΩΛ and M = ((N+1)/N) C + ((tr ΛΩ + σ²)/N) Λ, Isserlis for Gaussian inputs."""
-    inputs, tasks, n = case.task.covariance, case.task.task_covariance, TRAINING_SHOTS
+    inputs, tasks, n = case.task.covariance, case.task.task_covariance, case.training_shots
     signal = np.trace(inputs @ tasks)
     cross = inputs @ tasks @ inputs
     moment = (n + 1) / n * cross + (signal + case.task.noise_std**2) / n * inputs
@@ -63,7 +65,9 @@ def _by_hand(case: Case) -> float:
 
 def _lowest(case: Case) -> float:
     """Exact risk of the constructed optimum of the case's task."""
-    return population_risk(one_layer_optimum(case.task, shots=TRAINING_SHOTS)[0], case.task, shots=TRAINING_SHOTS).value
+    return population_risk(
+        one_layer_optimum(case.task, shots=case.training_shots)[0], case.task, shots=case.training_shots
+    ).value
 
 
 CLAIM = Claim(
@@ -101,7 +105,7 @@ CLAIM = Claim(
         Control("bound raised by 1 %", predict=lambda case: 1.01 * optimal_risk(case)),
         Control(
             "optimum of two demonstrations fewer",
-            predict=lambda case: one_layer_optimum(case.task, shots=TRAINING_SHOTS - 2)[1],
+            predict=lambda case: one_layer_optimum(case.task, shots=case.training_shots - 2)[1],
         ),
     ),
     cases=_one_layer,

@@ -44,6 +44,7 @@ CLAIM = Claim(
     predict=lambda case: 1.0,
     explanation="Exact risk of the one-layer optimum at $d$ = 10, 20 and 40 for three random pairs $(α, ρ)$. Their "
     "asymptotics of finite pre-training (few tasks, few prompts) are not judged here.",
+    requires=("cases of its own",),
     controls=(
         Control(
             "without the noise in the denominator", measure=lambda c: distance(c, lambda a, r: 1 + r - 1 / (1 + 1 / a))

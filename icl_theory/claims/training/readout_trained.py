@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.descent.implied_weights import quadratic_loss
@@ -19,10 +19,10 @@ def pairs(factory: CaseFactory) -> list[Case]:
 
     Both have the same initial weights, but for the sign of the label's entry, and the same prompts.
     """
-    cases = factory.trained_seeds(3)
+    cases = factory.trained_seeds(factory.depth)
     if not cases:
         return []
-    other = factory.ensemble(3, readout="plus").models
+    other = factory.ensemble(factory.depth, readout="plus").models
     both = []
     for seed, case in enumerate(cases):
         own, plus = case.model, other.member(seed)
@@ -32,7 +32,7 @@ def pairs(factory: CaseFactory) -> list[Case]:
 
 
 @lru_cache(maxsize=64)
-def risks(case: Case, shown: int = TRAINING_SHOTS) -> tuple[float, float]:
+def risks(case: Case, shown: int = 0) -> tuple[float, float]:
     """Test risk of the model read with a minus and of the one read with a plus, on the same prompts.
 
     `shown`: another number of demonstrations for the first of them.
@@ -40,7 +40,9 @@ def risks(case: Case, shown: int = TRAINING_SHOTS) -> tuple[float, float]:
     w, half = case.model, case.layers // 2
     later = Model(w.value[half:], w.key[half:], w.query[half:])
     # `implied` reads with a minus: with a plus the prediction has the other sign.
-    return _risk(case, w.first_layers(half), 1.0, shown), _risk(case, later, -1.0, TRAINING_SHOTS)
+    return _risk(case, w.first_layers(half), 1.0, shown or case.training_shots), _risk(
+        case, later, -1.0, case.training_shots
+    )
 
 
 def _risk(case: Case, model: Model, sign: float, shots: int) -> float:
@@ -48,7 +50,7 @@ def _risk(case: Case, model: Model, sign: float, shots: int) -> float:
     return float(quadratic_loss(sign * prompt_errors.implied(model, stack), tasks, case.task.covariance).mean())
 
 
-def measure(case: Case, shown: int = TRAINING_SHOTS) -> float:
+def measure(case: Case, shown: int = 0) -> float:
     """log of the test risk with a minus over that with a plus; what is beyond ± 0.2 counts as ± 0.2."""
     minus, plus = risks(case, shown)
     return float(np.clip(np.log(minus / plus), -_MOST, _MOST))
@@ -67,7 +69,7 @@ CLAIM = Claim(
     "there are other ways to descend.",
     controls=(
         Control("the two exchanged", measure=lambda case: -measure(case)),
-        Control("half of the demonstrations for the minus", measure=lambda c: measure(c, TRAINING_SHOTS // 2)),
+        Control("half of the demonstrations for the minus", measure=lambda c: measure(c, c.training_shots // 2)),
     ),
     cases=pairs,
     over_seeds=True,

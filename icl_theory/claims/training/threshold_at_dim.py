@@ -3,7 +3,8 @@
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import DIM, Case
+from icl_theory.claims.engine.case_settings import DIM
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.tasks.linear_regression import LinearRegression
@@ -43,6 +44,7 @@ CLAIM = Claim(
     explanation="The paper's figure shows a GPT-2; least squares has the threshold at $N = d$ exactly (a control that "
     "holds). A layer of linear attention takes one preconditioned gradient step and has none: its best risk is "
     "$(d + 1)/(N + d + 1)$, .55 at $N = d$ and .23 at $4d$, even if trained for that very $N$.",
+    requires=("cases of its own",),
     controls=(
         Control("least squares", measure=least_squares, expected=Verdict.HOLDS),
         Control("least squares with one example less", measure=lambda case: least_squares(case, 1)),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.core.estimate import Estimate
 from icl_theory.descent.agreement import gradient_descent_agreement
@@ -13,12 +13,12 @@ COSINE = 0.998
 
 def cosine(case: Case) -> Estimate:
     """Mean over prompts of $p·w_gd / (|p| |w_gd|)$, the step size fitted on other prompts."""
-    agreement = gradient_descent_agreement(case.model, case.task, shots=TRAINING_SHOTS, prompts=256, key=case.seed)
+    agreement = gradient_descent_agreement(case.model, case.task, shots=case.training_shots, prompts=256, key=case.seed)
     return agreement.final.sensitivity_cosine
 
 
 def _random(case: Case) -> Estimate:
-    return cosine(case.with_model(random_weights(case.seed, layers=1, token_dim=DIM + 1), "random"))
+    return cosine(case.with_model(random_weights(case.seed, layers=1, token_dim=case.model.token_dim), "random"))
 
 
 def _one_input_flipped(case: Case) -> Estimate:
@@ -39,7 +39,7 @@ CLAIM = Claim(
     controls=(
         Control("random weights", measure=_random),
         Control("first input flipped", measure=_one_input_flipped),
-        Control("three layers against three plain steps", cases=lambda factory: factory.trained(3)),
+        Control("three layers against three plain steps", cases=lambda factory: factory.trained(factory.depth)),
     ),
     cases=lambda factory: factory.trained(1),
 )

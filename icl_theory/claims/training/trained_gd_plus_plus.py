@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.descent.agreement import gradient_descent_agreement
 
@@ -16,7 +16,7 @@ def ratio(case: Case) -> float:
     """Prediction difference from fitted GD++ over that from fitted plain gradient descent, on unseen prompts."""
     difference = [
         gradient_descent_agreement(
-            case.model, case.task, shots=TRAINING_SHOTS, prompts=_PROMPTS, key=case.seed, scheme=scheme
+            case.model, case.task, shots=case.training_shots, prompts=_PROMPTS, key=case.seed, scheme=scheme
         ).final.prediction_difference
         for scheme in ("gd++", "gd")
     ]
@@ -41,6 +41,6 @@ CLAIM = Claim(
         Control("the two exchanged", measure=lambda case: -measure(case)),
         Control("a hundred times as close", predict=lambda case: np.log(0.01)),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.one_layer_risks import exact_risk, optimal_risk
 from icl_theory.models.model import Model
@@ -12,7 +12,7 @@ from icl_theory.risk.population import population_risk
 def _untrained(case: Case) -> float:
     rng = np.random.default_rng(case.seed)
     value, key, query = 0.1 * rng.standard_normal((3, 1, case.model.token_dim, case.model.token_dim))
-    return population_risk(Model(value, key, query), case.task, shots=TRAINING_SHOTS).value
+    return population_risk(Model(value, key, query), case.task, shots=case.training_shots).value
 
 
 CLAIM = Claim(
@@ -29,7 +29,7 @@ CLAIM = Claim(
         Control("within -1 %", predict=lambda case: 0.99 * optimal_risk(case)),
         Control(
             "tested with half the shots",
-            measure=lambda c: population_risk(c.model, c.task, shots=TRAINING_SHOTS // 2).value,
+            measure=lambda c: population_risk(c.model, c.task, shots=c.training_shots // 2).value,
         ),
     ),
     cases=lambda factory: factory.trained(1),

@@ -64,6 +64,7 @@ CLAIM = Claim(
     explanation="The closed form against an exact quadrature of the fourth moments of a token, with $A$ from the "
     "case's $W_K$ and $W_Q$ and $Σ$ the token covariance of its task.",
     proof=proof,
+    requires=("linear regression", "token covariance of full rank"),
     controls=(
         Control("trace term left out", predict=lambda case: predict(case, trace=0.0)),
         Control("factor 1 instead of $(N+1)/N$", predict=lambda case: predict(case, pairs=0.0)),

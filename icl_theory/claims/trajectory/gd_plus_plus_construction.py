@@ -4,17 +4,17 @@ import numpy as np
 import sympy as sp
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import DIM, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.constructed_predictions import query_input, transformer_prediction
 from icl_theory.models.constructions import gradient_descent_weights
 from icl_theory.models.model import Model
 
 
-def plus_plus_weights(layers: int, eta: float, gamma: float) -> Model:
+def plus_plus_weights(dim: int, layers: int, eta: float, gamma: float) -> Model:
     """W_K = W_Q = diag(I, 0), W_V = diag(-γ I, -η): x ← x - γ S_xx x and y ← y - η S_yx x in every layer."""
-    model = gradient_descent_weights(DIM, layers=layers, step_size=eta)
-    model.value[:, :DIM, :DIM] = -gamma * np.eye(DIM)
+    model = gradient_descent_weights(dim, layers=layers, step_size=eta)
+    model.value[:, :dim, :dim] = -gamma * np.eye(dim)
     return model
 
 
@@ -26,9 +26,9 @@ def _steps(case: Case) -> tuple[float, float]:
 def cases(factory: CaseFactory) -> list[Case]:
     """Random η and γ, one and three layers."""
     result = []
-    for case in [*factory.random(1), *factory.random(3)]:
+    for case in [*factory.random(1), *factory.random(factory.depth)]:
         rng = np.random.default_rng(case.seed)
-        model = plus_plus_weights(case.layers, rng.uniform(0.1, 0.8), rng.uniform(0.05, 0.4))
+        model = plus_plus_weights(case.task.dim, case.layers, rng.uniform(0.1, 0.8), rng.uniform(0.05, 0.4))
         result.append(case.with_model(model, "GD++", "constructed"))
     return result
 

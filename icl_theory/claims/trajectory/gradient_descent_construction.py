@@ -4,7 +4,7 @@ import numpy as np
 import sympy as sp
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import DIM, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.constructed_predictions import query_input, transformer_prediction
 from icl_theory.descent.gradient_descent import gradient_descent
@@ -14,10 +14,10 @@ from icl_theory.models.constructions import gradient_descent_weights
 def cases(factory: CaseFactory) -> list[Case]:
     """Random step sizes and preconditioners, one and three layers."""
     result = []
-    for case in [*factory.random(1), *factory.random(3)]:
+    for case in [*factory.random(1), *factory.random(factory.depth)]:
         rng = np.random.default_rng(case.seed)
-        step, matrix = rng.uniform(0.1, 0.8), np.eye(DIM) + 0.2 * rng.standard_normal((DIM, DIM))
-        model = gradient_descent_weights(DIM, layers=case.layers, step_size=step, preconditioner=matrix)
+        step, matrix = rng.uniform(0.1, 0.8), np.eye(case.task.dim) + 0.2 * rng.standard_normal(2 * (case.task.dim,))
+        model = gradient_descent_weights(case.task.dim, layers=case.layers, step_size=step, preconditioner=matrix)
         result.append(case.with_model(model, "gradient descent", "constructed"))
     return result
 

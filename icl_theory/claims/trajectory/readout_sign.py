@@ -3,7 +3,7 @@
 import sympy as sp
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.descent.agreement import gradient_descent_agreement
 from icl_theory.models.constructions import gradient_descent_weights
@@ -12,7 +12,7 @@ from icl_theory.models.constructions import gradient_descent_weights
 def distance(case: Case, readout: str) -> float:
     """Root mean square difference of the prediction from the best plain gradient descent of as many steps."""
     agreement = gradient_descent_agreement(
-        case.model.replace(readout=readout), case.task, shots=TRAINING_SHOTS, prompts=128, key=case.seed
+        case.model.replace(readout=readout), case.task, shots=case.training_shots, prompts=128, key=case.seed
     )
     return agreement.final.prediction_difference.value
 
@@ -20,8 +20,8 @@ def distance(case: Case, readout: str) -> float:
 def _cases(factory: CaseFactory) -> list[Case]:
     """Residual-updating weights of two and three layers, step sizes of both signs."""
     return [
-        factory.constructed(3)[0].with_model(
-            gradient_descent_weights(DIM, layers=layers, step_size=step),
+        factory.constructed(factory.depth)[0].with_model(
+            gradient_descent_weights(factory.task.dim, layers=layers, step_size=step),
             f"{layers} layers, step {step:g}",
             "constructed",
         )
@@ -31,7 +31,7 @@ def _cases(factory: CaseFactory) -> list[Case]:
 
 
 def _one_layer(factory: CaseFactory) -> list[Case]:
-    plain = gradient_descent_weights(DIM, step_size=-0.5)
+    plain = gradient_descent_weights(factory.task.dim, step_size=-0.5)
     return [factory.constructed(1)[0].with_model(plain, "1 layer, step -0.5", "constructed")]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.claims.quantities.edited_models import EDITS, edited
@@ -34,7 +34,7 @@ def global_norms(model: Model, stack: np.ndarray) -> np.ndarray:
 def log_changes(case: Case, name: str, layer: int) -> np.ndarray:
     """log of the root mean square relative change of the global norm, one entry per random edit."""
     rng, size = np.random.default_rng([case.seed, 6]), case.model.token_dim
-    stack, _ = prompt_errors.moments(case, TRAINING_SHOTS, _PROMPTS)
+    stack, _ = prompt_errors.moments(case, case.training_shots, _PROMPTS)
     before, changes = global_norms(case.model, stack), []
     for direction in rng.standard_normal((EDITS, size, size)):
         after = global_norms(edited(case, name, layer, direction), stack)
@@ -66,6 +66,6 @@ CLAIM = Claim(
         Control("layers exchanged", measure=lambda case: measure(case, 0, -1)),
         Control("a hundred thousand times less", predict=lambda case: -np.log(1e5)),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities import prompt_errors
 from icl_theory.claims.quantities.edited_models import EDITS, edited
@@ -17,7 +17,7 @@ _PROMPTS = 512
 def log_changes(case: Case, name: str, layer: int) -> np.ndarray:
     """log of the root mean square change of the prediction, one entry per random edit."""
     rng, size = np.random.default_rng([case.seed, 5]), case.model.token_dim
-    stack, _ = prompt_errors.moments(case, TRAINING_SHOTS, _PROMPTS)
+    stack, _ = prompt_errors.moments(case, case.training_shots, _PROMPTS)
     before, changes = prompt_errors.implied(case.model, stack), []
     for direction in rng.standard_normal((EDITS, size, size)):
         moved = prompt_errors.implied(edited(case, name, layer, direction), stack) - before
@@ -51,6 +51,6 @@ CLAIM = Claim(
         Control("$W_K$ only", measure=lambda case: measure(case, ("key",))),
         Control("$W_V$ only, layers exchanged", measure=_exchanged),
     ),
-    cases=lambda factory: factory.trained_seeds(3),
+    cases=lambda factory: factory.trained_seeds(factory.depth),
     over_seeds=True,
 )

@@ -6,20 +6,25 @@ from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.descent.trajectory import implicit_trajectory
 
-_FEWER = 12
+_SHARE = 0.6  # N' / N
+
+
+def fewer(case: Case) -> int:
+    """N'."""
+    return round(_SHARE * len(case.demonstrations))
 
 
 def measure(case: Case, normalization: str = "sum") -> np.ndarray:
     """$ΔW(N) - ΔW(N')$ of the first layer."""
     full = implicit_trajectory(case.model.replace(normalization=normalization), case.demonstrations)
-    fewer = implicit_trajectory(case.model.replace(normalization=normalization), case.demonstrations[:_FEWER])
-    return full.delta[0] - fewer.delta[0]
+    less = implicit_trajectory(case.model.replace(normalization=normalization), case.demonstrations[: fewer(case)])
+    return full.delta[0] - less.delta[0]
 
 
-def predict(case: Case, first: int = _FEWER) -> np.ndarray:
+def predict(case: Case, more: int = 0) -> np.ndarray:
     """$Σ_{i > N'} (W_V h_i)(W_K h_i)ᵀ W_Q$."""
     w = case.model
-    terms = [np.outer(w.value[0] @ h, w.key[0] @ h) for h in case.demonstrations[first:]]
+    terms = [np.outer(w.value[0] @ h, w.key[0] @ h) for h in case.demonstrations[fewer(case) + more :]]
     return np.sum(terms, axis=0) @ w.query[0]
 
 
@@ -33,6 +38,6 @@ CLAIM = Claim(
     explanation="The first layer with 20 and 12 demonstrations. In the mean convention every term changes.",
     controls=(
         Control("mean convention", measure=lambda case: measure(case, "mean")),
-        Control("one demonstration fewer in the sum", predict=lambda case: predict(case, _FEWER + 1)),
+        Control("one demonstration fewer in the sum", predict=lambda case: predict(case, 1)),
     ),
 )

@@ -39,8 +39,8 @@ CLAIM = Claim(
     "those before it must be equal to the last bit.",
     controls=(
         Control("first layer changed instead", measure=lambda case: _changed(case, 0)),
-        Control("last layer changed instead", measure=lambda case: _changed(case, 2)),
+        Control("last layer changed instead", measure=lambda case: _changed(case, case.layers - 1)),
         Control("one gradient fewer", predict=lambda case: case.layers - _LAYER - 1.0),
     ),
-    cases=lambda factory: factory.three_layers,
+    cases=lambda factory: factory.deep,
 )

@@ -52,7 +52,12 @@ CLAIM = Claim(
         Control("the metric on the other side", measure=lambda case: errors(case, "outputs")),
         Control("least error off by 1 %", predict=lambda case: 1.01 * least(case)),
     ),
-    cases=lambda factory: [*factory.random(1), *factory.random(3), *factory.trained(1), *factory.trained(3)],
+    cases=lambda factory: [
+        *factory.random(1),
+        *factory.random(factory.depth),
+        *factory.trained(1),
+        *factory.trained(factory.depth),
+    ],
     # Of an entry that is a difference: the smallest eigenvalues of W C Wᵀ lose digits to the largest.
     tolerance=1e-9,
 )

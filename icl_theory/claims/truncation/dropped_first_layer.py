@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.noisy_trajectory import Batches
@@ -27,7 +27,7 @@ def later_layers(case: Case) -> Case:
 @lru_cache(maxsize=64)
 def rungs(case: Case) -> dict[str, np.ndarray]:
     """The "isotropic" and the "gaussian" rung of every run, in nats; equal seeds give equal demonstrations."""
-    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
+    setting = Setting(case.model, case.task, case.task_vector, case.ladder_demonstrations, case.ladder_shots)
     return without_path(setting, Batches(setting, case.seed, case.samples))
 
 
@@ -51,7 +51,7 @@ def balanced(case: Case) -> Case:
 
 def _cases(factory: CaseFactory) -> list[Case]:
     some = (factory.profile.seeds + 1) // 2
-    models = [*factory.random(3)[:some], *factory.trained(3)[:some]]
+    models = [*factory.random(factory.depth)[:some], *factory.trained(factory.depth)[:some]]
     return [*models, *(balanced(case) for case in factory.random(1)[:some])]
 
 

@@ -25,7 +25,7 @@ def _error(case: Case) -> np.ndarray:
 
 def _some(factory: CaseFactory) -> list[Case]:
     some = (factory.profile.seeds + 1) // 2
-    return [*factory.three_layers[:some], *factory.three_layers[-some:]]
+    return [*factory.deep[:some], *factory.deep[-some:]]
 
 
 def measure(case: Case) -> np.ndarray:

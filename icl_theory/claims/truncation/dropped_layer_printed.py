@@ -47,7 +47,7 @@ def recheck(found: dict) -> bool:
 
 
 def _deep(factory: CaseFactory) -> list[Case]:
-    return factory.three_layers
+    return factory.deep
 
 
 CLAIM = Claim(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.anisotropic_optima import anisotropic_optima
 from icl_theory.risk.population import population_risk
@@ -15,7 +15,7 @@ _DISTURBANCE = 0.5
 
 def risk(case: Case) -> float:
     """Exact population risk of the case's weights."""
-    return population_risk(case.model, case.task, shots=TRAINING_SHOTS).value
+    return population_risk(case.model, case.task, shots=case.training_shots).value
 
 
 def measure(case: Case) -> np.ndarray:

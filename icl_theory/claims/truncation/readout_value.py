@@ -61,6 +61,6 @@ CLAIM = Claim(
         Control("$W_K$ at rank one", measure=lambda case: numbers(case, "key")),
         Control("off by 1 %", predict=lambda case: 1.01 * numbers(case)),
     ),
-    cases=lambda factory: [*factory.random(1), *factory.random(3)[:2], *factory.trained(1)[:2]],
+    cases=lambda factory: [*factory.random(1), *factory.random(factory.depth)[:2], *factory.trained(1)[:2]],
     tolerance=1e-8,
 )

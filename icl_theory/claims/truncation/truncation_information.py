@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.information.ladder.noisy_trajectory import Batches
 from icl_theory.information.ladder.rung_samples import divergences
@@ -20,27 +20,31 @@ _PLANS: tuple[tuple[Module, int], ...] = (("value", 5), ("value", 2), ("query", 
 @lru_cache(maxsize=8)
 def _batches(case: Case, shots: int) -> Batches:
     """The draws of a case, kept for the next weights."""
-    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, shots)
+    setting = Setting(case.model, case.task, case.task_vector, case.ladder_demonstrations, shots)
     return Batches(setting, case.seed, case.samples)
 
 
 def _divergence(case: Case, model: Model, shots: int) -> np.ndarray:
     """Per-run divergence; the seed alone decides the draws, so all weights see the same demonstrations and noise."""
-    setting = Setting(model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, shots)
+    setting = Setting(model, case.task, case.task_vector, case.ladder_demonstrations, shots)
     return divergences(setting, _batches(case, shots))
 
 
+def _plans(case: Case) -> list[tuple[Module, int]]:
+    return [(module, rank) for module, rank in _PLANS if rank <= case.model.token_dim]
+
+
 @lru_cache(maxsize=32)
-def measure(case: Case, shots: int = LADDER_SHOTS) -> np.ndarray:
+def measure(case: Case, shots: int = 0) -> np.ndarray:
     """$KL(N(G, C) || prior)$ of every run, for several truncations, in nats."""
-    cut = [truncate_weights(case.model, layer=0, module=module, rank=rank) for module, rank in _PLANS]
-    return np.stack([_divergence(case, model, shots) for model in cut])
+    cut = [truncate_weights(case.model, layer=0, module=module, rank=rank) for module, rank in _plans(case)]
+    return np.stack([_divergence(case, model, shots or case.ladder_shots) for model in cut])
 
 
 def predict(case: Case) -> np.ndarray:
     """The same of the untouched model, on the same draws, once for every truncation."""
-    untouched = _divergence(case, case.model, LADDER_SHOTS)
-    return np.broadcast_to(untouched, (len(_PLANS), len(untouched)))
+    untouched = _divergence(case, case.model, case.ladder_shots)
+    return np.broadcast_to(untouched, (len(_plans(case)), len(untouched)))
 
 
 def _one_layer(factory: CaseFactory) -> list[Case]:
@@ -59,7 +63,7 @@ CLAIM = Claim(
     explanation="Data processing, checked run by run and therefore without sampling error: five truncations of each "
     "random and trained model against the untouched one on the same draws.",
     controls=(
-        Control("twice the shots for the truncated model", measure=lambda case: measure(case, 2 * LADDER_SHOTS)),
+        Control("twice the shots for the truncated model", measure=lambda case: measure(case, 2 * case.ladder_shots)),
         Control("untouched model below the truncated one", measure=predict, predict=measure),
     ),
     cases=_one_layer,

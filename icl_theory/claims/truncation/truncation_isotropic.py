@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import LADDER_DEMONSTRATIONS, LADDER_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.core.estimate import Estimate
 from icl_theory.information.ladder.bound_ladder import Batches, BoundLadder, ladder_of
@@ -64,9 +64,9 @@ def recheck(found: dict[str, Any]) -> bool:
 @lru_cache(maxsize=64)
 def _ladders(case: Case, module: Module) -> tuple[BoundLadder, BoundLadder]:
     """After and before truncation to rank D - 1, on the same draws."""
-    setting = Setting(case.model, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
+    setting = Setting(case.model, case.task, case.task_vector, case.ladder_demonstrations, case.ladder_shots)
     cut = truncate_weights(case.model, layer=0, module=module, rank=case.model.token_dim - 1)
-    after = Setting(cut, case.task, case.task_vector, LADDER_DEMONSTRATIONS, LADDER_SHOTS)
+    after = Setting(cut, case.task, case.task_vector, case.ladder_demonstrations, case.ladder_shots)
     batches = Batches(setting, case.seed, case.samples)
     return ladder_of(after, batches, 4.0, 16), ladder_of(setting, batches, 4.0, 16)
 

@@ -86,7 +86,7 @@ CLAIM = Claim(
         Control("the truncated layer itself, $W_K$ truncated", measure=lambda case: _first(case, "key")),
         Control("the truncated layer itself, a tenth of the norm at most", measure=_first, predict=lambda case: 0.1),
     ),
-    cases=lambda factory: factory.three_layers,
+    cases=lambda factory: factory.deep,
     exact_counterexample=counterexample,
     verify_exact=recheck,
 )

@@ -59,6 +59,11 @@ CLAIM = Claim(
         Control("the largest columns kept", measure=lambda case: errors(case, _columns)),
         Control("one rank less", measure=lambda case: errors(case, lambda m, r: kept(m, max(r - 1, 0)))),
     ),
-    cases=lambda factory: [*factory.random(1), *factory.random(3), *factory.trained(1), *factory.trained(3)],
+    cases=lambda factory: [
+        *factory.random(1),
+        *factory.random(factory.depth),
+        *factory.trained(1),
+        *factory.trained(factory.depth),
+    ],
     tolerance=1e-10,
 )

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import DIM, TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.quantities.anisotropic_optima import anisotropic_optima
 from icl_theory.truncation.risk_curves import truncation_curves
@@ -13,7 +13,7 @@ from icl_theory.truncation.risk_curves import truncation_curves
 
 def _curve(case: Case, name: str) -> np.ndarray:
     """Exact population risk at the ranks 1, ..., d_x - 1."""
-    return np.asarray(getattr(truncation_curves(case.task, shots=TRAINING_SHOTS), name))[1:DIM]
+    return np.asarray(getattr(truncation_curves(case.task, shots=case.training_shots), name))[1 : case.task.dim]
 
 
 def _isotropic(factory: CaseFactory) -> list[Case]:
@@ -57,6 +57,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="Exact risks at every rank. $Γ^{-1}$ is largest where inputs vary least, so plain truncation keeps the "
     "wrong directions; truncation in the whitened metric keeps the right ones (a control that holds).",
+    requires=("linear regression", "isotropic inputs and tasks"),
     controls=(
         Control(
             "truncation in the whitened metric", measure=lambda case: _curve(case, "whitened"), expected=Verdict.HOLDS

@@ -62,6 +62,6 @@ CLAIM = Claim(
         Control("plain SVD of $W_K$", measure=lambda case: growth(case, metric=False, modules=("key",))),
         Control("a norm smaller by 1 % at the next rank", predict=lambda case: 0.99),
     ),
-    cases=lambda factory: [*factory.random(1), *factory.random(3)],
+    cases=lambda factory: [*factory.random(1), *factory.random(factory.depth)],
     tolerance=1e-9,
 )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, Case
+from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.quantities.anisotropic_optima import anisotropic_optima
 from icl_theory.models.constructions import one_layer_optimum, preconditioner_risk
@@ -12,11 +12,11 @@ from icl_theory.truncation.svd import Truncations
 
 def risks(case: Case, power: float) -> np.ndarray:
     """Exact risk of the optimum cut in the metric Λ^power, at the ranks 0, ..., d_x."""
-    optimum = one_layer_optimum(case.task, shots=TRAINING_SHOTS)[0].query[0, :-1, :-1].T
+    optimum = one_layer_optimum(case.task, shots=case.training_shots)[0].query[0, :-1, :-1].T
     values, directions = np.linalg.eigh(case.task.covariance)
     metric = (directions * values**power) @ directions.T
     cuts = Truncations(optimum, inputs=metric, outputs=metric)
-    return np.array([preconditioner_risk(cut.matrix, case.task, TRAINING_SHOTS) for cut in cuts])
+    return np.array([preconditioner_risk(cut.matrix, case.task, case.training_shots) for cut in cuts])
 
 
 def measure(case: Case) -> np.ndarray:
@@ -28,7 +28,7 @@ def predict(case: Case) -> np.ndarray:
     """$tr Λ - Σ_{i≤m} λ_i²/γ_i$, $γ_i = ((N+1)/N) λ_i + (tr Λ + σ²)/N$, $λ_1 ≥ λ_2 ≥ ...$, at every $m$."""
     spectrum = np.linalg.eigvalsh(case.task.covariance)[::-1]
     trace, noise = spectrum.sum(), case.task.noise_std**2
-    gamma = ((TRAINING_SHOTS + 1) * spectrum + trace + noise) / TRAINING_SHOTS
+    gamma = ((case.training_shots + 1) * spectrum + trace + noise) / case.training_shots
     return trace - np.append(0.0, np.cumsum(spectrum**2 / gamma))
 
 
@@ -46,6 +46,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="Anisotropic inputs in random directions and isotropic ones, every rank from 0 to $d_x$; the closed "
     "form keeps the directions in which inputs vary most. Plain truncation of the same optimum: truncation_trap.",
+    requires=("linear regression", "no model but its own", "isotropic inputs and tasks", "Gaussian tokens"),
     controls=(
         Control("plain truncation", measure=lambda case: risks(case, 0.0)),
         Control("metric $Λ^{-1}$", measure=lambda case: risks(case, -1.0)),
