@@ -24,7 +24,8 @@ from icl_theory import (
 from icl_theory.claims.attention import causal_order
 from icl_theory.claims.bounds import remark_4_printed
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import TRAINING_SHOTS, demonstration_sets
+from icl_theory.claims.engine.case_settings import SHOTS
+from icl_theory.claims.engine.cases import demonstration_sets
 from icl_theory.claims.engine.profiles import PROFILES, Profile
 from icl_theory.claims.information import individual_sample, lemma_6
 from icl_theory.claims.noise import noise_training, remark_3
@@ -186,11 +187,11 @@ def test_gd_plus_plus_steps(factory):
 def test_prompt_errors(factory):
     """Errors on prompts average to the exact risk."""
     case = factory.constructed(1)[1]
-    values = prompt_errors.errors(case, case.model, TRAINING_SHOTS, 20_000)
-    assert_mean(values, population_risk(case.model, case.task, shots=TRAINING_SHOTS).value)
-    again = prompt_errors.errors(case, case.model, TRAINING_SHOTS, 20_000)
+    values = prompt_errors.errors(case, case.model, SHOTS, 20_000)
+    assert_mean(values, population_risk(case.model, case.task, shots=SHOTS).value)
+    again = prompt_errors.errors(case, case.model, SHOTS, 20_000)
     assert (values == again).all()
-    other = prompt_errors.errors(case, case.model, TRAINING_SHOTS, 20_000, salt=1)
+    other = prompt_errors.errors(case, case.model, SHOTS, 20_000, salt=1)
     assert not np.isin(values, other).any()
 
 
@@ -223,10 +224,10 @@ def test_subset_risk(factory):
 def test_damaged_direction(factory):
     """The damaged direction is cut back to the optimum."""
     (case,) = algorithm_1.controlled(factory)
-    optimum = one_layer_optimum(case.task, shots=TRAINING_SHOTS)[1]
+    optimum = one_layer_optimum(case.task, shots=SHOTS)[1]
     cut = truncate_weights(case.model, layer=0, module="value", rank=1)
-    assert population_risk(cut, case.task, shots=TRAINING_SHOTS).value == pytest.approx(optimum, rel=1e-12)
-    assert population_risk(case.model, case.task, shots=TRAINING_SHOTS).value > 1.2 * optimum
+    assert population_risk(cut, case.task, shots=SHOTS).value == pytest.approx(optimum, rel=1e-12)
+    assert population_risk(case.model, case.task, shots=SHOTS).value > 1.2 * optimum
 
 
 def test_exact_remark_4():

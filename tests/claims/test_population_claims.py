@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 
 from icl_theory import implicit_trajectory, population_risk
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import TRAINING_SHOTS
+from icl_theory.claims.engine.case_settings import SHOTS
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.noise import noise_training, remark_3
 from icl_theory.claims.pruning import more_shots_help, optimal_rate_varies, rate_transfer
@@ -36,7 +36,7 @@ def test_independent_members(factory):
         for first, second in itertools.combinations(cases, 2):
             assert np.abs(first.model.value - second.model.value).max() > 1e-3
             assert not np.isin(first.demonstrations, second.demonstrations).any()
-            stacks = [prompt_errors.moments(case, TRAINING_SHOTS, 8)[0] for case in (first, second)]
+            stacks = [prompt_errors.moments(case, SHOTS, 8)[0] for case in (first, second)]
             assert not np.isin(stacks[0], stacks[1]).any()
     assert factory.trained(1) == factory.trained_seeds(1)[:2]
     assert all(case.model.mlp_in.shape == (3, 6, 6) for case in factory.trained_seeds(3, 6))
@@ -121,7 +121,7 @@ def test_both_readouts(factory):
     found = readout_trained.risks(case)
     models = factory.trained_seeds(3)[0].model, plus.member(0)
     for model, risk, sign in zip(models, found, ("minus", "plus"), strict=True):
-        expected = population_risk(model.replace(readout=sign), case.task, shots=TRAINING_SHOTS, samples=32768, key=1)
+        expected = population_risk(model.replace(readout=sign), case.task, shots=SHOTS, samples=32768, key=1)
         assert abs(risk - expected.value) < 12 * expected.stderr  # 8192 prompts against 32768
     assert readout_trained.measure(case) == pytest.approx(np.clip(math.log(found[0] / found[1]), -0.2, 0.2))
 

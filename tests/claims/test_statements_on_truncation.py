@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 
 from icl_theory import Model, gradient_noise, implicit_trajectory, one_layer_optimum, population_risk
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import TRAINING_SHOTS
+from icl_theory.claims.engine.case_settings import SHOTS
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.information import sandwich_ends
 from icl_theory.claims.noise import few_demonstrations, gram_spectrum
@@ -96,10 +96,10 @@ def test_balanced_layers(factory):
 def test_smallest_risks(factory):
     """Smallest risks of every rank."""
     for case in truncation_trap.anisotropic_optima(factory):
-        best = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[1] for rank in range(6)]
+        best = [one_layer_optimum(case.task, shots=SHOTS, rank=rank)[1] for rank in range(6)]
         assert_close(whitened_truncation.predict(case), best, 1e-12)
-        model = [one_layer_optimum(case.task, shots=TRAINING_SHOTS, rank=rank)[0] for rank in range(6)]
-        risks = [population_risk(w, case.task, shots=TRAINING_SHOTS).value for w in model]
+        model = [one_layer_optimum(case.task, shots=SHOTS, rank=rank)[0] for rank in range(6)]
+        risks = [population_risk(w, case.task, shots=SHOTS).value for w in model]
         assert_close(whitened_truncation.measure(case), risks, 1e-12)
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from icl_theory import rank_sweep
 from icl_theory.claims.engine.case_factory import CaseFactory
-from icl_theory.claims.engine.cases import CLIP, LADDER_DEMONSTRATIONS, LADDER_SHOTS
+from icl_theory.claims.engine.case_settings import SHOTS
+from icl_theory.claims.engine.cases import CLIP
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.engine.trained_ensembles import Cancelled
 from icl_theory.runs import background_sweep
@@ -25,8 +26,8 @@ def test_first_seeds():
     plain = rank_sweep(
         model,
         factory.task,
-        demonstrations=LADDER_DEMONSTRATIONS,
-        shots=LADDER_SHOTS,
+        demonstrations=4 * SHOTS,
+        shots=SHOTS,
         clip=CLIP,
         samples=64,
         modules=("key", "value"),

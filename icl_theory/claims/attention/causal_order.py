@@ -83,6 +83,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="Demonstrations are reversed. At one layer the query still sees them all unchanged (a control that "
     "holds); with two layers what it sees depends on who came first.",
+    requires=(),
     controls=(
         Control("one layer", cases=lambda factory: factory.one_layer, expected=Verdict.HOLDS),
         Control(

@@ -81,6 +81,7 @@ CLAIM = Claim(
     "against attention that never forms a matrix of weights; the signals $e_i$ of the steps add up. It says that every "
     "such update is attention, not that every attention layer descends a loss.",
     proof=proof,
+    requires=(),
     controls=(
         Control("gradient ascent", predict=lambda case: predict(case, sign=1.0)),
         Control("one step fewer", predict=lambda case: predict(case, steps=_STEPS - 1)),

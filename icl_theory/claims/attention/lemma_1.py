@@ -58,6 +58,7 @@ CLAIM = Claim(
     explanation="The token-by-token forward pass of the first layer is compared with the matrix form, with $S$ a mean "
     "over the demonstrations and, as in the paper, a sum. It could fail through the normalisation or a transpose.",
     proof=proof,
+    requires=(),
     controls=(
         Control("transpose of $W_K$ dropped", predict=lambda case: predict(case, transposed=False)),
         Control("$ΔW$ off by 1 %", predict=lambda case: predict(case, factor=1.01)),

@@ -51,6 +51,7 @@ CLAIM = Claim(
     explanation="Products of whole matrices with $M$ through all layers against sums over the demonstrations; the "
     "query's label slot is not zero. Under softmax $M$ hides the query's value only: see mask_softmax.",
     proof=proof,
+    requires=(),
     controls=(
         Control("no mask: the query sees itself", measure=lambda case: by_matrices(case, prompt_matrix(case).shape[1])),
         Control(

@@ -93,6 +93,7 @@ CLAIM = Claim(
     explanation="Two queries, the demonstrations after one layer. $M$ takes the query's value away and leaves its key "
     "in every normaliser, so that attention to demonstrations adds up to less than one, by an amount that the query "
     "decides. From the second layer on what is learnt from the demonstrations depends on the question.",
+    requires=(),
     controls=(
         Control(
             "without softmax",

@@ -53,6 +53,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="Demonstrations are reversed. With a causal mask order does matter from the second layer on, "
     "at one layer still not: both are controls.",
+    requires=(),
     controls=(
         Control("causal mask, one and three layers", **_CAUSAL),
         Control("causal mask, one layer", **_CAUSAL, cases=_one_layer, expected=Verdict.HOLDS),

@@ -59,6 +59,7 @@ CLAIM = Claim(
     explanation="One block with an MLP of twelve hidden units and ReLU, linear and softmax attention, full and causal: "
     "20 demonstrations against 8 of them and a changed $W_in$. With no demonstration $a' = 0$ in our block, whose MLP "
     "has no skip before it; some context must stay.",
+    requires=(),
     controls=(
         Control("not divided by $|a'|²$", predict=lambda case: predict(case, normalised=False)),
         Control("another vector in the place of $a'$", predict=lambda case: predict(case, own=False)),

@@ -41,6 +41,7 @@ CLAIM = Claim(
     explanation="The features of the exponential kernel are infinitely many, so the update is seen through eight "
     "queries: their moves span at most three of $D = 6$ dimensions for $N = 3$ demonstrations, and two for $N = 4$ "
     "that span two.",
+    requires=(),
     controls=(
         Control("bound $rank H_s - 1$", predict=lambda case: predict(case, 1.0)),
         Control(

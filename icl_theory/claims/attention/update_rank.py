@@ -36,6 +36,7 @@ CLAIM = Claim(
     trivial=lambda case: float(case.model.token_dim),
     explanation="Numerical ranks of every layer's update at $D = 6$, with $N = 3$ demonstrations and with $N = 4$ that "
     "span two dimensions.",
+    requires=(),
     controls=(
         Control("bound $rank H_s - 1$", predict=lambda case: predict(case, 1.0)),
         Control(

@@ -45,6 +45,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="$W_V$, $W_K$ and $W_Q$ of the first layer at every rank, on every demonstration.",
     proof=proof,
+    requires=(),
     controls=(
         Control("columns cut instead of singular values", measure=lambda case: measure(case, cut_columns=True)),
         Control("norm off by 1 %", predict=lambda case: 1.01 * predict(case)),

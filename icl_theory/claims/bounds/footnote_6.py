@@ -52,6 +52,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="A matrix of rank one has one singular value. Values and keys of every demonstration, first layer.",
     proof=proof,
+    requires=(),
     controls=(
         Control("a sum of two outer products", measure=_two_terms, predict=_two_terms_spectral),
         Control("nuclear norm off by 1 %", predict=lambda case: 1.01 * predict(case)),

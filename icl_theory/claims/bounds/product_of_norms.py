@@ -35,6 +35,7 @@ CLAIM = Claim(
     "brings the norms into Theorem 2 gives a factor $D$ away before anything is truncated. The largest singular value "
     "of $I + W_{t-1}$ would do in place of its Frobenius norm.",
     proof=product_of_norms_proof,
+    requires=(),
     controls=(
         Control("bound divided by $D$, 1 % less", predict=lambda case: 0.99 / case.model.token_dim),
         Control("largest singular values on both sides", measure=_spectral),

@@ -34,6 +34,7 @@ CLAIM = Claim(
     measure=summed_update_norm,
     predict=upper_bound,
     explanation="$N$ equal tokens give a sum whose squared norm is $N²$ that of one term, while UB adds $N$ terms.",
+    requires=(),
     controls=(
         Control("with a factor $N$", predict=lambda c: len(c.demonstrations) * upper_bound(c), expected=Verdict.HOLDS),
         Control("with a factor $N / 100$", predict=lambda c: len(c.demonstrations) / 100 * upper_bound(c)),

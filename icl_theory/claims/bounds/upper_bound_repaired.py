@@ -32,6 +32,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="Cauchy-Schwarz over the $N$ terms, then submultiplicativity.",
     proof=proof,
+    requires=(),
     controls=(
         Control("factor $N$ left out", predict=upper_bound),
         Control(

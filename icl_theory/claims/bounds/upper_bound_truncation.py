@@ -52,6 +52,7 @@ CLAIM = Claim(
     explanation="All 343 combinations of ranks of the first layer, step by step and demonstration by demonstration. "
     "UB is a product of norms, each of which truncation lowers; whether it bounds $||ΔW||_F²$ is another claim "
     "(upper_bound_printed).",
+    requires=(),
     controls=(
         Control(
             "the norm of $ΔW$ itself, $W_K$ truncated",

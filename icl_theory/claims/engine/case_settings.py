@@ -94,7 +94,15 @@ class CaseSettings:
     def to_dict(self) -> dict[str, Any]:
         """What a record says of them: the task and the model written down, numbers as they are."""
         model = [to_dict(model) for model in self.models] or None
-        return {"task": task_or_reason(self.task), "layers": self.layers, "shots": self.shots, "models": model}
+        sizes = {"layers": self.layers, "shots": self.shots}
+        return {"words": self.words, "task": task_or_reason(self.task), **sizes, "models": model}
+
+    @property
+    def words(self) -> str:
+        """In a line: the kind of task and the sizes."""
+        count = len(self.models)
+        given = f", {count} model{'s' * (count > 1)} of yours" if count else ""
+        return f"{type(self.task).__name__}, d_x = {self.task.dim}, L = {self.layers}, N = {self.shots}{given}"
 
     def lacking(self, requirements: tuple[Requirement, ...]) -> str:
         """Which requirement is not met, in a sentence; empty if all are.

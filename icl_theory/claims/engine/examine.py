@@ -100,9 +100,14 @@ class Outcome(Result):
 
     @property
     def sound(self) -> bool:
-        """Conclusive and finite, no regression, every control caught, and the derivation (if any) came out true."""
+        """Conclusive and finite, no regression, every control caught, and the derivation (if any) came out true.
+
+        Controls were made for the usual settings: in others one of them must be caught, to show that the check can
+        tell, and those that do not bite there (a factor I + W_{t-1} dropped from a single layer) are only reported.
+        """
         settled = self.verdict not in (Verdict.INCONCLUSIVE, Verdict.NONFINITE, Verdict.ERROR)
-        caught = all(control.caught for control in self.controls)
+        found = [control.caught for control in self.controls]
+        caught = all(found) if self.usual else any(found) or self.verdict == Verdict.OUTSIDE
         return settled and caught and self.proved is not False and self.flip != "regression"
 
 

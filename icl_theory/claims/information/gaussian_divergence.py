@@ -81,6 +81,7 @@ CLAIM = Claim(
     explanation="The first layer's update and its noise in four directions (fewer where the noise has fewer), three "
     "variances; the divergence by a cubature that is exact for quadratics, against both displays.",
     proof=proof,
+    requires=(),
     controls=(
         Control("$½ d$ dropped", predict=lambda case: predict(case, dimension=0.0)),
         Control("$tr C$ dropped", predict=lambda case: predict(case, trace=0.0)),

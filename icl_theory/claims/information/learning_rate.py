@@ -74,6 +74,7 @@ CLAIM = Claim(
     "see it. It is the step that drops every common factor of $G_t$ and $C_t^{1/2}$, and with it the norm that Remark "
     "4 wants to control.",
     proof=proof,
+    requires=(),
     controls=(
         Control("noise of its own scale, not multiplied by $η$", measure=lambda case: measure(case, noise=0.0)),
         Control("noise multiplied by $η^{1/2}$, as in the SDE's step", measure=lambda case: measure(case, noise=0.5)),

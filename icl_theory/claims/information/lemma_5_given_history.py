@@ -79,6 +79,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="Two steps of a discrete channel made of the case's softmax attention, summed out exactly, with eight "
     "priors that depend on the step before. Lemma 5 alone is the case $t = 1$ (lemma_5).",
+    requires=(),
     controls=(
         Control(
             "$I(W_t; H, W_{t-1})$ in place of the conditional one", predict=lambda case: predict(case, given=False)

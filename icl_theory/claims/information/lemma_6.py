@@ -66,6 +66,7 @@ CLAIM = Claim(
     "optimum are derived symbolically. The expectation over $H_s$ stands inside the logarithm, as in the first line; "
     "the second line of the lemma takes it out: see lemma_6_second_line.",
     proof=proof,
+    requires=(),
     controls=(
         Control("$tr C$ left out", predict=_without_variance),
         Control("a prior whose mean depends on $H_s$", predict=_data_dependent_prior),

@@ -79,6 +79,7 @@ CLAIM = Claim(
     explanation="One direction of a second layer's gradients after six states of the first, over twelve sets of "
     "demonstrations; for every state the variance is searched numerically. A single variance for all states costs "
     "more, the printed order of expectation and logarithm gives less than any prior can.",
+    requires=(),
     controls=(
         Control("one variance for all states", predict=_one_variance),
         Control("the expectation over sets outside the logarithm, as printed", predict=_printed),

@@ -74,6 +74,7 @@ CLAIM = Claim(
     "line is the smaller one (Jensen, a control that holds), and it is no bound on the information: with one "
     "demonstration set in 64 unlike the others it falls below it. Theorem 2 is made from that line; theorem_2_scalar "
     "shows what comes of it.",
+    requires=(),
     controls=(
         Control("at most", relation="at most", expected=Verdict.HOLDS),
         Control(

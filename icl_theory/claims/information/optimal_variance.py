@@ -54,6 +54,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="Divergences of the first layer's noise over a grid of variances against the closed form, and the "
     "calculus symbolically.",
+    requires=(),
     controls=(
         Control(
             "$tr C$ left out",

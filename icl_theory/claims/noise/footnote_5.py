@@ -60,7 +60,7 @@ CLAIM = Claim(
     "moment, $η$ from 0.001 to 1, against the exact law of the equation. The step discretises it well if $λ η$ is "
     "small. The trajectory of Theorem 1 has $η = 1$, where these errors are of the size of the step.",
     proof=proof,
-    requires=("linear regression", "no model but its own"),
+    requires=("no model but its own",),
     controls=(
         Control("diffusion $C^{1/2}$, without $η$", measure=lambda case: measure(case, noise=0.0)),
         Control("half of the errors allowed", predict=lambda case: predict(case, 0.5)),

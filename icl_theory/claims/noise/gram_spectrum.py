@@ -56,6 +56,7 @@ CLAIM = Claim(
     explanation="First layer, $N = 20$ demonstrations, $D² = 36$: twenty eigenvalues by two methods, one of which "
     "never builds a matrix of $D²$ rows. So traces, log-determinants and samples of the noise cost $O(N² D + N³)$.",
     proof=proof,
+    requires=(),
     controls=(
         Control("not centred", predict=lambda case: predict(case, centred=False)),
         Control("$a_i·a_j$ alone", predict=lambda case: predict(case, inner_products(case)[0])),

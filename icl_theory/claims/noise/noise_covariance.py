@@ -72,6 +72,7 @@ CLAIM = Claim(
     explanation="All 15 subsets of 2 out of 6 demonstrations are enumerated; the factored covariance must match. It "
     "is the covariance at a fixed state $W_{t-1}$: whether all layers may be given noise of their own is fresh_noise.",
     proof=proof,
+    requires=(),
     controls=(
         Control("in the last of three layers", **_LAST, predict=_last, tolerance=1e-9, expected=Verdict.HOLDS),
         Control("in the last of three layers, one shot more", **_LAST, predict=lambda c: _last(c, _SHOTS + 1)),

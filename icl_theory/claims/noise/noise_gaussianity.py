@@ -20,7 +20,7 @@ CLAIM = Claim(
     "The noise has finitely many values and its kurtosis is not a Gaussian's; how far off it is says the claim "
     "noise_kurtosis, and `normality_audit` tests samples of it against $b$. Information and bounds are those of "
     "the Gaussian model.",
-    requires=("linear regression", "20 demonstrations"),
+    requires=("20 demonstrations",),
     controls=(
         Control("the exact law of subsets", predict=exact_kurtosis, expected=Verdict.HOLDS),
         Control("independent draws: Gaussian up to an excess of $1/b$", predict=kurtosis_with_replacement),

@@ -20,7 +20,7 @@ CLAIM = Claim(
     explanation="The readout's noise at the first layer: all subsets of 1, 2, 3 and 17 of 20 demonstrations are "
     "enumerated. $Q = Σ |x_i|⁴$ of the whitened gradients, $g = N²d(d+2)$, $p_k$ the probability that $k$ given "
     "demonstrations are shown, $φ = (N-b)/(b(N-1))$. Near $b = N$ the noise is as far from Gaussian as near $b = 1$.",
-    requires=("linear regression", "20 demonstrations"),
+    requires=("20 demonstrations",),
     controls=(
         Control("Gaussian noise: $d(d+2)$", predict=gaussian_kurtosis),
         Control("independent draws: excess exactly like $1/b$", predict=kurtosis_with_replacement),

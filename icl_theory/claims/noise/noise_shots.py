@@ -42,6 +42,7 @@ CLAIM = Claim(
     "Section 3.3 defines it. It is an identity of sampling, exact for all weights, so no population of trained "
     "models is required. All subsets of 6 demonstrations of every size are enumerated, through the weights of the last "
     "layer; at $b = N$ nothing is left.",
+    requires=(),
     controls=(
         Control("like $1/b²$", predict=lambda case: predict(case, 2.0)),
         Control("one shot free", measure=lambda case: measure(case)[:-1], predict=lambda case: predict(case)[1:]),

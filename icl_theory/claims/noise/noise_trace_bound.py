@@ -35,6 +35,7 @@ CLAIM = Claim(
     "of their mean, and UB adds up the former. UB falls under truncation of any of the three matrices "
     "(upper_bound_truncation): what the trace itself need not do, its bound does.",
     proof=proof,
+    requires=(),
     controls=(
         Control("bound divided by $N$", predict=lambda case: bound(case) / len(case.demonstrations)),
         Control("bound divided by $D²$", predict=lambda case: bound(case) / case.model.token_dim**2),

@@ -52,6 +52,7 @@ CLAIM = Claim(
     predict=lambda case: 1.0,
     explanation="Every rank of the first layer's $W_K$. It stands between the demonstrations and $W_Q$: a part of it "
     "that makes gradients more alike may be cut. As for the norm (truncation_norm_key).",
+    requires=(),
     controls=(
         Control("$W_V$ truncated instead", measure=lambda case: trace_growth(case, "value"), expected=Verdict.HOLDS),
         Control("$W_Q$ truncated instead", measure=lambda case: trace_growth(case, "query"), expected=Verdict.HOLDS),

@@ -70,6 +70,7 @@ CLAIM = Claim(
     "noise is what it was. Where all gradients have inner products of one sign the inequality holds (a control). "
     "Multiplying the weights by $c$ multiplies $||G_t||²$ and $tr C_t$ by $c²$, but that is no bound of one by the "
     "other.",
+    requires=(),
     controls=(
         Control("$W_Kᵀ W_Q = W_Vᵀ$: gradients that agree", cases=_aligned, expected=Verdict.HOLDS),
         Control(

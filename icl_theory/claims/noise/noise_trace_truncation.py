@@ -49,6 +49,7 @@ CLAIM = Claim(
     "stands leftmost and $W_Q$ rightmost in every term, where singular spaces are orthogonal. $W_K$ stands in the "
     "middle: noise_trace_key.",
     proof=proof,
+    requires=(),
     controls=(
         Control("$W_K$ truncated instead", measure=lambda case: np.add(*truncated_traces(case, "key"))),
         Control("columns cut instead of singular values", measure=_columns_cut),

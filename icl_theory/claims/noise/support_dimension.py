@@ -123,6 +123,7 @@ CLAIM = Claim(
     "full and truncated $W_V$, $W_K$, $W_Q$, and for $W_V$ with singular values down to 1e-9, which are small and not "
     "zero.",
     proof=proof,
+    requires=(),
     controls=(
         Control("$k(k+1)/2$ instead of $k(k-1)/2$", predict=_with_plus),
         Control("singular values below 1e-2 taken for zero", predict=_with_tolerance),

@@ -56,7 +56,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="Two layers before the last are exchanged for a single one that reaches the same $W_{L-1}$ by other "
     "weights; the last implicit gradient must not notice.",
-    requires=("linear regression", "token covariance of full rank"),
+    requires=("token covariance of full rank",),
     controls=(
         Control("$W_{t-2}$ instead", predict=lambda case: predict(case, before=2)),
         Control("layer $t$'s $W_Q$ off by 1 %", predict=lambda case: predict(case, query_scale=1.01)),

@@ -36,6 +36,7 @@ CLAIM = Claim(
     measure=measure,
     predict=predict,
     explanation="The first layer with 20 and 12 demonstrations. In the mean convention every term changes.",
+    requires=(),
     controls=(
         Control("mean convention", measure=lambda case: measure(case, "mean")),
         Control("one demonstration fewer in the sum", predict=lambda case: predict(case, 1)),

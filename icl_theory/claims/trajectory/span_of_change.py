@@ -37,6 +37,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="$W_V$ of the second of three layers is scaled by 1.1; the gradients that change at all are counted, "
     "those before it must be equal to the last bit.",
+    requires=(),
     controls=(
         Control("first layer changed instead", measure=lambda case: _changed(case, 0)),
         Control("last layer changed instead", measure=lambda case: _changed(case, case.layers - 1)),

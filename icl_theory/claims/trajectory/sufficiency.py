@@ -33,7 +33,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="The trajectory of the real tokens, moved layer by layer, is compared with that of $D$ other tokens "
     "that have the same $S$ (the rows of its Cholesky factor).",
-    requires=("linear regression", "token covariance of full rank"),
+    requires=("token covariance of full rank",),
     controls=(
         Control("one demonstration left out", predict=_one_demonstration_less),
         Control("covariance instead of second moment", predict=_first_moment_too),

@@ -63,6 +63,7 @@ CLAIM = Claim(
     explanation="The token-by-token forward pass through all layers is compared with the sum and the product form, "
     "both computed from $S$ alone.",
     proof=proof,
+    requires=(),
     controls=(
         Control("factor $I + W_{t-1}$ dropped", predict=_without_earlier_map),
         Control("product in the wrong order", predict=_reversed_product),

@@ -55,6 +55,7 @@ CLAIM = Claim(
     predict=predict,
     explanation="Read literally the sum is $t$ copies of $G_t$. That is right at $L = 1$ and wrong from the second "
     "layer on.",
+    requires=(),
     controls=(
         Control("summand corrected to $G_j$", predict=_summed, expected=Verdict.HOLDS),
         Control("one layer only", cases=lambda factory: factory.one_layer, expected=Verdict.HOLDS),

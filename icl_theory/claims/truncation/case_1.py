@@ -74,6 +74,7 @@ CLAIM = Claim(
     "before and after each move. It says what happens along eigenvectors. For other directions eigenvalues are no "
     "guide unless $W$ is normal: see case_1_eigenvalues.",
     proof=proof,
+    requires=(),
     controls=(
         Control("eigenvalues exchanged", predict=lambda case: predict(case, exchanged=True)),
         Control("singular values in their place", predict=lambda case: predict(case, singular=True)),

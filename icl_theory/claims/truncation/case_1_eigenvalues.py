@@ -59,6 +59,7 @@ CLAIM = Claim(
     "parallel let a small $b$ have a large solution, whatever the eigenvalues; trained weights are not normal. "
     "Singular values, which the paper turns to for its algorithm, do bound it; both agree for normal $W$ (a control "
     "that holds).",
+    requires=(),
     controls=(
         Control(
             "a symmetric matrix of the same singular values",

@@ -51,6 +51,7 @@ CLAIM = Claim(
     explanation="$W_V$ of the first layer, $b$ along the largest and $δb$ along the smallest singular direction, where "
     "the bound is attained, and with random directions; for a change of $W$, of which one of rank one attains it, the "
     "change of $x$ is relative to the new $x$.",
+    requires=(),
     controls=(
         Control("$κ$ lowered by 1 %", predict=lambda case: 0.99),
         Control(

@@ -37,6 +37,7 @@ CLAIM = Claim(
     "$W_Q$ in the first layer spreads over orders of magnitude, as one singular value is trained to almost 0, hence "
     "ranks are compared. Models and reading were chosen after a first one, the mean growth of $log κ₂$ without an MLP, "
     "had come out undecided after 6000 steps.",
+    requires=(),
     controls=(
         Control("$W_V$ alone", measure=lambda case: smallest(case, ("value",)), expected=Verdict.HOLDS),
         Control("$W_Q$ alone", measure=lambda case: smallest(case, ("query",))),

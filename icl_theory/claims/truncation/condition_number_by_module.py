@@ -36,6 +36,7 @@ CLAIM = Claim(
     explanation="Three-layer models with a linear MLP of square matrices, so that matrices of one order are "
     "compared; of each module the worst of its matrices. $W_K$, $W_Q$ and the MLP all begin orthogonal ($κ₂ = 1$), so "
     "it is training that sets them apart.",
+    requires=(),
     controls=(
         Control("modules exchanged", measure=_exchanged),
         Control("ten thousand times lower", predict=lambda case: -np.log(1e4)),

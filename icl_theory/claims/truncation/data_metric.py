@@ -47,6 +47,7 @@ CLAIM = Claim(
     predict=least,
     explanation="All three matrices of the first layer at every rank, for the second moment of 20 demonstrations and "
     "of three, which is singular: no inverse of $C$ is needed. The least error is a sum of eigenvalues of $W C Wᵀ$.",
+    requires=(),
     controls=(
         Control("plain SVD", measure=lambda case: errors(case, "")),
         Control("the metric on the other side", measure=lambda case: errors(case, "outputs")),

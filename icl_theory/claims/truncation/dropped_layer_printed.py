@@ -61,6 +61,7 @@ CLAIM = Claim(
     "are small: dropping such a layer raises the main part, which has no lower limit. What cannot be negative is the "
     "whole term, with $- log det C_t$: see dropped_layer. A layer dropped earlier changes all later $G_t$ besides "
     "(span_of_change).",
+    requires=(),
     controls=(
         Control(
             "last $W_V$ a million times larger",

@@ -60,6 +60,7 @@ CLAIM = Claim(
     predict=lambda case: 1.0,
     explanation="Shares of 10 to 75 % of the entries of one matrix of the first layer. The weight's own norm falls (a "
     "control that holds); entries that cancelled in $ΔW$ may be cut, so $ΔW$'s need not.",
+    requires=(),
     controls=(
         Control("norm of the weights", measure=weight_growth, expected=Verdict.HOLDS),
         Control("norm of the weights, halved at least", measure=weight_growth, predict=lambda case: 0.5),

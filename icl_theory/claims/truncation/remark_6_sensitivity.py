@@ -66,6 +66,7 @@ CLAIM = Claim(
     "$W_K$ and $W_Q$ of the first layer at every rank. With a mean in place of the sum nothing grows (a control): this "
     "explanation of a faster collapse rests on the convention.",
     proof=proof,
+    requires=(),
     controls=(
         Control(
             "mean convention",

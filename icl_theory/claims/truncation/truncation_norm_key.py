@@ -62,6 +62,7 @@ CLAIM = Claim(
     predict=lambda case: 1.0,
     explanation="Every rank of the first layer's $W_K$. Only the paper's bound is shown to shrink; the norm itself "
     "need not, since $W_K$ stands between $S$ and $W_Q$ and parts that cancelled may be cut.",
+    requires=(),
     controls=(
         Control("$W_V$ truncated instead", measure=lambda case: norm_growth(case, "value"), expected=Verdict.HOLDS),
         Control("$W_Q$ truncated instead", measure=lambda case: norm_growth(case, "query"), expected=Verdict.HOLDS),

@@ -33,6 +33,7 @@ CLAIM = Claim(
     "orthogonal, and $W_Q$ multiplies $ΔW$ from the right. The paper argues by the triangle inequality (Eq. 20), whose "
     "right side $||ΔW_r|| + ||ΔW - ΔW_r||$ is at least $||ΔW||$ at every rank; the same words would prove it for "
     "$W_K$, where it is false (truncation_norm_key).",
+    requires=(),
     controls=(
         Control("$W_K$ truncated instead", measure=lambda case: np.add(*truncated_parts(case, "key"))),
         Control("rows cut instead of singular values", measure=lambda case: rows_zeroed(case, "query")),

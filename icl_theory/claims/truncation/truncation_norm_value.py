@@ -31,6 +31,7 @@ CLAIM = Claim(
     proof=proof,
     explanation="Every rank of the first layer's $W_V$. The left singular spaces of the kept and dropped part are "
     "orthogonal, and $W_V$ multiplies $ΔW$ from the left; stronger than the paper's triangle inequality.",
+    requires=(),
     controls=(
         Control("$W_K$ truncated instead", measure=lambda case: np.add(*truncated_parts(case, "key"))),
         Control("columns cut instead of singular values", measure=lambda case: rows_zeroed(case, "value")),

@@ -54,6 +54,7 @@ CLAIM = Claim(
     explanation="$W_V$, $W_K$ and $W_Q$ of the first layer at every rank from 0. The other side comes from the "
     "eigenvalues of $W Wᵀ$: a matrix of rank $r$ leaves a space of $D - r$ directions, in which $W$ has at least their "
     "sum. The clipping rate is printed as $ξ$ in (0, 1); the algorithm tries $ξ = 0$ too.",
+    requires=(),
     controls=(
         Control("a randomised SVD without oversampling", measure=lambda case: errors(case, _sketched)),
         Control("the largest columns kept", measure=lambda case: errors(case, _columns)),

@@ -48,6 +48,7 @@ CLAIM = Claim(
     explanation="$W_V$, $W_K$, $W_Q$ and $W_KᵀW_Q$ of the first layer from rank to rank. Whichever of them is cut, "
     "$ΔW_r$ is the best approximation of rank $r$ of $ΔW$ itself (a control that holds), so that in this metric all "
     "modules are one. By its plain SVD $W_K$ does not do so: truncation_norm_key.",
+    requires=(),
     controls=(
         Control(
             "the update of rank r is the best there is, whatever was cut",

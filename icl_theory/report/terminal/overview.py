@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from icl_theory.core.marks import unmarked
 from icl_theory.report.terminal.tables import COLOURS
 
 MOST_ROWS = 12
@@ -24,11 +25,29 @@ def overview(records: dict[str, Any], width: int) -> list[Any]:
     for verdict in verdicts:
         for origin in ORIGINS if verdict != "HOLDS" else ():
             labels = [c["label"] for c in claims if (c["verdict"], c["origin"]) == (verdict, origin)]
-            if labels:
-                text = textwrap.fill(", ".join(labels), max(width - 2, 20), initial_indent="  ", subsequent_indent="  ")
-                lines += [Text.assemble((verdict, COLOURS[verdict]), f", {ORIGINS[origin]}:"), text]
+            if labels and not (verdict == "OUTSIDE" and records.get("settings")):
+                lines += [Text.assemble((verdict, COLOURS[verdict]), f", {ORIGINS[origin]}:"), _filled(labels, width)]
+    if records.get("settings"):
+        lines += _outside(claims, width)
     more = "`icl-theory explain LABEL` says more of a claim, --table prints all with their evidence, --out DIR a report"
     return [*lines, "", textwrap.fill(more, max(width, 20)), ""]
+
+
+def _filled(labels: list[str], width: int) -> str:
+    return textwrap.fill(", ".join(labels), max(width - 2, 20), initial_indent="  ", subsequent_indent="  ")
+
+
+def _outside(claims: list[dict[str, Any]], width: int) -> list[Any]:
+    """The claims that the settings of a run do not have cases for, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for claim in claims:
+        if claim["verdict"] == "OUTSIDE":
+            reasons.setdefault(unmarked(claim["evidence"][0]["note"]), []).append(claim["label"])
+    lines: list[Any] = []
+    for reason in sorted(reasons, key=lambda reason: -len(reasons[reason])):
+        head = textwrap.fill(f"OUTSIDE, {reason}:", max(width, 20)).removeprefix("OUTSIDE")
+        lines += [Text.assemble(("OUTSIDE", COLOURS["OUTSIDE"]), head), _filled(reasons[reason], width)]
+    return lines
 
 
 def _counts(claims: list[dict[str, Any]], verdicts: list[str]) -> Table:

@@ -192,10 +192,11 @@ def summary(records: dict[str, Any]) -> str:
     controls = [control for claim in claims for control in claim["controls"]]
     verdicts = ", ".join(f"{counts[name]} {name}" for name in COLOURS if counts[name])
     caught = sum(bool(control["caught"]) for control in controls)
-    place = records["environment"]["device"]
+    place, settings = records["environment"]["device"], records.get("settings")
+    seconds, where = from_plain(records["seconds"]), f"{settings['words']}, " if settings else ""
     return (
         f"{len(claims)} claim{'s' * (len(claims) != 1)}: {verdicts}; {caught}/{len(controls)} controls caught; "
-        f"profile {records['profile']}, seed {records['seed']}, on {place}, {from_plain(records['seconds']):.1f} s"
+        f"{where}profile {records['profile']}, seed {records['seed']}, on {place}, {seconds:.1f} s"
     )
 
 

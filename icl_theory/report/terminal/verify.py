@@ -38,6 +38,11 @@ def log_notes(records: dict[str, Any], out: str | None) -> None:
     if kept := records.get("kept_ensembles"):
         count = f"{len(kept)} trained ensemble{'s' * (len(kept) > 1)}"
         console.log(f"{count} kept from an earlier run ({'; '.join(kept)}); --no-cache trains anew")
+    idle = sum(not control["caught"] for claim in records["claims"] for control in claim["controls"] if claim["sound"])
+    if idle:
+        console.log(
+            f"{idle} control{'s' * (idle > 1)} made for the usual settings did not bite in these; --json has them"
+        )
     if out is not None:
         page = Path(out) / "report.html"
         console.log(f"the report is {page}; the other files are in the same directory")
@@ -64,4 +69,4 @@ def _reasons(claim: dict[str, Any]) -> list[str]:
         reasons.append(f"controls not caught: {', '.join(slipped)}")
     if claim["proved"] is False:
         reasons.append(f"derivation ended by {claim['proof_note']}" if claim["proof_note"] else "derivation false")
-    return reasons
+    return reasons or ["none of its controls can be tried in these settings"]

@@ -168,7 +168,7 @@ def numbers(case: Case) -> tuple[bytes, ...]:
 def test_cases_differ(factory: CaseFactory) -> None:
     """Weights, task vectors, demonstrations and seeds of all cases; a truncated one shares the data of its source."""
     populations = [factory.trained_seeds(layers, hidden) for layers, hidden in ((1, 0), (3, 0), (3, 6))]
-    cases = [*factory.one_layer, *factory.three_layers, *itertools.chain(*populations)]
+    cases = [*factory.one_layer, *factory.deep, *itertools.chain(*populations)]
     cases = list({id(case): case for case in cases}.values())
     assert len(cases) == 3 + 2 + 3 + 1 + 3 * 4
     assert_rows_differ([case.task_vector for case in cases])
