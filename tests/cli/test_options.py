@@ -77,6 +77,7 @@ def test_verify_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert here("verify", *words, "--overwrite", "--json").returncode == 0
     assert here("verify", "--json").returncode == 0
     reported = [(given, {name: value for name, value in named.items() if name != "progress"}) for given, named in calls]
+    assert all(named.pop("settings").usual and named.pop("options") == {} for _, named in reported)
     asked = ["lemma_2", "lemma_1"], "full", 7
     assert reported[0] == (asked, {"sweep": False, "cache": True, "baseline": document()})
     assert reported[1] == (asked, {"sweep": False, "cache": True, "baseline": None})

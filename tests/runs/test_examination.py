@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from ledger import EQUAL
 
+from icl_theory import LinearRegression
 from icl_theory.claims.engine.case_factory import CaseFactory
+from icl_theory.claims.engine.case_settings import CaseSettings
 from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.examine import Outcome, examine
 from icl_theory.claims.engine.profiles import Profile
@@ -62,7 +64,7 @@ def test_same_as_one(factory: CaseFactory, tmp_path: Path) -> None:
     """Order, evidence, controls and certificates; the second process has examined some, of seed and profile given."""
     claims = [*load_all(LABELS), OWN]
     asked: list[str] = []
-    with closing(SecondProcess(SMALL, 5, tmp_path, 6.0)) as second:
+    with closing(SecondProcess(SMALL, 5, tmp_path, 6.0, CaseSettings())) as second:
         usual = second.examine
         second.examine = lambda label: asked.append(label) or usual(label)  # type: ignore[method-assign]
         found = examine_all(claims, factory, 6.0, None, second)
@@ -75,7 +77,7 @@ def test_same_as_one(factory: CaseFactory, tmp_path: Path) -> None:
 def test_settings_reach_it(tmp_path: Path) -> None:
     """Seed, profile and standard errors are those of the run."""
     for seed in (5, 6):
-        with closing(SecondProcess(SMALL, seed, tmp_path, 6.0)) as second:
+        with closing(SecondProcess(SMALL, seed, tmp_path, 6.0, CaseSettings())) as second:
             outcome = second.examine("lemma_3")  # of random weights, which need no training
         assert outcome is not None
         assert records([outcome]) == one([load("lemma_3")], seed)
@@ -99,7 +101,7 @@ def test_standard_errors_reach_it(monkeypatch: pytest.MonkeyPatch, factory: Case
 
 def test_ensembles_that_are_not_there(tmp_path: Path) -> None:
     """It trains nothing: the claim waits until the first process has kept what it needs."""
-    with closing(SecondProcess(SMALL, 5, tmp_path, 6.0)) as second:
+    with closing(SecondProcess(SMALL, 5, tmp_path, 6.0, CaseSettings())) as second:
         assert second.examine("trained_descends") is None
         with closing(CaseFactory(SMALL, 5, cache=EnsembleCache(tmp_path))) as factory:
             expected = examine(load("trained_descends"), factory)
@@ -153,6 +155,10 @@ def test_late_claims(factory: CaseFactory, monkeypatch: pytest.MonkeyPatch) -> N
     assert said == [("first", 0, 3), ("second", 0, 3), ("third", 1, 3), ("first", 2, 3), ("all claims examined", 3, 3)]
 
 
+class OwnTask(LinearRegression):
+    """A task of a user's."""
+
+
 def test_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two for many claims where there are processors for them; the record is the same, and a number is checked."""
     made: list[int] = []
@@ -177,10 +183,12 @@ def test_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(verify, "FEWEST_FOR_TWO", 3)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert verify._processes([(load(label), None) for label in labels]) == 2
-    assert verify._processes([(load(labels[0]), None), (OWN, None), (OWN, None)]) == 1
+    assert verify._processes([(load(label), None) for label in labels], CaseSettings()) == 2
+    assert verify._processes([(load(labels[0]), None), (OWN, None), (OWN, None)], CaseSettings()) == 1
+    own = CaseSettings(task=OwnTask(3))  # whose class the second process does not have
+    assert verify._processes([(load(label), None) for label in labels], own) == 1
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    assert verify._processes(None) == 1
+    assert verify._processes(None, CaseSettings()) == 1
     with pytest.raises(ValueError, match="processes: got 3"):
         verify.verify(labels, processes=3)
 
