@@ -89,5 +89,6 @@ from .truncation.risk_curves import truncation_curves as truncation_curves
 from .truncation.svd import Truncation as Truncation
 from .truncation.svd import Truncations as Truncations
 from .truncation.svd import truncate as truncate
+from .truncation.sweep import sweep as sweep
 
 __version__: str

@@ -19,18 +19,24 @@ COLUMN, PAGE = 3.25, 6.75
 """Inches: one column of a two-column paper, and both."""
 USUAL = ("readout_sample", "readout", "mutual_information", "gaussian")
 """Rungs that are drawn where nothing else is said."""
-_AXES = {"rank": "rank $r$ kept", "shots": "demonstrations shown $b$", "demonstrations": "demonstrations $N$"}
+_AXES = {
+    "rank": "rank $r$ kept",
+    "shots": "demonstrations shown $b$",
+    "demonstrations": "demonstrations $N$",
+    "depth": "layers $L$",
+}
 
 
 def bound_column(
     records: Sequence[dict[str, Any]],
     *,
     ax: Axes | None = None,
-    figsize: tuple[float, float] = (COLUMN, 3.2),
+    figsize: tuple[float, float] | None = None,
     layer: int | None = None,
     module: str | None = None,
     rungs: Sequence[str] | None = None,
     over: str = "rank",
+    panels: Sequence[tuple[int, str]] | None = None,
     style: str | Mapping[str, Any] | None = None,
 ) -> Figure:
     """Gap and bounds against the rank kept (or against b, or N) for one module of one layer, in one panel.
@@ -42,11 +48,13 @@ def bound_column(
     Args:
         records: as `rank_sweep` returns them, or read back from records.json; of several shots or N if `over` them.
         ax: axes of yours to draw into, legend included, under your own rcParams; None makes a figure.
-        figsize: width and height in inches of the figure that is made; 3.25 is a column, 6.75 a page.
+        figsize: width and height in inches of the figure that is made; 3.25 is a column, 6.75 a page. (3.25, 3.2) for
+            one panel, (6.75, 3.2) for several, if None.
         layer: index of the layer, counted from 0; may be left out if the records have one.
         module: "value", "key", ...; may be left out if the records have one.
         rungs: names of bounds, in the order of the legend; readout, mutual information and Gaussian ones if None.
-        over: "rank", "shots" or "demonstrations".
+        over: "rank", "shots", "demonstrations" or "depth", as in `sweep`.
+        panels: (layer, module) of several panels side by side instead of one `layer` and `module`, on common axes.
         style: a style sheet of matplotlib or rcParams, on top of those of this package; None for these alone.
 
     Returns: the figure; `save_figure` writes it.
@@ -62,8 +70,14 @@ def bound_column(
     """
     require_sweep(records)
     checks.choice("over", over, tuple(_AXES))
-    own = _of(_of(records, "layer", layer), "module", module)
-    known = distinct_rungs(own)
+    if panels is not None and (layer is not None or module is not None or ax is not None):
+        raise checks.error("panels", "also a layer, a module or ax", "the panels alone", "drop the others")
+    places = [(layer, module)] if panels is None else list(panels)
+    shown = [_of(_of(records, "layer", place[0]), "module", place[1]) for place in places]
+    if not shown:
+        raise checks.error("panels", "none", "at least one (layer, module)", "leave it out for a single panel")
+    own = shown[0]
+    known = distinct_rungs([record for part in shown for record in part])
     names = [name for name in USUAL if name in known] if rungs is None else list(rungs)
     for name in names:
         checks.choice("rungs", name, tuple(own[0]["rungs"]))
@@ -73,10 +87,29 @@ def bound_column(
         return ax.get_figure()  # pyright: ignore[reportReturnType]
     sheets = [SETTINGS] if style is None else [SETTINGS, style]
     with style_sheets.context(sheets):  # pyright: ignore[reportArgumentType]
-        figure = Figure(figsize=figsize, layout="constrained")
-        _draw(figure.add_subplot(), own, names, over)
-        columns = max(int(figsize[0] / 2.2), 1)
-        figure.legend(loc="outside lower center", ncols=columns, frameon=False, handlelength=2.6, labelspacing=0.3)
+        size = figsize or (PAGE if len(shown) > 1 else COLUMN, 3.2)
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+        for axis, part, place in zip(axes, shown, places, strict=True):
+            _draw(axis, part, names, over)
+            if len(shown) > 1:
+                axis.set_title(f"{place[1]}, layer {place[0]}")
+                axis.label_outer()
+        if len(shown) > 1:  # each has chosen a lower end for itself
+            axes[0].set_ylim(min(_lowest(part) for part in shown), None)
+        columns, found = max(int(size[0] / 2.2), 1), {}
+        for axis in axes:
+            handles, labels = axis.get_legend_handles_labels()
+            found |= {label: handle for handle, label in zip(handles, labels, strict=True) if label not in found}
+        figure.legend(
+            found.values(),
+            found.keys(),
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            handlelength=2.6,
+            labelspacing=0.3,
+        )
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # it would move things a little more whenever the figure is drawn
     return figure
@@ -105,7 +138,7 @@ def _draw(axis: Axes, records: list[dict[str, Any]], names: list[str], over: str
     axis.axhline(trivial, color="black", linestyle=":", linewidth=1, label=f"trivial bound {trivial:g}")
     places, mean, error = over_ranks(placed, estimate_at("gap"))
     positive = mean > 0
-    floor = 0.4 * float(mean[positive].min()) if positive.any() else trivial * 1e-3
+    floor = _lowest(placed)
     low = np.minimum(Z * error, np.maximum(mean - 1e-3 * floor, 0.0))[positive]
     marks: dict[str, Any] = {"color": "black", "marker": "*", "markersize": 6, "capsize": 2, "zorder": 5}
     axis.errorbar(places[positive], mean[positive], [low, Z * error[positive]], label="measured gap", **marks)
@@ -121,6 +154,12 @@ def _draw(axis: Axes, records: list[dict[str, Any]], names: list[str], over: str
     axis.set_xticks(ticks, [f"{place:g}" for place in ticks])
     axis.set_xlabel(_AXES[over])
     axis.set_ylabel("gap and bounds, loss")
+
+
+def _lowest(records: list[dict[str, Any]]) -> float:
+    """The lower end of the axis: below the smallest mean gap that is positive."""
+    gaps = over_ranks(records, estimate_at("gap"))[1]
+    return 0.4 * float(gaps[gaps > 0].min()) if (gaps > 0).any() else from_plain(records[0]["trivial"]) * 1e-3
 
 
 style_of = style

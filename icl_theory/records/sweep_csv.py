@@ -6,7 +6,19 @@ from typing import Any
 from icl_theory.records.sweep_means import require_sweep
 from icl_theory.records.tables import csv_text
 
-_PLACE = ("task", "seed", "layer", "module", "rank", "rate", "demonstrations", "shots", "trivial", "large_sample")
+_PLACE = (
+    "task",
+    "seed",
+    "layer",
+    "module",
+    "rank",
+    "rate",
+    "demonstrations",
+    "shots",
+    "depth",
+    "trivial",
+    "large_sample",
+)
 _ESTIMATES = ("gap", "population_loss", "population_risk")
 
 
@@ -19,9 +31,14 @@ def sweep_csv(records: Sequence[dict[str, Any]]) -> str:
 
     Raises: ValueError for no records, or records of another kind.
     """
-    require_sweep(records)
-    rows = [_row(record) for record in records]
+    rows = sweep_rows(records)
     return csv_text(list(dict.fromkeys(name for row in rows for name in row)), rows)
+
+
+def sweep_rows(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row per record, by column. Raises: ValueError for no records, or records of another kind."""
+    require_sweep(records)
+    return [_row(record) for record in records]
 
 
 def _forward_pass(record: dict[str, Any]) -> dict[str, Any]:

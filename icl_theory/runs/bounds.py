@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icl_theory.core.progress import Progress
+from icl_theory.models.fingerprint import fingerprint_of
 from icl_theory.runs.bounds_config import MADE, SweepConfig, validate
-from icl_theory.runs.given_model import fingerprint_of, read, require_path, with_sizes_of
+from icl_theory.runs.given_model import read, require_path, with_sizes_of
 from icl_theory.runs.train_config import make_task, written_out
 
 if TYPE_CHECKING:

@@ -76,13 +76,3 @@ def with_sizes_of(config: C, model: "Model", names: tuple[str, ...]) -> C:
         if stated not in (found[name], usual[name]):
             raise checks.error(name, f"{stated}, and a file with {name} {found[name]}", "the file's", "drop the option")
     return replace(config, **{name: found[name] for name in names})
-
-
-def fingerprint_of(model: "Model") -> str:
-    """A few digits that are others for other weights."""
-    import jax
-    import numpy as np
-
-    from icl_theory.training.checkpoints import fingerprint
-
-    return " ".join(fingerprint(np.asarray(matrix)) for matrix in jax.tree.leaves(model))

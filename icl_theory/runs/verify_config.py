@@ -6,8 +6,9 @@ Importing this file is quick.
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from icl_theory.models.fingerprint import fingerprint_of
 from icl_theory.models.layouts import Layout
-from icl_theory.runs.given_model import fingerprint_of, read, require_no_layout, require_path, with_sizes_of
+from icl_theory.runs.given_model import read, require_no_layout, require_path, with_sizes_of
 from icl_theory.runs.train_config import TaskConfig, make_task, written_out
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """Checkpoints of a training run: written by Orbax, committed by a digest, rejected unless whole and of the same run."""
 
-import hashlib
 import json
 import shutil
 import warnings
@@ -13,6 +12,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
+from icl_theory.core.fingerprints import canonical, digest
 
 LAYOUT = 1
 """Version of what a checkpoint holds; another one is rejected."""
@@ -130,7 +130,7 @@ class Store:
             "files": _digests(place),
         }
         temporary = place / f".{SEAL}.part"
-        temporary.write_text(json.dumps({"content": content, "sha256": _digest(_canonical(content))}), "utf-8")
+        temporary.write_text(json.dumps({"content": content, "sha256": digest(canonical(content))}), "utf-8")
         temporary.replace(place / SEAL)
         self._unsaved = 0
         # Only those that this run has passed count: newer ones may be broken ones that the run has yet to replace.
@@ -194,7 +194,7 @@ def _unsealed(place: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         raise _BrokenError(f"{SEAL} cannot be read") from None
     content = document.get("content") if isinstance(document, dict) else None
-    if content is None or document.get("sha256") != _digest(_canonical(content)):
+    if content is None or document.get("sha256") != digest(canonical(content)):
         raise _BrokenError(f"{SEAL} is corrupted")
     found = _digests(place)
     missing = sorted(content["files"].keys() - found.keys())
@@ -214,18 +214,4 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, t
 def _digests(place: Path) -> dict[str, str]:
     """SHA-256 of every file but the seal, by path relative to `place`."""
     files = sorted(path for path in place.rglob("*") if path.is_file() and not path.name.endswith((SEAL, ".part")))
-    return {path.relative_to(place).as_posix(): _digest(path.read_bytes()) for path in files}
-
-
-def _canonical(content: Any) -> bytes:
-    return json.dumps(content, sort_keys=True).encode()
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def fingerprint(value: Any) -> str:
-    """Twelve hexadecimal digits that distinguish arrays or generator states in a message."""
-    content = value.tobytes() if isinstance(value, np.ndarray) else _canonical(value)
-    return _digest(content)[:12]
+    return {path.relative_to(place).as_posix(): digest(path.read_bytes()) for path in files}

@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from icl_theory.core.fingerprints import fingerprint
 from icl_theory.tasks.base import Task
-from icl_theory.training.checkpoints import Saved, fingerprint
+from icl_theory.training.checkpoints import Saved
 from icl_theory.training.config import CheckedConfig
 from icl_theory.training.ensemble import initial_weights
 from icl_theory.training.optimizer import initial_optimizer

@@ -1,20 +1,26 @@
 """Bound versus rank: the ladder, the gap and the risk before and after truncation of one module of one layer."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.core.fingerprints import fingerprint
 from icl_theory.core.numerics import Key, generator
 from icl_theory.core.progress import Progress
 from icl_theory.information.ladder.losses import BoundedLoss, loss_range
 from icl_theory.information.ladder.noisy_trajectory import Batches
 from icl_theory.information.ladder.setting import Setting, fixed_function, ladder_model
 from icl_theory.models.checked import checked
+from icl_theory.models.fingerprint import fingerprint_of
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
+from icl_theory.records.journal import SweepJournal
+from icl_theory.records.sweep_records import SweepRecords
 from icl_theory.tasks.base import Task
+from icl_theory.tasks.written import task_or_reason
 from icl_theory.truncation.module_truncation import module_rank, rank_of_rate
 from icl_theory.truncation.sweep_runner import Cuts, Risks, Runner, record_of
 
@@ -68,7 +74,8 @@ def rank_sweep(
     progress: Progress | None = None,
     finished: Iterable[dict[str, Any]] = (),
     keep: Callable[[dict[str, Any]], None] | None = None,
-) -> list[dict[str, Any]]:
+    journal: str | Path | None = None,
+) -> SweepRecords:
     """The bound ladder, the gap and the population risk for every (task vector, seed, layer, module, rank).
 
     One random task vector is no guide to another, so several are taken. All entries of one share their draws (common
@@ -97,9 +104,12 @@ def rank_sweep(
         progress: called with (text, done, total) after every entry.
         finished: entries of an earlier, interrupted call with equal arguments, taken over as they are.
         keep: called with every new entry as soon as it is finished.
+        journal: a file instead of the two: every entry is written into it as soon as it is finished, and a call with
+            equal arguments takes over those that are there. The key must then be a whole number.
 
-    Returns: one dictionary per entry, of plain numbers; `support` is d_S by layer, information is in nats.
-    Raises: ValueError for anything out of range.
+    Returns: `SweepRecords`, one dictionary per entry, of plain numbers; `support` is d_S by layer, information is in
+        nats. Its `frame` is the table.
+    Raises: ValueError for anything out of range, or a journal of other weights, another task or other settings.
 
     Example:
         >>> from icl_theory import LinearRegression, random_weights, rank_sweep
@@ -119,9 +129,15 @@ def rank_sweep(
     )
     shots = checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
     loss_range(loss, clip, task)  # raises for an unknown loss or a clip out of range
-    known = {_place(record): record for record in finished}
-    records: list[dict[str, Any]] = []
     functions = _functions(task, key, tasks, task_vector)
+    if journal is not None:
+        if finished or keep is not None:
+            raise checks.error("journal", "also finished or keep", "one of the two ways", "drop the others")
+        sizes = {"demonstrations": demonstrations, "shots": shots, "clip": clip, "samples": samples, "floor": floor}
+        kept = _journal(journal, model, task, sizes | {"pairs": pairs, "loss": loss}, functions)
+        finished, keep = kept.finished, kept.add
+    known = {_place(record): record for record in finished}
+    records = SweepRecords()
     risks, cuts = Risks(task, shots, samples, functions[0][1] % 2**31), Cuts(models, task)
     for number, (function, seed) in enumerate(functions):
         batches: Batches | None = None
@@ -145,6 +161,15 @@ def rank_sweep(
                 if progress is not None:
                     progress("bound versus rank", len(records), len(plan) * len(models) * len(functions))
     return records
+
+
+def _journal(
+    path: str | Path, model: Model, task: Task, settings: dict[str, Any], functions: list[tuple[np.ndarray, int]]
+) -> SweepJournal:
+    """The journal of a sweep of these weights, this task, these settings and these draws."""
+    drawn = [[fingerprint(np.asarray(function)), seed] for function, seed in functions]
+    own = {"weights": fingerprint_of(model), "task": task_or_reason(task), "draws": drawn, **model.options}
+    return SweepJournal(path, own | settings, resume=True)
 
 
 def _functions(task: Task, key: Key, tasks: int | None, task_vector: Any) -> list[tuple[np.ndarray, int]]:

@@ -166,3 +166,23 @@ def test_ticks(low: float, high: float, plain: bool) -> None:
     shown = [label.get_text() for place, label in ticks if low <= place <= high and label.get_text()]
     assert len(shown) >= 2
     assert all(text.replace(".", "").isdigit() for text in shown) == plain
+
+
+def test_panels() -> None:
+    """Several modules side by side: the numbers of each alone, common heights, one legend, every gap in sight."""
+    records = [*sweep(gap=0.005), *(record | {"module": "key"} for record in sweep())]
+    figure = bound_column(records, panels=[(0, "value"), (0, "key")], rungs=("mutual_information", "gaussian"))
+    assert figure.get_size_inches().tolist() == [6.75, 3.2]
+    assert [axis.get_title() for axis in figure.axes] == ["value, layer 0", "key, layer 0"]
+    assert len({axis.get_ylim() for axis in figure.axes}) == 1
+    for axis, module in zip(figure.axes, ("value", "key"), strict=True):
+        alone = bound_column(records, layer=0, module=module, rungs=("mutual_information", "gaussian")).axes[0]
+        for one, other in zip(axis.get_lines(), alone.get_lines(), strict=True):
+            assert np.array_equal(one.get_ydata(), other.get_ydata(), equal_nan=True)
+        assert axis.get_ylim()[0] <= alone.get_ylim()[0]
+    assert len(figure.legends) == 1
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(labels) == len(set(labels))
+    for more in ({"layer": 0}, {"module": "key"}):
+        assert "panels" in error_message(lambda more=more: bound_column(records, panels=[(0, "key")], **more))
+    assert "panels: got none" in error_message(lambda: bound_column(records, panels=[]))

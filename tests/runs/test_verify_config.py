@@ -8,7 +8,7 @@ import pytest
 from command_line import here, red_baseline
 
 from icl_theory import load_model, random_weights, save_model
-from icl_theory.runs.given_model import fingerprint_of
+from icl_theory.models.fingerprint import fingerprint_of
 from icl_theory.runs.verify_config import SettingsConfig, settings_of, written_settings
 
 TWO = ("--claims", "lemma_1", "span_of_change")
