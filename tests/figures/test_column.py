@@ -178,7 +178,8 @@ def test_panels() -> None:
     for axis, module in zip(figure.axes, ("value", "key"), strict=True):
         alone = bound_column(records, layer=0, module=module, rungs=("mutual_information", "gaussian")).axes[0]
         for one, other in zip(axis.get_lines(), alone.get_lines(), strict=True):
-            assert np.array_equal(one.get_ydata(), other.get_ydata(), equal_nan=True)
+            heights = [np.asarray(line.get_ydata(), dtype=np.float64) for line in (one, other)]
+            assert np.array_equal(*heights, equal_nan=True)
         assert axis.get_ylim()[0] <= alone.get_ylim()[0]
     assert len(figure.legends) == 1
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
