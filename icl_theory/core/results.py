@@ -13,6 +13,16 @@ _LONGEST = 60
 """Characters of a value in a repr."""
 
 
+def frame_of(rows: list[dict[str, Any]]) -> Any:
+    """Rows as a pandas DataFrame. Raises: ModuleNotFoundError with what to install where pandas is missing."""
+    try:
+        import pandas as pd
+    except ModuleNotFoundError:
+        message = "pandas is not installed; run `python -m pip install 'icl-theory[frames]'`, or use rows()"
+        raise ModuleNotFoundError(message) from None
+    return pd.DataFrame(rows)
+
+
 class Result:
     """Base of results that are dataclasses. Declare them with `@dataclass(frozen=True, repr=False)`."""
 
@@ -22,12 +32,7 @@ class Result:
 
     def frame(self) -> Any:
         """`rows` as a pandas DataFrame. Raises: ModuleNotFoundError with what to install where pandas is missing."""
-        try:
-            import pandas as pd
-        except ModuleNotFoundError:
-            message = "pandas is not installed; run `python -m pip install 'icl-theory[frames]'`, or use rows()"
-            raise ModuleNotFoundError(message) from None
-        return pd.DataFrame(self.rows())
+        return frame_of(self.rows())
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{field.name}={_short(getattr(self, field.name))}" for field in _shown(self))

@@ -72,7 +72,7 @@ def test_frame() -> None:
     options: dict[str, Any] = {**USUAL, "demonstrations": 20, "shots": 4}
     entries = rank_sweep(MODEL, TASK, **options, layer_indices=[1])
     frame = entries.frame()
-    assert {len(column) for column in frame.values()} == {len(entries)}
+    assert len(frame) == len(entries) == len(entries.rows())
     assert frame["gap"].tolist() == [entry["gap"]["value"] for entry in entries]
     assert frame["bound_readout"].tolist() == [entry["rungs"]["readout"]["value"] for entry in entries]
     assert frame["rank"].dtype.kind == "i"
