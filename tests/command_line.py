@@ -93,17 +93,6 @@ def red_baseline(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr
 
 
-def not_understood(*arguments: str) -> str:
-    """What tyro'says of words that it cannot read: all of it on standard error, with the place of the help."""
-    done = here(*arguments, COLUMNS="200")  # wide enough that no word is broken
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("╭─")
-    assert "For full helptext" in done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr
-
-
 INNER = {
     "verify": "icl_theory.runs.verify.run",
     "train": "icl_theory.runs.train.run",

@@ -61,7 +61,11 @@ def unparsed(arguments: list[str]) -> bool:
     if "COMMAND" in arguments or arguments == ["train"] or arguments[-1] == "--help":
         return False
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-        return isinstance(parse(arguments), int)
+        try:
+            parse(arguments)
+        except ValueError as error:
+            return str(error).startswith(("command", "--"))
+        return False
 
 
 def outputs(text: str) -> list[tuple[str, str]]:

@@ -74,6 +74,7 @@ LISTED = {
     "runs/verify": ("verify", "cases", "registry"),
     "cli/main": ("exit_status", "options", "main", "train_command"),
     "cli/options": ("options", "main", "config_file"),
+    "cli/refusals": ("bad_input", "main"),
     "cli/commands": ("options", "outside", "main", "exit_status"),
     "models/foreign": ("layouts",),
     "models/convention_check": ("layouts",),

@@ -3,8 +3,9 @@
 Only what is needed to read the command line is imported here, so that --help answers at once.
 """
 
+import contextlib
 import difflib
-import sys
+import io
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
@@ -128,27 +129,47 @@ COMMANDS = {
 
 
 def parse(arguments: list[str]) -> Any:
-    """The command; or the exit status, where tyro has printed the help or what is wrong and nothing is to be done.
+    """The command; or the exit status 0, where tyro has printed the help and nothing is to be done.
 
     A command's options are read alone, so that tyro points to the help of that command and not to all of them.
-    Raises: ValueError for a command that is misspelt, an option given twice, or one without the value it needs.
+    Raises: ValueError for words that cannot be read, an option given twice, or one without the value it needs.
     """
-    name, config = arguments[0] if arguments else "", (tyro.conf.FlagCreatePairsOff,)
+    name, config, said = arguments[0] if arguments else "", (tyro.conf.FlagCreatePairsOff,), io.StringIO()
     _require_command(name)
     try:
-        if name in COMMANDS:
-            _require_whole_options(name, arguments[1:])
-            rest, file = _without_config(arguments[1:])
-            usual = {} if file is None else {"default": _configured(name, file)}
-            return tyro.cli(COMMANDS[name], prog=f"{PROGRAM} {name}", args=rest, config=config, **usual)
-        return tyro.extras.subcommand_cli_from_dict(
-            COMMANDS, prog=PROGRAM, description=DESCRIPTION, args=arguments, config=config
-        )
+        with contextlib.redirect_stderr(said):
+            return _parsed(name, arguments, config)
     except SystemExit as stop:
-        status = int(stop.code or 0)
-        if status and name == "verify" and not arguments[1].startswith("-"):
-            print(f"To check single claims: {PROGRAM} verify --claims {arguments[1]} ...", file=sys.stderr)
-        return status
+        if not stop.code:
+            return 0
+        raise _refused(said.getvalue(), name, arguments) from None
+
+
+def _parsed(name: str, arguments: list[str], config: Any) -> Any:
+    """What tyro makes of the words. Raises: SystemExit where it has printed the help, or what is wrong."""
+    if name in COMMANDS:
+        _require_whole_options(name, arguments[1:])
+        rest, file = _without_config(arguments[1:])
+        usual = {} if file is None else {"default": _configured(name, file)}
+        return tyro.cli(COMMANDS[name], prog=f"{PROGRAM} {name}", args=rest, config=config, **usual)
+    return tyro.extras.subcommand_cli_from_dict(
+        COMMANDS, prog=PROGRAM, description=DESCRIPTION, args=arguments, config=config
+    )
+
+
+def _refused(box: str, name: str, arguments: list[str]) -> ValueError:
+    """What could not be read, in one line."""
+    from icl_theory.cli.refusals import refusal
+
+    if name not in COMMANDS:
+        got = repr(name) if name else "none"
+        return _error("command", got, f"one of {', '.join(COMMANDS)}", f"see `{PROGRAM} --help`")
+    if name == "verify" and not arguments[1].startswith("-"):
+        hint = f"to check single claims: `{PROGRAM} verify --claims {arguments[1]}`"
+        return _error("command line", repr(arguments[1]), "an option before it", hint)
+    names = {"from_file": "from"}
+    options = [f"--{names.get(f.name, f.name).replace('_', '-')}" for f in fields(COMMANDS[name])]
+    return _error(*refusal(box, f"{PROGRAM} {name}", [*options, "--config", "--help"]))
 
 
 def _without_config(arguments: list[str]) -> tuple[list[str], str | None]:

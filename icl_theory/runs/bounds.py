@@ -176,7 +176,6 @@ def _weights(config: SweepConfig, task: "Task", notify: Progress) -> tuple["Mode
     import jax
     import numpy as np
 
-    from icl_theory.core import checks
     from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 
     if config.model not in MADE:
@@ -184,9 +183,6 @@ def _weights(config: SweepConfig, task: "Task", notify: Progress) -> tuple["Mode
     if config.model == "optimum":
         return one_layer_optimum(task, shots=config.shots)[0], []
     if config.model == "gradient-descent":
-        if task.outputs > 1:
-            got = f"gradient descent for labels of {task.outputs} entries"
-            raise checks.error("model", got, "a task with one number as label", "use --model trained")
         step = config.shots / (config.shots + config.dim + 1 + config.noise_std**2)
         return gradient_descent_weights(config.dim, layers=config.layers, step_size=step), []
     if config.model == "trained":

@@ -69,10 +69,14 @@ def validate(config: SweepConfig) -> None:
     Raises: ValueError.
     """
     from icl_theory.core import checks
+    from icl_theory.information.ladder.losses import loss_range
     from icl_theory.truncation.module_truncation import rank_of_rate
 
-    make_task(config)
+    task = make_task(config)
     _require_used(config)
+    if config.model == "gradient-descent" and task.outputs > 1:
+        got = f"gradient descent for labels of {task.outputs} entries"
+        raise checks.error("model", got, "a task with one number as label", "use --model trained")
     checks.integer("layers", config.layers, 1, 1 if config.model == "optimum" else None, "the optimum has one layer")
     count = checks.integer("demonstrations", config.demonstrations, 2, None, "noise needs two demonstrations")
     checks.integer("shots", config.shots, 1, count - 1, "show at least one and not all of them")
@@ -82,6 +86,7 @@ def validate(config: SweepConfig) -> None:
     checks.integer("samples", config.samples, 16, None, "fewer give no honest error bar")
     checks.integer("seed", config.seed, 0, 2**31 - 1, "pass a whole number")
     checks.number("clip", config.clip, low=0.0, strict=True, hint="clip the loss at a positive value")
+    loss_range(config.loss, config.clip, task)
     checks.number("floor", config.floor, low=0.0, hint="pass a noise variance of 0 or more")
     _require_modules(config)
     side = _side(config)

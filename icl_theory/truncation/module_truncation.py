@@ -39,7 +39,7 @@ def rank_of_rate(rate: float, rows: int, columns: int) -> int:
             "rate",
             f"{rate:g} for a {rows} x {columns} matrix",
             f"at most {1 - 1 / side:g}",
-            "use rank=0 instead",
+            "rank 0 instead removes the module",
         )
     return rank
 

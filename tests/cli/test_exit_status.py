@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import pytest
-from command_line import INNER, Bare, here, not_understood, red_baseline, run_with
+from command_line import INNER, Bare, here, red_baseline, run_with
 from ledger import document
 
 from icl_theory.core import checks
@@ -111,12 +111,12 @@ def test_traceback_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_option(name: str) -> None:
     """An unknown option and a bad value."""
     file = ("file.json",) if name == "recheck" else ()
-    assert "--no-such-option" in not_understood(name, *file, "--no-such-option")
+    assert "--no-such-option" in red_baseline(here(name, *file, "--no-such-option"))
     options = {"verify": "--seed", "train": "--dim", "bounds": "--noise-std"}
     if name in options:
-        assert options[name] in not_understood(name, options[name], "many")
+        assert options[name] in red_baseline(here(name, options[name], "many"))
     else:
-        assert "two" in not_understood(name, "one", "two")
+        assert "two" in red_baseline(here(name, "one", "two"))
 
 
 @pytest.mark.parametrize("words", [("verify", "--baseline"), ("recheck",)])
