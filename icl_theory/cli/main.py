@@ -45,6 +45,7 @@ UNWRITABLE = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns: the exit status; no exception leaves this function."""
     limit_threads()
+    choose_backend()
     if sys.stderr is None:  # closed: what is printed to None would end up in standard output
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
             return main(arguments)
@@ -55,6 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except BaseException as error:
         return _ended_by(error)
+
+
+def choose_backend() -> None:
+    """No window is ever opened, so whatever backend the user's variables name for other programs is not asked for."""
+    if "matplotlib" not in sys.modules:  # it reads the variable when it is imported, and refuses a name that is none
+        os.environ["MPLBACKEND"] = "agg"
 
 
 def limit_threads() -> None:

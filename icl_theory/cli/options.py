@@ -6,6 +6,7 @@ Only what is needed to read the command line is imported here, so that --help an
 import contextlib
 import difflib
 import io
+import os
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
@@ -134,6 +135,7 @@ def parse(arguments: list[str]) -> Any:
     A command's options are read alone, so that tyro points to the help of that command and not to all of them.
     Raises: ValueError for words that cannot be read, an option given twice, or one without the value it needs.
     """
+    arguments = [_at_home(word) for word in arguments]
     name, config, said = arguments[0] if arguments else "", (tyro.conf.FlagCreatePairsOff,), io.StringIO()
     _require_command(name)
     try:
@@ -143,6 +145,12 @@ def parse(arguments: list[str]) -> Any:
         if not stop.code:
             return 0
         raise _refused(said.getvalue(), name, arguments) from None
+
+
+def _at_home(word: str) -> str:
+    """A path below ~ written out, also behind --option=, where a shell leaves it as it stands."""
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + (os.path.expanduser(value) if value == "~" or value.startswith("~/") else value)
 
 
 def _parsed(name: str, arguments: list[str], config: Any) -> Any:

@@ -32,6 +32,24 @@ def float64(function: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
+def under_jax(pure: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Inside jit, vmap, grad and the like call `pure` instead, with the same arguments.
+
+    There are no numbers to check then and no numpy arrays to hand out; the precision is that of what is given.
+    """
+
+    def decorated(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+            if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs))):
+                return pure(*args, **kwargs)
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    return decorated
+
+
 def float32(function: Callable[P, R]) -> Callable[P, R]:
     """Run the whole body of `function` in single precision with jax's usual promotion, whatever the caller has set."""
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
-from icl_theory.core.numerics import float64, transpose
+from icl_theory.core.numerics import float64, transpose, under_jax
 from icl_theory.core.results import Result
 from icl_theory.models.attention import layer_update, second_moment
-from icl_theory.models.checked import checked_linear
+from icl_theory.models.checked import checked_linear, require_linear
 from icl_theory.models.model import Model
 
 
@@ -58,9 +58,17 @@ def trajectory_from_moment(model: Model, moment: Any) -> Trajectory:
 _trajectory = jax.jit(trajectory_from_moment)
 
 
+def _traced(model: Model, tokens: Any) -> Trajectory:
+    require_linear(model, "an implicit trajectory")
+    return trajectory_from_moment(model, second_moment(jnp.asarray(tokens), model.normalization))
+
+
+@under_jax(_traced)
 @float64
 def implicit_trajectory(model: Model, tokens: Any) -> Trajectory:
     """ΔW_t, G_t and W_t of every layer of a linear-attention transformer.
+
+    Inside jit, vmap and grad it is a function of jax arrays in the precision that they have; numbers are not checked.
 
     Args:
         model: a single model: linear attention over all demonstrations, any number of heads; its MLP, if it has one,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.numerics import float64, transpose, whole_float32
+from icl_theory.core.numerics import float64, transpose, under_jax, whole_float32
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import Prompt
@@ -112,11 +112,17 @@ _forward = jax.jit(forward_tokens)
 _predict = jax.jit(predict_batch)
 
 
+def _forward_traced(model: Model, tokens: Any, query: Any) -> Any:
+    return forward_tokens(model, jnp.asarray(tokens), jnp.asarray(query))[1]
+
+
+@under_jax(_forward_traced)
 @float64
 def forward(model: Model, tokens: Any, query: Any) -> Any:
     """The query token after all layers: h ← h + Σ_heads W_V H (W_K H)ᵀ W_Q h in every layer, for every token.
 
-    Attention kind, mask, normalization and activation are those of the model.
+    Attention kind, mask, normalization and activation are those of the model. Inside jit, vmap and grad it is a
+    function of jax arrays in the precision that they have, and numbers are not checked.
 
     Args:
         model: a single model of token dimension D.
@@ -138,9 +144,16 @@ def forward(model: Model, tokens: Any, query: Any) -> Any:
     return _forward(checked(model, tokens.shape[1]), tokens, query)[1]
 
 
+def _predict_traced(model: Model, prompt: Prompt) -> Any:
+    return predict_batch(model, prompt.x, prompt.y, prompt.x_query)
+
+
+@under_jax(_predict_traced)
 @float64
 def predict(model: Model, prompt: Prompt) -> Any:
     """ŷ = ∓ (label slots of the query after all layers), with the readout of the model.
+
+    Inside jit, vmap and grad it is a function of jax arrays, as `forward` is: ∂ŷ/∂x_q is `jax.grad` of it.
 
     Args:
         model: a single model of token dimension d_x + d_y.

@@ -36,14 +36,19 @@ def checked_linear(model: Model, token_dim: int | None, what: str, *, sums: bool
     Raises: ValueError for any other model, with the reason; for normalization "sum" too unless `sums`.
     """
     result = checked(model, token_dim)
-    if not result.linear_in_moments:
-        got = ", ".join(f"{name}={option!r}" for name, option in result.options.items() if _beyond(result, name))
-        hint = "supersample_bounds, population_risk and accuracy take any model"
-        raise checks.error(f"model for {what}", got, "linear attention over all demonstrations, no ReLU", hint)
+    require_linear(result, what)
     if result.normalization == "sum" and not sums:
         hint = "use model.with_mean(N), which does the same for N demonstrations"
         raise checks.error(f"model for {what}", "normalization='sum'", "normalization='mean'", hint)
     return result
+
+
+def require_linear(model: Model, what: str) -> None:
+    """What `checked_linear` reads off the static fields. Raises: ValueError for a model that is not linear in S."""
+    if not model.linear_in_moments:
+        got = ", ".join(f"{name}={option!r}" for name, option in model.options.items() if _beyond(model, name))
+        hint = "supersample_bounds, population_risk and accuracy take any model"
+        raise checks.error(f"model for {what}", got, "linear attention over all demonstrations, no ReLU", hint)
 
 
 def _beyond(model: Model, name: str) -> bool:

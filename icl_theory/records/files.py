@@ -80,7 +80,7 @@ def prepare_directory(out: str | Path, overwrite: bool = False) -> Path:
 
     Raises: ValueError if `out` is a file, is not empty, or cannot be made or written to.
     """
-    path = Path(out)
+    path = Path(out).expanduser()
     try:
         if path.exists() and not path.is_dir():
             raise checks.error("out", f"the file {str(path)!r}", "a directory", "name another place")

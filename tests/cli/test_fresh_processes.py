@@ -80,3 +80,11 @@ def test_status_130(cache: Path) -> None:
     assert process.returncode == 130
     assert rest.strip().splitlines()[-1] == "icl-theory: interrupted"
     assert "Traceback" not in rest
+
+
+def test_foreign_backend(cache: Path, tmp_path: Path) -> None:
+    """A backend of matplotlib that is none, meant for another program, does not end a sweep at its figures."""
+    words = ("--model", "random", "--dim", "2", "--samples", "16", "--tasks", "1", "--seeds", "1", "--ranks", "1")
+    done = fresh(cache, "bounds", *words, "--out", str(tmp_path / "out"), MPLBACKEND="nonsense")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "bound_versus_rank.pdf").is_file()

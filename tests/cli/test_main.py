@@ -14,6 +14,8 @@ from sweep_records import sweep
 
 from icl_theory import __version__
 from icl_theory.claims.order import LABELS
+from icl_theory.cli.options import _at_home
+from icl_theory.records.files import prepare_directory
 from icl_theory.report.terminal import console
 from icl_theory.runs import bounds
 from icl_theory.runs.bounds_config import SweepConfig
@@ -369,3 +371,19 @@ def test_verify_report(cache: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     records = json.loads((tmp_path / "run" / "records.json").read_text(encoding="utf-8"))
     assert [entry["rank"] for entry in records["sweep"]] == [1, 2, 3, 4, 5, 6] * 4 * 4 * 2  # seeds, tasks, W_K and W_V
+
+
+def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A path below ~ is written out wherever it stands; other words stay as they are."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = ["--out=~/a", "~/b", "~", "--seed=1", "x~/c", "--grep", "~c"]
+    assert [_at_home(word) for word in words] == [
+        f"--out={tmp_path}/a",
+        f"{tmp_path}/b",
+        str(tmp_path),
+        "--seed=1",
+        "x~/c",
+        "--grep",
+        "~c",
+    ]
+    assert prepare_directory("~/made") == tmp_path / "made"

@@ -23,7 +23,8 @@ def test_over_numbers(over: Any, values: tuple[int, ...], fixed: str) -> None:
     options: dict[str, Any] = {**USUAL, fixed: {"demonstrations": 20, "shots": 4}[fixed]}
     found = sweep(MODEL, TASK, over=over, values=values, **options)
     for value in values:
-        own = rank_sweep(MODEL, TASK, **options, **{over: value}, layer_indices=[0], ranks=[3])
+        at: dict[str, Any] = {**options, over: value}
+        own = rank_sweep(MODEL, TASK, **at, layer_indices=[0], ranks=[3])
         assert [entry for entry in found if entry[over] == value] == own
     assert len(found) == len(values) * 2
 

@@ -102,6 +102,11 @@ def test_cases_of_a_model() -> None:
     assert all(np.array_equal(case.model.value, own.value) for case in given)
     assert len({case.demonstrations.tobytes() for case in given}) == len(given)
     assert [case.kind for case in factory.standard()] == ["given"] * len(given) + ["truncated"] * 6
+    for case in factory.truncated:
+        assert np.array_equal(case.model.value[0], own.value[0])
+        assert np.array_equal(case.model.key[0], own.key[0])
+        last = [getattr(case.model, name)[1] for name in ("value", "key", "query")]
+        assert min(np.linalg.matrix_rank(matrix, rtol=1e-9) for matrix in last) < 4
     for made in (factory.random(1), factory.constructed(2), factory.trained(2), factory.constructed(1)[1:]):
         assert made == []
     with pytest.raises(case_settings.OutsideSettings, match="constructed models"):
@@ -144,6 +149,9 @@ def test_cases_that_ask_for_none() -> None:
         controls=(Control("3", measure=lambda case: 3.0), Control("4", measure=lambda case: 4.0)),
     )
     assert examine(claim, CaseFactory("quick", 0)).verdict == Verdict.HOLDS
+    none = replace(claim, cases=lambda factory: [])
+    for settings in (None, CaseSettings(layers=2)):
+        assert examine(none, CaseFactory("quick", 0, settings=settings)).verdict == Verdict.ERROR
     found = examine(claim, CaseFactory("quick", 0, settings=CaseSettings(layers=2)))
     assert (found.verdict, found.evidence[0].note) == (Verdict.OUTSIDE, "its cases are its own, whatever the settings")
 
