@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from icl_theory.core import checks
 
@@ -41,7 +42,7 @@ def under_jax(pure: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable[P
     def decorated(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-            if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs))):
+            if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((args, kwargs))):
                 return pure(*args, **kwargs)
             return function(*args, **kwargs)
 
