@@ -53,6 +53,7 @@ from .noise.support import support_dimension as support_dimension
 from .noise.truncation_noise import TruncationNoise as TruncationNoise
 from .noise.truncation_noise import truncation_noise as truncation_noise
 from .risk.baseline_predictions import least_squares_predict as least_squares_predict
+from .risk.baseline_predictions import pool_predict as pool_predict
 from .risk.baseline_predictions import ridge_predict as ridge_predict
 from .risk.baselines import bayes_risk as bayes_risk
 from .risk.baselines import least_squares_risk as least_squares_risk

@@ -32,7 +32,7 @@ LISTED = {
     "risk/one_layer": ("closed_forms", "population", "laws_of_closed_forms"),
     "risk/population": ("laws_of_closed_forms", "overrides"),
     "risk/baselines": ("laws_of_closed_forms",),
-    "risk/baseline_predictions": ("baselines",),
+    "risk/baseline_predictions": ("baselines", "pool_predictions"),
     "descent/gradient_descent": ("agreement",),
     "descent/agreement": ("laws_of_closed_forms",),
     "training/train": ("laws_of_closed_forms", "training_family"),

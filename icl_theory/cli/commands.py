@@ -119,9 +119,7 @@ def bounds(command: Bounds) -> int:
         console.log(f"read {line}")
     with console.LiveProgress() as progress:
         document = bounds.run(command, progress, out=out, resume=command.resume)
-    if out is not None:
-        bounds.write_results(document, out)
-        console.log(f"records and figures are in {command.out}")
+    # Shown before the files are written, as in `verify`.
     if command.json:
         sys.stdout.write(to_json(document))
     else:
@@ -129,6 +127,9 @@ def bounds(command: Bounds) -> int:
         forward = tables.forward_pass_table(records["sweep"])
         shown = [tables.sweep_table(records["sweep"], console.output().width), "", *([forward, ""] if forward else [])]
         console.show(*shown, *tables.rung_notes(records["sweep"]))
+    if out is not None:
+        bounds.write_results(document, out)
+        console.log(f"records and figures are in {command.out}")
     if document["diverged"]:
         console.log(f"not sound: training diverged for seeds {document['diverged']}, which are left out")
     risks = [from_plain(record[name]["value"]) for record in document["sweep"] for name in ("gap", "population_risk")]

@@ -53,6 +53,46 @@ def ridge_predict(prompt: Prompt, penalty: float, *, prior: Any = None) -> np.nd
     return ridge_predictions(x @ root, y, x_query @ root, penalty)
 
 
+def pool_predict(prompt: Prompt, pool: Any, noise_std: float) -> np.ndarray:
+    """E[w | demonstrations] · x_q for w uniform on a finite pool: the Bayes prediction after pre-training on M tasks.
+
+    w̄ = Σ_k p_k w_k with p_k ∝ exp(-Σ_i (y_i - w_k·x_i)² / (2σ²)): a model that has memorised the pool predicts so, one
+    that has learnt to regress predicts like `ridge_predict`.
+
+    Args:
+        prompt: N demonstrations and a query each, labels that are numbers.
+        pool: w_1, ..., w_M, shape (M, d_x).
+        noise_std: σ > 0 of the Gaussian label noise.
+
+    Returns: predictions, shape (batch,).
+    Raises: ValueError for wrong shapes, NaN, an empty pool, σ ≤ 0, or labels that are vectors.
+    Source: Raventós et al. 2023 (arXiv:2306.15063), who call it the discrete MMSE.
+
+    Example:
+        >>> import numpy as np
+        >>> from icl_theory import LinearRegression, pool_predict
+        >>> prompt = LinearRegression(2).sample(0, batch=3, shots=10)
+        >>> other = np.array([[5.0, 5.0]])
+        >>> bool(np.allclose(pool_predict(prompt, other, 1.0), prompt.x_query @ other[0]))
+        True
+    """
+    x, y, x_query = prompt_arrays(prompt)
+    if y.ndim > 2:
+        raise checks.error(
+            "prompt.y", "labels that are vectors", "one number as label", "predict each output by itself"
+        )
+    tasks = checks.array("pool", pool, (None, x.shape[2]), "pass one task vector per row")
+    if not len(tasks):
+        raise checks.error("pool", "no task", "at least one row", "pass the tasks of the pre-training set")
+    sigma = checks.number(
+        "noise_std", noise_std, low=0.0, strict=True, hint="as σ → 0 the nearest task is all that counts"
+    )
+    squares = ((y[:, None] - np.einsum("bnd,md->bmn", x, tasks)) ** 2).sum(-1)
+    exponents = -squares / (2 * sigma**2)
+    weights = np.exp(exponents - exponents.max(-1, keepdims=True))  # the largest is 1, so that nothing overflows
+    return np.einsum("bm,md,bd->b", weights / weights.sum(-1, keepdims=True), tasks, x_query, optimize=True)
+
+
 def prior_root(prior: Any, dim: int) -> np.ndarray:
     """Π^{1/2} of a checked prior, shape (d_x, d_x); the identity if None."""
     return square_root(checks.covariance("prior", prior, dim))
