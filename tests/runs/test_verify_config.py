@@ -39,13 +39,16 @@ def test_sizes(tmp_path: Path) -> None:
 
 def test_a_model(weights: Path) -> None:
     """Claims on the weights of a file: what was read is said, and every case is of these weights."""
-    done = here("verify", *TWO, "trained_descends", "--model", str(weights), "--noise-std", "0.2", "--json")
+    done = here(
+        "verify", *TWO, "trained_descends", "--model", str(weights), "--noise-std", "0.2", "--shots", "9", "--json"
+    )
     assert done.returncode == 0, done.stderr
     assert "read Model(layers=2, token_dim=4)" in done.stderr
     document = json.loads(done.stdout)
     assert [claim["verdict"] for claim in document["claims"]] == ["HOLDS", "HOLDS", "OUTSIDE"]
     assert document["configuration"]["file"] == fingerprint_of(load_model(weights))
     own = document["configuration"]
+    assert document["settings"]["shots"] == 9
     assert (own["dim"], own["layers"], own["noise_std"]) == (3, 2, 0.2)
     value = load_model(weights).value
     assert np.array_equal(document["settings"]["models"][0]["value"], value)
