@@ -14,7 +14,7 @@ from sweep_records import sweep
 
 from icl_theory import __version__
 from icl_theory.claims.order import LABELS
-from icl_theory.cli.options import _at_home
+from icl_theory.cli.options import _at_home, parse
 from icl_theory.records.files import prepare_directory
 from icl_theory.report.terminal import console
 from icl_theory.runs import bounds
@@ -386,4 +386,5 @@ def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "--grep",
         "~c",
     ]
+    assert parse(["verify", "--out=~/a"]).out == f"{tmp_path}/a"
     assert prepare_directory("~/made") == tmp_path / "made"
