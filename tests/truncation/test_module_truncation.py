@@ -92,7 +92,7 @@ def test_rate_errors() -> None:
     """Rates out of range, and one that would keep nothing."""
     for rate in (-0.1, 1.0, 1.5, np.nan, "0.5"):
         assert "rate" in error_message(rank_of_rate, rate, 4, 4)
-    assert "rank=0" in error_message(rank_of_rate, 0.9, 4, 4)
+    assert "rank 0" in error_message(rank_of_rate, 0.9, 4, 4)
 
 
 def test_truncate_weights_errors(rng: np.random.Generator) -> None:
