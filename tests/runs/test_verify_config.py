@@ -27,6 +27,8 @@ def test_sizes(tmp_path: Path) -> None:
     done = here("verify", *TWO, "--dim", "3", "--layers", "1", "--shots", "8", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "LinearRegression, d_x = 3, L = 1, N = 8" in done.stdout
+    assert "it needs models with" in done.stdout
+    assert "did not bite in these" not in done.stderr
     document = json.loads((out / "records.json").read_text())
     lemma, span = document["claims"]
     assert (lemma["verdict"], span["verdict"], span["evidence"][0]["case"]) == ("HOLDS", "OUTSIDE", "these settings")

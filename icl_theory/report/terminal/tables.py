@@ -86,6 +86,8 @@ def evidence_text(claim: dict[str, Any]) -> str:
     inside = [item for item in evidence if item["verdict"] != "OUTSIDE"]
     same = [item for item in inside if item["verdict"] == verdict]
     total = f"{len(inside)} case" + "s" * (len(inside) != 1)
+    if not inside and evidence[0]["case"] == "these settings":
+        return str(evidence[0]["note"])
     if not inside:
         return f"none of {len(evidence)} cases meets the assumptions"
     others = Counter(item["verdict"] for item in evidence if item["verdict"] not in (verdict, "HOLDS"))

@@ -40,9 +40,8 @@ def log_notes(records: dict[str, Any], out: str | None) -> None:
         console.log(f"{count} kept from an earlier run ({'; '.join(kept)}); --no-cache trains anew")
     idle = sum(not control["caught"] for claim in records["claims"] for control in claim["controls"] if claim["sound"])
     if idle:
-        console.log(
-            f"{idle} control{'s' * (idle > 1)} made for the usual settings did not bite in these; --json has them"
-        )
+        count = f"{idle} control{'s' * (idle > 1)} made for the usual settings"
+        console.log(f"{count} did not bite in these; records.json and --json have them")
     if out is not None:
         page = Path(out) / "report.html"
         console.log(f"the report is {page}; the other files are in the same directory")
