@@ -21,7 +21,7 @@ def verify(command: Verify) -> int:
     from icl_theory.core import checks
     from icl_theory.records.compare import read_run
     from icl_theory.records.files import prepare_directory
-    from icl_theory.runs.verify_config import settings_of, written_settings
+    from icl_theory.runs.verify_config import require_usual_sweep, settings_of, written_settings
 
     given = _claims_from(command.from_file)
     own = [claim.claim.label for claim in given]
@@ -29,8 +29,7 @@ def verify(command: Verify) -> int:
     checks.integer("seed", command.seed, 0, 2**31 - 1, "pass a whole number")
     baseline = None if command.baseline is None else read_run(command.baseline)
     settings, notes = settings_of(command)
-    if command.sweep and not settings.usual:
-        raise checks.error("sweep", "settings of yours", "the usual ones", "use `bounds` for other tasks and models")
+    require_usual_sweep(command.sweep, settings)
     out = None if command.out is None else prepare_directory(command.out, command.overwrite)
     from icl_theory.report.terminal import console
     from icl_theory.report.terminal import verify as said

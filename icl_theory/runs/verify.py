@@ -33,6 +33,7 @@ from icl_theory.report.page.document import page
 from icl_theory.runs.background_sweep import Sweep
 from icl_theory.runs.examination import FEWEST_FOR_TWO, examine_all
 from icl_theory.runs.second_process import SecondProcess
+from icl_theory.runs.verify_config import require_usual_sweep
 from icl_theory.training.ensemble_cache import EnsembleCache
 
 STANDARD_ERRORS = 6.0  # by which an inequality must be clear, and within which an equality must stay
@@ -184,10 +185,7 @@ def run(
     `options`: of the command line, that made the settings; they are written down beside the others.
     """
     settings = settings or CaseSettings()
-    if sweep and not settings.usual:
-        raise checks.error(
-            "sweep", "settings of yours", "the usual settings", "use `bounds` for other tasks and models"
-        )
+    require_usual_sweep(sweep, settings)
     # All of our own are imported below, while the models train; those of others may be invalid and are checked first.
     named = None if claims is None else chosen(claims)
     labels = all_labels() if claims is None else None

@@ -48,6 +48,16 @@ def settings_of(config: SettingsConfig) -> "tuple[CaseSettings, tuple[str, ...]]
     return settings, found.notes
 
 
+def require_usual_sweep(sweep: bool, settings: "CaseSettings") -> None:
+    """Raises: ValueError for a sweep in settings of the user's: it is of ensembles that the usual ones have."""
+    from icl_theory.core import checks
+
+    if sweep and not settings.usual:
+        raise checks.error(
+            "sweep", "settings of yours", "the usual settings", "use `bounds` for other tasks and models"
+        )
+
+
 def written_settings(config: SettingsConfig) -> dict[str, Any]:
     """The options that differ from the usual ones, to be read back; with the fingerprint of a file that is named."""
     if config.model:

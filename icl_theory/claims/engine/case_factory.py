@@ -51,7 +51,7 @@ class CaseFactory(Populations):
         if self.settings.model is not None:
             return given_cases(self, layers, self._data)
         if not layers:
-            return self.lacking("models with several layers")
+            return Lacking("models with several layers")
         dimension = self.task.token_dim
         cases = []
         for seed in range(self.profile.seeds):
@@ -70,7 +70,7 @@ class CaseFactory(Populations):
 
     def _constructed(self, layers: int) -> list[Case]:
         if self.settings.model is not None or not layers or self.task.outputs > 1:
-            return self.lacking("constructed models" if layers else "models with several layers")
+            return Lacking("constructed models" if layers else "models with several layers")
         descent = gradient_descent_weights(self.task.dim, layers=layers, step_size=0.5)
         cases = [self._data(f"gradient descent, L={layers}", "constructed", 1000 + layers, descent)]
         if layers == 1 and self.task.knows_moments:
@@ -97,7 +97,7 @@ class CaseFactory(Populations):
 
     def _trained(self, layers: int, hidden: int) -> list[Case]:
         if self.settings.model is not None or not layers:
-            return self.lacking("models trained here" if layers else "models with several layers")
+            return Lacking("models trained here" if layers else "models with several layers")
         model, first = self.ensemble(layers, hidden).models, 3000 + 100 * layers + 10_000 * (hidden > 0)
         name = f"trained{' with an MLP' * (hidden > 0)}, L={layers}"
         return [
@@ -137,11 +137,3 @@ class CaseFactory(Populations):
     def standard(self) -> list[Case]:
         """All kinds: random, constructed, trained and truncated, with one layer and with several."""
         return [*self.one_layer, *self.deep, *self.truncated]
-
-    def lacking(self, what: str) -> list[Case]:
-        """No cases, because these settings have none of that kind: a claim that finds no others is OUTSIDE.
-
-        Args:
-            what: what was asked for, in words.
-        """
-        return Lacking(what)

@@ -34,7 +34,7 @@ def given_cases(factory: "CaseFactory", layers: int, with_data: Callable[..., Ca
     models = factory.settings.models
     if layers != models[0].layers:
         several = "models with several layers" if layers != 1 else "models with one layer"
-        return factory.lacking(several)
+        return Lacking(several)
     count = max(factory.profile.seeds, len(models))
     return [
         with_data(_name(index, len(models)), "given", 4000 + index, models[index % len(models)])

@@ -60,7 +60,6 @@ def test_usual_settings() -> None:
         ("isotropic inputs and tasks", CaseSettings(task=LinearRegression(2, task_covariance=np.diag([1.0, 2.0])))),
         ("token covariance of full rank", CaseSettings(task=LinearRegression(5))),
         ("token covariance of full rank", CaseSettings(task=LinearRegression(2, np.diag([1.0, 0.0]), noise_std=1.0))),
-        ("label noise of 0.5", CaseSettings(task=LinearRegression(5, noise_std=0.4))),
         ("5 input dimensions", CaseSettings(task=LinearRegression(4, noise_std=0.5))),
         ("20 demonstrations", CaseSettings(shots=21)),
         ("3 layers", CaseSettings(layers=2)),
