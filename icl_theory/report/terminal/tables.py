@@ -86,7 +86,7 @@ def evidence_text(claim: dict[str, Any]) -> str:
     inside = [item for item in evidence if item["verdict"] != "OUTSIDE"]
     same = [item for item in inside if item["verdict"] == verdict]
     total = f"{len(inside)} case" + "s" * (len(inside) != 1)
-    if not inside and evidence[0]["case"] == "these settings":
+    if not inside and evidence and evidence[0]["case"] == "these settings":
         return str(evidence[0]["note"])
     if not inside:
         return f"none of {len(evidence)} cases meets the assumptions"
