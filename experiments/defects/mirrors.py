@@ -105,6 +105,7 @@ LISTED = {
     "records/sweep_csv": ("rank_sweep",),
     "records/tables": ("claims_csv", "rank_sweep"),
     "report/terminal/tables": ("documents", "verify", "seed_interval"),
+    "report/terminal/sweep_tables": ("documents",),
     "runs/train_config": ("training_and_bounds_documents", "train_command"),
     "runs/train": ("training_and_bounds_documents", "standard_errors_runs", "train_command"),
     "report/terminal/verify": ("verify", "main"),

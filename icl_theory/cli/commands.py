@@ -104,7 +104,7 @@ def train(command: Train) -> int:
 def bounds(command: Bounds) -> int:
     from icl_theory.core import checks
     from icl_theory.records.documents import from_plain, to_json
-    from icl_theory.report.terminal import console, plain_text, tables
+    from icl_theory.report.terminal import console, plain_text, sweep_tables
     from icl_theory.runs import bounds, bounds_config
 
     bounds_config.validate(bounds.resolved(command))
@@ -123,9 +123,10 @@ def bounds(command: Bounds) -> int:
         sys.stdout.write(to_json(document))
     else:
         records = document if console.shows_greek() else plain_text.ascii_records(document)
-        forward = tables.forward_pass_table(records["sweep"])
-        shown = [tables.sweep_table(records["sweep"], console.output().width), "", *([forward, ""] if forward else [])]
-        console.show(*shown, *tables.rung_notes(records["sweep"]))
+        forward = sweep_tables.forward_pass_table(records["sweep"])
+        table = sweep_tables.sweep_table(records["sweep"], console.output().width)
+        shown = [table, "", *([forward, ""] if forward else [])]
+        console.show(*shown, *sweep_tables.rung_notes(records["sweep"]))
     if out is not None:
         bounds.write_results(document, out)
         console.log(f"records and figures are in {command.out}")

@@ -22,6 +22,7 @@ from icl_theory.records.sweep_means import (
     over_ranks,
     over_tasks,
     require_sweep,
+    support_at,
 )
 
 ROWS_PER_FIGURE = 4
@@ -82,7 +83,7 @@ def _figure(rows: list[tuple[tuple[int, str], list[dict[str, Any]]]]) -> Figure:
         layers = len(records[0]["support"])
         place = f"{module}, layer {layer} of 0..{layers - 1}" if layers > 1 else module
         _gap_panel(line[0], records, place)
-        _information_panel(line[1], records, layer)
+        _information_panel(line[1], records)
         _risk_panel(line[2], records)
         for axis in line:
             _rank_axis(axis, records)
@@ -153,7 +154,7 @@ def _band(axis: Axes, lower: Series, upper: Series, colour: str) -> None:
         axis.fill_between(*lower[:2], upper[1], color=colour, alpha=0.25, linewidth=0)
 
 
-def _information_panel(axis: Axes, records: list[dict[str, Any]], layer: int) -> None:
+def _information_panel(axis: Axes, records: list[dict[str, Any]]) -> None:
     """What the two tightest rungs say about the information, and the dimension of the support."""
     label, colour, marker, dashes = style("mutual_information")
     upper = over_ranks(records, estimate_at("sandwich", "upper"))
@@ -162,7 +163,7 @@ def _information_panel(axis: Axes, records: list[dict[str, Any]], layer: int) ->
     if "gaussian" in records[0]["information"]:
         label, colour, marker, dashes = style("gaussian")
         curve(axis, over_ranks(records, estimate_at("information", "gaussian")), label, colour, marker, dashes)
-    ranks, dimension, _ = over_ranks(records, lambda record: (record["support"][layer], 0.0))
+    ranks, dimension, _ = over_ranks(records, lambda record: (support_at(record), 0.0))
     right = axis.twinx()
     right.plot(ranks, dimension, color="#666666", marker="_", markersize=8, linestyle=(0, (1, 1.5)), linewidth=1)
     right.set_ylabel("dimension $d_S$ (grey)", color="#666666")

@@ -13,6 +13,8 @@ Readout = Literal["minus", "plus"]
 Matrix = Literal["value", "key", "query"]
 Module = Literal["value", "key", "query", "key_query", "attention", "mlp", "all"]
 """What can be truncated at once: a matrix, the product W_KᵀW_Q, all of the attention, the MLP, or everything."""
+Components = Literal["largest", "smallest"]
+"""Which singular components a truncation keeps; the smallest are kept to see what the others carry."""
 OPTIONS = {"kind": Kind, "mask": Mask, "normalization": Normalization, "activation": Activation, "readout": Readout}
 """The static fields of `Model`; every public function reads them from the model and none takes them."""
 

@@ -78,6 +78,14 @@ def full_ranks(matrices: Mapping[str, np.ndarray]) -> Ranks:
     return tuple(pair for pair in notes if any(rank is not None for rank in pair[1]))
 
 
+def rank_of_smallest(matrix: np.ndarray, known: int | None, rank: int, precision: Precision | None) -> int | None:
+    """The rank of what keeps the `rank` smallest of all singular components; None where only its numbers can say it."""
+    if known is None:
+        found = rank_range(matrix, precision)
+        known = found.least if found.least == found.most else None
+    return None if known is None else max(0, known - (min(matrix.shape) - rank))
+
+
 def rank_after(matrix: np.ndarray, known: int | None, rank: int, precision: Precision | None) -> int | None:
     """The rank of a matrix after truncation to `rank`; None where only its numbers can say it."""
     if known is not None:

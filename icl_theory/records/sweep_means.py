@@ -32,6 +32,12 @@ def require_sweep(records: Sequence[dict[str, Any]]) -> None:
         raise checks.error("records", "one without " + ", ".join(missing), "those of rank_sweep", "make them again")
 
 
+def support_at(record: dict[str, Any]) -> int:
+    """d_S of the layer that was truncated, or the sum over those that were truncated at once."""
+    layers = [record["layer"]] if isinstance(record["layer"], int) else record["layer"].split("+")
+    return sum(record["support"][int(layer)] for layer in layers)
+
+
 def distinct_rungs(records: Sequence[dict[str, Any]]) -> list[str]:
     """Names of the rungs in their order, one for neighbours whose bounds are equal in every record.
 

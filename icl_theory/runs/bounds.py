@@ -59,6 +59,8 @@ def run(
         tasks=config.tasks,
         key=config.seed,
         layer_indices=config.layer_indices or None,
+        together=config.together,
+        components=config.components,
         modules=config.modules,
         ranks=config.ranks or None,
         rates=config.rates or None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from icl_theory.models.layouts import Layout
-from icl_theory.models.options import Module
+from icl_theory.models.options import Components, Module
 from icl_theory.runs.given_model import require_no_layout
 from icl_theory.runs.train_config import TaskConfig, make_task
 
@@ -45,6 +45,10 @@ class SweepConfig(TaskConfig, Layout):
     error."""
     layer_indices: tuple[int, ...] = ()
     """Layers to truncate, counted from 0; all if none is named."""
+    together: bool = False
+    """Truncate the layers at once, to the same rank, instead of one at a time."""
+    components: Components = "largest"
+    """Singular components that a rank keeps: the largest, or the smallest, to see what the others carry."""
     samples: int = 512
     """Monte Carlo runs of every ladder."""
     tasks: int = 8
@@ -98,6 +102,9 @@ def validate(config: SweepConfig) -> None:
         rank_of_rate(rate, side, side)
     for layer in config.layer_indices:
         checks.integer("layer_indices", layer, 0, config.layers - 1, "layers are counted from 0")
+    count = len(set(config.layer_indices) or range(config.layers))
+    if config.together and count < 2:
+        raise checks.error("together", f"{count} layer", "at least two", "name more layers, or leave it out")
 
 
 def _require_used(config: SweepConfig) -> None:

@@ -8,11 +8,13 @@ import numpy as np
 from icl_theory.core import checks
 from icl_theory.models.checked import checked, checked_linear
 from icl_theory.models.model import Model
-from icl_theory.models.options import Module
-from icl_theory.models.rank_notes import changed, rank_after, rank_notes
+from icl_theory.models.options import Components, Module
+from icl_theory.models.rank_notes import changed, rank_after, rank_notes, rank_of_smallest
 from icl_theory.truncation.svd import Truncations, metric_factor
 
 MODULES = get_args(Module)
+Layers = int | tuple[int, ...]
+"""One layer, or several that are truncated at once."""
 Target = Literal["output", "update"]
 """What a metric weighs: the error of each matrix's own output, or that of the layer's update of a query."""
 _MATRICES = {
@@ -64,24 +66,34 @@ def edited(name: str) -> str:
 
 
 class ModuleTruncations(Sequence[Model]):
-    """The models with one module of one layer at every rank r = 0, ..., full, from one decomposition of each matrix."""
+    """The models with one module at every rank r = 0, ..., full, in one layer or in several at once.
+
+    One decomposition of each matrix serves all ranks.
+    """
 
     def __init__(
         self,
         model: Model,
         *,
-        layer: int,
+        layer: int | Sequence[int],
         module: Module,
         inputs: Any = None,
         queries: Any = None,
         target: Target = "output",
+        components: Components = "largest",
     ) -> None:
         """See `truncate_weights`."""
         model = checked(model)
-        self._layer = checks.integer("layer", layer, 0, model.layers - 1, "layers are counted from 0")
-        self._model, self._full = model, module_rank(model, module)
-        metric = _Metric(model, self._layer, inputs, queries, checks.choice("target", target, get_args(Target)))
-        self._cuts = {name: metric.truncations(name) for name in present(model, module)}
+        self._model, self._full, self._smallest = model, module_rank(model, module), components == "smallest"
+        target = checks.choice("target", target, get_args(Target))
+        names, self._cuts = present(model, module), {}
+        chosen = chosen_layers(layer, model)
+        if len(chosen) > 1 and inputs is not None:
+            hint = "truncate one layer, take the second moments of the tokens that now enter the next, go on"
+            raise checks.error("layer", "several with a metric of tokens", "one layer", hint)
+        for index in chosen:
+            metric = _Metric(model, index, (inputs, queries), target, components)
+            self._cuts |= {(name, index): metric.truncations(name) for name in names}
 
     def __len__(self) -> int:
         return self._full + 1
@@ -104,14 +116,19 @@ class ModuleTruncations(Sequence[Model]):
 
     def _at(self, rank: int) -> Model:
         changes, ranks = {}, self._model.ranks
-        for name, cuts in self._cuts.items():
+        for (name, layer), cuts in self._cuts.items():
             place = edited(name)
-            matrices = getattr(self._model, place).copy()
-            heads = matrices[self._layer].reshape(-1, *matrices.shape[-2:])
-            notes, first = rank_notes(ranks, place, len(matrices) * len(heads)), self._layer * len(heads)
+            matrices = changes[place] if place in changes else getattr(self._model, place).copy()
+            heads = matrices[layer].reshape(-1, *matrices.shape[-2:])
+            notes, first = rank_notes(ranks, place, len(matrices) * len(heads)), layer * len(heads)
             for index, (head, cut) in enumerate(zip(heads, cuts, strict=True), first):
                 # W_KᵀW_Q Z = W_Kᵀ (W_Q Z): the product is truncated by its right factor, whatever the left one is.
-                notes[index] = rank_after(head, notes[index], rank, self._model.precision)
+                if not self._smallest:
+                    notes[index] = rank_after(head, notes[index], rank, self._model.precision)
+                elif name == "key_query":  # which directions W_Q keeps depends on W_K
+                    notes[index] = None
+                else:
+                    notes[index] = rank_of_smallest(head, notes[index], rank, self._model.precision)
                 head[:] = head @ cut.right_map(rank) if name == "key_query" else cut[rank].matrix
             ranks, changes[place] = changed(ranks, place, notes), matrices
         return self._model.replace(**changes, ranks=ranks)
@@ -120,7 +137,11 @@ class ModuleTruncations(Sequence[Model]):
 class _Metric:
     """The decompositions of the matrices of one layer, head by head, in the metric that was asked for."""
 
-    def __init__(self, model: Model, layer: int, inputs: Any, queries: Any, target: Target) -> None:
+    def __init__(
+        self, model: Model, layer: int, moments: tuple[Any, Any], target: Target, components: Components
+    ) -> None:
+        inputs, queries = moments
+        self._components: Components = components
         self._matrices = {name: getattr(model, name)[layer] for name in model.shapes}
         self._target = target
         if inputs is None:
@@ -148,14 +169,17 @@ class _Metric:
             if self._tokens is not None:
                 hint = "truncate(mlp_in, r, inputs=E u uᵀ), u the update of the attention"
                 raise checks.error("inputs", "a metric of tokens for an MLP", "no metric", hint)
-            return [Truncations(self._matrices[name])]
+            return [Truncations(self._matrices[name], components=self._components)]
         heads = {other: _by_head(self._matrices[other]) for other in ("value", "key", "query")}
         return [self._head(name, *parts) for parts in zip(*heads.values(), strict=True)]
 
     def _head(self, name: str, value: np.ndarray, key: np.ndarray, query: np.ndarray) -> Truncations:
         matrix = {"value": value, "key": key, "query": query, "key_query": key.T @ query}[name]
         if self._tokens is None or self._queries is None:
-            return Truncations(matrix)
+            return Truncations(matrix, components=self._components)
+        if self._components == "smallest":
+            got, expected = "'smallest' with a metric", "'smallest' without one"
+            raise checks.error("components", got, expected, "drop inputs and queries")
         if self._target == "output":
             left = self._tokens.T if name == "key_query" else None  # of the score h_iᵀ W_KᵀW_Q h_q
             right = self._queries if name in ("query", "key_query") else self._tokens
@@ -181,21 +205,31 @@ def _by_head(matrices: np.ndarray) -> np.ndarray:
     return matrices.reshape(-1, *matrices.shape[-2:])
 
 
+def chosen_layers(layer: int | Sequence[int], model: Model, name: str = "layer") -> tuple[int, ...]:
+    """The layers named, each once. Raises: ValueError for none, or one that the model does not have."""
+    several = [layer] if isinstance(layer, int | np.integer) else layer
+    if not isinstance(several, Sequence | np.ndarray) or isinstance(several, str) or len(several) == 0:
+        raise checks.error(name, repr(layer), "a whole number, or a list of them", "layers are counted from 0")
+    hint = "layers are counted from 0"
+    return tuple(dict.fromkeys(checks.integer(name, index, 0, model.layers - 1, hint) for index in several))
+
+
 def truncate_weights(
     model: Model,
     *,
-    layer: int,
+    layer: int | Sequence[int],
     module: Module,
     rank: int,
     inputs: Any = None,
     queries: Any = None,
     target: Target = "output",
+    components: Components = "largest",
 ) -> Model:
-    """The weights with one module of one layer replaced by its best rank-r approximation (exact SVD), head by head.
+    """The weights with one module of a layer replaced by its best rank-r approximation (exact SVD), head by head.
 
     Args:
         model: a single model.
-        layer: counted from 0.
+        layer: counted from 0; a list of them truncates all of them at once, to the same rank.
         module: "value", "key", "query", "key_query" (the product W_KᵀW_Q, the only one of the two that the model is a
             function of; W_Q is replaced), "attention" (value, key and query, each by itself), "mlp" or "all".
         rank: r, from 0 to the smallest side of the module's matrices.
@@ -205,9 +239,11 @@ def truncate_weights(
         target: what the metric weighs. "output": E |W h - W_r h|² of each matrix, and the score h_iᵀ W_KᵀW_Q h_q of the
             product. "update": the mean of |(ΔW - ΔW_r) h_q|² over the S given, where W_K and the product have a metric
             on both sides and the norm of the update can only fall; for linear attention.
+        components: "largest", or, without a metric, "smallest": the r smallest singular components are kept instead.
 
     Returns: a copy in float64.
-    Raises: ValueError for anything out of range, a metric for an MLP, or "update" for a model that is not linear.
+    Raises: ValueError for anything out of range, a metric for an MLP, for several layers or for the smallest
+        components, or "update" for a model that is not linear.
     Source: Y Algorithm 1 and Section 2 (arXiv:2406.03768v2); the metrics and the product: new.
 
     Example:
@@ -219,5 +255,5 @@ def truncate_weights(
     """
     model = checked(model)
     rank = checks.integer("rank", rank, 0, module_rank(model, module), "a rank is at most the smaller side")
-    every = ModuleTruncations(model, layer=layer, module=module, inputs=inputs, queries=queries, target=target)
-    return every[rank]
+    options: Any = {"inputs": inputs, "queries": queries, "target": target, "components": components}
+    return ModuleTruncations(model, layer=layer, module=module, **options)[rank]

@@ -16,12 +16,12 @@ from icl_theory.information.ladder.setting import Setting, fixed_function, ladde
 from icl_theory.models.checked import checked
 from icl_theory.models.fingerprint import fingerprint_of
 from icl_theory.models.model import Model
-from icl_theory.models.options import Module
+from icl_theory.models.options import Components, Module
 from icl_theory.records.journal import SweepJournal
 from icl_theory.records.sweep_records import SweepRecords
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.written import task_or_reason
-from icl_theory.truncation.module_truncation import module_rank, rank_of_rate
+from icl_theory.truncation.module_truncation import Layers, chosen_layers, module_rank, rank_of_rate
 from icl_theory.truncation.sweep_runner import Cuts, Risks, Runner, record_of
 
 
@@ -35,14 +35,17 @@ def _plan(
     modules: Sequence[Module],
     ranks: list[int] | None,
     rates: list[float] | None,
-) -> list[tuple[int, Module, int]]:
-    """Every (layer, module, rank) requested, validated before anything is computed."""
+    together: bool,
+) -> list[tuple[Layers, Module, int]]:
+    """Every (layer or layers, module, rank) requested, validated before anything is computed."""
     if ranks is not None and rates is not None:
         raise checks.error("rates", "also ranks", "one of the two", "drop one of them")
-    chosen = range(model.layers) if layer_indices is None else layer_indices
-    plan = []
-    for layer in chosen:
-        layer = checks.integer("layer_indices", layer, 0, model.layers - 1, "layers are counted from 0")
+    named = range(model.layers) if layer_indices is None else list(layer_indices)
+    layers = chosen_layers(named, model, "layer_indices") if together or named else ()
+    plan: list[tuple[Layers, Module, int]] = []
+    if together and len(layers) < 2:
+        raise checks.error("together", f"{len(layers)} layer", "at least two", "name more layers, or leave it out")
+    for layer in (layers,) if together else layers:
         for module in modules:
             top = module_rank(model, module)
             kept = list(range(1, top + 1)) if ranks is None else ranks
@@ -64,6 +67,8 @@ def rank_sweep(
     key: Key = 0,
     layer_indices: Iterable[int] | None = None,
     modules: Sequence[Module] = ("value",),
+    together: bool = False,
+    components: Components = "largest",
     ranks: Iterable[int] | None = None,
     rates: Iterable[float] | None = None,
     tasks: int | None = None,
@@ -93,6 +98,9 @@ def rank_sweep(
         key: a jax.random.key or a whole number; the same key gives common random numbers.
         layer_indices: counted from 0; all if None.
         modules: "value", "key", "query", "key_query", "attention", "mlp" or "all".
+        together: the layers are truncated at once, to the same rank, instead of one at a time; `layer` of an entry is
+            then a text, "0+2" for the first and the third.
+        components: "largest", or "smallest" for the r smallest singular components of each matrix.
         ranks: every rank from 1 to full if None; 0 (which removes the module) only if it is listed. A rank listed
             twice is computed once.
         rates: clipping rates ξ = 1 - r/side instead of ranks, rounded to a lower rank; rank 0 is an error.
@@ -126,6 +134,7 @@ def rank_sweep(
         modules,
         None if ranks is None else list(ranks),
         None if rates is None else list(rates),
+        together,
     )
     shots = checks.integer("shots", shots, 1, demonstrations - 1, "show at least one and not all of them")
     loss_range(loss, clip, task)  # raises for an unknown loss or a clip out of range
@@ -134,11 +143,12 @@ def rank_sweep(
         if finished or keep is not None:
             raise checks.error("journal", "also finished or keep", "one of the two ways", "drop the others")
         sizes = {"demonstrations": demonstrations, "shots": shots, "clip": clip, "samples": samples, "floor": floor}
-        kept = _journal(journal, model, task, sizes | {"pairs": pairs, "loss": loss}, functions)
+        sizes |= {"pairs": pairs, "loss": loss} | ({"components": components} if components != "largest" else {})
+        kept = _journal(journal, model, task, sizes, functions)
         finished, keep = kept.finished, kept.add
     known = {_place(record): record for record in finished}
     records = SweepRecords()
-    risks, cuts = Risks(task, shots, samples, functions[0][1] % 2**31), Cuts(models, task)
+    risks, cuts = Risks(task, shots, samples, functions[0][1] % 2**31), Cuts(models, task, components)
     for number, (function, seed) in enumerate(functions):
         batches: Batches | None = None
         for index, whole in enumerate(cuts.models):
@@ -147,7 +157,8 @@ def rank_sweep(
             batches = batches or Batches(full, seed, samples)
             runner = Runner(whole, full, batches, (clip, loss), risks, seed)
             for layer, module, rank in plan:
-                where = {"task": number, "seed": index, "layer": layer, "module": module, "rank": rank}
+                shown = "+".join(map(str, layer)) if isinstance(layer, tuple) else layer
+                where = {"task": number, "seed": index, "layer": shown, "module": module, "rank": rank}
                 if tuple(where.values()) in known:
                     records.append(known[tuple(where.values())])
                 else:
@@ -183,5 +194,5 @@ def _functions(task: Task, key: Key, tasks: int | None, task_vector: Any) -> lis
     return result
 
 
-def _place(record: dict[str, Any]) -> tuple[int, int, int, str, int]:
+def _place(record: dict[str, Any]) -> tuple[int, int, int | str, str, int]:
     return record["task"], record["seed"], record["layer"], record["module"], record["rank"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, get_args, overload
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.ranks import CLEAR, ZERO, unit_of
 from icl_theory.core.results import Result
+from icl_theory.models.options import Components
 
 
 @fields_in_help
@@ -29,7 +30,7 @@ class Truncation(Result):
     matrix: np.ndarray
     """The best approximation of rank at most `len(kept)`, same shape as the input."""
     kept: np.ndarray
-    """Singular values kept, descending; with a metric those of A W B, see `truncate`."""
+    """Singular values kept, descending; with a metric those of A W B, see `truncate`. The smallest, where asked for."""
     dropped: np.ndarray
     """Singular values set to zero, descending: the error is the root of the sum of their squares."""
     note: str = ""
@@ -52,17 +53,24 @@ class Truncations(Sequence[Truncation]):
         [6.0, 3.0, 1.0, 0.0]
     """
 
-    def __init__(self, matrix: Any, *, inputs: Any = None, outputs: Any = None) -> None:
+    def __init__(
+        self, matrix: Any, *, inputs: Any = None, outputs: Any = None, components: Components = "largest"
+    ) -> None:
         """See `truncate`.
 
         Args:
             matrix: W, shape (m, n).
             inputs: C, shape (n, n), positive semidefinite; the identity if None.
             outputs: the metric of the other side, shape (m, m), positive semidefinite; the identity if None.
+            components: "largest", or "smallest" (without a metric) for the r smallest of the min(m, n) components.
 
-        Raises: ValueError for NaN, a wrong shape, or a metric that is not positive semidefinite.
+        Raises: ValueError for NaN, a wrong shape, a metric that is not positive semidefinite, or the smallest with one.
         """
         matrix = checks.array("matrix", matrix, (None, None))
+        self._smallest = checks.choice("components", components, get_args(Components)) == "smallest"
+        if self._smallest and not (inputs is None and outputs is None):
+            got, expected = "'smallest' with a metric", "'smallest' without one"
+            raise checks.error("components", got, expected, "drop inputs and outputs")
         rows, columns = matrix.shape
         self._prepare(
             matrix,
@@ -74,6 +82,7 @@ class Truncations(Sequence[Truncation]):
     def between(cls, matrix: np.ndarray, left: np.ndarray | None, right: np.ndarray | None) -> "Truncations":
         """Those that are best for ||A (W - W_r) B||_F, the factors themselves given; None is the identity."""
         result = cls.__new__(cls)
+        result._smallest = False
         result._prepare(matrix, left, right)
         return result
 
@@ -89,6 +98,8 @@ class Truncations(Sequence[Truncation]):
         size = float(np.prod(list(sizes)))
         self._doubt = CLEAR * ZERO * unit_of("float64") * np.sqrt(max(matrix.shape)) * size
         self._seen = int((values > self._doubt).sum())
+        if self._smallest:
+            self._u, self._values, self._vt = self._u[:, ::-1], self._values[::-1], self._vt[::-1]
 
     def __len__(self) -> int:
         return min(self._matrix.shape) + 1
@@ -103,7 +114,8 @@ class Truncations(Sequence[Truncation]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"rank {index} of a matrix with ranks 0 to {len(self) - 1}")
         rank = index % len(self)
-        return Truncation(self._cut(rank), self._values[:rank], self._values[rank:], self._note(rank))
+        kept, dropped = (np.sort(part)[::-1] for part in (self._values[:rank], self._values[rank:]))
+        return Truncation(self._cut(rank), kept, dropped, self._note(rank))
 
     def right_map(self, rank: int) -> np.ndarray:
         """Z, shape (n, n), of rank at most r, with W_r = W Z; the identity for the full rank.
@@ -114,6 +126,8 @@ class Truncations(Sequence[Truncation]):
         columns = self._matrix.shape[1]
         if rank == len(self) - 1:
             return np.eye(columns)
+        if self._smallest:
+            return self._vt[:rank].T @ self._vt[:rank]
         kept = self._projection(min(rank, self._seen))
         if rank <= self._seen:
             return kept
@@ -124,7 +138,10 @@ class Truncations(Sequence[Truncation]):
         if rank == len(self) - 1:
             return self._matrix.copy()
         if self._left is None and self._right is None:
-            return (self._u[:, :rank] * self._values[:rank]) @ self._vt[:rank]
+            values = self._values[:rank]
+            if self._smallest:  # zeros up to rounding would come back as a matrix of rounding errors
+                values = np.where(values > self._doubt, values, 0.0)
+            return (self._u[:, :rank] * values) @ self._vt[:rank]
         kept = self._best(min(rank, self._seen))
         if rank <= self._seen:
             return kept
@@ -158,11 +175,15 @@ class Truncations(Sequence[Truncation]):
         if rank in (0, len(self) - 1):
             return ""
         last, following = self._values[rank - 1], self._values[rank]
-        if rank > self._seen:
+        if self._smallest:
+            zeros = following <= self._doubt  # whichever are kept, nothing of the matrix is
+        else:
+            zeros = rank > self._seen
+        if zeros:
             if self._left is None and self._right is None:  # the matrix has no more directions
                 return ""
             return f"the data see {self._seen} directions of the matrix; the others are kept by their size in it"
-        if last - following <= self._doubt:
+        if abs(last - following) <= self._doubt:
             return f"singular values {rank} and {rank + 1} are equal: another best approximation keeps the other one"
         return ""
 
@@ -179,7 +200,9 @@ def metric_factor(name: str, metric: Any, size: int) -> np.ndarray:
     return vectors[:, keep] * np.sqrt(values[keep])
 
 
-def truncate(matrix: Any, rank: int, *, inputs: Any = None, outputs: Any = None) -> Truncation:
+def truncate(
+    matrix: Any, rank: int, *, inputs: Any = None, outputs: Any = None, components: Components = "largest"
+) -> Truncation:
     """W_r = argmin ||A (W - X) B||_F over X of rank r, A = outputs^{1/2}, B = inputs^{1/2}; plain SVD without them.
 
     With `inputs` = C = E h hᵀ alone that is E |W h - X h|², the error for tokens with that second moment, and
@@ -190,9 +213,12 @@ def truncate(matrix: Any, rank: int, *, inputs: Any = None, outputs: Any = None)
         rank: r in 0..min(m, n); 0 gives the zero matrix, the full rank W itself.
         inputs: C, positive semidefinite, shape (n, n); the identity if None.
         outputs: positive semidefinite, shape (m, m); the identity if None.
+        components: "largest", or, without a metric, "smallest": the r smallest of the min(m, n) singular components
+            instead of the best approximation, zeros among them.
 
-    Returns: `Truncation`; its `note` says where the best approximation is not unique.
-    Raises: ValueError for a rank out of range, NaN, a wrong shape, or a metric that is not positive semidefinite.
+    Returns: `Truncation`; its `note` says where the approximation is not unique.
+    Raises: ValueError for a rank out of range, NaN, a wrong shape, a metric that is not positive semidefinite, or the
+        smallest components in a metric.
     Source: Eckart and Young 1936; Y Section 3.4 (arXiv:2406.03768v2); two metrics without an inverse: new.
 
     Example:
@@ -207,4 +233,4 @@ def truncate(matrix: Any, rank: int, *, inputs: Any = None, outputs: Any = None)
     """
     matrix = checks.array("matrix", matrix, (None, None))
     rank = checks.integer("rank", rank, 0, min(matrix.shape), "a rank is at most the smaller side")
-    return Truncations(matrix, inputs=inputs, outputs=outputs)[rank]
+    return Truncations(matrix, inputs=inputs, outputs=outputs, components=components)[rank]

@@ -16,10 +16,10 @@ from icl_theory.information.ladder.rungs import RUNGS
 from icl_theory.information.ladder.setting import Setting
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
-from icl_theory.models.options import Module
+from icl_theory.models.options import Components, Module
 from icl_theory.risk.population import risk_and_losses
 from icl_theory.tasks.base import Task
-from icl_theory.truncation.module_truncation import ModuleTruncations
+from icl_theory.truncation.module_truncation import Layers, ModuleTruncations
 
 _PAIRED = {"gap": "gap", "population": "population_loss", "sandwich_lower": "sandwich_lower"} | {
     name: name for name in RUNGS if name != "theorem_2_printed"
@@ -75,17 +75,19 @@ class _Entry(NamedTuple):
 class Cuts:
     """The members, and what is truncated of them: one decomposition serves every rank and every task."""
 
-    def __init__(self, members: list[Model], task: Task) -> None:
+    def __init__(self, members: list[Model], task: Task, components: Components) -> None:
         self.models = [checked(member, task.token_dim) for member in members]
-        self._curves: dict[tuple[int, int, Module], ModuleTruncations] = {}
-        self._made: dict[tuple[int, int, Module, int], Model] = {}
+        self._components: Components = components
+        self._curves: dict[tuple[int, Layers, Module], ModuleTruncations] = {}
+        self._made: dict[tuple[int, Layers, Module, int], Model] = {}
 
-    def of(self, index: int, layer: int, module: Module, rank: int) -> Model:
-        """Member `index` with a module of a layer truncated. The same object for every task."""
-        curve: tuple[int, int, Module] = (index, layer, module)
-        place: tuple[int, int, Module, int] = (*curve, rank)
+    def of(self, index: int, layer: Layers, module: Module, rank: int) -> Model:
+        """Member `index` with a module of a layer, or of several, truncated. The same object for every task."""
+        curve: tuple[int, Layers, Module] = (index, layer, module)
+        place: tuple[int, Layers, Module, int] = (*curve, rank)
         if curve not in self._curves:
-            self._curves[curve] = ModuleTruncations(self.models[index], layer=layer, module=module)
+            options: Any = {"layer": layer, "module": module, "components": self._components}
+            self._curves[curve] = ModuleTruncations(self.models[index], **options)
         if place not in self._made:
             self._made[place] = self._curves[curve][rank]
         return self._made[place]

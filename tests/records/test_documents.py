@@ -21,7 +21,7 @@ from icl_theory.claims.registry import load
 from icl_theory.core.estimate import Estimate
 from icl_theory.records import documents, environment, files
 from icl_theory.records.compare import compare
-from icl_theory.report.terminal import explain, plain_text, tables
+from icl_theory.report.terminal import explain, plain_text, sweep_tables, tables
 from icl_theory.report.terminal.comparison import comparison_lines
 
 
@@ -187,7 +187,7 @@ def test_row() -> None:
     for record in documents:
         record["gap"]["value"] = 100.0 * record["layer"] + 10.0 * (record["module"] == "key") + record["rank"]
     console = Console(file=io.StringIO(), width=200)
-    console.print(tables.sweep_table(documents))
+    console.print(sweep_tables.sweep_table(documents))
     rows = [line.split() for line in console.file.getvalue().splitlines() if "±" in line]  # pyright: ignore
     found = {(module, int(layer), int(rank)): float(gap.split("±")[0]) for module, layer, rank, _, gap, *_ in rows}
     assert len(found) == len(rows) == 2 * 2 * 6

@@ -33,8 +33,8 @@ def test_sweep_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = kept(monkeypatch, "icl_theory.truncation.rank_sweep.rank_sweep", [])
     config = SweepConfig(
         **{"model": "random", "dim": 3, "layers": 2, "demonstrations": 31, "shots": 9, "noise_std": 0.7},
-        **{"modules": ("key", "all"), "rates": (0.25,), "layer_indices": (1,), "samples": 17, "seeds": 5, "tasks": 3},
-        **{"clip": 2.5, "loss": "zero_one", "floor": 0.125, "seed": 11},
+        **{"modules": ("key", "all"), "rates": (0.25,), "layer_indices": (1, 0), "samples": 17, "seeds": 5, "tasks": 3},
+        **{"clip": 2.5, "loss": "zero_one", "floor": 0.125, "seed": 11, "together": True, "components": "smallest"},
     )
     document = bounds.run(config)
     [((model, task), named)] = calls
@@ -49,7 +49,9 @@ def test_sweep_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             "samples": 17,
             "tasks": 3,
             "key": 11,
-            "layer_indices": (1,),
+            "layer_indices": (1, 0),
+            "together": True,
+            "components": "smallest",
             "ranks": None,
         },
         **{"modules": ("key", "all"), "rates": (0.25,), "floor": 0.125, "loss": "zero_one"},

@@ -238,3 +238,38 @@ def test_notes_and_errors(rng: np.random.Generator) -> None:
     with pytest.raises(IndexError, match="ranks 0 to 4"):
         ModuleTruncations(model, layer=0, module="value")[5]
     assert len(ModuleTruncations(model, layer=0, module="value")[1:3]) == 2
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_several_layers(rng: np.random.Generator, module: Module) -> None:
+    """Layers truncated at once are layers truncated one after the other, and known ranks are noted for both."""
+    model = make(rng)
+    found = truncate_weights(model, layer=[1, 0], module=module, rank=2)
+    other = truncate_weights(truncate_weights(model, layer=0, module=module, rank=2), layer=1, module=module, rank=2)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(other, name))
+    assert dict(found.ranks) == dict(other.ranks)
+    assert "one layer" in error_message(truncate_weights, model, layer=[0, 1], module="value", rank=1, inputs=np.eye(D))
+    for wrong in ([], "01", None, 1.5):
+        assert "a list of them" in error_message(truncate_weights, model, layer=wrong, module="value", rank=1)
+
+
+def test_smallest_components(rng: np.random.Generator) -> None:
+    """Every matrix keeps its smallest components; ranks that follow are noted, those of a product are not."""
+    model = make(rng)
+    found = truncate_weights(model, layer=0, module="all", rank=3, components="smallest")
+    for name in ARRAYS:
+        assert_close(getattr(found, name)[0], truncate(getattr(model, name)[0], 3, components="smallest").matrix)
+    assert dict(found.ranks)["value"] == (3, None)
+    twice = truncate_weights(
+        truncate_weights(model, layer=0, module="value", rank=2), layer=0, module="value", rank=3, components="smallest"
+    )
+    assert dict(twice.ranks)["value"] == (1, None)
+    assert np.linalg.matrix_rank(twice.value[0], tol=1e-12) == 1
+    product = truncate_weights(model, layer=0, module="key_query", rank=1, components="smallest")
+    scores = truncate(model.key[0].T @ model.query[0], 1, components="smallest").matrix
+    assert_close(product.key[0].T @ product.query[0], scores, 1e-10)
+    assert "query" not in dict(product.ranks)
+    assert "without one" in error_message(
+        truncate_weights, model, layer=0, module="value", rank=1, inputs=np.eye(D), components="smallest"
+    )

@@ -4,12 +4,15 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from helpers import error_message
+from rich.console import Console
+from schema import problems
 
 from icl_theory import (
     LinearRegression,
@@ -20,12 +23,16 @@ from icl_theory import (
     truncate_weights,
 )
 from icl_theory.core.numerics import generator
+from icl_theory.figures.column import column_figures
+from icl_theory.figures.sweep import sweep_figures
 from icl_theory.information.ladder.bound_ladder import ladder_of
 from icl_theory.information.ladder.noisy_trajectory import Batches
 from icl_theory.information.ladder.setting import Setting
 from icl_theory.records.documents import to_plain
 from icl_theory.records.journal import SweepJournal
 from icl_theory.records.sweep_csv import sweep_csv
+from icl_theory.records.sweep_means import support_at
+from icl_theory.report.terminal.sweep_tables import sweep_table
 from icl_theory.runs.bounds import prepare, run
 from icl_theory.runs.bounds_config import SweepConfig, validate
 
@@ -261,3 +268,45 @@ def test_bad_combinations():
     assert "heads: got 2 with a random model" in error_message(validate, SweepConfig(model="random", heads=2))
     assert "from 0 to 3" in error_message(validate, SweepConfig(modules=("value", "mlp"), hidden=3, ranks=(5,)))
     validate(SweepConfig(modules=("value",), hidden=3, ranks=(5,)))
+
+
+def test_several_layers_at_once(model: Any) -> None:
+    """An entry is that of weights whose layers are truncated beforehand; the smallest components are an option."""
+    options: dict[str, Any] = {**SWEEP, "samples": 32, "ranks": [1], "together": True, "modules": ("value", "key")}
+    for components in ("largest", "smallest"):
+        entries = rank_sweep(model, TASK, **options, components=components)
+        assert [(entry["layer"], entry["module"]) for entry in entries] == [("0+1", "value"), ("0+1", "key")]
+        for entry in entries:
+            cut = truncate_weights(model, layer=[0, 1], module=entry["module"], rank=1, components=components)
+            ladder = bound_ladder(cut, TASK, **{**SWEEP, "samples": 32})
+            assert entry["support"] == list(ladder.support)
+            assert support_at(entry) == sum(ladder.support)
+            assert entry["gap"]["value"] == pytest.approx(ladder.gap.value, rel=1e-9)
+            assert entry["change"]["gap"]["value"] != 0
+    assert "at least two" in error_message(rank_sweep, model, TASK, **options, layer_indices=[1])
+
+
+def test_layers_at_once_on_the_page(tmp_path: Path) -> None:
+    """The command's records, table and figures hold it under the names of its layers."""
+    config = SweepConfig(
+        model="random",
+        dim=2,
+        layers=2,
+        demonstrations=24,
+        shots=6,
+        seeds=1,
+        samples=32,
+        tasks=1,
+        ranks=(1,),
+        together=True,
+    )
+    validate(config)
+    records = run(config)
+    assert [problems(entry, "sweep") for entry in records["sweep"]] == [[]]
+    assert next(csv.DictReader(io.StringIO(sweep_csv(records["sweep"]))))["layer"] == "0+1"
+    assert [path.name for path in column_figures(records["sweep"], tmp_path)] == ["column_value_0+1.pdf"]
+    console = Console(file=io.StringIO(), width=200)
+    console.print(sweep_table(records["sweep"]))
+    assert "value 0+1" in console.file.getvalue()  # pyright: ignore
+    assert all(path.is_file() for path in sweep_figures(records["sweep"], tmp_path))
+    assert "at least two" in error_message(validate, replace(config, layer_indices=(1,)))

@@ -162,3 +162,27 @@ def test_sequence(rng: np.random.Generator) -> None:
     assert len(every) == 3
     assert_close(every[-2].matrix, truncate(matrix, 1).matrix, 1e-12)
     assert [len(cut.kept) for cut in every[1:]] == [1, 2]
+
+
+@pytest.mark.parametrize("rank", range(4))
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4)])
+def test_smallest(rng: np.random.Generator, shape: tuple[int, int], rank: int) -> None:
+    """What the largest leave, turned round: W less the best of rank side - r, and at full rank W itself."""
+    matrix = rng.standard_normal(shape)
+    found, rest = truncate(matrix, rank, components="smallest"), truncate(matrix, 3 - rank)
+    assert_close(found.matrix, matrix - rest.matrix, 1e-10)
+    assert_close(found.kept, rest.dropped)
+    assert_close(found.dropped, rest.kept)
+    assert found.note == ""
+    assert_close(matrix @ Truncations(matrix, components="smallest").right_map(rank), found.matrix, 1e-10)
+
+
+def test_smallest_of_low_rank(rng: np.random.Generator) -> None:
+    """Components that are zero count: two of four are dropped before anything of a rank of two is kept."""
+    matrix = rng.standard_normal((4, 2)) @ rng.standard_normal((2, 4))
+    np.testing.assert_array_equal(truncate(matrix, 2, components="smallest").matrix, np.zeros((4, 4)))
+    third = truncate(matrix, 3, components="smallest")
+    assert np.linalg.matrix_rank(third.matrix, tol=1e-12) == 1
+    assert third.note == ""
+    assert "equal" in truncate(np.eye(3), 1, components="smallest").note
+    assert "'smallest' with a metric" in error_message(truncate, matrix, 1, inputs=np.eye(4), components="smallest")

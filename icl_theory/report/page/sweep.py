@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from icl_theory.records.documents import from_plain
-from icl_theory.records.sweep_means import averaged_over, estimate_at, forward_pass_bounds_of, over_ranks, over_tasks
+from icl_theory.records.sweep_means import (
+    averaged_over,
+    estimate_at,
+    forward_pass_bounds_of,
+    over_ranks,
+    over_tasks,
+    support_at,
+)
 from icl_theory.report.page.axes import spelled
 from icl_theory.report.page.sweep_plot import bound_plots
 
@@ -36,7 +43,7 @@ def _row(
     """The module, and the cells behind it; `spread` puts the gap's deviation over tasks in place of d_S."""
     module, layer, rank = place
     own = [r for r in records if (r["module"], r["layer"], r["rank"]) == place]
-    supports = sorted({record["support"][layer] for record in own})
+    supports = sorted({support_at(record) for record in own})
     dimension = "–".join(map(str, dict.fromkeys((supports[0], supports[-1]))))
     numbers = [spelled(float(over_ranks(own, estimate_at(*path))[1][0])) for path in paths]
     if spread:

@@ -6,7 +6,7 @@ from typing import Any
 
 from icl_theory.core.marks import unmarked
 from icl_theory.records.documents import to_json
-from icl_theory.report.terminal import console, plain_text, tables
+from icl_theory.report.terminal import console, plain_text, sweep_tables, tables
 from icl_theory.report.terminal.comparison import comparison_lines
 from icl_theory.report.terminal.overview import MOST_ROWS, overview
 
@@ -20,7 +20,7 @@ def show(records: dict[str, Any], changes: dict[str, Any] | None, *, as_json: bo
         sys.stdout.write(to_json(records if changes is None else records | {"changes": changes}))
         return
     records = records if console.shows_greek() else plain_text.ascii_records(records)
-    sweep = [tables.sweep_table(records["sweep"], console.output().width), ""] if records["sweep"] else []
+    sweep = [sweep_tables.sweep_table(records["sweep"], console.output().width), ""] if records["sweep"] else []
     changed = [] if changes is None else ["", *comparison_lines(changes)]
     width = console.output().width
     if not whole and len(records["claims"]) > MOST_ROWS:
