@@ -20,7 +20,7 @@ LISTED = {
     "descent/trajectory": ("under_jax",),
     "models/model": ("attention", "heads", "rank_notes"),
     "models/files": ("model_kinds", "rank_notes", "cases", "counterexample"),
-    "models/rank_notes": ("rank_notes",, "module_truncation"),
+    "models/rank_notes": ("rank_notes", "module_truncation"),
     "models/checked": ("model", "model_kinds"),
     "models/options": ("training_family", "config"),
     "training/config": ("config",),
