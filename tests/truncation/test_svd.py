@@ -184,5 +184,6 @@ def test_smallest_of_low_rank(rng: np.random.Generator) -> None:
     third = truncate(matrix, 3, components="smallest")
     assert np.linalg.matrix_rank(third.matrix, tol=1e-12) == 1
     assert third.note == ""
+    assert_close(matrix @ Truncations(matrix, components="smallest").right_map(3), third.matrix, 1e-10)
     assert "equal" in truncate(np.eye(3), 1, components="smallest").note
     assert "'smallest' with a metric" in error_message(truncate, matrix, 1, inputs=np.eye(4), components="smallest")
