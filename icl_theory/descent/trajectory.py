@@ -13,6 +13,7 @@ from icl_theory.core.results import Result
 from icl_theory.models.attention import layer_update, second_moment
 from icl_theory.models.checked import checked_linear, require_linear
 from icl_theory.models.model import Model
+from icl_theory.models.programs import program
 
 
 @fields_in_help
@@ -55,7 +56,7 @@ def trajectory_from_moment(model: Model, moment: Any) -> Trajectory:
     return Trajectory(delta, gradient, jnp.concatenate([start[None], after]))
 
 
-_trajectory = jax.jit(trajectory_from_moment)
+_trajectory = program(trajectory_from_moment)
 
 
 def _traced(model: Model, tokens: Any) -> Trajectory:

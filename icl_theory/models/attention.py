@@ -1,5 +1,6 @@
 """The maps of one attention layer, and the forward pass."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from icl_theory.core import checks
 from icl_theory.core.numerics import float64, transpose, under_jax, whole_float32
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
+from icl_theory.models.programs import plain, program
 from icl_theory.tasks.linear_regression import Prompt
 
 
@@ -108,8 +110,21 @@ def predict_batch(model: Model, x: Any, y: Any, x_query: Any) -> Any:
     return -final if model.readout == "minus" else final
 
 
-_forward = jax.jit(forward_tokens)
-_predict = jax.jit(predict_batch)
+@jax.jit
+def _predict_each(models: Model, x: Any, y: Any, x_query: Any) -> Any:
+    """Predictions of models that are stacked along a leading axis; one program, however many they are."""
+    return jax.lax.map(lambda model: predict_batch(model, x, y, x_query), models)
+
+
+@float64
+def predict_each(models: Sequence[Model], prompt: Prompt) -> Any:
+    """`predict` of several models of one shape on the same prompts, which have been checked: (models, batch[, d_y])."""
+    stacked = jax.tree.map(lambda *matrices: np.stack(matrices), *map(plain, models))
+    return _predict_each(stacked, prompt.x, prompt.y, prompt.x_query)
+
+
+_forward = program(forward_tokens)
+_predict = program(predict_batch)
 
 
 def _forward_traced(model: Model, tokens: Any, query: Any) -> Any:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -16,6 +15,7 @@ from icl_theory.descent.implied_weights import final_weights_of, quadratic_loss
 from icl_theory.models.attention import predict
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
+from icl_theory.models.programs import program
 from icl_theory.risk.one_layer import exact_risk, require_exact_risk
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.closed_forms import known
@@ -165,7 +165,7 @@ def accuracy(
     return Estimate.from_samples(right, unit="accuracy")
 
 
-@jax.jit
+@program
 def _losses(model: Model, moments: Any, w: Any, covariance: Any) -> Any:
     return quadratic_loss(final_weights_of(model, moments), w, covariance)
 

@@ -13,7 +13,7 @@ from icl_theory.core.estimate import Estimate
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.numerics import Key, float64, generator
 from icl_theory.core.results import Result
-from icl_theory.models.attention import forward_tokens, predict
+from icl_theory.models.attention import forward_tokens, predict_each
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
@@ -46,6 +46,8 @@ class LayerSearch(Result):
     """Ranks tried, from the full one down."""
     validation: tuple[Estimate, ...]
     """Gain on the validation prompts by rank; exactly 0 for the full rank."""
+    test: tuple[Estimate, ...]
+    """The same on the test prompts, which have no part in the choice."""
     rank: int
     """The rank with the largest validation gain; of equal ones the largest rank."""
     rate: float
@@ -77,8 +79,10 @@ class ClippingSearch(Result):
     """κ₂ of the module by layer, the worst of its matrices, shape (L,); +inf for a singular one."""
     top: tuple[int, ...]
     """The layers with the largest condition numbers, descending."""
+    layers: tuple[LayerSearch, ...]
+    """Every layer searched by itself."""
     chosen: LayerSearch
-    """The deepest of them."""
+    """The deepest of `top`."""
     random_layer: Estimate
     """Test gain of a uniformly random layer, its rank chosen in the same way: the mean over all layers."""
     in_metric: LayerSearch | None
@@ -95,19 +99,21 @@ class _Trial:
 
     def __init__(self, base: Model, prompts: tuple[Prompt, Prompt], loss: Loss) -> None:
         self.base, self._prompts, self._loss = base, prompts, loss
-        self.before = tuple(self.losses(base, part) for part in range(2))
+        self.before = tuple(self.losses([base], part)[0] for part in range(2))
 
-    def losses(self, model: Model, part: int) -> np.ndarray:
-        """Loss of every prompt of the validation (0) or test (1) set."""
+    def losses(self, models: Sequence[Model], part: int) -> np.ndarray:
+        """Loss of every model on every prompt of the validation (0) or test (1) set, shape (models, prompts)."""
         labels = self._prompts[part].y_query
-        predictions = predict(model, self._prompts[part])
+        predictions = predict_each(models, self._prompts[part])
         if self._loss == "squared":
-            return ((predictions - labels) ** 2).reshape(len(labels), -1).sum(1)
+            return ((predictions - labels) ** 2).reshape(len(models), len(labels), -1).sum(2)
         return np.where(predictions * labels > 0, 0.0, 1.0)
 
-    def gains(self, model: Model, part: int) -> np.ndarray:
-        """Loss before minus loss after, prompt by prompt."""
-        return self.before[part] - self.losses(model, part)
+    def gains(self, models: Sequence[Model], part: int) -> np.ndarray:
+        """Loss before minus loss after, shape (models, prompts); exactly 0 for the untouched model."""
+        found = self.before[part] - self.losses(models, part)
+        found[[model is self.base for model in models]] = 0.0
+        return found
 
     def estimate(self, values: np.ndarray) -> Estimate:
         """Mean and standard error over prompts."""
@@ -115,25 +121,45 @@ class _Trial:
         return Estimate.from_samples(values, unit=unit)
 
     def search(
-        self, layer: int, module: Module, ranks: Sequence[int], inputs: Any = None
-    ) -> tuple[LayerSearch, np.ndarray]:
-        """The best rank on the validation prompts, and the test gains of every prompt at it."""
+        self, layers: Sequence[int], module: Module, ranks: Sequence[int], inputs: Any = None
+    ) -> tuple[list[LayerSearch], np.ndarray]:
+        """Each layer's best rank on the validation prompts, and its test gains, shape (layers, prompts)."""
         full = module_rank(self.base, module)
         linear = inputs is not None and self.base.linear_in_moments
-        target = "update" if linear else "output"
-        every = ModuleTruncations(self.base, layer=layer, module=module, inputs=inputs, target=target)
-        cuts = [self.base if r == full else every[r] for r in ranks]
-        validation = tuple(self.estimate(self.gains(cut, 0)) for cut in cuts)
+        options: Any = {"module": module, "inputs": inputs, "target": "update" if linear else "output"}
+        cuts = []
+        for layer in layers:
+            every = ModuleTruncations(self.base, layer=layer, **options)
+            cuts += [self.base if r == full else every[r] for r in ranks]
+        shape = len(layers), len(ranks), -1
+        validation, test = (self.gains(cuts, part).reshape(shape) for part in range(2))
+        found, gains = [], []
+        for place, layer in enumerate(layers):
+            own = cuts[place * len(ranks) : (place + 1) * len(ranks)]
+            found.append(self._layer(layer, ranks, full, own, (validation[place], test[place])))
+            gains.append(test[place][ranks.index(found[-1].rank)])
+        return found, np.array(gains)
+
+    def _layer(
+        self, layer: int, ranks: Sequence[int], full: int, cuts: list[Model], gains: tuple[np.ndarray, np.ndarray]
+    ) -> LayerSearch:
+        validation, test = (tuple(map(self.estimate, part)) for part in gains)
         best = max(range(len(ranks)), key=lambda i: (validation[i].value, ranks[i]))
-        gains = self.gains(cuts[best], 1)
-        test, chosen = self.estimate(gains), validation[best]
-        error = math.hypot(chosen.stderr, test.stderr)
-        optimism = Estimate(chosen.value - test.value, error, test.samples, "unbiased", test.unit)
-        rate = 1 - ranks[best] / full
-        found = LayerSearch(
-            layer, tuple(ranks), validation, ranks[best], rate, chosen, test, optimism, model=cuts[best]
+        seen, fresh = validation[best], test[best]
+        error = math.hypot(seen.stderr, fresh.stderr)
+        optimism = Estimate(seen.value - fresh.value, error, fresh.samples, "unbiased", fresh.unit)
+        return LayerSearch(
+            layer,
+            tuple(ranks),
+            validation,
+            test,
+            ranks[best],
+            1 - ranks[best] / full,
+            seen,
+            fresh,
+            optimism,
+            cuts[best],
         )
-        return found, gains
 
 
 def search_clipping_rate(
@@ -188,19 +214,21 @@ def search_clipping_rate(
     seeds = generator(key).integers(2**62, size=2)
     sets = tuple(task.sample(int(seed), prompts, shots) for seed in seeds)
     trial = _Trial(model, (sets[0], sets[1]), loss)
-    found = [trial.search(layer, module, ranks) for layer in range(model.layers)]
+    found, gains = trial.search(range(model.layers), module, ranks)
     deepest = max(order[:top])
     before, in_metric = trial.before[1], None
     if module not in ("mlp", "all") or model.mlp_in is None:
-        in_metric = trial.search(deepest, module, ranks, _moments(model.first_layers(deepest), sets[0]))[0]
+        moments = _moments(model.first_layers(deepest), sets[0])
+        in_metric = trial.search([deepest], module, ranks, moments)[0][0]
     return ClippingSearch(
         conditions,
         tuple(order[:top]),
-        found[deepest][0],
-        trial.estimate(np.mean([gains for _, gains in found], axis=0)),
+        tuple(found),
+        found[deepest],
+        trial.estimate(gains.mean(axis=0)),
         in_metric,
         trial.estimate(before),
-        np.stack([before, before - found[deepest][1]]),
+        np.stack([before, before - gains[deepest]]),
     )
 
 

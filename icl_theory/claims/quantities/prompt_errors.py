@@ -3,7 +3,6 @@
 from functools import lru_cache
 from typing import Any
 
-import jax
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case
@@ -13,6 +12,7 @@ from icl_theory.descent.implied_weights import final_weights_of, quadratic_loss
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
+from icl_theory.models.programs import program
 from icl_theory.truncation.module_truncation import rank_of_rate, truncate_weights
 
 PROMPTS = 2048
@@ -27,7 +27,7 @@ def moments(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) -> tu
     return case.task.sample_moments(np.random.default_rng([case.seed, salt]), prompts, shots)
 
 
-@jax.jit
+@program
 def _implied(model: Model, stack: Any) -> Any:
     return final_weights_of(model, stack)
 

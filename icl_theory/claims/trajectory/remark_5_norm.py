@@ -15,11 +15,12 @@ from icl_theory.core.numerics import float64
 from icl_theory.descent.trajectory import trajectory_from_moment
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
+from icl_theory.models.programs import program
 
 _PROMPTS = 64
 
 
-@jax.jit
+@program
 def _norms(model: Model, stack: Any) -> Any:
     return jax.vmap(lambda s: (trajectory_from_moment(model, s).gradient ** 2).sum())(stack) ** 0.5
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
 from icl_theory.core import checks
@@ -22,6 +21,7 @@ from icl_theory.information.ladder.losses import BoundedLoss, empirical_loss, lo
 from icl_theory.information.ladder.token_law import token_root
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
+from icl_theory.models.programs import program
 from icl_theory.tasks.linear_regression import LinearRegression
 
 FEWEST_RUNS = 16
@@ -178,7 +178,7 @@ def _decided(values: np.ndarray, name: str) -> np.ndarray:
     return np.flatnonzero(relative >= _NONZERO)
 
 
-_implied = jax.jit(final_weights_of)
+_implied = program(final_weights_of)
 
 
 @float64

@@ -17,6 +17,7 @@ from icl_theory.core.numerics import float64
 from icl_theory.descent.implied_weights import final_weights_of
 from icl_theory.models.attention import layer_step
 from icl_theory.models.model import Model
+from icl_theory.models.programs import program
 
 _BLOCK_ENTRIES = 2**18  # numbers in the largest array of a block of forward passes: 2 MiB stay in the cache
 
@@ -45,7 +46,7 @@ def selection_predictions(model: Model, pairs: np.ndarray, bits: np.ndarray, *, 
     return made
 
 
-@jax.jit
+@program
 def _implied(model: Model, moments: Any) -> Any:
     return final_weights_of(model, moments)
 
@@ -67,7 +68,7 @@ def by_moments(model: Model, pairs: np.ndarray, bits: np.ndarray) -> Any:
     return np.concatenate(made)[:size, ..., None]
 
 
-@partial(jax.jit, static_argnames="outputs")
+@partial(program, static_argnames="outputs")
 def _label_slots(model: Model, shown: Any, queries: Any, outputs: int) -> Any:
     """Label slots (B, 2N, d_y) of the queries (B, 2N, D) after the demonstrations (B, N, D)."""
     layers = [jax.tree.map(lambda a, t=t: a[t], model) for t in range(model.layers)]
