@@ -97,6 +97,7 @@ INNER = {
     "verify": "icl_theory.runs.verify.run",
     "train": "icl_theory.runs.train.run",
     "bounds": "icl_theory.runs.bounds.run",
+    "search": "icl_theory.runs.search.run",
     "explain": "icl_theory.report.terminal.explain.explain_text",
     "recheck": "icl_theory.claims.recheck.recheck",
 }

@@ -3,9 +3,10 @@
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icl_theory.cli.options import Bounds, Cache, Explain, Recheck, Train, Verify
+from icl_theory.cli.options import Bounds, Cache, Explain, Recheck, Search, Train, Verify
 
 if TYPE_CHECKING:
     from icl_theory.claims.outside import OutsideClaim
@@ -102,22 +103,12 @@ def train(command: Train) -> int:
 
 
 def bounds(command: Bounds) -> int:
-    from icl_theory.core import checks
-    from icl_theory.records.documents import from_plain, to_json
+    from icl_theory.records.documents import to_json
     from icl_theory.report.terminal import console, plain_text, sweep_tables
-    from icl_theory.runs import bounds, bounds_config
+    from icl_theory.runs import bounds, bounds_config, model_config
 
-    bounds_config.validate(bounds.resolved(command))
-    if command.resume and command.out is None:
-        raise checks.error("resume", "no directory", "the directory of a sweep", "name it with --out")
-    out = None
-    if command.out is not None:
-        out = bounds.prepare(command, command.out, overwrite=command.overwrite, resume=command.resume)
-    console.start()
-    for line in bounds.notes(command):
-        console.log(f"read {line}")
-    with console.LiveProgress() as progress:
-        document = bounds.run(command, progress, out=out, resume=command.resume)
+    bounds_config.validate(model_config.resolved(command))
+    document, out = _run_on_models(command, bounds)
     # Shown before the files are written, as in `verify`.
     if command.json:
         sys.stdout.write(to_json(document))
@@ -130,12 +121,56 @@ def bounds(command: Bounds) -> int:
     if out is not None:
         bounds.write_results(document, out)
         console.log(f"records and figures are in {command.out}")
+    risks = [record[name]["value"] for record in document["sweep"] for name in ("gap", "population_risk")]
+    return _status_on_models(document, risks, "a gap or a risk")
+
+
+def search(command: Search) -> int:
+    from icl_theory.records.documents import to_json
+    from icl_theory.report.terminal import console, search_table
+    from icl_theory.runs import model_config, search, search_config
+
+    search_config.validate(model_config.resolved(command))
+    document, out = _run_on_models(command, search)
+    # Shown before the files are written, as in `verify`.
+    if command.json:
+        sys.stdout.write(to_json(document))
+    else:
+        console.show(search_table.search_table(document["searches"]), "", *search_table.search_notes(document))
+    if out is not None:
+        search.write_results(document, out)
+        console.log(f"records and figure are in {command.out}")
+    return _status_on_models(document, [entry["test_loss"]["value"] for entry in document["searches"]], "a loss")
+
+
+def _run_on_models(command: Bounds | Search, runs: Any) -> tuple[dict[str, Any], Path | None]:
+    """The document of a run on models that are made or read, with progress, and its directory if it has one."""
+    from icl_theory.core import checks
+    from icl_theory.report.terminal import console
+    from icl_theory.runs import model_config
+
+    if command.resume and command.out is None:
+        raise checks.error("resume", "no directory", "the directory of an earlier run", "name it with --out")
+    out = None
+    if command.out is not None:
+        out = runs.prepare(command, command.out, overwrite=command.overwrite, resume=command.resume)
+    console.start()
+    for line in model_config.notes(command):
+        console.log(f"read {line}")
+    with console.LiveProgress() as progress:
+        return runs.run(command, progress, out=out, resume=command.resume), out
+
+
+def _status_on_models(document: dict[str, Any], numbers: list[Any], words: str) -> int:
+    """The exit status of a run on models, and why it is not 0: training diverged, or a number is not finite."""
+    from icl_theory.records.documents import from_plain
+    from icl_theory.report.terminal import console
+
     if document["diverged"]:
         console.log(f"not sound: training diverged for seeds {document['diverged']}, which are left out")
-    risks = [from_plain(record[name]["value"]) for record in document["sweep"] for name in ("gap", "population_risk")]
-    finite = all(map(math.isfinite, risks))
+    finite = all(map(math.isfinite, map(from_plain, numbers)))
     if not finite:
-        console.log("not sound: a gap or a risk is not finite")
+        console.log(f"not sound: {words} is not finite")
     return 0 if finite and not document["diverged"] else 1
 
 
@@ -187,6 +222,7 @@ COMMANDS: dict[type, Callable[[Any], int]] = {
     Verify: verify,
     Train: train,
     Bounds: bounds,
+    Search: search,
     Explain: explain,
     Recheck: recheck,
     Cache: cache,

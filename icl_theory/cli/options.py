@@ -15,6 +15,7 @@ import tyro.extras
 
 from icl_theory.claims.engine.profiles import ProfileName
 from icl_theory.runs.bounds_config import SweepConfig
+from icl_theory.runs.search_config import SearchConfig
 from icl_theory.runs.train_config import TrainRunConfig
 from icl_theory.runs.verify_config import SettingsConfig
 
@@ -86,6 +87,16 @@ class Bounds(SweepConfig):
 
 
 @dataclass(frozen=True)
+class Search(SearchConfig):
+    """Algorithm 1: search the layer and the rank whose truncation helps, on prompts of its own; report on others."""
+
+    out: Out = None
+    overwrite: Overwrite = False
+    resume: Annotated[bool, tyro.conf.arg(help="Go on with interrupted searches in that directory.")] = False
+    json: Json = False
+
+
+@dataclass(frozen=True)
 class Explain:
     """Say what a claim states, what is checked and why it may fail; without a label, list all claims."""
 
@@ -122,6 +133,7 @@ COMMANDS = {
     "verify": Verify,
     "train": Train,
     "bounds": Bounds,
+    "search": Search,
     "explain": Explain,
     "recheck": Recheck,
     "cache": Cache,

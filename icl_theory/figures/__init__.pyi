@@ -1,4 +1,5 @@
 from .column import bound_column as bound_column
 from .column import column_figures as column_figures
+from .search import search_gains as search_gains
 from .style import save_figure as save_figure
 from .sweep import sweep_figures as sweep_figures

@@ -72,22 +72,21 @@ def log_axis(axis: Axes) -> None:
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write a figure in the format that its ending names, any that matplotlib has, in one step.
 
-        Equal figures give equal bytes where the format allows it: no date, no name of the software.
+    Equal figures give equal bytes where the format allows it: no date, no name of the software.
 
-        Args:
-            figure: as a function of this package returns it.
-            path: the file, with an ending such as .pdf, .svg, .pgf or .png (400 dots per inch).
+    Args:
+        figure: as a function of this package returns it.
+        path: the file, with an ending such as .pdf, .svg, .pgf or .png (400 dots per inch).
 
-        Raises: ValueError for an ending that matplotlib does not know, OSError.
+    Raises: ValueError for an ending that matplotlib does not know, OSError.
 
-        Example:
-            >>> import tempfile
-            >>> from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-            >>> from icl_theory.figures import save_figure
-            >>> with tempfile.TemporaryDirectory() as folder:
-            ...     save_figure(Figure(figsize=(3.25, 2)), f"{folder}/empty.svg").name
-            'empty.svg'
+    Example:
+        >>> import tempfile
+        >>> from matplotlib.figure import Figure
+        >>> from icl_theory.figures import save_figure
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_figure(Figure(figsize=(3.25, 2)), f"{folder}/empty.svg").name
+        'empty.svg'
     """
     path, known = Path(path), FigureCanvasAgg.get_supported_filetypes()
     checks.choice("ending of the figure", path.suffix[1:].lower(), tuple(sorted(known)))

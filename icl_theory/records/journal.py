@@ -94,18 +94,33 @@ class Journal:
         return checks.error("resume", f"{self.path.name!r}, {got}", "the lines of an interrupted run", hint)
 
 
-class SweepJournal(Journal):
-    """The finished entries of a sweep under the settings they were made with."""
+class EntryJournal(Journal):
+    """The finished entries of a run under the settings they were made with."""
+
+    FORMAT: int
+    PLACE: tuple[str, ...]
+    """Which entry it is."""
 
     def __init__(self, path: str | Path, settings: dict[str, Any], *, resume: bool) -> None:
         """Begin the file, or read it back, as every journal. Args: settings: plain numbers and strings."""
-        place = ("task", "seed", "layer", "module", "rank")  # which entry it is
-        super().__init__(path, {"format": 4, **settings}, resume=resume, fields=place)
+        super().__init__(path, {"format": self.FORMAT, **settings}, resume=resume, fields=self.PLACE)
 
     @property
     def finished(self) -> list[dict[str, Any]]:
         """The entries in the order in which they were finished, with their infinities as floats."""
         return [_floats(line) for line in self.lines]
+
+
+class SweepJournal(EntryJournal):
+    """Of bound versus rank."""
+
+    FORMAT, PLACE = 4, ("task", "seed", "layer", "module", "rank")
+
+
+class SearchJournal(EntryJournal):
+    """Of searches for a truncation that helps."""
+
+    FORMAT, PLACE = 1, ("seed", "search")
 
 
 def require_same(now: dict[str, Any], then: Any) -> None:

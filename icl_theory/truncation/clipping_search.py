@@ -202,8 +202,7 @@ def search_clipping_rate(
         True
     """
     model = checked(model, task.token_dim)
-    if checks.choice("loss", loss, get_args(Loss)) != "squared" and task.outputs > 1:
-        raise checks.error("loss", f"{loss!r} for labels that are vectors", "labels ±1", "use the squared loss")
+    require_loss(loss, task)
     prompts = checks.integer("prompts", prompts, 2, None, "a standard error needs two prompts")
     top = checks.integer("top", top, 1, model.layers, "choose among the layers there are")
     full = module_rank(model, module)
@@ -230,6 +229,12 @@ def search_clipping_rate(
         trial.estimate(before),
         np.stack([before, before - gains[deepest]]),
     )
+
+
+def require_loss(loss: Loss, task: Task) -> None:
+    """Raises: ValueError for a loss that is unknown, or does not fit the labels of the task."""
+    if checks.choice("loss", loss, get_args(Loss)) != "squared" and task.outputs > 1:
+        raise checks.error("loss", f"{loss!r} for labels that are vectors", "labels ±1", "use the squared loss")
 
 
 def _ranks(full: int, rates: Sequence[float] | None) -> tuple[int, ...]:

@@ -139,6 +139,26 @@ bounds --seed -1
 bounds --seed 1e3
 bounds --rank 3
 bounds --out FULL
+search --module valeu
+search --module mlp
+search --module
+search --top 0
+search --top 4
+search --prompts 1
+search --searches 0
+search --rates 1
+search --rates 0.9
+search --loss hinge
+search --task vector --loss zero_one
+search --model optimum --layers 2
+search --model nowhere.npz
+search --model TEXT
+search --resume
+search --shots 0
+search --modules value
+search --out FULL
+bounds --together
+bounds --components middle
 """.strip().splitlines()
 
 MODEL, TASK = icl.random_weights(0, layers=1, token_dim=3), icl.LinearRegression(2, noise_std=0.5)

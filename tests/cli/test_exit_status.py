@@ -112,7 +112,7 @@ def test_unknown_option(name: str) -> None:
     """An unknown option and a bad value."""
     file = ("file.json",) if name == "recheck" else ()
     assert "--no-such-option" in red_baseline(here(name, *file, "--no-such-option"))
-    options = {"verify": "--seed", "train": "--dim", "bounds": "--noise-std"}
+    options = {"verify": "--seed", "train": "--dim", "bounds": "--noise-std", "search": "--prompts"}
     if name in options:
         assert options[name] in red_baseline(here(name, options[name], "many"))
     else:

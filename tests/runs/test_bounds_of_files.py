@@ -9,8 +9,9 @@ import pytest
 from command_line import here, red_baseline
 
 from icl_theory import Layout, LinearRegression, load_model, rank_sweep, save_model, train
-from icl_theory.runs import bounds
+from icl_theory.models.fingerprint import fingerprint_of
 from icl_theory.runs.bounds_config import SweepConfig
+from icl_theory.runs.made_models import _weights
 
 RNG = np.random.default_rng(3)
 FEW = ("--samples", "16", "--tasks", "2", "--demonstrations", "20", "--shots", "5")
@@ -42,7 +43,7 @@ def test_one_command(theirs: Path) -> None:
     assert {entry["layer"] for entry in document["sweep"]} == {2}
     own = document["configuration"]
     assert (own["dim"], own["layers"], own["covariance"]) == (3, 4, task.covariance.tolist())
-    assert own["file"] == bounds.fingerprint_of(model)
+    assert own["file"] == fingerprint_of(model)
     assert "read output: W_O, (4, 4, 2)" in done.stderr
     assert "read Model(layers=4, token_dim=4, readout='plus'), read as W h, [x; y]" in done.stderr
     assert (out / "bound_versus_rank.pdf").is_file()
@@ -96,7 +97,7 @@ def test_exchanged_weights(tmp_path: Path) -> None:
     assert here(*words).returncode == 0
     save_model(
         tmp_path / "run" / "weights.npz",
-        bounds._weights(SweepConfig(model="random", seeds=1, dim=2, seed=5), LinearRegression(2), lambda *_: None)[0],
+        _weights(SweepConfig(model="random", seeds=1, dim=2, seed=5), LinearRegression(2), lambda *_: None)[0],
         diverged=np.zeros(0, int),
     )
     assert "entries and weights of one run" in red_baseline_last(here(*words, "--resume"))

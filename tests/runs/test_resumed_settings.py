@@ -11,9 +11,9 @@ from helpers import error_message
 from icl_theory import LinearRegression
 from icl_theory.records.files import write_json
 from icl_theory.records.journal import SweepJournal
-from icl_theory.runs.bounds import _kept_weights
 from icl_theory.runs.bounds_config import SweepConfig
 from icl_theory.runs.directory import metrics_file, prepare
+from icl_theory.runs.made_models import kept_weights
 from icl_theory.runs.train import own_fields
 from icl_theory.runs.train_config import TrainRunConfig
 
@@ -83,7 +83,7 @@ def test_damaged_weights(tmp_path: Path, content: Any) -> None:
     else:
         np.savez(tmp_path / "weights.npz", **content)
     config = SweepConfig(model="random", dim=2)
-    message = error_message(_kept_weights, config, TASK, lambda *_: None, tmp_path, True)
+    message = error_message(kept_weights, config, TASK, lambda *_: None, tmp_path, True)
     assert "which is damaged" in message
     assert "start it again with --overwrite" in message
     assert "unsafe" not in message
@@ -94,7 +94,7 @@ def test_earlier_weights(tmp_path: Path) -> None:
     first, second = (SweepConfig(model="random", dim=2, seeds=2, seed=seed) for seed in (0, 1))
 
     def value(config: SweepConfig, resume: bool) -> np.ndarray:
-        return np.asarray(_kept_weights(config, TASK, lambda *_: None, tmp_path, resume)[0].value)
+        return np.asarray(kept_weights(config, TASK, lambda *_: None, tmp_path, resume)[0].value)
 
     made = value(first, False)
     np.testing.assert_array_equal(value(first, True), made)
@@ -107,15 +107,15 @@ def test_earlier_weights(tmp_path: Path) -> None:
 def test_diverged_members(tmp_path: Path) -> None:
     """Matrices and lost members come back from the file; without `resume` they are made again."""
     config = SweepConfig(model="random", seeds=2)
-    made, lost = _kept_weights(config, TASK, lambda *_: None, tmp_path, resume=False)
+    made, lost = kept_weights(config, TASK, lambda *_: None, tmp_path, resume=False)
     assert lost == []
     with np.load(tmp_path / "weights.npz") as saved:
         matrices = {name: saved[name] for name in saved if name != "diverged"}
     np.savez(tmp_path / "weights.npz", **matrices, diverged=np.array([3, 5]))
-    back, lost = _kept_weights(config, TASK, lambda *_: None, tmp_path, resume=True)
+    back, lost = kept_weights(config, TASK, lambda *_: None, tmp_path, resume=True)
     assert lost == [3, 5]
     np.testing.assert_array_equal(back.value, made.value)
-    assert _kept_weights(config, TASK, lambda *_: None, tmp_path, resume=False)[1] == []
+    assert kept_weights(config, TASK, lambda *_: None, tmp_path, resume=False)[1] == []
 
 
 def test_unwritten_lines(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from helpers import assert_close, error_message
@@ -223,3 +224,14 @@ def test_zero_prediction():
     zero = Model.create(*(np.zeros((1, 4, 4)) for _ in range(3)))
     found = search_clipping_rate(zero, LinearClassification(3), shots=4, prompts=10, top=1, loss="zero_one")
     assert found.test_loss.value == 1.0
+
+
+def test_one_program(caplog: pytest.LogCaptureFixture) -> None:
+    """Truncations to several ranks, each with ranks that are known, are compiled once."""
+    task, model = LinearRegression(3), random_weights(2, layers=2, token_dim=4)
+    prompt = task.sample(0, 7, 11)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        for rank in (3, 2, 1):
+            predict(truncate_weights(model, layer=0, module="value", rank=rank), prompt)
+    compiled = [line for line in caplog.messages if "Compiling" in line and "predict_batch" in line]
+    assert len(compiled) == 1

@@ -1,6 +1,7 @@
 """Truncation of one matrix to every rank, plainly and in metrics of its inputs and outputs, singular ones too."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,8 @@ def test_best_of_its_rank(rng: np.random.Generator, shape: tuple[int, int], rank
 def test_rank_zero_and_full(rng: np.random.Generator) -> None:
     """Rank 0 is the zero matrix, full rank the matrix itself, with and without a metric."""
     matrix, metric = rng.standard_normal((4, 4)), np.diag([1.0, 2.0, 3.0, 4.0])
-    for options in ({}, {"inputs": metric, "outputs": metric}):
+    metrics: tuple[dict[str, Any], ...] = ({}, {"inputs": metric, "outputs": metric})
+    for options in metrics:
         np.testing.assert_array_equal(truncate(matrix, 0, **options).matrix, np.zeros((4, 4)))
         assert_close(truncate(matrix, 4, **options).matrix, matrix, 1e-10)
 
@@ -94,7 +96,8 @@ def test_singular_metrics(rng: np.random.Generator, shape: tuple[int, int], seen
     """The error is the least there is at every rank, the rank is right, and the full rank is the matrix itself."""
     matrix = rng.standard_normal(shape)
     factors = {name: rng.standard_normal((shape[name == "inputs"], seen)) for name in names}
-    every = Truncations(matrix, **{name: factor @ factor.T for name, factor in factors.items()})
+    metrics: dict[str, Any] = {name: factor @ factor.T for name, factor in factors.items()}
+    every = Truncations(matrix, **metrics)
     left = factors.get("outputs", np.eye(shape[0])).T
     right = factors.get("inputs", np.eye(shape[1]))
     for rank, cut in enumerate(every):

@@ -1,5 +1,7 @@
 """Activation-aware truncation: the best matrix of rank r for tokens with second moment C, which may be singular."""
 
+from typing import Any
+
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case
@@ -21,7 +23,7 @@ def errors(case: Case, metric: str = "inputs") -> np.ndarray:
     for name in _NAMES:
         matrix = getattr(case.model, name)[0]
         for moment in moments(case):
-            options = {metric: moment} if metric else {}
+            options: dict[str, Any] = {metric: moment} if metric else {}
             rests = [matrix - truncate(matrix, rank, **options).matrix for rank in range(len(matrix))]
             result.append([np.trace(rest @ moment @ rest.T) for rest in rests])
     return np.array(result)

@@ -16,8 +16,8 @@ from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.profiles import Profile
 from icl_theory.claims.order import LABELS
 from icl_theory.claims.registry import load
-from icl_theory.runs.bounds import _weights
 from icl_theory.runs.bounds_config import SweepConfig
+from icl_theory.runs.made_models import _weights
 from icl_theory.tasks.laws import Uniform
 from icl_theory.training.config import CheckedConfig
 from icl_theory.training.ensemble import initial_weights
