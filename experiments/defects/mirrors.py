@@ -92,7 +92,7 @@ LISTED = {
     "truncation/sweep": ("sweep_over",),
     "runs/given_model": ("verify_config", "bounds_of_files"),
     "runs/bounds_config": ("training_and_bounds_documents", "main"),
-    "runs/model_config": ("training_and_bounds_documents", "main", "search"),
+    "runs/model_config": ("rank_sweep", "training_and_bounds_documents", "main", "search"),
     "runs/made_models": ("resumed_settings", "bounds_of_files", "members", "training_and_bounds_documents", "main"),
     "runs/search": ("search",),
     "runs/search_config": ("search",),
