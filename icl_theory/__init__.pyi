@@ -13,6 +13,7 @@ from . import training as training
 from . import truncation as truncation
 from .claims.engine.check import check as check
 from .claims.engine.claim import Claim as Claim
+from .core.cache_folders import keep_programs as keep_programs
 from .core.estimate import Estimate as Estimate
 from .descent.agreement import gradient_descent_agreement as gradient_descent_agreement
 from .descent.gradient_descent import gradient_descent as gradient_descent

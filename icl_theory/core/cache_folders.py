@@ -23,10 +23,35 @@ def ensembles_folder() -> Path:
     return cache_folder() / "ensembles"
 
 
-def keep_programs(folder: str) -> None:
-    """Let jax keep what it compiles in that folder, in this process: every program, however small."""
-    import jax
+def keep_programs(folder: str | Path | None = None) -> Path:
+    """Let jax keep what it compiles in a folder, so that the next process does not compile it again.
 
-    jax.config.update("jax_compilation_cache_dir", folder)
+    The commands do so unasked; in Python it changes jax's settings for the whole process, and is yours to ask for.
+    Every program is kept, however small: the first `train` of another process then reads what this one has compiled.
+
+    Args:
+        folder: where; the user's cache directory if None (`icl-theory cache` shows and clears it).
+
+    Returns: the folder.
+    Raises: ValueError for a folder that cannot be made or written.
+
+    Example:
+        >>> from icl_theory import keep_programs
+        >>> folder = keep_programs()  # doctest: +SKIP
+    """
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    from icl_theory.core import checks
+
+    path = programs_folder() if folder is None else Path(folder).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        got, expected = f"{str(path)!r} ({error.strerror})", "a directory that can be made"
+        raise checks.error("folder", got, expected, "name another one") from error
+    jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    compilation_cache.reset_cache()  # jax decides at its first compilation whether there is a cache, and not again
+    return path

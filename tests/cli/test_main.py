@@ -10,9 +10,11 @@ from pathlib import Path
 import jax
 import pytest
 from command_line import environment, fresh, fresh_into, here, red_baseline
+from helpers import error_message
+from jax.experimental.compilation_cache import compilation_cache
 from sweep_records import sweep
 
-from icl_theory import __version__
+from icl_theory import __version__, keep_programs
 from icl_theory.claims.order import LABELS
 from icl_theory.report.terminal import console
 from icl_theory.runs import bounds
@@ -217,6 +219,7 @@ def jax_settings() -> Iterator[dict[str, object]]:
     yield before
     for name, value in before.items():
         jax.config.update(name, value)
+    compilation_cache.reset_cache()
 
 
 def test_program_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jax_settings: dict[str, object]) -> None:
@@ -230,6 +233,17 @@ def test_program_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jax_sett
     jax.config.update("jax_compilation_cache_dir", str(tmp_path / "mine"))
     console.use_cache()
     assert jax.config.values["jax_compilation_cache_dir"] == str(tmp_path / "mine")
+
+
+@pytest.mark.usefixtures("jax_settings")
+def test_programs_of_a_library(tmp_path: Path) -> None:
+    """The public function fills the folder it is given, also after something has been compiled; a file is none."""
+    jax.jit(lambda x: x + 1.5)(1.0)
+    assert keep_programs(tmp_path / "programs") == tmp_path / "programs"
+    jax.jit(lambda x: x + 2.5)(1.0)
+    assert list((tmp_path / "programs").glob("*-cache"))
+    (tmp_path / "file").touch()
+    assert "a directory that can be made" in error_message(keep_programs, tmp_path / "file")
 
 
 @pytest.mark.usefixtures("jax_settings")
