@@ -98,7 +98,8 @@ def forward_by_token(
     What is not named is as the model says.
 
     The query is masked as a key, except that the softmax's normaliser counts it: for itself and, without a
-    causal mask, for the demonstrations too. A causal demonstration counts itself and earlier ones only.
+    causal mask, for the demonstrations too. A causal demonstration counts itself and earlier ones only. In a decoder
+    and where all see all the query is a key.
     """
     kind, mask, normalization = kind or model.kind, mask or model.mask, normalization or model.normalization
     activation = activation or model.activation
@@ -111,6 +112,9 @@ def forward_by_token(
             causal = mask == "causal" and i < count
             seen = tokens[: i + 1] if causal else tokens
             rest = [] if causal else [query]
+            if mask in ("decoder", "all"):  # the query is a key as the others
+                seen = [*tokens, query][: i + 1] if mask == "decoder" else [*tokens, query]
+                rest = []
             read = [_attention(token, seen, rest, head, str(kind), divisor) for head in heads_of(model, t)]
             updates.append(np.sum(read, axis=0))
         if model.mlp_in is not None:

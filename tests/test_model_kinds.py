@@ -25,7 +25,16 @@ KINDS = [
         ("linear", "softmax"), ("demonstrations", "causal"), ("identity", "relu"), ("minus", "plus")
     )
 ]
-CELLS = [(kind, "mean") for kind in KINDS] + [(kind, "sum") for kind in (*KINDS[:3], KINDS[12])]
+WITH_QUERY = [
+    {"kind": kind, "mask": mask, "activation": activation, "readout": readout}
+    for kind, mask, activation, readout in (
+        ("linear", "decoder", "identity", "minus"),
+        ("softmax", "decoder", "relu", "plus"),
+        ("linear", "all", "relu", "plus"),
+        ("softmax", "all", "identity", "minus"),
+    )
+]
+CELLS = [(kind, "mean") for kind in (*KINDS, *WITH_QUERY)] + [(kind, "sum") for kind in (*KINDS[:3], KINDS[12])]
 
 
 @pytest.fixture(scope="module", params=CELLS, ids=lambda c: "-".join([*c[0].values(), c[1]]))

@@ -72,15 +72,37 @@ def _softmax_read(scores: Any, values: Any) -> tuple:
     return terms @ values / total, (jnp.log(total) + largest)[..., 0]
 
 
+def _joint_update(head: Head, tokens: Any, query: Any, layer: Model, scale: float) -> tuple:
+    """The query as one of the keys, the last: seen by itself (mask "decoder"), or by every token ("all")."""
+    w_v, w_k, w_q = head
+    every = jnp.concatenate([tokens, query[None]])
+    scores = (every @ w_q.T) @ (every @ w_k.T).T
+    allowed = jnp.ones_like(scores, dtype=bool)
+    allowed = jnp.tril(allowed) if layer.mask == "decoder" else allowed
+    if layer.kind == "softmax":
+        scores = jax.nn.softmax(jnp.where(allowed, scores, -jnp.inf), axis=-1)
+    else:
+        scores = jnp.where(allowed, scores * scale, 0.0)
+    updates = scores @ (every @ w_v.T)
+    return updates[:-1], updates[-1]
+
+
+def _update(head: Head, tokens: Any, query: Any, layer: Model, scale: float) -> tuple:
+    """What one head adds to demonstrations and query."""
+    if layer.mask in ("decoder", "all"):
+        return _joint_update(head, tokens, query, layer, scale)
+    attend = _linear_update if layer.kind == "linear" else _softmax_update
+    return attend(head, tokens, query, layer.mask, scale)
+
+
 def layer_step(layer: Model, tokens: Any, query: Any) -> tuple:
     """Demonstrations (N, D) and query (D,) after one layer; `layer` holds the matrices of that layer alone."""
     scale = 1.0 / tokens.shape[0] if layer.normalization == "mean" else 1.0
-    attend = _linear_update if layer.kind == "linear" else _softmax_update
     heads = layer.value, layer.key, layer.query
     if layer.heads is None:
-        updates = attend(heads, tokens, query, layer.mask, scale)
+        updates = _update(heads, tokens, query, layer, scale)
     else:
-        each = jax.vmap(lambda *head: attend(head, tokens, query, layer.mask, scale))(*heads)
+        each = jax.vmap(lambda *head: _update(head, tokens, query, layer, scale))(*heads)
         updates = tuple(update.sum(0) for update in each)
     if layer.mlp_in is not None:
         act = jax.nn.relu if layer.activation == "relu" else (lambda z: z)

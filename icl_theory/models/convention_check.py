@@ -62,7 +62,7 @@ def _others(layout: Layout) -> Iterator[tuple[str, Layout]]:
         "normalization": {"mean": "sum", "sum": "mean"}[layout.normalization],
         "labels_first": not layout.labels_first,
         "kind": {"linear": "softmax", "softmax": "linear"}[layout.kind],
-        "mask": {"demonstrations": "causal", "causal": "demonstrations"}[layout.mask],
+        "mask": {"demonstrations": "causal", "causal": "decoder"}.get(layout.mask, "demonstrations"),
     }
     for count in range(1, len(flips) + 1):
         for names in itertools.combinations(flips, count):

@@ -57,7 +57,8 @@ class Layout:
     kind: Kind = "linear"
     """Attention of the file's model, linear or softmax."""
     mask: Mask = "demonstrations"
-    """What its tokens attend to: all demonstrations, or (causal) itself and earlier ones."""
+    """What its tokens attend to: all demonstrations, or (causal) itself and earlier ones; the query to itself as well
+    (decoder), or every token to all of them, the query included."""
     normalization: Normalization = "mean"
     """Whether its sum over demonstrations is divided by their number."""
     activation: Activation = "identity"

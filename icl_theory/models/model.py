@@ -51,7 +51,8 @@ class Model:
     """"linear", or "softmax" (its normaliser includes the query, whose value is masked; Y App. A.2)."""
     mask: Mask = field(default="demonstrations", kw_only=True, metadata={"static": True})
     """"demonstrations": every token sees all of them; "causal": a demonstration sees itself and earlier ones only, the
-    query sees all."""
+    query sees all. With the query as a key like the others: "decoder", every token sees itself and earlier ones, the
+    query being the last; "all", every token sees all."""
     normalization: Normalization = field(default="mean", kw_only=True, metadata={"static": True})
     """"mean" divides the sum over demonstrations by N (Y Section 3.3), "sum" does not (Y Section 3.2); without effect
     for softmax."""
@@ -94,7 +95,7 @@ class Model:
             mlp_out: W_out, shape (layers, D, hidden), or None.
             heads: H, if the matrices have an axis of heads; it is never guessed from four axes, which could be seeds.
             kind: "linear" or "softmax".
-            mask: "demonstrations" or "causal".
+            mask: "demonstrations", "causal", "decoder" or "all".
             normalization: "mean" or "sum".
             activation: of the MLP, "identity" or "relu".
             readout: "minus" or "plus".

@@ -6,7 +6,9 @@ from typing import Literal
 from icl_theory.core.field_docs import fields_in_help
 
 Kind = Literal["linear", "softmax"]
-Mask = Literal["demonstrations", "causal"]
+Mask = Literal["demonstrations", "causal", "decoder", "all"]
+"""What a token attends to. The query is seen by nobody under the first two (Y App. B.1); under the others it is a token
+as all others, so that its update is not linear in x_q and the theory of W does not apply."""
 Normalization = Literal["mean", "sum"]
 Activation = Literal["identity", "relu"]
 Readout = Literal["minus", "plus"]
@@ -33,7 +35,8 @@ class ModelConfig:
     kind: Kind = "linear"
     """Attention, linear or softmax."""
     mask: Mask = "demonstrations"
-    """What a demonstration attends to: all demonstrations, or (causal) itself and earlier ones."""
+    """What a token attends to: all demonstrations, or (causal) a demonstration to itself and earlier ones; the query to
+    itself too as the last token of a decoder, or every token to all, the query included."""
     hidden: int = 0
     """Width of the MLP behind every attention layer; 0: none."""
     activation: Activation = "identity"

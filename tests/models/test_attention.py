@@ -16,7 +16,9 @@ from icl_theory.models.attention import layer_update, second_moment
 pytestmark = pytest.mark.usefixtures("strict_promotion")
 
 N, D, LAYERS, HIDDEN = 5, 3, 2, 4
-OPTIONS = list(itertools.product(("linear", "softmax"), ("demonstrations", "causal"), ("mean", "sum")))
+OPTIONS = list(
+    itertools.product(("linear", "softmax"), ("demonstrations", "causal", "decoder", "all"), ("mean", "sum"))
+)
 
 
 def make(rng: np.random.Generator, layers: int = LAYERS, mlp: bool = False) -> Model:

@@ -87,10 +87,12 @@ def ladder_model(model: Model, task: Task) -> tuple[Model, tuple[np.ndarray, np.
     Raises: ValueError for a model of any other kind, with the reason.
     """
     found = checked(model, task.token_dim)
-    if found.mask == "causal":
+    if found.mask != "demonstrations":
         hint = "use supersample_bounds, which take any model"
         expected = "every demonstration seen by all: under a causal mask Assumption 1 has no meaning from layer 2 on"
-        raise checks.error(f"model for {_WHAT}", "mask='causal'", expected, hint)
+        if found.mask != "causal":
+            expected = "a query that sees the demonstrations alone: with itself among the keys no W acts on it"
+        raise checks.error(f"model for {_WHAT}", f"mask={found.mask!r}", expected, hint)
     if found.kind == "softmax":
         hint = "use supersample_bounds, which take any model"
         expected = "linear attention: a softmax has infinitely many features, and every density of W is infinite"

@@ -78,8 +78,8 @@ def _label_slots(model: Model, shown: Any, queries: Any, outputs: int) -> Any:
             tokens, query = layer_step(layer, tokens, query)
         return query[-outputs:]
 
-    # The inner vmap repeats only what depends on the query: the demonstrations of a softmax without a causal mask (its
-    # normaliser counts the query) from the second layer on, of other models never. The layers are a loop, since a
+    # The inner vmap repeats only what depends on the query: the demonstrations of a softmax whose normaliser counts the
+    # query, or of a model that shows it to them, from the second layer on; of others never. The layers are a loop: a
     # scan would repeat them in the first layer too, and would not drop what the last one does to demonstrations.
     return jax.vmap(jax.vmap(last, in_axes=(None, 0)))(shown, queries)
 
@@ -102,7 +102,8 @@ def by_tokens(model: Model, pairs: np.ndarray, bits: np.ndarray, outputs: int) -
 def _entries(model: Model, count: int) -> int:
     """Numbers in the largest array of one forward pass with its 2N queries."""
     width = max(count, model.token_dim, 0 if model.mlp_in is None else model.mlp_in.shape[1])
-    copies = count if (model.kind, model.mask) == ("softmax", "demonstrations") else 1
+    repeated = (model.kind, model.mask) == ("softmax", "demonstrations") or model.mask in ("decoder", "all")
+    copies = count if repeated else 1
     return 2 * count * copies * width * (model.heads or 1)
 
 

@@ -19,6 +19,10 @@ FAMILY = [
     ("linear", "causal", "sum", "identity"),
     ("softmax", "demonstrations", "mean", "identity"),
     ("softmax", "causal", "mean", "relu"),
+    ("linear", "decoder", "mean", "relu"),
+    ("softmax", "decoder", "mean", "identity"),
+    ("linear", "all", "sum", "identity"),
+    ("softmax", "all", "mean", "relu"),
 ]
 
 
