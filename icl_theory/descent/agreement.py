@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import jax
 import numpy as np
 from scipy.optimize import brentq, least_squares, minimize_scalar
 
@@ -18,6 +17,7 @@ from icl_theory.descent.implied_weights import implied_from_moments, quadratic_l
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.constructions import one_layer_optimum
 from icl_theory.models.model import Model
+from icl_theory.models.programs import program
 from icl_theory.tasks.linear_regression import LinearRegression
 
 Scheme = Literal["gd", "preconditioned", "gd++"]
@@ -107,8 +107,8 @@ def gradient_descent_agreement(
     fit, score = (task.sample_moments(rng, prompts, shots)[0] for _ in range(2))
     if not np.abs(fit[:, :-1, -1]).max() > 0:
         raise checks.error("task", "labels that are always zero", "some signal", "use a non-zero task covariance")
-    fitted, scored = (_implied(members, s) for s in (fit, score))
-    steps = members.layers
+    fitted, scored = ([_implied(member, s) for member in members] for s in (fit, score))
+    steps = members[0].layers
     step_size = np.array([_fit_step_size(p[:, -1], fit, matrix, task.covariance, steps) for p in fitted])
     input_step = np.zeros(len(step_size))
     if scheme == "gd++":
@@ -122,11 +122,11 @@ def gradient_descent_agreement(
     return Agreement(tuple(_summarise(values[..., t]) for t in range(steps)), step_size, input_step)
 
 
-def _members(model: Model, task: LinearRegression, shots: int) -> Model:
-    """Checked models with a leading axis of seeds and mean normalization, float64."""
+def _members(model: Model, task: LinearRegression, shots: int) -> list[Model]:
+    """Checked models of mean normalization, float64."""
     single = not isinstance(model, Model) or model.seeds is None
     models = [model] if single else [model.member(s) for s in range(model.seeds or 0)]
-    return jax.tree.map(lambda *a: np.stack(a), *(_covered(m, task, shots) for m in models))
+    return [_covered(member, task, shots) for member in models]
 
 
 def _covered(model: Model, task: LinearRegression, shots: int) -> Model:
@@ -139,15 +139,13 @@ def _preconditioner(task: LinearRegression, shots: int) -> np.ndarray:
     return one_layer_optimum(task, shots=shots)[0].query[0, :-1, :-1].T
 
 
-@jax.jit
-def _implied_members(members: Model, moments: Any) -> Any:
-    return jax.vmap(lambda model: implied_from_moments(model, moments))(members)
+_every_layer = program(implied_from_moments, readout="sign")
 
 
 @float64
-def _implied(members: Model, moments: np.ndarray) -> Any:
-    """p of every member, prompt and layer, shape (seeds, prompts, L, d_x)."""
-    return _implied_members(members, moments)
+def _implied(member: Model, moments: np.ndarray) -> Any:
+    """p of every prompt and layer, shape (prompts, L, d_x)."""
+    return _every_layer(member, moments)
 
 
 def _fit_step_size(p: np.ndarray, moments: np.ndarray, matrix: np.ndarray, covariance: np.ndarray, steps: int) -> float:

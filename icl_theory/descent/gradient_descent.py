@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from icl_theory.core import checks
-from icl_theory.core.numerics import float64, transpose
+from icl_theory.core.numerics import transpose
 
 
 def gradient_steps(moments: np.ndarray, matrix: np.ndarray, eta: Any, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -68,17 +66,6 @@ def plus_plus_end(values: np.ndarray, cross: np.ndarray, eta: float, gamma: floa
     return p
 
 
-@jax.jit
-def _descend(x: Any, y: Any, steps: Any, matrix: Any) -> Any:
-    def step(w: Any, _: Any) -> tuple:
-        after = w - matrix @ (x.T @ (x @ w - y)) / x.shape[0]
-        return after, after
-
-    start = jnp.zeros(x.shape[1], dtype=x.dtype)
-    return jnp.concatenate([start[None], jax.lax.scan(step, start, steps)[1]])
-
-
-@float64
 def gradient_descent(x: Any, y: Any, *, steps: int, step_size: float, preconditioner: Any = None) -> Any:
     """w_{k+1} = w_k - η P (1/N) Σ (w_k·x_i - y_i) x_i from w_0 = 0, on the loss (1/2N) Σ (w·x_i - y_i)².
 
@@ -105,4 +92,8 @@ def gradient_descent(x: Any, y: Any, *, steps: int, step_size: float, preconditi
     step_size = checks.number("step_size", step_size, low=-np.inf, hint="pass a finite step size")
     matrix = np.eye(x.shape[1]) if preconditioner is None else preconditioner
     matrix = checks.array("preconditioner", matrix, (x.shape[1], x.shape[1]))
-    return _descend(x, y, jnp.arange(steps), step_size * matrix)
+    path = np.zeros((steps + 1, x.shape[1]))
+    with np.errstate(over="ignore", invalid="ignore"):  # steps too large for the data diverge, and are seen to
+        for k in range(steps):
+            path[k + 1] = path[k] - step_size * (matrix @ (x.T @ (x @ path[k] - y))) / len(x)
+    return path

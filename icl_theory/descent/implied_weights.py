@@ -1,14 +1,17 @@
 """The weight p with ŷ = p · x_q: from a trajectory, or straight from second moments as training needs it."""
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from icl_theory.core.numerics import transpose
+from icl_theory.core.numerics import float64, transpose
 from icl_theory.descent.trajectory import trajectory_from_moment
 from icl_theory.models.model import Model
 from icl_theory.models.options import Readout
+from icl_theory.models.programs import program
 
 SMALL = 8
 """Token dimension from which on stacks are multiplied by XLA's own matrix product."""
@@ -76,22 +79,23 @@ def final_implied_weights(model: Model, moments: Any) -> Any:
     return -row if model.readout == "minus" else row
 
 
-def final_weights_of(model: Model, moments: Any) -> Any:
-    """p after the last layer for many prompts, shape (batch, d_x), from S (batch, D, D); jax arrays, for use in jit.
+@functools.partial(program, readout="sign")
+def _block(model: Model, moments: Any) -> Any:
+    return final_implied_weights(model, jnp.moveaxis(moments, 0, -1)).T
 
-    In blocks that stay in the processor's cache: the intermediate stacks of 2048 prompts do not.
+
+@float64
+def final_weights(model: Model, moments: Any) -> Any:
+    """p after the last layer for many prompts, shape (batch, d_x), from S (batch, D, D); numpy in and out.
+
+    In blocks of one size that stay in the processor's cache: the intermediate stacks of 2048 prompts do not, and one
+    program serves every number of prompts.
     """
-
-    def weights(some: Any) -> Any:
-        return final_implied_weights(model, jnp.moveaxis(some, 0, -1)).T
-
-    batch = len(moments)
-    if batch <= BLOCK:
-        return weights(moments)
-    blocks = -(-batch // BLOCK)
-    filled = jnp.concatenate([moments, jnp.zeros((blocks * BLOCK - batch, *moments.shape[1:]), moments.dtype)])
-    found = jax.lax.map(weights, filled.reshape(blocks, BLOCK, *moments.shape[1:]))
-    return found.reshape(blocks * BLOCK, -1)[:batch]
+    batch, blocks = len(moments), -(-len(moments) // BLOCK)
+    filled = np.zeros((blocks * BLOCK, *np.shape(moments)[1:]))
+    filled[:batch] = moments
+    made = [_block(model, filled[place * BLOCK : (place + 1) * BLOCK]) for place in range(blocks)]
+    return np.concatenate([np.asarray(block) for block in made])[:batch]
 
 
 def implied_weights(accumulated: Any, readout: Readout) -> Any:

@@ -56,7 +56,7 @@ def trajectory_from_moment(model: Model, moment: Any) -> Trajectory:
     return Trajectory(delta, gradient, jnp.concatenate([start[None], after]))
 
 
-_trajectory = program(trajectory_from_moment)
+_trajectory = program(trajectory_from_moment, readout="unread")
 
 
 def _traced(model: Model, tokens: Any) -> Trajectory:

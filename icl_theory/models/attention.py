@@ -11,7 +11,7 @@ from icl_theory.core import checks
 from icl_theory.core.numerics import float64, transpose, under_jax, whole_float32
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
-from icl_theory.models.programs import plain, program
+from icl_theory.models.programs import program
 from icl_theory.tasks.linear_regression import Prompt
 
 
@@ -132,21 +132,8 @@ def predict_batch(model: Model, x: Any, y: Any, x_query: Any) -> Any:
     return -final if model.readout == "minus" else final
 
 
-@jax.jit
-def _predict_each(models: Model, x: Any, y: Any, x_query: Any) -> Any:
-    """Predictions of models that are stacked along a leading axis; one program, however many they are."""
-    return jax.lax.map(lambda model: predict_batch(model, x, y, x_query), models)
-
-
-@float64
-def predict_each(models: Sequence[Model], prompt: Prompt) -> Any:
-    """`predict` of several models of one shape on the same prompts, which have been checked: (models, batch[, d_y])."""
-    stacked = jax.tree.map(lambda *matrices: np.stack(matrices), *map(plain, models))
-    return _predict_each(stacked, prompt.x, prompt.y, prompt.x_query)
-
-
-_forward = program(forward_tokens)
-_predict = program(predict_batch)
+_forward = program(forward_tokens, readout="unread")
+_predict = program(predict_batch, readout="sign")
 
 
 def _forward_traced(model: Model, tokens: Any, query: Any) -> Any:
@@ -178,7 +165,16 @@ def forward(model: Model, tokens: Any, query: Any) -> Any:
     """
     tokens = checks.array("tokens", tokens, (None, None), "pass one token per row")
     query = checks.array("query", query, (tokens.shape[1],), "pass one token of the same dimension")
-    return _forward(checked(model, tokens.shape[1]), tokens, query)[1]
+    model = checked(model, tokens.shape[1])
+    for layer in range(model.layers):  # one program for models of any depth: compiling it takes longer than all layers
+        tokens, query = _forward(jax.tree.map(lambda a, t=layer: a[t : t + 1], model), tokens, query)
+    return query
+
+
+@float64
+def predict_each(models: Sequence[Model], prompt: Prompt) -> Any:
+    """`predict` of several models of one shape on the same prompts, which have been checked: (models, batch[, d_y])."""
+    return np.stack([_predict(model, prompt.x, prompt.y, prompt.x_query) for model in models])
 
 
 def _predict_traced(model: Model, prompt: Prompt) -> Any:

@@ -5,17 +5,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.numerics import Key, float64, generator
-from icl_theory.descent.implied_weights import final_weights_of, quadratic_loss
+from icl_theory.core.numerics import Key, generator
+from icl_theory.descent.implied_weights import final_weights, quadratic_loss
 from icl_theory.models.attention import predict
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
-from icl_theory.models.programs import program
 from icl_theory.risk.one_layer import exact_risk, require_exact_risk
 from icl_theory.tasks.base import Task
 from icl_theory.tasks.closed_forms import known
@@ -165,21 +163,17 @@ def accuracy(
     return Estimate.from_samples(right, unit="accuracy")
 
 
-@program
-def _losses(model: Model, moments: Any, w: Any, covariance: Any) -> Any:
-    return quadratic_loss(final_weights_of(model, moments), w, covariance)
+def _losses(model: Model, moments: np.ndarray, w: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):  # a diverging model; what is not finite is counted
+        return quadratic_loss(final_weights(model, moments), w, covariance)
 
 
-@float64
 def _sampled_losses(model: Model, task: LinearRegression, shots: int, samples: int, key: Key) -> Any:
     """Independent draws of (p - w)ᵀ Λ (p - w), shape (samples,), in blocks of equal size (one compilation)."""
     rng = generator(key)
     blocks = math.ceil(samples * task.token_dim**2 / BLOCK_ENTRIES)
     size = math.ceil(samples / blocks)
-    losses = [
-        np.asarray(_losses(model, *task.sample_moments(rng, size, shots), jnp.asarray(task.covariance)))
-        for _ in range(blocks)
-    ]
+    losses = [_losses(model, *task.sample_moments(rng, size, shots), task.covariance) for _ in range(blocks)]
     return np.concatenate(losses)[:samples]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rational import gaussian_moment, rational_risk, uniform_moment
 
-from icl_theory.descent.implied_weights import BLOCK, final_implied_weights, final_weights_of, implied_from_moments
+from icl_theory.descent.implied_weights import BLOCK, final_implied_weights, final_weights, implied_from_moments
 from icl_theory.models.attention import predict
 from icl_theory.models.constructions import gradient_descent_weights, one_layer_optimum, random_weights
 from icl_theory.models.model import Model
@@ -201,12 +201,13 @@ def test_final_weights(task: LinearRegression, layers: int, readout: str) -> Non
 @pytest.mark.parametrize("batch", [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 100])
 def test_blocks(task: LinearRegression, batch: int) -> None:
     """Many prompts in blocks: as many weights as prompts, each its own."""
-    model = random_weights(2, layers=2, token_dim=DIM + 1, scale=0.8)
     moments, _ = task.sample_moments(np.random.default_rng(0), batch, SHOTS)
-    with jax.enable_x64(True):
-        slow = np.asarray(implied_from_moments(model, jnp.asarray(moments))[:, -1])
-        fast = np.asarray(final_weights_of(model, jnp.asarray(moments)))
-    np.testing.assert_allclose(fast, slow, rtol=1e-10, atol=1e-12 * np.abs(slow).max())
+    for readout in ("minus", "plus"):
+        model = random_weights(2, layers=2, token_dim=DIM + 1, scale=0.8).replace(readout=readout)
+        with jax.enable_x64(True):
+            slow = np.asarray(implied_from_moments(model, jnp.asarray(moments))[:, -1])
+        fast = final_weights(model, moments)
+        np.testing.assert_allclose(fast, slow, rtol=1e-10, atol=1e-12 * np.abs(slow).max())
 
 
 def test_sampled_and_exact(task: LinearRegression) -> None:

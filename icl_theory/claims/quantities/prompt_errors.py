@@ -1,18 +1,15 @@
 """Squared errors of models on common prompts: what the claims about trained populations compare."""
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.core.estimate import Estimate
-from icl_theory.core.numerics import float64
-from icl_theory.descent.implied_weights import final_weights_of, quadratic_loss
+from icl_theory.descent.implied_weights import final_weights, quadratic_loss
 from icl_theory.models.checked import checked
 from icl_theory.models.model import Model
 from icl_theory.models.options import Module
-from icl_theory.models.programs import program
 from icl_theory.truncation.module_truncation import rank_of_rate, truncate_weights
 
 PROMPTS = 2048
@@ -27,15 +24,9 @@ def moments(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) -> tu
     return case.task.sample_moments(np.random.default_rng([case.seed, salt]), prompts, shots)
 
 
-@program
-def _implied(model: Model, stack: Any) -> Any:
-    return final_weights_of(model, stack)
-
-
-@float64
 def implied(model: Model, stack: np.ndarray) -> np.ndarray:
     """p with ŷ = p · x_q for every S of the stack, shape (prompts, d_x)."""
-    return _implied(checked(model), stack)
+    return final_weights(checked(model), stack)
 
 
 def errors(case: Case, model: Model, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:

@@ -9,9 +9,9 @@ from icl_theory.core import checks
 from icl_theory.core.binary_kl import binary_kl_bound
 from icl_theory.core.estimate import Estimate, generalization_bound
 from icl_theory.core.field_docs import fields_in_help
-from icl_theory.core.numerics import Key, float64, generator
+from icl_theory.core.numerics import Key, generator
 from icl_theory.core.results import Result
-from icl_theory.descent.implied_weights import final_weights_of
+from icl_theory.descent.implied_weights import final_weights
 from icl_theory.information.forward_pass.single_token import (
     LARGEST_SHARE,
     readout_information,
@@ -21,7 +21,6 @@ from icl_theory.information.ladder.losses import BoundedLoss, empirical_loss, lo
 from icl_theory.information.ladder.token_law import token_root
 from icl_theory.models.checked import checked_linear
 from icl_theory.models.model import Model
-from icl_theory.models.programs import program
 from icl_theory.tasks.linear_regression import LinearRegression
 
 FEWEST_RUNS = 16
@@ -178,14 +177,6 @@ def _decided(values: np.ndarray, name: str) -> np.ndarray:
     return np.flatnonzero(relative >= _NONZERO)
 
 
-_implied = program(final_weights_of)
-
-
-@float64
-def _implied_weights(model: Model, moments: np.ndarray) -> np.ndarray:
-    return _implied(model, moments)
-
-
 def _losses(
     model: Model,
     task: LinearRegression,
@@ -201,7 +192,7 @@ def _losses(
     for low in range(0, samples, block):
         size = min(block, samples - low)
         tokens = task.sample_tokens(rng, np.broadcast_to(w, (size, task.dim)), count)
-        p = _implied_weights(model, np.swapaxes(tokens, 1, 2) @ tokens / count)
+        p = final_weights(model, np.swapaxes(tokens, 1, 2) @ tokens / count)
         seen.append(empirical_loss(p, tokens, *loss))
         unseen.append(population_loss(p, task, w, *loss))
     return np.concatenate(seen), np.concatenate(unseen)

@@ -14,7 +14,7 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.core.numerics import float64
-from icl_theory.descent.implied_weights import final_weights_of
+from icl_theory.descent.implied_weights import final_weights
 from icl_theory.models.attention import layer_step
 from icl_theory.models.model import Model
 from icl_theory.models.programs import program
@@ -46,11 +46,6 @@ def selection_predictions(model: Model, pairs: np.ndarray, bits: np.ndarray, *, 
     return made
 
 
-@program
-def _implied(model: Model, moments: Any) -> Any:
-    return final_weights_of(model, moments)
-
-
 @float64
 def by_moments(model: Model, pairs: np.ndarray, bits: np.ndarray) -> Any:
     """ŷ = p(S) · x_q for linear models with one output: S is affine in the bits, so one product makes all of them."""
@@ -62,13 +57,12 @@ def by_moments(model: Model, pairs: np.ndarray, bits: np.ndarray) -> Any:
     made = []
     for index in equal_blocks(size, _BLOCK_ENTRIES // (len(bits) * dimension**2)):
         moments = first[index] + bits.astype(np.float64) @ change[index]
-        p = _implied(model, moments.reshape(-1, dimension, dimension))
-        p = np.asarray(p).reshape(len(index), len(bits), -1)
+        p = final_weights(model, moments.reshape(-1, dimension, dimension)).reshape(len(index), len(bits), -1)
         made.append(np.einsum("smd,sntd->smnt", p, pairs[index][..., :-1]))
     return np.concatenate(made)[:size, ..., None]
 
 
-@partial(program, static_argnames="outputs")
+@partial(program, readout="unread", static_argnames="outputs")
 def _label_slots(model: Model, shown: Any, queries: Any, outputs: int) -> Any:
     """Label slots (B, 2N, d_y) of the queries (B, 2N, D) after the demonstrations (B, N, D)."""
     layers = [jax.tree.map(lambda a, t=t: a[t], model) for t in range(model.layers)]
