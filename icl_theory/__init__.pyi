@@ -4,6 +4,7 @@ from . import claims as claims
 from . import descent as descent
 from . import figures as figures
 from . import information as information
+from . import lessons as lessons
 from . import models as models
 from . import noise as noise
 from . import records as records
@@ -16,7 +17,10 @@ from .claims.engine.claim import Claim as Claim
 from .core.cache_folders import keep_programs as keep_programs
 from .core.estimate import Estimate as Estimate
 from .descent.agreement import gradient_descent_agreement as gradient_descent_agreement
+from .descent.gradient_descent import gd_plus_plus as gd_plus_plus
 from .descent.gradient_descent import gradient_descent as gradient_descent
+from .descent.paths import DescentPaths as DescentPaths
+from .descent.paths import descent_paths as descent_paths
 from .descent.trajectory import Trajectory as Trajectory
 from .descent.trajectory import implicit_trajectory as implicit_trajectory
 from .information.estimators.calibration import CalibrationRecord as CalibrationRecord

@@ -22,6 +22,7 @@ ORDER = (
     "claims",
     "report",
     "runs",
+    "lessons",
     "cli",
     "__main__",
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icl_theory.cli.options import Bounds, Cache, Explain, Recheck, Search, Train, Verify
+from icl_theory.cli.options import Bounds, Cache, Explain, Lesson, Recheck, Search, Train, Verify
 
 if TYPE_CHECKING:
     from icl_theory.claims.outside import OutsideClaim
@@ -209,6 +209,31 @@ def recheck(command: Recheck) -> int:
     return 0 if found.confirmed else 1
 
 
+def lesson(command: Lesson) -> int:
+    from icl_theory.core import checks
+    from icl_theory.lessons.files import lessons, write_lesson
+    from icl_theory.records.documents import to_json
+    from icl_theory.report.terminal import console
+
+    if command.number is None or command.out is None:
+        if command.number is not None or command.out is not None or command.open:
+            got = "no number" if command.number is None else "no file"
+            expected = "both the number of a lesson and a file"
+            raise checks.error("lesson", got, expected, "for instance `icl-theory lesson 1 --out first.html`")
+        listed = [{"number": found.number, "title": found.title} for found in lessons()]
+        lines = [f"{found['number']}  {found['title']}\n" for found in listed]
+        sys.stdout.write(to_json({"lessons": listed}) if command.json else "".join(lines))
+        return 0
+    path = write_lesson(command.number, command.out)
+    sys.stdout.write(to_json({"file": command.out}) if command.json else f"{command.out}\n")
+    if command.open:
+        import webbrowser
+
+        if not webbrowser.open(path.absolute().as_uri()):
+            console.log(f"no program was found to open {command.out}")
+    return 0
+
+
 def cache(command: Cache) -> int:
     from icl_theory.records.documents import to_json
     from icl_theory.runs import cache as kept
@@ -223,6 +248,7 @@ COMMANDS: dict[type, Callable[[Any], int]] = {
     Train: train,
     Bounds: bounds,
     Search: search,
+    Lesson: lesson,
     Explain: explain,
     Recheck: recheck,
     Cache: cache,

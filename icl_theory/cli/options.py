@@ -121,6 +121,19 @@ class Recheck:
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """Lessons on attention as gradient descent: list them, or write one as script, notebook or page with results."""
+
+    number: Annotated[int | None, tyro.conf.Positional, tyro.conf.arg(metavar="N")] = None
+    """Number of the lesson; all are listed if none is named."""
+    out: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """Where to write it: FILE.ipynb to work with, FILE.html to read (it is run first), or FILE.py."""
+    open: bool = False
+    """Open the file that was written with the program that the system has for it."""
+    json: Json = False
+
+
+@dataclass(frozen=True)
 class Cache:
     """Show what is kept in the user's cache directory (compiled programs, trained ensembles), or remove it."""
 
@@ -134,6 +147,7 @@ COMMANDS = {
     "train": Train,
     "bounds": Bounds,
     "search": Search,
+    "lesson": Lesson,
     "explain": Explain,
     "recheck": Recheck,
     "cache": Cache,

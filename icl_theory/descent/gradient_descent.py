@@ -97,3 +97,39 @@ def gradient_descent(x: Any, y: Any, *, steps: int, step_size: float, preconditi
         for k in range(steps):
             path[k + 1] = path[k] - step_size * (matrix @ (x.T @ (x @ path[k] - y))) / len(x)
     return path
+
+
+def gd_plus_plus(x: Any, y: Any, *, steps: int, step_size: float, input_step: float) -> np.ndarray:
+    """GD++: every step is one of gradient descent on the residuals, and moves the inputs, the query's among them.
+
+    With c = (1/N) Σ r_i x_i: r_i ← r_i - η c·x_i and x ← (I - γ (1/N) Σ x_i x_iᵀ) x for every input. What the query is
+    told is ŷ = p · x_q with x_q as it was at first. With γ = 0 it is gradient descent.
+
+    Args:
+        x: inputs, shape (N, d_x).
+        y: labels, shape (N,).
+        steps: number of steps, at least 1.
+        step_size: η.
+        input_step: γ.
+
+    Returns: the implied weights p_0 = 0, p_1, ..., p_steps, shape (steps + 1, d_x).
+    Raises: ValueError for wrong shapes, NaN or no step.
+    Source: von Oswald et al. 2023, Section 3 and App. A.10 (arXiv:2212.07677v2).
+
+    Example:
+        >>> from icl_theory import gd_plus_plus
+        >>> gd_plus_plus([[1.0], [1.0]], [3.0, 3.0], steps=2, step_size=0.5, input_step=0.5)
+        array([[0.    ],
+               [1.5   ],
+               [1.6875]])
+    """
+    x = checks.array("x", x, (None, None), "pass one input per row")
+    y = checks.array("y", y, (x.shape[0],), "pass one label per input")
+    steps = checks.integer("steps", steps, 1, None, "take at least one step")
+    eta, gamma = (
+        checks.number(name, number, low=-np.inf, hint="pass a finite number")
+        for name, number in (("step_size", step_size), ("input_step", input_step))
+    )
+    tokens = np.column_stack([x, y])
+    path = plus_plus_steps((tokens.T @ tokens / len(x))[None], eta, gamma, steps)[0]
+    return np.concatenate([np.zeros((1, x.shape[1])), path])
