@@ -11,7 +11,6 @@ import jax
 import pytest
 from command_line import environment, fresh, fresh_into, here, red_baseline
 from helpers import error_message
-from jax.experimental.compilation_cache import compilation_cache
 from sweep_records import sweep
 
 from icl_theory import __version__, keep_programs
@@ -219,7 +218,6 @@ def jax_settings() -> Iterator[dict[str, object]]:
     yield before
     for name, value in before.items():
         jax.config.update(name, value)
-    compilation_cache.reset_cache()
 
 
 def test_program_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jax_settings: dict[str, object]) -> None:

@@ -150,6 +150,8 @@ def test_repaired_claim(capsys: pytest.CaptureFixture[str]) -> None:
         )
     )
     assert check_claim("6.1", dataclasses.replace(repaired, controls=controls))
+    loose = (controls[0], dataclasses.replace(controls[1], name="nothing changed", predict=formula))
+    assert not check_claim("6.1", dataclasses.replace(repaired, label="lesson_loose", controls=loose))
 
 
 def test_notebook_and_script(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def test_models() -> None:
     task, plain = LinearRegression(2, noise_std=0.5), random_weights(1, layers=2, token_dim=3)
     for model, words in (
         (plain.replace(mask="causal"), "Assumption 1 has no meaning from layer 2 on"),
+        (plain.replace(mask="decoder"), "with itself among the keys"),
+        (plain.replace(mask="all"), "with itself among the keys"),
         (plain.replace(kind="softmax"), "infinitely many features"),
         (plain.replace(normalization="sum"), "normalization='sum'"),
         (random_weights(1, layers=1, token_dim=4), "token dimension 4"),
