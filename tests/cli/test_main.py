@@ -11,6 +11,7 @@ import jax
 import pytest
 from command_line import environment, fresh, fresh_into, here, red_baseline
 from helpers import error_message
+from jax.experimental.compilation_cache import compilation_cache
 from sweep_records import sweep
 
 from icl_theory import __version__, keep_programs
@@ -218,6 +219,7 @@ def jax_settings() -> Iterator[dict[str, object]]:
     yield before
     for name, value in before.items():
         jax.config.update(name, value)
+    compilation_cache.reset_cache()
 
 
 def test_program_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jax_settings: dict[str, object]) -> None:
@@ -236,6 +238,7 @@ def test_program_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jax_sett
 @pytest.mark.usefixtures("jax_settings")
 def test_programs_of_a_library(tmp_path: Path) -> None:
     """The public function fills the folder it is given, also after something has been compiled; a file is none."""
+    compilation_cache.reset_cache()
     jax.jit(lambda x: x + 1.5)(1.0)
     assert keep_programs(tmp_path / "programs") == tmp_path / "programs"
     jax.jit(lambda x: x + 2.5)(1.0)
