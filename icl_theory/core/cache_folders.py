@@ -53,5 +53,5 @@ def keep_programs(folder: str | Path | None = None) -> Path:
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    compilation_cache.reset_cache()  # a process that has compiled without a cache would go on without one
+    compilation_cache.reset_cache()  # else the folder that was in use before would be filled further
     return path

@@ -237,9 +237,10 @@ def test_program_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jax_sett
 
 @pytest.mark.usefixtures("jax_settings")
 def test_programs_of_a_library(tmp_path: Path) -> None:
-    """The public function fills the folder it is given, also after something has been compiled; a file is none."""
-    compilation_cache.reset_cache()
+    """The public function fills the folder it is given, also after another one has been filled; a file is none."""
+    keep_programs(tmp_path / "first")
     jax.jit(lambda x: x + 1.5)(1.0)
+    assert list((tmp_path / "first").glob("*-cache"))
     assert keep_programs(tmp_path / "programs") == tmp_path / "programs"
     jax.jit(lambda x: x + 2.5)(1.0)
     assert list((tmp_path / "programs").glob("*-cache"))
