@@ -97,6 +97,7 @@ LISTED = {
     "runs/search": ("search",),
     "lessons/exercises": ("lessons",),
     "lessons/files": ("lessons",),
+    "lessons/interactive": ("interactive",),
     "lessons/display": ("lessons",),
     "descent/paths": ("paths",),
     "figures/descent": ("descent_figures",),

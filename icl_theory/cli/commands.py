@@ -211,20 +211,25 @@ def recheck(command: Recheck) -> int:
 
 def lesson(command: Lesson) -> int:
     from icl_theory.core import checks
-    from icl_theory.lessons.files import lessons, write_lesson
+    from icl_theory.lessons.files import lessons, write_lesson, write_page
     from icl_theory.records.documents import to_json
     from icl_theory.report.terminal import console
 
-    if command.number is None or command.out is None:
-        if command.number is not None or command.out is not None or command.open:
-            got = "no number" if command.number is None else "no file"
+    if command.name is None or command.out is None:
+        if command.name is not None or command.out is not None or command.open:
+            got = "no number" if command.name is None else "no file"
             expected = "both the number of a lesson and a file"
             raise checks.error("lesson", got, expected, "for instance `icl-theory lesson 1 --out first.html`")
         listed = [{"number": found.number, "title": found.title} for found in lessons()]
-        lines = [f"{found['number']}  {found['title']}\n" for found in listed]
+        lines = [f"{found['number']}  {found['title']}\n" for found in listed] + ["page  the interactive page\n"]
         sys.stdout.write(to_json({"lessons": listed}) if command.json else "".join(lines))
         return 0
-    path = write_lesson(command.number, command.out)
+    if command.name == "page":
+        path = write_page(command.out)
+    elif command.name.isdecimal():
+        path = write_lesson(int(command.name), command.out)
+    else:
+        raise checks.error("lesson", repr(command.name), "the number of a lesson, or page", "see `icl-theory lesson`")
     sys.stdout.write(to_json({"file": command.out}) if command.json else f"{command.out}\n")
     if command.open:
         import webbrowser

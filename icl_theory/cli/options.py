@@ -122,10 +122,11 @@ class Recheck:
 
 @dataclass(frozen=True)
 class Lesson:
-    """Lessons on attention as gradient descent: list them, or write one as script, notebook or page with results."""
+    """Lessons on attention as gradient descent: list them, write one as script, notebook or page with results, or write
+    the interactive page."""
 
-    number: Annotated[int | None, tyro.conf.Positional, tyro.conf.arg(metavar="N")] = None
-    """Number of the lesson; all are listed if none is named."""
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="N")] = None
+    """Number of the lesson, or the word page for the interactive page; all are listed if none is named."""
     out: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """Where to write it: FILE.ipynb to work with, FILE.html to read (it is run first), or FILE.py."""
     open: bool = False

@@ -63,8 +63,7 @@ def write_lesson(number: int, out: str | Path) -> Path:
         numbers = ", ".join(map(str, known))
         raise checks.error("lesson", str(number), f"one of {numbers}", "`icl-theory lesson` lists them")
     checks.choice("ending of the file", out.suffix.lower(), ENDINGS)
-    if out.exists():
-        raise checks.error("out", f"{str(out)!r}, which is there", "a new file", "name another one, or remove it")
+    _require_new(out)
     lesson = known[number]
     if out.suffix == ".py":
         return write_bytes(out, lesson.path.read_bytes())
@@ -74,6 +73,33 @@ def write_lesson(number: int, out: str | Path) -> Path:
     import nbformat
 
     return write_bytes(out, (nbformat.writes(notebook) + "\n").encode("utf-8"))
+
+
+def write_page(out: str | Path) -> Path:
+    """Write the interactive page, one HTML file that computes in the browser. Args and errors: as `write_lesson`.
+
+    Args:
+        out: the file, with the ending .html; one that is there is not overwritten.
+
+    Example:
+        >>> import tempfile
+        >>> from icl_theory.lessons import write_page
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_page(f"{folder}/page.html").stat().st_size < 400_000
+        True
+    """
+    from icl_theory.lessons.interactive import page
+    from icl_theory.records.files import write_bytes
+
+    out = Path(out)
+    checks.choice("ending of the file", out.suffix.lower(), (".html",))
+    _require_new(out)
+    return write_bytes(out, page().encode("utf-8"))
+
+
+def _require_new(out: Path) -> None:
+    if out.exists():
+        raise checks.error("out", f"{str(out)!r}, which is there", "a new file", "name another one, or remove it")
 
 
 def _folder() -> Path:

@@ -190,6 +190,11 @@ def test_command(tmp_path: Path) -> None:
     """Lists, writes, and refuses halves."""
     done = here("lesson")
     assert done.stdout.splitlines()[0] == "1  one attention layer is one update"
+    assert done.stdout.splitlines()[-1] == "page  the interactive page"
+    assert here("lesson", "page", "--out", str(tmp_path / "page.html")).returncode == 0
+    assert "<!doctype html>" in (tmp_path / "page.html").read_text("utf-8")
+    assert "one of .html" in red_baseline(here("lesson", "page", "--out", str(tmp_path / "page.pdf")))
+    assert "or page" in red_baseline(here("lesson", "first", "--out", str(tmp_path / "one.py")))
     assert len(json.loads(here("lesson", "--json").stdout)["lessons"]) == 6
     out = tmp_path / "one.ipynb"
     assert here("lesson", "1", "--out", str(out)).stdout == f"{out}\n"
