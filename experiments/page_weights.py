@@ -11,19 +11,19 @@ import numpy as np
 
 from icl_theory import LinearRegression, population_risk, train
 
-SETTINGS = {"shots": 12, "steps": 3000, "seeds": 4, "noise_std": 0.2}
+SHOTS, STEPS, SEEDS, NOISE = 12, 3000, 4, 0.2
+SETTINGS = {"shots": SHOTS, "steps": STEPS, "seeds": SEEDS, "noise_std": NOISE}
 OUT = Path(__file__).parents[1] / "icl_theory" / "lessons" / "page" / "trained.json"
 DIGITS = 6
 
 
 def main() -> None:
     """Train, keep the member with the least risk of each depth, round."""
-    task = LinearRegression(2, noise_std=SETTINGS["noise_std"])
+    task = LinearRegression(2, noise_std=NOISE)
     models = {}
     for layers in (1, 2, 3, 4):
-        options = {name: int(SETTINGS[name]) for name in ("shots", "steps", "seeds")}
-        found = train(task, 0, layers=layers, **options).models
-        risks = [population_risk(found.member(s), task, shots=options["shots"]).value for s in range(options["seeds"])]
+        found = train(task, 0, layers=layers, shots=SHOTS, steps=STEPS, seeds=SEEDS).models
+        risks = [population_risk(found.member(s), task, shots=SHOTS).value for s in range(SEEDS)]
         best = found.member(int(np.argmin(risks)))
         print(layers, "layers: risks", np.round(risks, 4))
         names = ("value", "key", "query")

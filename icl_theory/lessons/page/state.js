@@ -8,8 +8,8 @@ const BAND = 64;
 const CONTROLS = {
   model: { words: ["constructed", "trained"], start: "trained" },
   layers: { range: [1, 4, 1], start: 3 },
-  eta: { range: [0, 2, 0.05], start: 0.7 },
-  gamma: { range: [0, 0.6, 0.02], start: 0.12 },
+  eta: { range: [0, 2, 0.05], start: 0.4 },
+  gamma: { range: [0, 0.6, 0.02], start: 0.2 },
   shots: { range: [2, 40, 1], start: 12 },
   total: { range: [3, 200, 1], start: 80 },
   noise: { range: [0.05, 1, 0.05], start: 0.2 },
@@ -17,7 +17,7 @@ const CONTROLS = {
   module: { words: ["value", "key", "query"], start: "key" },
   layer: { range: [1, 4, 1], start: 1 },
   rank: { range: [0, 3, 1], start: 3 },
-  prompt: { range: [1, 999, 1], start: 6 },
+  prompt: { range: [1, 999, 1], start: 32 },
 };
 const CLIP = 4;
 

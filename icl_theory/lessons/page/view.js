@@ -126,7 +126,7 @@ const view = (() => {
   }
 
   function staircase(found) {
-    const plot = canvas("staircase", [-0.2, 3.2], [0, 9], {
+    const plot = canvas("staircase", [-0.5, 3.5], [0, 9], {
       xTicks: [0, 1, 2, 3], yTicks: [0, 3, 6, 9], xLabel: `rank of ${found.state.module}, layer ${found.state.layer}`,
       yLabel: "directions with noise, of 9",
     });
