@@ -154,8 +154,9 @@ _STYLE = """<meta name="viewport" content="width=device-width, initial-scale=1">
 body { background: var(--paper); color: var(--ink); font: 17px/1.55 Georgia, "Times New Roman", serif; margin: 0; }
 main { max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; font-weight: 600; }
-pre { background: var(--code); padding: .6rem .8rem; overflow-x: auto; font: 14px/1.45 ui-monospace, Menlo, monospace; }
-.output_stream pre, .output_text pre { background: none; border-left: 3px solid var(--line); white-space: pre-wrap; }
+pre { background: var(--code); padding: .6rem .8rem; white-space: pre-wrap; }
+pre, code { font: 14px/1.45 ui-monospace, Menlo, monospace; }
+.output_stream pre, .output_text pre { background: none; border-left: 3px solid var(--line); }
 .prompt, .jp-InputPrompt, .jp-OutputPrompt, .anchor-link { display: none; }
 img { max-width: 100%; background: #fff; }
 math[display=block] { margin: .8rem 0; overflow: auto hidden; padding: .2rem 0; }

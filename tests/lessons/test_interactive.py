@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import REASON, Window, chromium, find_browser
 from helpers import assert_close
 from playwright.sync_api import Browser
@@ -27,7 +28,7 @@ from icl_theory import (
 from icl_theory.claims.engine.expected_verdicts import expected_verdicts
 from icl_theory.information.forward_pass.single_token import second_moment_information
 from icl_theory.information.ladder.large_sample_limit import observation_information
-from icl_theory.lessons import write_page
+from icl_theory.lessons import write_lesson, write_page
 from icl_theory.lessons.interactive import CLAIMS, FOLDER, controls, page
 
 pytestmark = pytest.mark.skipif(find_browser() is None, reason=REASON)
@@ -292,6 +293,18 @@ def test_nothing_outside(browser: Browser, address: str) -> None:
             )
             assert outside == []
         opened.close()
+
+
+def test_accessible(browser: Browser, address: str, tmp_path: Path) -> None:
+    """The rules of axe-core, in the light and in the dark: of the page, and of a lesson with results."""
+    lesson = write_lesson(2, tmp_path / "two.html").as_uri()
+    for place in (address, lesson):
+        for scheme in ("light", "dark"):
+            opened = Window(browser, place, 900, 900, color_scheme=scheme)
+            opened.page.wait_for_timeout(200)
+            found = Axe().run(opened.page)
+            assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found.response["violations"]] == []
+            opened.close()
 
 
 def test_labels() -> None:

@@ -91,7 +91,7 @@ def _after_words(made: Markup) -> Markup:
 
 def _chunk(nodes: Sequence[Node], display: bool) -> Markup:
     made = tag("math", row(nodes, display))
-    return made if _signs(nodes) <= WIDE else tag("span", made, class_="wide")
+    return made if _signs(nodes) <= WIDE else tag("span", made, class_="wide", tabindex="0")
 
 
 def _signs(nodes: Sequence[Node]) -> int:

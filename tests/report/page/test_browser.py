@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import REASON, Window, chromium, find_browser
 from ledger import CLAIMS, SECTIONS, VERDICTS, document
 from playwright.sync_api import Browser
@@ -81,6 +82,18 @@ def assert_quiet(window: Window, address: str) -> None:
     assert window.complaints == []
     assert window.requests == [address]
     assert window.page.evaluate("window.hurt") is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessible(window: Callable[..., Window], address: str, scheme: Any) -> None:
+    """The rules of axe-core, with everything unfolded."""
+    opened = window(address, color_scheme=scheme)
+    opened.page.evaluate(OPEN_DETAILS)
+    found = Axe().run(opened.page)
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found.response["violations"]] == []
+    # The control: a picture without a name is noticed.
+    opened.page.evaluate("document.querySelector('svg[aria-label]').removeAttribute('aria-label')")
+    assert [rule["id"] for rule in Axe().run(opened.page).response["violations"]] != []
 
 
 def test_quiet_page(desktop: Window, address: str) -> None:

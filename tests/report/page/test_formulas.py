@@ -206,7 +206,7 @@ def test_punctuation() -> None:
     assert '<span class="kept"><math>' in sentence("so $W_t$, and")
     assert "kept" not in sentence("so $W_t$ and")
     assert re.search(
-        r'class="wide"><math>.*</math>\.</span>$',
+        r'class="wide" tabindex="0"><math>.*</math>\.</span>$',
         sentence("$S = a + b + c + d + e + f + g + h + i + j + k + l + m + n + o$."),
     )
 
@@ -311,7 +311,7 @@ def test_short_left_side() -> None:
     """Before a right side that has a line of its own, it would be all there is in its line."""
     for left in ("k", "gap"):
         markup = sentence(f"${left} ≤ a + b + c + d + e + f + g + h + i + j + k + l + m + n$")
-        assert markup.startswith('<span class="wide"><math>')
+        assert markup.startswith('<span class="wide" tabindex="0"><math>')
         assert markup.count("<math>") == 1
     assert sentence("$k ≤ a + b + c + d + x + y = e + f + g + h + i + j$").count("<math>") == 2
     assert sentence("$a + b + c ≤ a + b + c + d + e + f + g + h + i + j + k + l + m + n$").count("<math>") == 2
