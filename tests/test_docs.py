@@ -13,7 +13,7 @@ from command_line import fresh
 
 from icl_theory.claims.engine.expected_verdicts import expected_verdicts
 from icl_theory.claims.registry import load
-from icl_theory.cli.options import parse
+from icl_theory.cli.parsing import parse
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -76,6 +76,7 @@ LISTED = {
     "runs/verify": ("verify", "cases", "registry"),
     "cli/main": ("fresh_processes", "exit_status", "options", "main", "train_command"),
     "cli/options": ("refusals", "options", "main", "config_file"),
+    "cli/parsing": ("refusals", "options", "main", "config_file"),
     "cli/refusals": ("bad_input", "refusals"),
     "cli/commands": ("options", "outside", "main", "exit_status"),
     "models/foreign": ("layouts",),

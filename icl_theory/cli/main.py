@@ -27,7 +27,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from icl_theory.cli.options import PROGRAM, parse
+from icl_theory.cli.parsing import PROGRAM, parse
 from icl_theory.core.version import VERSION
 from icl_theory.report.terminal.plain_text import set_ascii_fallback
 

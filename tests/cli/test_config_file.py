@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from command_line import here, red_baseline
 
-from icl_theory.cli.options import Bounds, Train, Verify, parse
+from icl_theory.cli.options import Bounds, Train, Verify
+from icl_theory.cli.parsing import parse
 
 SMALL = ("--samples", "16", "--tasks", "1", "--dim", "2", "--seeds", "2")
 

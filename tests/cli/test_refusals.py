@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from command_line import here, red_baseline
 
-from icl_theory.cli.options import _at_home, parse
+from icl_theory.cli.parsing import _at_home, parse
 from icl_theory.records.files import prepare_directory
 
 
