@@ -85,8 +85,12 @@ def _run(arguments: list[str]) -> int:
     if isinstance(command, int):
         return command
     from icl_theory.cli.commands import run
+    from icl_theory.cli.refusals import as_typed
 
-    return run(command)
+    try:
+        return run(command)
+    except _input_error() as error:
+        raise type(error)(as_typed(str(error), command)) from error
 
 
 def _ended_by(error: BaseException) -> int:

@@ -3,6 +3,8 @@
 import difflib
 import re
 from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
 
 _FRAME = re.compile(r"^[╭╰+]|[─-]{5}")
 _UNKNOWN = re.compile(
@@ -52,3 +54,17 @@ def refusal(box: str, command: str, options: Iterable[str]) -> tuple[str, str, s
         what = f"options of `{command}`" if first.startswith("-") else "an option before it"
         return "command line", repr(first), what, f"did you mean {near[0]}" if near else help_
     return "command line", re.sub(r"[.:;]? ?For full helptext.*$", "", text), f"what `{command}` takes", help_
+
+
+def as_typed(line: str, command: Any) -> str:
+    """An error line whose first word is a field of the command, with the option that was typed instead.
+
+    Args:
+        line: "layer_indices: got 3, ...", as `core.checks.error` writes it.
+        command: the command as it was read.
+    """
+    name, colon, rest = line.partition(": got ")
+    if not colon or name not in {field.name for field in fields(command)}:
+        return line
+    typed = {"from_file": "from", "claim": "LABEL", "file": "FILE", "name": "N"}.get(name, name.replace("_", "-"))
+    return f"{typed if typed.isupper() else f'--{typed}'}{colon}{rest}"

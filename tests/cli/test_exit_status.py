@@ -39,7 +39,11 @@ def raising(error: BaseException) -> Any:
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "somewhere/records.json")
 ENDINGS = {
-    "refusal": (checks.error("seed", "-1", "a whole number", "pass one"), 2, ("error: seed: got -1, expected",)),
+    "refusal": (
+        checks.error("one name", "-1", "a whole number", "pass one"),
+        2,
+        ("error: one name: got -1, expected",),
+    ),
     "full disk": (FULL, 2, ("error: output: got", "No space left", "records.json", "expected")),
     "no permission": (PermissionError(errno.EACCES, "Permission denied", "x"), 2, ("error: output: got", "'x'")),
     "a stream": (OSError(errno.ENOSPC, "No space left on device"), 2, ("error: output: got No space left",)),

@@ -1,11 +1,14 @@
 """Words that cannot be read, or mean nothing to the command: what is said of each."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import here, red_baseline
 
+from icl_theory.cli.options import Bounds, Recheck, Verify
 from icl_theory.cli.parsing import _at_home, parse
+from icl_theory.cli.refusals import as_typed
 from icl_theory.records.files import prepare_directory
 
 
@@ -32,11 +35,11 @@ from icl_theory.records.files import prepare_directory
         (("bounds", "--ranks", "-1"), ("ranks: got -1",)),
         (("bounds", "--shots", "80"), ("shots: got 80", "from 1 to 79")),
         (("bounds", "--model", "optimum", "--layers", "2"), ("layers: got 2",)),
-        (("bounds", "--layer-indices", "1"), ("layer_indices: got 1",)),
+        (("bounds", "--layer-indices", "1"), ("--layer-indices: got 1",)),
         (("bounds", "--clip", "nan"), ("clip: got nan",)),
         (("train", "--steps", "0"), ("steps: got 0",)),
         (("train", "--layers", "2", "--stop-excess", "0.1"), ("stop_excess", "2 layers", "known")),
-        (("train", "--checkpoint-every", "0"), ("checkpoint_every: got 0",)),
+        (("train", "--checkpoint-every", "0"), ("--checkpoint-every: got 0",)),
         (("train", "--resume"), ("resume: got no directory", "--out")),
     ],
 )
@@ -99,3 +102,19 @@ def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ]
     assert parse(["verify", "--out=~/a"]).out == f"{tmp_path}/a"
     assert prepare_directory("~/made") == tmp_path / "made"
+
+
+@pytest.mark.parametrize(
+    ("line", "command", "expected"),
+    [
+        ("layer_indices: got 3, expected less; a hint.", Bounds(), "--layer-indices: got 3, expected less; a hint."),
+        ("task.covariance: got a list, expected an array; a hint.", Bounds(), None),
+        ("steps: got 0, expected 1; a hint.", Verify(), None),
+        ("file: got 'a', expected another; a hint.", Recheck("a"), "FILE: got 'a', expected another; a hint."),
+        ("from_file: got 'a', expected another; a hint.", Verify(), "--from: got 'a', expected another; a hint."),
+        ("training: got no member that converged, expected one; a hint.", Bounds(), None),
+    ],
+)
+def test_as_typed(line: str, command: Any, expected: str | None) -> None:
+    """The name of an option as it is typed; names of other things as they are."""
+    assert as_typed(line, command) == (expected or line)

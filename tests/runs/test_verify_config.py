@@ -73,7 +73,7 @@ def test_reasons_by_group() -> None:
         (("--layers", "0"), "layers: got 0"),
         (("--shots", "1"), "shots: got 1"),
         (("--scale", "2.0"), "scale: got 2.0 without a file"),
-        (("--task", "classification", "--task-covariance", "1"), "task_covariance: got"),
+        (("--task", "classification", "--task-covariance", "1"), "--task-covariance: got"),
         (("--model", "nowhere.npz"), "model: got 'nowhere.npz', expected the path of a file with weights"),
         (("--dim", "3", "--sweep"), "sweep: got settings of yours"),
         (("--model", "THEIRS", "--dim", "4"), "dim: got 4, and a file with dim 3"),
