@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE)]
 
 import latex2mathml.converter  # noqa: E402
 import reference  # noqa: E402
+from docutils.nodes import SkipNode  # noqa: E402
 
 from icl_theory import __version__  # noqa: E402
 from icl_theory.lessons import lessons  # noqa: E402
@@ -69,19 +70,16 @@ def _links(_app: Any, name: str, source: list[str]) -> None:
 
 def _inline(translator: Any, node: Any) -> None:
     translator.body.append(latex2mathml.converter.convert(node.astext()))
-    raise _SkipNode
+    raise SkipNode
 
 
 def _block(translator: Any, node: Any) -> None:
     translator.body.append(latex2mathml.converter.convert(node.astext(), display="block"))
-    raise _SkipNode
+    raise SkipNode
 
 
 def setup(app: Any) -> None:
     """Formulas as MathML, which needs no script and no network."""
-    global _SkipNode
-    from docutils.nodes import SkipNode as _SkipNode
-
     _made()
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.connect("source-read", _links)

@@ -141,7 +141,10 @@ def _page(lesson: Lesson, notebook: Any) -> str:
 
 def with_formulas(text: str) -> str:
     """Markdown whose formulas, between $ or $$, are MathML."""
-    from latex2mathml.converter import convert
+    try:
+        from latex2mathml.converter import convert
+    except ModuleNotFoundError:
+        raise checks.error("packages", "no latex2mathml", "the packages that make pages", _NEEDED) from None
 
     text = re.sub(r"\$\$(.+?)\$\$", lambda found: convert(found[1].strip(), display="block"), text, flags=re.DOTALL)
     return re.sub(r"\$([^$\n]+(?:\n[^$\n]+)?)\$", lambda found: convert(found[1].strip()), text)

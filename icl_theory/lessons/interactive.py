@@ -1,12 +1,9 @@
 """The interactive page: one file that computes in the browser and needs no server and no network."""
 
-import html
 import json
 import re
 from pathlib import Path
 from typing import Any
-
-from icl_theory.lessons.files import with_formulas
 
 FOLDER = Path(__file__).parent / "page"
 SCRIPTS = ("numerics.js", "descent.js", "bounds.js", "state.js", "view.js", "page.js")
@@ -39,8 +36,11 @@ def page() -> str:
     """
     from jinja2 import Environment, StrictUndefined
 
+    from icl_theory.report.page.formulas import sentence
+
     environment = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(with_formulas((FOLDER / "page.html").read_text(encoding="utf-8")))
+    text = (FOLDER / "page.html").read_text(encoding="utf-8")
+    template = environment.from_string(re.sub(r"\$[^$]+\$", lambda formula: str(sentence(formula[0])), text))
     script = "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     return template.render(
         css=(FOLDER / "page.css").read_text(encoding="utf-8"),
@@ -65,10 +65,10 @@ def controls() -> dict[str, Any]:
 def _claims() -> list[dict[str, str]]:
     from icl_theory.claims.engine.expected_verdicts import expected_verdicts
     from icl_theory.claims.registry import load
-    from icl_theory.core.marks import unmarked
+    from icl_theory.report.page.formulas import sentence
 
     verdicts = expected_verdicts()
     return [
-        {"label": label, "statement": html.escape(unmarked(load(label).statement)), "verdict": str(verdicts[label])}
+        {"label": label, "statement": str(sentence(load(label).statement)), "verdict": str(verdicts[label])}
         for label in CLAIMS
     ]
