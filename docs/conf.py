@@ -9,15 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import latex2mathml.converter
+from docutils.nodes import SkipNode
+
+from icl_theory import __version__
+from icl_theory.lessons import lessons
+
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE)]
-
-import latex2mathml.converter  # noqa: E402
-import reference  # noqa: E402
-from docutils.nodes import SkipNode  # noqa: E402
-
-from icl_theory import __version__  # noqa: E402
-from icl_theory.lessons import lessons  # noqa: E402
 
 project = "icl_theory"
 author = "The icl_theory authors"
@@ -51,6 +49,9 @@ def _written(folder: str) -> Path:
 
 def _made() -> None:
     """The pages that are not kept: reference, lessons, and what stands outside of this folder."""
+    sys.path.insert(0, str(HERE))  # Sphinx runs this file, which is in no package
+    import reference
+
     folder = _written("made")
     for name, text in reference.pages().items():
         (folder / f"{name}.md").write_text(text, encoding="utf-8")

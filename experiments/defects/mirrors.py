@@ -98,7 +98,7 @@ LISTED = {
     "runs/search": ("search",),
     "lessons/exercises": ("lessons",),
     "lessons/files": ("lessons",),
-    "lessons/interactive": ("interactive",),
+    "lessons/interactive": ("page_behaviour", "interactive"),
     "lessons/display": ("lessons",),
     "descent/paths": ("paths",),
     "figures/descent": ("descent_figures",),

@@ -18,6 +18,8 @@
 # tasks $w \sim N(0, I)$.
 
 # %%
+import dataclasses
+
 from icl_theory import Estimate, LinearRegression, StudentT, gradient_descent_weights, predict, verify
 from icl_theory.claims import Claim, Control
 from icl_theory.lessons import check_claim
@@ -79,8 +81,6 @@ def heavy_cases(factory):
     task = LinearRegression(D, inputs=StudentT(5))
     return [factory.case("heavy tails", gradient_descent_weights(D, step_size=STEP), task=task, shots=B)]
 
-
-import dataclasses  # noqa: E402
 
 heavy = dataclasses.replace(one_step, label="lesson_heavy", cases=heavy_cases)
 [record] = verify([heavy]).records["claims"]

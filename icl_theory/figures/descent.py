@@ -161,12 +161,13 @@ def descent_animation(
     with style_sheets.context(_sheets(style)):
         figure = Figure(figsize=figsize, layout="constrained")
         axis = figure.add_subplot()
+        _draw(axis, roads, x, y, None)  # for the names, which stand outside, where they cover nothing
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
 
         def frame(shown: int) -> list[Any]:
             axis.clear()
             _draw(axis, roads, x, y, shown)
             axis.set_title(f"after {shown} layer{'s' * (shown != 1)}")
-            axis.legend(loc="upper left")
             return []
 
         moving = FuncAnimation(figure, frame, frames=steps, interval=1000 * seconds)

@@ -31,7 +31,7 @@ def test_six_lessons() -> None:
     assert NUMBERS == [1, 2, 3, 4, 5, 6]
     named = {number for lesson in lessons() for number in re.findall(r'"(\d\.\d)"', lesson.path.read_text("utf-8"))}
     assert named == {*EXERCISES, "6.1"}
-    assert all(number in question(number) or len(question(number)) > 20 for number in EXERCISES)
+    assert all(len(question(number)) > 20 for number in EXERCISES)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_runs(said: dict[int, tuple[str, float]], number: int) -> None:
     text, seconds = said[number]
     assert seconds < 60
     assert "not yet" in text.splitlines()[-1]
-    assert len(re.findall(r"\d", text)) > 10 or number == 6
+    assert len(re.findall(r"\d", text)) > (10 if number != 6 else 3)
 
 
 @pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.title)
