@@ -1,0 +1,11 @@
+from .deciding_factors import FactorEffect as FactorEffect
+from .judgement import CellOutcome as CellOutcome
+from .judgement import JudgedFinding as JudgedFinding
+from .judgement import judge as judge
+from .records import read_record as read_record
+from .records import shipped_table as shipped_table
+from .registration import Finding as Finding
+from .registration import Grid as Grid
+from .registration import findings as findings
+from .registration import grid as grid
+from .table import Table as Table

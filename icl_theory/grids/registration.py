@@ -1,0 +1,214 @@
+"""What was registered: the grid of models and edits, and the findings that are read off it."""
+
+import hashlib
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from icl_theory.core import checks
+from icl_theory.core.field_docs import fields_in_help
+
+FOLDER = Path(__file__).parent / "registered"
+GRID_FILE = "grid"
+ProfileName = Literal["quick", "full"]
+Level = str | int
+Cell = dict[str, Level]
+"""A level for every factor."""
+
+TRAINED_FOR = {"short": "short", "converged": "long", "finite": "finite", "noisy": "long", "shifted": "long"}
+"""The training that the models of a regime come from."""
+
+
+@fields_in_help
+@dataclass(frozen=True)
+class Judgement:
+    """How cells and findings are judged, see `grids.judgement`."""
+
+    level: float
+    """Of the intervals over seeds."""
+    nearly_all: float
+    """Share of the decided cells from which on a statement holds, or fails."""
+    some: float
+    """Share of all cells that must speak for and against a statement that depends."""
+
+
+@fields_in_help
+@dataclass(frozen=True)
+class Unit:
+    """One ensemble of trained models: what a shard of a run is made of."""
+
+    attention: str
+    mlp: str
+    task: str
+    training: str
+    """"short", "long" or "finite"."""
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        return f"{self.attention}, MLP {self.mlp}, {self.task}, {self.training}"
+
+
+@fields_in_help
+@dataclass(frozen=True)
+class Grid:
+    """What is trained and edited, in one profile."""
+
+    profile: ProfileName
+    seed: int
+    dim: int
+    layers: int
+    training_shots: int
+    batch: int
+    hidden: int
+    ranks: tuple[int, ...]
+    random_directions: int
+    factors: dict[str, tuple[Level, ...]]
+    """Levels by name of factor."""
+    tasks: dict[str, float]
+    regimes: dict[str, float]
+    seeds: int
+    """Models of a unit."""
+    validation: int
+    """Prompts on which ranks and layers are chosen."""
+    test: int
+    """Prompts on which is reported."""
+    judgement: Judgement
+
+    @property
+    def units(self) -> list[Unit]:
+        """Every ensemble, in a fixed order."""
+        names = ("attention", "mlp", "task")
+        trainings = dict.fromkeys(TRAINED_FOR[str(regime)] for regime in self.factors["regime"])
+        return [
+            Unit(str(attention), str(mlp), str(task), training)
+            for attention, mlp, task in product(*(self.factors[name] for name in names))
+            for training in trainings
+        ]
+
+    def regimes_of(self, unit: Unit) -> list[str]:
+        """The regimes whose models are those of the unit.
+
+        Args:
+            unit: an ensemble.
+        """
+        return [str(regime) for regime in self.factors["regime"] if TRAINED_FOR[str(regime)] == unit.training]
+
+
+@fields_in_help
+@dataclass(frozen=True)
+class Finding:
+    """A statement about a population of runs, and what counts as for or against it."""
+
+    name: str
+    registered: str
+    """Day on which file and margins were fixed."""
+    source: str
+    origin: Literal["paper", "reading"]
+    """"paper": the statement is the paper's, its measure ours; "reading": margin and statement are ours."""
+    statement: str
+    value: str
+    """What is computed for every cell and seed; above 0 it speaks for the statement."""
+    factors: tuple[str, ...]
+    paper_cell: Cell
+    """The cell nearest to the paper."""
+    margin: dict[str, float] = field(default_factory=dict)
+    """By kind of task; none: 0."""
+    levels: dict[str, tuple[Level, ...]] = field(default_factory=dict)
+    """Levels that differ from those of the grid."""
+
+    def cells(self, grid: Grid) -> Iterator[Cell]:
+        """Every cell in order; those that no model has are left out (an MLP of models without one).
+
+        Args:
+            grid: the profile; levels it does not have are left out too.
+        """
+        levels = [self._levels(grid, name) for name in self.factors]
+        for chosen in product(*levels):
+            cell = dict(zip(self.factors, chosen, strict=True))
+            if cell.get("mlp") == "relu" or not {"mlp", "mlp_in", "mlp_out", "all"} & set(cell.values()):
+                yield cell
+
+    def _levels(self, grid: Grid, name: str) -> tuple[Level, ...]:
+        own = self.levels.get(name)
+        if own is None:
+            return grid.factors[name]
+        if name == "pair":
+            return tuple(pair for pair in own if {int(n) for n in str(pair).split(" to ")} <= {*grid.factors["shots"]})
+        there = grid.factors["regime"] if name == "training" else grid.factors.get(name, own)
+        return tuple(level for level in own if level in there)
+
+    def margin_of(self, cell: Cell) -> float:
+        """The margin for the task of a cell; for classification in shares of the prompts, else of the error.
+
+        Args:
+            cell: one of `cells`.
+        """
+        kind = "classification" if cell["task"] == "classification" else "regression"
+        return self.margin.get(kind, 0.0)
+
+
+def grid(profile: ProfileName = "full") -> Grid:
+    """The registered grid.
+
+    Args:
+        profile: "full", or "quick" with fewer levels, seeds and steps.
+
+    Raises: ValueError for another profile.
+
+    Example:
+        >>> from icl_theory.grids import grid
+        >>> registered = grid("full")
+        >>> len(registered.units), registered.seeds, registered.factors["shots"]
+        (54, 16, (0, 4, 10, 20, 40))
+    """
+    checks.choice("profile", profile, get_args(ProfileName))
+    text = _read(GRID_FILE)
+    own = dict(text["profiles"][profile])
+    factors = {name: tuple(levels) for name, levels in (text["factors"] | own.pop("factors", {})).items()}
+    regimes = text["regimes"] | {name: own.pop(name) for name in [*own] if name in text["regimes"]}
+    plain = ("seed", "dim", "layers", "training_shots", "batch", "hidden", "random_directions")
+    return Grid(
+        profile=profile,
+        **{name: text[name] for name in plain},
+        ranks=tuple(text["ranks"]),
+        factors=factors,
+        tasks=text["tasks"],
+        regimes=regimes,
+        **own,
+        judgement=Judgement(**text["judgement"]),
+    )
+
+
+@lru_cache(maxsize=1)
+def findings() -> dict[str, Finding]:
+    """Every registered finding by name.
+
+    Example:
+        >>> from icl_theory.grids import findings
+        >>> findings()["clipping_helps"].margin
+        {'regression': 0.01, 'classification': 0.005}
+    """
+    names = sorted(path.stem for path in FOLDER.glob("*.toml") if path.stem != GRID_FILE)
+    return {name: _finding(name) for name in names}
+
+
+def digests() -> dict[str, str]:
+    """SHA-256 of every registered file by its name: a record holds those of the day of its run."""
+    return {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(FOLDER.glob("*.toml"))}
+
+
+def _finding(name: str) -> Finding:
+    text = _read(name)
+    text["registered"] = text["registered"].isoformat()
+    text["factors"] = tuple(text["factors"])
+    text["levels"] = {factor: tuple(levels) for factor, levels in text.get("levels", {}).items()}
+    return Finding(name=name, **text)
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,122 @@
+"""The grid run: every ensemble of a shard trained, edited and written down, and shards merged to one record.
+
+Importing this file is quick: nothing heavy is loaded before `run`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from icl_theory.core.progress import Progress
+from icl_theory.runs.grid_config import GridConfig, shard_of
+
+if TYPE_CHECKING:
+    from icl_theory.records.journal import Journal
+
+UNITS, RECORD = "units.jsonl", "grid.json.gz"
+"""The finished ensembles of a shard, and the record of a whole run."""
+
+
+def run(config: GridConfig, out: Path, *, resume: bool = False, progress: Progress | None = None) -> list[dict]:
+    """The records of the shard's ensembles, each written to `out` as soon as it is finished.
+
+    Args:
+        config: see `GridConfig`.
+        out: directory, as `prepare` returns it.
+        resume: go on behind the ensembles that are finished.
+        progress: called with (what, done, total).
+
+    Returns: the units, in the order of the grid; if the shard is the whole grid, the record is written too.
+    Raises: ValueError for a shard that is none, or a resume under other settings or registered files.
+    """
+    from icl_theory.grids.records import write_record
+    from icl_theory.grids.registration import grid
+    from icl_theory.grids.unit_table import unit_record
+
+    part, parts = shard_of(config)
+    registered = grid(config.profile)
+    units = registered.units[part - 1 :: parts]
+    journal = _journal(config, out, resume)
+    finished = {tuple(record["unit"]): record for record in journal.lines}
+    for place, unit in enumerate(units):
+        name = (unit.attention, unit.mlp, unit.task, unit.training)
+        if name not in finished:
+            finished[name] = unit_record(registered, unit, progress)
+            journal.add(finished[name])
+        if progress is not None:
+            progress("ensembles of the grid", place + 1, len(units))
+    if parts == 1:
+        write_record(out / RECORD, registered, finished.values())
+    return [finished[unit.attention, unit.mlp, unit.task, unit.training] for unit in units]
+
+
+def prepare(config: GridConfig, out: str | Path, *, overwrite: bool, resume: bool) -> Path:
+    """The directory of a run: new, emptied of an earlier run, or as it was left.
+
+    To resume where nothing has begun is to start.
+
+    Raises: ValueError for a directory in use, for a resume of a run under other settings, or for both options at once.
+    """
+    from icl_theory.core import checks
+    from icl_theory.records.files import prepare_directory
+
+    if resume and overwrite:
+        raise checks.error("resume", "also overwrite", "one of the two", "drop one of them")
+    shard_of(config)
+    begun = resume and (Path(out) / UNITS).is_file()
+    path = prepare_directory(out, overwrite or begun)
+    if begun:
+        _journal(config, path, resume=True)
+    else:
+        for name in (UNITS, RECORD):
+            (path / name).unlink(missing_ok=True)
+    return path
+
+
+def merge(folders: Sequence[str | Path], out: Path) -> Path:
+    """Put the shards of a run together: byte for byte the record that one shard for all would have made.
+
+    Args:
+        folders: the directories of all shards.
+        out: directory of the record.
+
+    Returns: the path of the record.
+    Raises: ValueError for a directory without a shard, shards of different settings, or an ensemble that is missing.
+    """
+    from icl_theory.core import checks
+    from icl_theory.grids.records import settings_of, write_record
+    from icl_theory.grids.registration import grid
+    from icl_theory.records.journal import Journal
+
+    units: list[dict[str, Any]] = []
+    profile: Any = None
+    for folder in folders:
+        path = Path(folder) / UNITS
+        if not path.is_file():
+            hint = "name the --out directories of all shards"
+            raise checks.error("merge", f"{str(folder)!r}, which holds no shard", "the directory of a shard", hint)
+        profile = profile or _profile_of(path)
+        units += Journal(path, _settings(settings_of(grid(profile))), fields=("unit",)).lines
+    return write_record(out / RECORD, grid(profile), units)
+
+
+def _journal(config: GridConfig, out: Path, resume: bool) -> "Journal":
+    from icl_theory.grids.records import settings_of
+    from icl_theory.grids.registration import grid
+    from icl_theory.records.journal import Journal
+
+    return Journal(out / UNITS, _settings(settings_of(grid(config.profile))), resume=resume, fields=("unit",))
+
+
+def _settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """With the digests under names of their own, so that an error names the file that differs."""
+    digests = {f"registered file {name}": digest for name, digest in settings["registered"].items()}
+    return {"format": settings["format"], "profile": settings["profile"]} | digests
+
+
+def _profile_of(path: Path) -> str:
+    import json
+
+    with path.open(encoding="utf-8") as file:
+        header = json.loads(file.readline() or "{}")
+    return header.get("profile", "full")
