@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icl_theory.cli.options import Bounds, Cache, Explain, Lesson, Recheck, Search, Train, Verify
+from icl_theory.cli.grid_command import grid
+from icl_theory.cli.options import Bounds, Cache, Explain, Figures, GridRun, Lesson, Recheck, Search, Train, Verify
 
 if TYPE_CHECKING:
     from icl_theory.claims.outside import OutsideClaim
@@ -174,6 +175,29 @@ def _status_on_models(document: dict[str, Any], numbers: list[Any], words: str) 
     return 0 if finite and not document["diverged"] else 1
 
 
+def figures(command: Figures) -> int:
+    from icl_theory.core import checks
+    from icl_theory.records.documents import to_json
+    from icl_theory.report.terminal import console
+    from icl_theory.runs import figures
+
+    if command.out is None:
+        if command.figures or command.overwrite or command.resume:
+            raise checks.error("out", "no directory", "where the figures go", "name it with --out")
+        listed = [{"name": name, "caption": figures.caption_of(name)} for name in figures.FIGURES]
+        lines = [f"{found['name']}: {found['caption']}\n" for found in listed]
+        sys.stdout.write(to_json({"figures": listed}) if command.json else "\n".join(lines))
+        return 0
+    out = figures.prepare(command.out, overwrite=command.overwrite, resume=command.resume)
+    console.start()
+    files: list[str] = []
+    with console.LiveProgress() as progress:
+        for made in figures.run(command, out, progress):
+            files += [str(path) for path in made]
+    sys.stdout.write(to_json({"files": files}) if command.json else "".join(f"{path}\n" for path in files))
+    return 0
+
+
 def explain(command: Explain) -> int:
     from icl_theory.claims.registry import all_labels, load, require_known
     from icl_theory.records.documents import to_json
@@ -253,6 +277,8 @@ COMMANDS: dict[type, Callable[[Any], int]] = {
     Train: train,
     Bounds: bounds,
     Search: search,
+    GridRun: grid,
+    Figures: figures,
     Lesson: lesson,
     Explain: explain,
     Recheck: recheck,

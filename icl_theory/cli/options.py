@@ -11,6 +11,8 @@ import tyro.extras
 
 from icl_theory.claims.engine.profiles import ProfileName
 from icl_theory.runs.bounds_config import SweepConfig
+from icl_theory.runs.figures_config import FigureName, FiguresConfig
+from icl_theory.runs.grid_config import GridConfig
 from icl_theory.runs.search_config import SearchConfig
 from icl_theory.runs.train_config import TrainRunConfig
 from icl_theory.runs.verify_config import SettingsConfig
@@ -86,6 +88,42 @@ class Search(SearchConfig):
 
 
 @dataclass(frozen=True)
+class _Finding:
+    """What `grid` shows; it stands before the options of a run."""
+
+    finding: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="FINDING")] = None
+    """Name of a finding, shown with all that decides it; all of them in a table if none is named."""
+    record: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """grid.json.gz of a run of yours instead of the one that the package comes with."""
+    merge: Annotated[tuple[str, ...], tyro.conf.arg(metavar="DIR ...")] = ()
+    """Directories of all shards of a run, to be put together in --out."""
+
+
+@dataclass(frozen=True)
+class GridRun(GridConfig, _Finding):
+    """Findings on registered grids: show what the record says, or with --out run the grid, whole or in shards."""
+
+    out: Annotated[str | None, tyro.conf.arg(metavar="DIR", help="Run the grid into that directory.")] = None
+    overwrite: Overwrite = False
+    resume: Annotated[bool, tyro.conf.arg(help="Go on with an interrupted run in that directory.")] = False
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Figures(FiguresConfig):
+    """The figures of the paper in their synthetic counterparts, and our own: PDF, PNG, captions, and their records."""
+
+    figures: Annotated[tuple[FigureName, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")] = ()
+    """Names of figures; all if none is named."""
+    out: Annotated[str | None, tyro.conf.arg(metavar="DIR", help="Directory; without one the figures are listed.")] = (
+        None
+    )
+    overwrite: Overwrite = False
+    resume: Annotated[bool, tyro.conf.arg(help="Take over the records that are in that directory.")] = False
+    json: Json = False
+
+
+@dataclass(frozen=True)
 class Explain:
     """Say what a claim states, what is checked and why it may fail; without a label, list all claims."""
 
@@ -137,6 +175,8 @@ COMMANDS = {
     "train": Train,
     "bounds": Bounds,
     "search": Search,
+    "grid": GridRun,
+    "figures": Figures,
     "lesson": Lesson,
     "explain": Explain,
     "recheck": Recheck,

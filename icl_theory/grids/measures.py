@@ -89,7 +89,7 @@ def single_module(table: Table, finding: Finding, cell: Cell) -> np.ndarray:
 
 
 def optimal_rate_varies(table: Table, finding: Finding, cell: Cell) -> np.ndarray:
-    """The smaller of the advantages at home of the ranks for the fewest and for the most demonstrations, less the margin.
+    """The smaller of the advantages at home of the ranks for fewest and for most demonstrations, less the margin.
 
     Where both ranks are the same it is minus the margin, which speaks against the statement.
     """

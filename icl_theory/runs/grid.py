@@ -13,6 +13,7 @@ from icl_theory.runs.grid_config import GridConfig, shard_of
 if TYPE_CHECKING:
     from icl_theory.records.journal import Journal
 
+FORMAT = 1
 UNITS, RECORD = "units.jsonl", "grid.json.gz"
 """The finished ensembles of a shard, and the record of a whole run."""
 
@@ -98,6 +99,42 @@ def merge(folders: Sequence[str | Path], out: Path) -> Path:
         profile = profile or _profile_of(path)
         units += Journal(path, _settings(settings_of(grid(profile))), fields=("unit",)).lines
     return write_record(out / RECORD, grid(profile), units)
+
+
+def document_of(record: Path | None, names: Sequence[str] = ()) -> dict[str, Any]:
+    """The findings of a record, judged.
+
+    Args:
+        record: a file; None for the record of the full grid that the package comes with.
+        names: of findings; all if none is named.
+
+    Returns: a plain dictionary: format, profile, seeds, files changed after the run, findings.
+    Raises: ValueError for a name that is none, or a file that is no record.
+    """
+    from icl_theory.core import checks
+    from icl_theory.grids.finding_records import finding_record
+    from icl_theory.grids.judgement import judge
+    from icl_theory.grids.records import SHIPPED, read_record
+    from icl_theory.grids.registration import findings
+    from icl_theory.records.documents import to_plain
+
+    registered = findings()
+    for name in names:
+        checks.choice("finding", name, tuple(registered))
+    table, changed = read_record(record or SHIPPED)
+    there = [registered[name] for name in names or registered if any(registered[name].cells(table.grid))]
+    judged = [judge(finding, table) for finding in there]
+    document = {"format": FORMAT, "profile": table.grid.profile, "seeds": table.grid.seeds, "changed_after": changed}
+    return to_plain(document | {"findings": [finding_record(found) for found in judged]})
+
+
+def write_findings(document: dict[str, Any], out: Path) -> None:
+    """`findings.csv` and, last, `findings.json`."""
+    from icl_theory.grids.finding_records import findings_csv
+    from icl_theory.records.files import write_bytes, write_json
+
+    write_bytes(out / "findings.csv", findings_csv(document["findings"]).encode("utf-8"))
+    write_json(out / "findings.json", document)
 
 
 def _journal(config: GridConfig, out: Path, resume: bool) -> "Journal":

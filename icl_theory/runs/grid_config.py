@@ -13,7 +13,7 @@ class GridConfig:
     profile: Literal["quick", "full"] = "quick"
     """Levels, seeds and steps; the full grid takes two to three hours on one core."""
     shard: str = "1/1"
-    """i/n: only every n-th ensemble, from the i-th on; `--merge` puts the shards together."""
+    """i/n: only every n-th ensemble, from the i-th on; --merge puts the shards together."""
 
 
 def shard_of(config: GridConfig) -> tuple[int, int]:

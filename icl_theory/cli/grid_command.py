@@ -1,0 +1,64 @@
+"""What `icl-theory grid` does; whatever it needs is imported where it runs, so that --help answers at once."""
+
+import sys
+from pathlib import Path
+
+from icl_theory.cli.options import GridRun
+
+
+def grid(command: GridRun) -> int:
+    """Run the grid, a shard of it, or merge shards; show what the record says. Returns: the exit status."""
+    from icl_theory.records.documents import to_json
+    from icl_theory.report.terminal import console, grid_tables
+    from icl_theory.runs import grid
+
+    _require_one_purpose(command)
+    names = [] if command.finding is None else [command.finding]
+    record = None if command.record is None else Path(command.record)
+    out = None
+    if command.out is not None:
+        out = grid.prepare(command, command.out, overwrite=command.overwrite, resume=command.resume)
+        console.start()
+        if command.merge:
+            record = grid.merge(command.merge, out)
+        else:
+            with console.LiveProgress() as progress:
+                units = grid.run(command, out, resume=command.resume, progress=progress)
+            if command.shard != "1/1":
+                console.log(f"{len(units)} ensembles are in {command.out}; put all shards together with --merge")
+                return 0
+            record = out / grid.RECORD
+    document = grid.document_of(record, names)
+    # Shown before the files are written, as in `verify`.
+    if command.json:
+        sys.stdout.write(to_json(document))
+    elif names:
+        found = document["findings"][0]
+        console.show(*grid_tables.finding_lines(found), "", grid_tables.factor_table(found))
+    else:
+        console.show(grid_tables.findings_table(document["findings"]))
+    if document["changed_after"]:
+        console.log(f"changed after the run of this record: {', '.join(document['changed_after'])}")
+    if out is not None:
+        grid.write_findings(document, out)
+        console.log(f"record and findings are in {command.out}")
+    return 0 if all(found["counts"]["not finite"] == 0 for found in document["findings"]) else 1
+
+
+def _require_one_purpose(command: GridRun) -> None:
+    """Raises: ValueError for options that do not go together."""
+    from icl_theory.core import checks
+
+    if command.out is None and (command.merge or command.resume or command.overwrite or _part_of_a_run(command)):
+        raise checks.error("out", "no directory", "the directory of a run", "name it with --out")
+    if command.out is not None and (command.finding is not None or command.record is not None):
+        given = "finding" if command.finding is not None else "record"
+        raise checks.error("out", f"also a {given}", "one of the two", "a record is read without --out")
+    if command.merge and (command.resume or command.shard != "1/1"):
+        given = "resume" if command.resume else "shard"
+        raise checks.error("merge", f"also {given}", "one of the two", "drop one of them")
+
+
+def _part_of_a_run(command: GridRun) -> bool:
+    """Whether an option is given that says what is run."""
+    return (command.profile, command.shard) != (GridRun.profile, GridRun.shard)
