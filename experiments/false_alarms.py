@@ -46,16 +46,18 @@ class Untrained(CaseFactory):
 
 
 def line(outcome: Outcome, seed: int) -> dict[str, Any]:
-    """What the campaign keeps of one outcome."""
+    """What the campaign keeps of one outcome: of a claim that refutes, the check of the relation that it refutes."""
+    refutes = outcome.claim.refutes
+    as_relation: Callable[[Verdict], str] = (lambda v: str(v.reversed)) if refutes else str
     return {
         "seed": seed,
         "claim": outcome.claim.label,
         "relation": outcome.claim.relation,
         "population": outcome.claim.over_seeds,
-        "verdict": str(outcome.verdict),
-        "cases": dict(Counter(str(item.verdict) for item in outcome.evidence)),
+        "verdict": as_relation(outcome.verdict),
+        "cases": dict(Counter(as_relation(item.verdict) for item in outcome.evidence)),
         "statistical": outcome.claim.over_seeds or any(item.stderr > 0 for item in outcome.evidence),
-        "controls": [[c.name, str(c.verdict), str(c.expected)] for c in outcome.controls],
+        "controls": [[c.name, as_relation(c.verdict), as_relation(c.expected)] for c in outcome.controls],
         "proved": outcome.proved,
     }
 
@@ -64,7 +66,7 @@ def examined(claims: list[Claim], seed: int, setting: dict[str, Any]) -> Iterato
     """The lines of one seed; a claim without a case has none."""
     with closing((Untrained if setting["untrained"] else CaseFactory)(PROFILES[setting["profile"]], seed)) as factory:
         for claim in claims:
-            if claim.cases(factory):
+            if not claim.finding and claim.cases(factory):  # a finding is read off a record: nothing is drawn
                 yield to_plain(line(examine(claim, factory), seed))
 
 

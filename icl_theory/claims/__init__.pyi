@@ -6,5 +6,5 @@ from .engine.check import check as check
 from .engine.claim import Assumption as Assumption
 from .engine.claim import Claim as Claim
 from .engine.claim import Control as Control
-from .engine.claim import Verdict as Verdict
 from .engine.examine import examine as examine
+from .engine.verdict import Verdict as Verdict

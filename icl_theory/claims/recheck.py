@@ -6,7 +6,7 @@ from typing import Any
 
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.check import Evidence, check
-from icl_theory.claims.engine.claim import Claim, Verdict
+from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.counterexample import FORMAT
 from icl_theory.claims.engine.exceptions import describe_error
 from icl_theory.claims.engine.seed_interval import SeedInterval, interval_over_seeds
@@ -21,18 +21,21 @@ class Recheck:
     claim: str
     """Label."""
     confirmed: bool
-    """The rebuilt case breaks the statement, and so does the small exact one if the file holds it."""
+    """The rebuilt case breaks the relation of the claim, and so does the small exact one if the file holds it."""
     evidence: Evidence
     """The check on the rebuilt case."""
     exact: bool | None
     """Whether the exact counterexample breaks the statement; None if there is none."""
     over_seeds: SeedInterval | None = None
     """The interval over the rebuilt seeds, for a statement over seeds."""
+    example: bool = False
+    """Whether the statement says that there is such a case, so that it is an example of it."""
 
     def __str__(self) -> str:
         e = self.evidence
+        said = "confirmed, an example of the statement" if self.example else "confirmed, the statement fails here"
         lines = [
-            f"{self.claim}: {'confirmed, the statement fails here' if self.confirmed else 'NOT confirmed'}",
+            f"{self.claim}: {said if self.confirmed else 'NOT confirmed'}",
             f"  {e.case}: {e.verdict.value}, measured {e.measured:.6g} against {e.predicted:.6g}"
             + (f" (± {e.stderr:.2g})" if e.stderr else ""),
         ]
@@ -42,9 +45,10 @@ class Recheck:
                 f"from {p.low:.6g} to {p.high:.6g}"
             )
         if self.exact is not None:
-            lines.append(
-                f"  small counterexample in exact arithmetic: {'breaks' if self.exact else 'keeps'} the statement"
-            )
+            words = ("is", "is NOT") if self.example else ("breaks", "keeps")
+            what = "one" if self.example else "the statement"
+            kind = "example" if self.example else "counterexample"
+            lines.append(f"  small {kind} in exact arithmetic: {words[0] if self.exact else words[1]} {what}")
         return "\n".join(lines)
 
 
@@ -67,8 +71,8 @@ def recheck(document: Any, claims: Iterable[Claim] = ()) -> Recheck:
         over_seeds = interval_over_seeds(claim, [evidence, *others])
     exact = None if document["exact"] is None else _breaks(claim, document["exact"])
     verdict = over_seeds.verdict if over_seeds is not None else evidence.verdict
-    broken = verdict == Verdict.FAILS and (over_seeds is not None or not claim.over_seeds)
-    return Recheck(claim.label, broken and exact is not False, evidence, exact, over_seeds)
+    broken = verdict == claim.of_a_counterexample and (over_seeds is not None or not claim.over_seeds)
+    return Recheck(claim.label, broken and exact is not False, evidence, exact, over_seeds, claim.refutes)
 
 
 DEFECTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

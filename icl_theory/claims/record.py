@@ -9,7 +9,10 @@ from typing import Any
 from icl_theory.claims.engine.check import BROKEN, UNATTAINABLE, Evidence
 from icl_theory.claims.engine.claim import Assumption, Claim
 from icl_theory.claims.engine.examine import Outcome
+from icl_theory.claims.engine.grid_evidence import judged
+from icl_theory.claims.engine.verdict import Verdict
 from icl_theory.claims.order import section_of
+from icl_theory.grids.finding_records import finding_record
 from icl_theory.records.documents import to_plain
 
 
@@ -27,6 +30,8 @@ def record(outcome: Outcome, package: str | None = None) -> dict[str, Any]:
         "origin": claim.origin,
         "source": claim.source,
         "relation": claim.relation,
+        "refutes": claim.refutes,
+        "grid": _grid(claim, outcome),
         "explanation": claim.explanation,
         "tolerance": claim.tolerance,
         "verdict": outcome.verdict,
@@ -47,6 +52,14 @@ def record(outcome: Outcome, package: str | None = None) -> dict[str, Any]:
         "counterexamples": [_counterexample(outcome, number) for number in range(len(outcome.counterexamples))],
         "seconds": outcome.seconds,
     }
+
+
+def _grid(claim: Claim, outcome: Outcome) -> dict[str, Any] | None:
+    """What a registered finding says in all cells together, and which factors decide; None for any other claim."""
+    if not claim.finding or outcome.verdict in (Verdict.ERROR, Verdict.OUTSIDE):
+        return None
+    found = finding_record(judged(claim))
+    return {name: found[name] for name in ("registered", "counts", "factors", "paper_cell")} | {"name": claim.finding}
 
 
 def counterexample_file(label: str, number: int) -> str:

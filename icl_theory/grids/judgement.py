@@ -11,7 +11,7 @@ from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.results import Result
 from icl_theory.grids.deciding_factors import FactorEffect, factor_effects
 from icl_theory.grids.measures import MEASURES
-from icl_theory.grids.registration import Cell, Finding, Judgement
+from icl_theory.grids.registration import Cell, Finding, Grid, Judgement
 from icl_theory.grids.table import Table
 
 Outcome = Literal["for", "against", "undecided", "not finite"]
@@ -27,6 +27,8 @@ class CellOutcome(Result):
     cell: Cell
     mean: float
     """Of the value of the finding; above 0 it speaks for the statement."""
+    stderr: float
+    """Over seeds."""
     low: float
     """Lower end of Student's interval over seeds."""
     high: float
@@ -90,11 +92,31 @@ def judge(finding: Finding, table: Table) -> JudgedFinding:
         >>> judged.count("for") > judged.count("against")
         True
     """
-    cells = list(finding.cells(table.grid))
-    values = np.array([MEASURES[finding.name](table, finding, cell) for cell in cells])
-    outcomes = [cell_outcome(cell, row, table.grid.judgement) for cell, row in zip(cells, values, strict=True)]
-    effects = factor_effects(finding.factors, cells, values, table.grid.judgement.level)
-    return JudgedFinding(finding, verdict_of([o.outcome for o in outcomes], table.grid.judgement), outcomes, effects)
+    return judge_values(finding, table.grid, cell_values(finding, table))
+
+
+def cell_values(finding: Finding, table: Table) -> np.ndarray:
+    """What a finding computes, shape (cells, seeds), cells in the order of `Finding.cells`.
+
+    Args:
+        finding: a registered one.
+        table: the numbers.
+    """
+    return np.array([MEASURES[finding.name](table, finding, cell) for cell in finding.cells(table.grid)])
+
+
+def judge_values(finding: Finding, grid: Grid, values: np.ndarray) -> JudgedFinding:
+    """Judge a finding by the values of every cell and seed, see `judge`.
+
+    Args:
+        finding: a registered one.
+        grid: its cells and rules.
+        values: as `cell_values` returns them.
+    """
+    cells, rules = list(finding.cells(grid)), grid.judgement
+    outcomes = [cell_outcome(cell, row, rules) for cell, row in zip(cells, values, strict=True)]
+    effects = factor_effects(finding.factors, cells, values, rules.level)
+    return JudgedFinding(finding, verdict_of([o.outcome for o in outcomes], rules), outcomes, effects)
 
 
 def cell_outcome(cell: Cell, values: np.ndarray, rules: Judgement) -> CellOutcome:
@@ -108,13 +130,13 @@ def cell_outcome(cell: Cell, values: np.ndarray, rules: Judgement) -> CellOutcom
     count = len(values)
     positive, negative = int((values > 0).sum()), int((values < 0).sum())
     if not np.isfinite(values).all():
-        return CellOutcome(cell, float("nan"), float("nan"), float("nan"), positive, negative, count, "not finite")
-    mean = float(values.mean())
-    half = float(stdtrit(count - 1, (1 + rules.level) / 2) * values.std(ddof=1) / np.sqrt(count))
+        return CellOutcome(cell, *4 * (float("nan"),), positive, negative, count, "not finite")
+    mean, stderr = float(values.mean()), float(values.std(ddof=1) / np.sqrt(count))
+    half = float(stdtrit(count - 1, (1 + rules.level) / 2)) * stderr
     low, high = mean - half, mean + half
     # Where all seeds give the same number, its interval is a point up to rounding.
     outcome: Outcome = "for" if low > _ROUNDING else "against" if high < -_ROUNDING else "undecided"
-    return CellOutcome(cell, mean, low, high, positive, negative, count, outcome)
+    return CellOutcome(cell, mean, stderr, low, high, positive, negative, count, outcome)
 
 
 def verdict_of(outcomes: Sequence[Outcome], rules: Judgement) -> GridVerdict:

@@ -7,7 +7,7 @@ from icl_theory.core.marks import unmarked
 from icl_theory.records.documents import from_plain
 from icl_theory.records.tables import csv_text
 
-VERDICTS = ("HOLDS", "FAILS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE", "ERROR")
+VERDICTS = ("HOLDS", "FAILS", "DEPENDS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE", "ERROR")
 COLUMNS = (
     "label",
     "package",

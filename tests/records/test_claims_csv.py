@@ -69,7 +69,7 @@ def expected(claim: dict[str, Any]) -> dict[str, str]:
     )
     row = {name: claim[name] for name in (*copied, "proved", "seconds")}
     row |= {name: claim[name].replace("$", "") for name in ("source", "statement")}
-    for verdict in ("HOLDS", "FAILS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE", "ERROR"):
+    for verdict in ("HOLDS", "FAILS", "DEPENDS", "VACUOUS", "OUTSIDE", "INCONCLUSIVE", "NONFINITE", "ERROR"):
         row[verdict.lower()] = len([item for item in claim["evidence"] if item["verdict"] == verdict])
     row["cases"] = len(claim["evidence"])
     row["controls"] = len(claim["controls"])

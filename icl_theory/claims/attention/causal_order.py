@@ -76,8 +76,10 @@ _LOOP: dict[str, Any] = {
 
 CLAIM = Claim(
     source="Y Remark 1 (order), arXiv:2406.03768v2, under a causal mask among the demonstrations",
-    statement="With a causal mask among the demonstrations their order does not matter either.",
+    statement="With a causal mask among the demonstrations there are models of several layers for which their order "
+    "matters.",
     origin="new",
+    refutes=True,
     relation="equal",
     measure=measure,
     predict=predict,

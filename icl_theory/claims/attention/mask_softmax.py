@@ -85,8 +85,10 @@ def recheck(found: dict) -> bool:
 
 CLAIM = Claim(
     source="Y App. B.1 (no demonstration attends to the query) read for Eq. 1 with its softmax, arXiv:2406.03768v2",
-    statement="With the mask $M$ of Eq. 1 the demonstrations do not depend on the query under softmax either.",
+    statement="Under softmax the mask $M$ of Eq. 1 does not keep the demonstrations free of the query: there are "
+    "weights and prompts for which they depend on it.",
     origin="new",
+    refutes=True,
     relation="equal",
     measure=demonstrations_after,
     predict=predict,

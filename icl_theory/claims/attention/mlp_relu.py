@@ -31,8 +31,9 @@ def recheck(found: dict) -> bool:
 
 CLAIM = Claim(
     source="Y App. A.3 with its activation, arXiv:2406.03768v2",
-    statement="Dropping the ReLU of an MLP changes the query's update by at most 1 %.",
+    statement="There are MLPs for which dropping the ReLU changes the query's update by more than 1 %.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=relu_error,
     predict=lambda case: 0.01,

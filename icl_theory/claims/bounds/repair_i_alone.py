@@ -46,9 +46,11 @@ def cases(factory: CaseFactory) -> list[Case]:
 
 CLAIM = Claim(
     source="Y Theorem 2 read on the support of $C_t$, arXiv:2406.03768v2",
-    statement="$gap ≤ sqrt((R²/N) Σ_t E[d_t log((||ΔW_t||_F² ||I + W_{t-1}||² + tr C_t)/d_t) - log det_V C_t])$ for "
-    "$D ≥ 2$, with the expectation over $H_s$ outside the logarithm.",
+    statement="For $D ≥ 2$ there are weights and data with "
+    "$gap > sqrt((R²/N) Σ_t E[d_t log((||ΔW_t||_F² ||I + W_{t-1}||² + tr C_t)/d_t) - log det_V C_t])$, the expectation "
+    "over $H_s$ standing outside the logarithm.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=certified_gap,
     predict=certified_bound,

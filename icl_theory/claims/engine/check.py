@@ -60,7 +60,7 @@ def check(claim: Claim, case: Case, *, z: float = 6.0) -> Evidence:
     OUTSIDE. Then `measure` and `predict` are compared under `relation`: exact numbers entry by entry to the claim's
     tolerance relative to the entry (or to a hundredth of the largest one, see `SMALL_ENTRY`), estimates with z combined
     standard errors, sqrt(se² + se²) (an inequality inside them is INCONCLUSIVE). A bound that holds but is not below
-    the trivial value is VACUOUS.
+    the trivial value is VACUOUS. A claim that refutes HOLDS in a case that breaks the relation, and FAILS elsewhere.
 
     Args:
         claim: what to check.
@@ -90,6 +90,8 @@ def check(claim: Claim, case: Case, *, z: float = 6.0) -> Evidence:
     measured = _numbers(f"measurement of {claim.label!r}", claim.measure(case))
     predicted = _numbers(f"prediction of {claim.label!r}", claim.predict(case))
     verdict, m, p, slack, error, note = _compare(claim, measured, predicted, z)
+    if claim.refutes:
+        return Evidence(verdict.reversed, case.name, case.seed, m, p, -slack, error, note=note)
     informative = None
     if claim.trivial is not None and verdict == Verdict.HOLDS:
         beyond = p >= claim.trivial(case) if claim.relation == "at most" else p <= claim.trivial(case)

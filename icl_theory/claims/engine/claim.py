@@ -7,7 +7,7 @@ true: the verdict follows from the numbers, their standard errors, the relation,
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -22,43 +22,26 @@ from icl_theory.claims.engine.validation import (
     require_option,
     require_text,
 )
+from icl_theory.claims.engine.verdict import Verdict
 from icl_theory.core import checks
 from icl_theory.core.estimate import Estimate
 from icl_theory.core.field_docs import fields_in_help
 
-Relation = Literal["equal", "at most", "at least", "never", "exists"]
-"""How the measured side relates to the predicted one; "never" and "exists" use the measured side alone."""
-Origin = Literal["paper", "repaired", "new"]
-"""As the paper prints it, as we repaired it, or ours."""
+Relation = Literal["equal", "at most", "at least", "never", "exists", "trend"]
+"""How the measured side relates to the predicted one; "never" and "exists" use the measured side alone, "trend" the
+cells of a registered grid."""
+Origin = Literal["paper", "repaired", "new", "reading"]
+"""As the paper prints it, as we repaired it, ours, or the paper's words with a margin that is ours."""
 Measurement = Estimate | Sequence[Estimate] | np.ndarray | float | bool
 Side = Callable[[Case], Measurement]
+Reading = Callable[[np.ndarray], np.ndarray]
+"""Of the values of a registered finding, one for each cell and seed."""
 
 EXACT_TOLERANCE = 1e-11  # relative, for identities in float64
 INEQUALITIES = ("at most", "at least")
+EVENTS = ("never", "exists", "trend")
+"""Relations without two sides."""
 _LABEL = re.compile("[a-z_][a-z0-9_]*")  # it becomes the name of a file and of a place in the report
-
-
-class Verdict(StrEnum):
-    """How a statement fared.
-
-    Example:
-        >>> from icl_theory.claims import Verdict
-        >>> Verdict.HOLDS == "HOLDS", Verdict("FAILS")
-        (True, <Verdict.FAILS: 'FAILS'>)
-    """
-
-    HOLDS = "HOLDS"
-    FAILS = "FAILS"
-    INCONCLUSIVE = "INCONCLUSIVE"
-    """Error bars too wide to decide."""
-    OUTSIDE = "OUTSIDE"
-    """An assumption is broken, so the statement says nothing here."""
-    VACUOUS = "VACUOUS"
-    """Holds only because it exceeds the trivial bound, or its hypothesis can never be met."""
-    NONFINITE = "NONFINITE"
-    """A NaN or an infinity where a number was expected."""
-    ERROR = "ERROR"
-    """The check itself raised an exception: nothing is known of the statement, and the run is not sound."""
 
 
 class Unchanged(Enum):
@@ -127,8 +110,10 @@ class Control:
     """Another relative tolerance."""
     over_seeds: bool | Unchanged = field(default=UNCHANGED, kw_only=True)
     """Whether it is judged over seeds."""
+    read: Reading | Unchanged = field(default=UNCHANGED, kw_only=True)
+    """Another reading of the values of a registered finding."""
     expected: Verdict = field(default=Verdict.FAILS, kw_only=True)
-    """What the check must say."""
+    """What the check must say of the relation; see `due`."""
 
     def __post_init__(self) -> None:
         require_text("name of a control", self.name)
@@ -143,6 +128,14 @@ class Control:
         """The fields of the claim that are replaced, by name."""
         named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "expected")}
         return {name: value for name, value in named.items() if value is not UNCHANGED}
+
+    def due(self, claim: "Claim") -> Verdict:
+        """What the check must say of the claim so changed: of one that refutes, the reverse of `expected`.
+
+        Args:
+            claim: the claim that this is a control of.
+        """
+        return self.expected.reversed if claim.refutes else self.expected
 
     def applied(self, claim: "Claim") -> "Claim":
         """The claim that the check is run on.
@@ -189,7 +182,7 @@ class Claim:
     statement: str
     """The statement in our words; formulas in this and all other texts stand between marks, as in $x² ≥ 0$."""
     origin: Origin
-    """"paper" as printed there, "repaired", or "new"."""
+    """"paper" as printed there, "repaired", "new", or "reading": the paper's words, made measurable by us."""
     relation: Relation
     """How `measure` should relate to `predict`; "never" and "exists" use `measure` alone (true or false)."""
     measure: Side
@@ -211,6 +204,14 @@ class Claim:
     verdict comes from one interval over seeds, see `icl_theory.claims.engine.seed_interval`."""
     tolerance: float = EXACT_TOLERANCE
     """Relative tolerance for numbers without a standard error, entry by entry; see `check`."""
+    refutes: bool = False
+    """Whether the statement is that some case breaks the relation: a counterexample of ours, said positively. A case
+    that breaks it HOLDS, any other FAILS, and one that HOLDS is enough."""
+    finding: str = ""
+    """Name of the registered finding that a "trend" is; its verdict is read off the record of the grid, see
+    `icl_theory.grids`, and `measure`, `predict` and `cases` are not used."""
+    read: Reading = lambda values: values
+    """How the values of the finding are read; a control shifts them, say."""
     requires: tuple[Requirement, ...] = ("linear regression",)
     """What statement and check are about; in settings of the user's that are not so the claim is OUTSIDE."""
     exact_counterexample: Callable[[], dict[str, Any]] | None = None
@@ -235,16 +236,27 @@ class Claim:
         require_option(f"origin of {name}", self.origin, get_args(Origin))
         _require_fields(name, {f.name: getattr(self, f.name) for f in fields(self)})
         require_instances(f"controls of {name}", self.controls, Control)
+        if not isinstance(self.refutes, bool) or (self.refutes and (self.over_seeds or self.relation in EVENTS)):
+            expected = "True or False, and True for equal, at most and at least on single cases alone"
+            raise checks.error(f"refutes of {name}", repr(self.refutes), expected, "leave it out")
         for requirement in self.requires:
             require_option(f"requires of {name}", requirement, get_args(Requirement))
         twice = {c.name for c in self.controls if sum(other.name == c.name for other in self.controls) > 1}
         if twice:
             raise checks.error(f"controls of {name}", f"{sorted(twice)[0]!r} twice", "names of their own", "rename one")
+        if (self.relation == "trend") != bool(self.finding):
+            got = f"{self.relation!r} with {f'finding {self.finding!r}' if self.finding else 'no finding'}"
+            raise checks.error(f"relation of {name}", got, '"trend" of a registered finding', "name one, or neither")
         if self.over_seeds and self.relation not in INEQUALITIES:
             raise checks.error(f"relation of {name}", repr(self.relation), "an inequality over seeds", 'use "at most"')
 
+    @property
+    def of_a_counterexample(self) -> Verdict:
+        """The verdict of a case that breaks the relation."""
+        return Verdict.HOLDS if self.refutes else Verdict.FAILS
 
-_SIDES = ("measure", "predict", "cases")
+
+_SIDES = ("measure", "predict", "cases", "read")
 _OPTIONAL = ("trivial", "exact_counterexample", "verify_exact", "proof")
 
 

@@ -15,6 +15,7 @@ from icl_theory.claims.engine.claim import Claim, Control, Verdict
 from icl_theory.claims.engine.counterexample import counterexample
 from icl_theory.claims.engine.exceptions import describe_error_with_line
 from icl_theory.claims.engine.expected_verdicts import Flip, expected_verdict, flip
+from icl_theory.claims.engine.grid_evidence import grid_evidence
 from icl_theory.claims.engine.seed_interval import SeedInterval, interval_over_seeds, verdict_over_seeds
 from icl_theory.claims.engine.trained_ensembles import Cancelled, NotReady
 from icl_theory.core import checks, marks
@@ -37,9 +38,11 @@ def overall_verdict(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
     seen = {item.verdict for item in evidence}
     if Verdict.ERROR in seen:
         return Verdict.ERROR
+    if claim.finding and evidence:  # the first entry is that of all cells
+        return evidence[0].verdict
     if claim.over_seeds:
         return verdict_over_seeds(claim, evidence)
-    if claim.relation == "exists" and Verdict.HOLDS in seen:
+    if (claim.relation == "exists" or claim.refutes) and Verdict.HOLDS in seen:
         return Verdict.HOLDS
     order = (Verdict.NONFINITE, Verdict.FAILS, Verdict.INCONCLUSIVE, Verdict.HOLDS, Verdict.VACUOUS)
     return next((verdict for verdict in order if verdict in seen), Verdict.OUTSIDE)
@@ -102,10 +105,13 @@ class Outcome(Result):
     def sound(self) -> bool:
         """Conclusive and finite, no regression, every control caught, and the derivation (if any) came out true.
 
+        That a registered grid does not decide a finding is a result, and no fault of the run.
+
         Controls were made for the usual settings: in others one of them must be caught, to show that the check can
         tell, and those that do not bite there (a factor I + W_{t-1} dropped from a single layer) are only reported.
         """
         settled = self.verdict not in (Verdict.INCONCLUSIVE, Verdict.NONFINITE, Verdict.ERROR)
+        settled = settled or (bool(self.claim.finding) and self.verdict == Verdict.INCONCLUSIVE)
         found = [control.caught for control in self.controls]
         caught = all(found) if self.usual else any(found) or self.verdict == Verdict.OUTSIDE
         return settled and caught and self.proved is not False and self.flip != "regression"
@@ -167,7 +173,7 @@ def _controlled(claim: Claim, control: Control, factory: CaseFactory, z: float) 
     controlled = control.applied(claim)
     found = _evidence(controlled, factory, z)[1]
     note = next((item.note for item in found if item.verdict == Verdict.ERROR), "")
-    return ControlOutcome(control.name, overall_verdict(controlled, found), control.expected, note)
+    return ControlOutcome(control.name, overall_verdict(controlled, found), control.due(claim), note)
 
 
 def _evidence(claim: Claim, factory: CaseFactory, z: float) -> tuple[Sequence[Case], list[Evidence]]:
@@ -175,6 +181,9 @@ def _evidence(claim: Claim, factory: CaseFactory, z: float) -> tuple[Sequence[Ca
     usual = factory.settings.usual
     if not usual and (lacking := factory.settings.lacking(claim.requires)):
         return [], [_without_numbers(Verdict.OUTSIDE, THESE_SETTINGS, factory.seed, lacking)]
+    if claim.finding:
+        found, (verdict, note) = _attempt(lambda: grid_evidence(claim))
+        return [], found or [_without_numbers(verdict, NO_CASE, factory.seed, note)]
     factory.asked = False
     factory.lost.clear()
     cases, failure = _attempt(lambda: claim.cases(factory), usual)
@@ -219,17 +228,17 @@ def _attempt(work: Callable[[], Any], usual: bool = True) -> tuple[Any, Failure]
 
 
 def _counterexamples(claim: Claim, cases: Sequence[Case], evidence: Sequence[Evidence]) -> list[dict[str, Any]]:
-    """The case that speaks most against a claim that fails; of a statement over seeds all of them."""
+    """The case that breaks the relation most; of a statement over seeds that fails all of them."""
     if claim.over_seeds:
         return (
             _counterexample_over_seeds(claim, cases, evidence)
             if verdict_over_seeds(claim, evidence) == Verdict.FAILS
             else []
         )
-    failed = [(c, e) for c, e in zip(cases, evidence, strict=True) if e.verdict == Verdict.FAILS]
-    if not failed:
+    broken = [(c, e) for c, e in zip(cases, evidence, strict=True) if e.verdict == claim.of_a_counterexample]
+    if not broken:
         return []
-    case, worst = min(failed, key=lambda pair: pair[1].slack)
+    case, worst = max(broken, key=lambda pair: abs(pair[1].slack))
     return [counterexample(claim, case, worst)]
 
 

@@ -20,8 +20,10 @@ def _alone(case: Case) -> float:
 
 CLAIM = Claim(
     source="new; on the sum in Y Lemma 3, arXiv:2406.03768v2",
-    statement="The sum of Lemma 3 grows linearly in depth: $I(W_t; H_s | W_{t-1}) = I(W_1; H_s)$.",
+    statement="The sum of Lemma 3 need not grow linearly in depth: there are channels with $I(W_t; H_s | W_{t-1}) ≠ "
+    "I(W_1; H_s)$.",
     origin="new",
+    refutes=True,
     relation="equal",
     measure=_share,
     predict=lambda case: np.ones(2),

@@ -45,8 +45,9 @@ def measure(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="Y Remark 4 (trace of the noise) read for truncation of $W_K$, arXiv:2406.03768v2",
-    statement="Truncating $W_K$ never raises $tr C_t$.",
+    statement="There are weights and demonstrations for which truncating $W_K$ raises $tr C_t$.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,

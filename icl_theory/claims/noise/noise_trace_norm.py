@@ -60,9 +60,10 @@ def recheck(found: dict[str, Any]) -> bool:
 
 CLAIM = Claim(
     source="Y Remark 4 (trace of the noise) read as an inequality, arXiv:2406.03768v2",
-    statement="The norm of the implicit gradient controls its noise as it does at $D = 1$: $tr C_t ≤ ((N-b)/b) "
-    "||G_t||_F²$.",
+    statement="The norm of the implicit gradient need not control its noise as it does at $D = 1$: there are weights "
+    "with $tr C_t > ((N-b)/b) ||G_t||_F²$.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=noise_trace,
     predict=bound,

@@ -67,8 +67,9 @@ def measure(case: Case) -> float:
 
 CLAIM = Claim(
     source="new; Y Section 3.1 reads plus the label slot, arXiv:2406.03768v2",
-    statement="Residual-updating weights of several layers, read with a plus, are within 1e-6 of gradient descent.",
+    statement="There are residual-updating weights of several layers that, read with a plus, are not gradient descent.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=measure,
     predict=lambda case: 1e-6,

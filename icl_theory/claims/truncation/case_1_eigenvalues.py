@@ -49,8 +49,10 @@ def measure(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="Y Section 3.4, Case 1 (its eigenvalues as the measure), arXiv:2406.03768v2",
-    statement="In $W x = b$ a relative change of $b$ changes $x$ by at most $|λ|_max/|λ|_min$ times as much.",
+    statement="There are $W x = b$ in which a relative change of $b$ changes $x$ by more than $|λ|_max/|λ|_min$ "
+    "times as much.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,

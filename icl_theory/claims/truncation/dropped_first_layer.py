@@ -62,14 +62,15 @@ def measure(case: Case) -> Estimate:
 
 CLAIM = Claim(
     source="Y App. B.6, arXiv:2406.03768v2, read for the bounds when an earlier layer is dropped",
-    statement="Dropping the first layer lowers the isotropic rung too.",
+    statement="There are models for which dropping the first layer raises the isotropic rung.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=measure,
     explanation="Random and trained three-layer models, and models of two layers whose first one makes the gradients "
     "of the second isotropic. One non-negative term goes, but those of later layers change with $M$: what the rung "
     "pays for unequal directions may be more without the layer. The Gaussian rung, which is free of invertible "
-    "weights, does fall (a control that holds).",
+    "weights, does fall (a control).",
     controls=(
         Control("Gaussian rung", measure=lambda case: change(case, "gaussian"), expected=Verdict.HOLDS),
         Control("Gaussian rung, layer added", measure=lambda case: change(case, "gaussian", -1.0)),

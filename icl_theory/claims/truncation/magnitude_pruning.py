@@ -53,13 +53,14 @@ def recheck(found: dict) -> bool:
 
 CLAIM = Claim(
     source="Y Remark 6 (pruning), arXiv:2406.03768v2, read as a statement on the implicit update",
-    statement="Pruning $W_V$, $W_K$ or $W_Q$ by magnitude never raises $||ΔW||_F$.",
+    statement="There are weights for which pruning $W_V$, $W_K$ or $W_Q$ by magnitude raises $||ΔW||_F$.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=norm_growth,
     predict=lambda case: 1.0,
     explanation="Shares of 10 to 75 % of the entries of one matrix of the first layer. The weight's own norm falls (a "
-    "control that holds); entries that cancelled in $ΔW$ may be cut, so $ΔW$'s need not.",
+    "control); entries that cancelled in $ΔW$ may be cut, so $ΔW$'s need not.",
     requires=(),
     controls=(
         Control("norm of the weights", measure=weight_growth, expected=Verdict.HOLDS),

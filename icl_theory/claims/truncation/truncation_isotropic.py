@@ -93,8 +93,9 @@ def _lowered(case: Case) -> Estimate:
 
 CLAIM = Claim(
     source="new; on Y Lemma 6 and Section 3.4, arXiv:2406.03768v2",
-    statement="At $L = 1$ truncating $W_Q$ never raises the isotropic rung.",
+    statement="At $L = 1$ there are weights for which truncating $W_Q$ raises the isotropic rung.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=change,
     predict=lambda case: 0.0,

@@ -55,8 +55,9 @@ def measure(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="Y Examples 1 and 3 read as a statement on the norm itself, App. A.6, arXiv:2406.03768v2",
-    statement="$||ΔW||_F$ never grows when $W_K$ is truncated.",
+    statement="There are weights and demonstrations for which truncating $W_K$ raises $||ΔW||_F$.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,

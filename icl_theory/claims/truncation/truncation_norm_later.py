@@ -73,8 +73,9 @@ def _first(case: Case, module: Module = "value") -> np.ndarray:
 
 CLAIM = Claim(
     source="Y Examples 1 to 4, App. A.6, arXiv:2406.03768v2, read for the layers after the truncated one",
-    statement="Truncating $W_V$ of the first layer never raises $||G_t||_F$ of a later layer.",
+    statement="There are models for which truncating $W_V$ of the first layer raises $||G_t||_F$ of a later layer.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=measure,
     predict=lambda case: 1.0,

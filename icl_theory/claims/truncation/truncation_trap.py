@@ -50,13 +50,15 @@ def predict(case: Case) -> np.ndarray:
 
 CLAIM = Claim(
     source="new; on Y Section 2 and Algorithm 1, arXiv:2406.03768v2, applied to the exact optimum",
-    statement="Cutting the smallest singular values of the one-layer optimum gives its best rank-$m$ version in risk.",
+    statement="For some inputs cutting the smallest singular values of the one-layer optimum does not give its best "
+    "rank-$m$ version in risk.",
     origin="new",
+    refutes=True,
     relation="at most",
     measure=measure,
     predict=predict,
     explanation="Exact risks at every rank. $Γ^{-1}$ is largest where inputs vary least, so plain truncation keeps the "
-    "wrong directions; truncation in the whitened metric keeps the right ones (a control that holds).",
+    "wrong directions; truncation in the whitened metric keeps the right ones (a control).",
     requires=("linear regression", "isotropic inputs and tasks"),
     controls=(
         Control(

@@ -10,7 +10,7 @@ from icl_theory.report.page.elements import Markup
 from icl_theory.report.page.formulas import sentence
 from icl_theory.report.page.plots import evidence_figures
 from icl_theory.report.page.templates import filled
-from icl_theory.report.terminal.explain import POPULATION_IN_WORDS, RELATION_IN_WORDS
+from icl_theory.report.terminal.explain import BROKEN_IN_WORDS, POPULATION_IN_WORDS, RELATION_IN_WORDS
 from icl_theory.report.terminal.tables import evidence_text
 
 _FLIPS = {"regression": "a regression of this package", "changed": "another finding than before"}
@@ -35,16 +35,21 @@ def claim_view(claim: dict[str, Any], place: int, z: float) -> dict[str, Any]:
         "place": place,
         "flip": _FLIPS.get(claim["flip"]),
         "finding": sentence(typeset(evidence_text(claim))),
-        "holds_if": RELATION_IN_WORDS.get(claim["relation"], claim["relation"]),
+        "holds_if": _holds_if(claim),
         "about": POPULATION_IN_WORDS if claim["over_seeds"] else "",
         "predicts": claim["predicts"] or _constant(claim),
         "assumptions": [assumption | {"counts": _counts(assumption, cases)} for assumption in claim["assumptions"]],
         "caught": sum(control["caught"] for control in claim["controls"]),
         "over_seeds": claim["over_seeds"] and _over_seeds(claim["over_seeds"]),
-        "counterexamples": [counterexample_view(found) for found in claim["counterexamples"]],
+        "counterexamples": [counterexample_view(found, claim["refutes"]) for found in claim["counterexamples"]],
         "figures": evidence_figures(claim, z),
         "noted": any(item["note"] for item in claim["evidence"]),
     }
+
+
+def _holds_if(claim: dict[str, Any]) -> str:
+    relation = str(RELATION_IN_WORDS.get(claim["relation"], claim["relation"]))
+    return BROKEN_IN_WORDS.format(relation) if claim["refutes"] else relation
 
 
 def _constant(claim: dict[str, Any]) -> str:

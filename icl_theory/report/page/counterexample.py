@@ -9,10 +9,16 @@ from icl_theory.report.page.formulas import sentence
 _MATRICES = {"value": "$W_V$", "key": "$W_K$", "query": "$W_Q$"}
 _SIGNS = {"equal": "≠", "at most": ">", "at least": "<"}
 _CONFIRMED = {True: "it breaks the statement", False: "it does NOT break the statement", None: "not checked"}
+_SHOWN = {True: "it is one", False: "it is NOT one", None: "not checked"}
 
 
-def counterexample_view(found: dict[str, Any]) -> dict[str, Any]:
-    """What claim.html shows of an entry of `counterexamples` in records.json, in addition to the entry itself."""
+def counterexample_view(found: dict[str, Any], example: bool = False) -> dict[str, Any]:
+    """What claim.html shows of an entry of `counterexamples` in records.json, in addition to the entry itself.
+
+    Args:
+        found: the entry.
+        example: whether the statement says that there is such a case.
+    """
     document, exact = found["document"], found["document"]["exact"]
     # The file has the other seeds in full.
     short = document | {"others": [other["name"] for other in document["others"]]} if document["others"] else document
@@ -20,7 +26,8 @@ def counterexample_view(found: dict[str, Any]) -> dict[str, Any]:
         "sign": _SIGNS.get(document["relation"], "against"),
         "seeds": len(document["others"]) + 1,
         "exact": [named(name, value) for name, value in exact.items()] if isinstance(exact, dict) else None,
-        "confirmed": _CONFIRMED[found["exact_confirmed"]],
+        "heading": "An example" if example else "Counterexample",
+        "confirmed": (_SHOWN if example else _CONFIRMED)[found["exact_confirmed"]],
         "text": json.dumps(short, ensure_ascii=False),
     }
 

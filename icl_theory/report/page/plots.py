@@ -18,6 +18,7 @@ LEFT, RIGHT, TOP, BOTTOM = 66, 8, 8, 26
 _MARKS = {
     "HOLDS": "M-3,0a3,3 0 1,0 6,0a3,3 0 1,0 -6,0z",
     "FAILS": "M-3.2,-3.2L3.2,3.2M-3.2,3.2L3.2,-3.2",
+    "DEPENDS": "M-3.4,0H3.4M0,-3.4V3.4M-3.4,3.8H3.4",
     "VACUOUS": "M-2.8,-2.8H2.8V2.8H-2.8z",
     "OUTSIDE": "M0,-3.4L3.4,2.6H-3.4z",
     "INCONCLUSIVE": "M0,-3.6L3.6,0L0,3.6L-3.6,0z",
@@ -56,6 +57,8 @@ def evidence_figures(claim: dict[str, Any], z: float) -> list[tuple[Markup, str]
         z: the number of standard errors that decide.
     """
     points = _points(claim)
+    if claim["relation"] == "trend":
+        return [_scores(points)] if any(math.isfinite(p.measured) for p in points) else []
     if claim["relation"] in ("never", "exists"):
         return [_seen(points)] if any(math.isfinite(p.measured) for p in points) else []
     known = [p for p in points if math.isfinite(p.measured) or math.isfinite(p.predicted)]
@@ -201,6 +204,17 @@ def _errors(points: Sequence[_Point], sampled: Sequence[_Point], z: float, relat
     decides = "below the dashed line it fails" if relation == "equal" else "between the dashed lines nothing is decided"
     caption = f"Margin in standard errors; {decides} (±{z:g}; scale logarithmic on both sides of 0)."
     return _panel(points, axis, f"Margin of {len(sampled)} cases in standard errors", *lines, *marks), caption
+
+
+def _scores(points: Sequence[_Point]) -> tuple[Markup, str]:
+    """For a finding on a grid: the mean score of all cells and of those of every level, from -1 to 1."""
+    shown = [p for p in points if p.stderr == 0]
+    axis = Axis("linear", -1.05, 1.05)
+    marks = [_mark(points, p, _y(axis, p.measured), _numbers(p)) for p in shown]
+    limit = _across(_y(axis, 0.0), "limit")
+    label = f"Scores of {len(shown)} sets of cells"
+    caption = "Score of all cells, then of those of each level of a factor: 1 where all seeds are for the statement, "
+    return _panel(points, axis, label, limit, *marks), caption + "-1 where all are against it."
 
 
 def _seen(points: Sequence[_Point]) -> tuple[Markup, str]:

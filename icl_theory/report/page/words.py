@@ -3,6 +3,7 @@
 VERDICT_SIGNS = {
     "HOLDS": ("✓", "holds"),
     "FAILS": ("✗", "fails"),
+    "DEPENDS": ("±", "depends"),
     "VACUOUS": ("∅", "vacuous"),
     "OUTSIDE": ("○", "outside"),
     "INCONCLUSIVE": ("?", "inconclusive"),
@@ -10,7 +11,7 @@ VERDICT_SIGNS = {
     "ERROR": ("!!", "error"),
 }
 """Sign and words of a verdict; colour only repeats them."""
-ORIGINS = {"paper": "as printed", "repaired": "repaired", "new": "new"}
+ORIGINS = {"paper": "as printed", "reading": "our reading", "repaired": "repaired", "new": "new"}
 SECTIONS = {
     "paper": ("the paper", "The paper's statements, in its order, with their repairs and what is new about them"),
     "related": ("related results", "Related results that the paper, or an answer to it, stands on"),

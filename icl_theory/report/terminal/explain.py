@@ -18,11 +18,16 @@ RELATION_IN_WORDS = {
     "at least": "the measured value is at least the predicted one",
     "never": "the event is seen in no case",
     "exists": "the event is seen in some case",
+    "trend": "nearly all decided cells of a grid that was registered beforehand are for it",
 }
+BROKEN_IN_WORDS = "in some case the following is false: {}"
+"""Of a claim that refutes, with the words of its relation."""
 POPULATION_IN_WORDS = (
     "It is about the mean over trained seeds: the mean margin over them decides, with one Student interval that has to "
     "lie wholly on one side of 0; the seeds for and against it are counted."
 )
+
+_ORIGINS = {"paper": "as printed in the source", "reading": "the source's words, with a margin that is ours"}
 
 
 def matching(
@@ -68,10 +73,12 @@ def explain_record(claim: "Claim") -> dict[str, Any]:
         "origin": claim.origin,
         "source": claim.source,
         "relation": claim.relation,
+        "refutes": claim.refutes,
+        "finding": claim.finding,
         "over_seeds": claim.over_seeds,
         "assumptions": [assumption.sentence for assumption in claim.assumptions],
         "explanation": claim.explanation,
-        "controls": [{"name": control.name, "expected": control.expected.value} for control in claim.controls],
+        "controls": [{"name": control.name, "expected": control.due(claim).value} for control in claim.controls],
         "proof": claim.proof is not None,
     }
 
@@ -79,17 +86,18 @@ def explain_record(claim: "Claim") -> dict[str, Any]:
 def explain_text(claim: "Claim", width: int = 80) -> str:
     """Statement, origin, source, assumptions, what is checked and why it may fail, and the controls of a claim."""
     relation = RELATION_IN_WORDS[claim.relation]
+    relation = BROKEN_IN_WORDS.format(relation) if claim.refutes else relation
     population = POPULATION_IN_WORDS if claim.over_seeds else ""
     parts = [
         ("statement", [claim.statement]),
-        ("origin", [{"paper": "as printed in the source"}.get(claim.origin, claim.origin)]),
+        ("origin", [_ORIGINS.get(claim.origin, claim.origin)]),
         ("source", [claim.source]),
         ("assumptions", [a.sentence for a in claim.assumptions] or ["none beyond the shapes"]),
         (
             "what is checked, and why it may fail",
             [claim.explanation, f"The statement holds if {relation}.", population],
         ),
-        ("controls", [f"{c.name}: must come out {c.expected.value}" for c in claim.controls] or ["none"]),
+        ("controls", [f"{c.name}: must come out {c.due(claim).value}" for c in claim.controls] or ["none"]),
     ]
     if claim.proof is not None:
         parts.append(("proof", ["a symbolic derivation is run along with the check"]))

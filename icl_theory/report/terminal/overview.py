@@ -13,7 +13,7 @@ from icl_theory.report.terminal.tables import COLOURS
 
 MOST_ROWS = 12
 """Claims up to which a run prints a row for each, with its evidence."""
-ORIGINS = {"paper": "as printed", "repaired": "repaired", "new": "ours"}
+ORIGINS = {"paper": "as printed", "reading": "our reading", "repaired": "repaired", "new": "ours"}
 """How the table calls an origin, in its order."""
 
 
@@ -22,11 +22,14 @@ def overview(records: dict[str, Any], width: int) -> list[Any]:
     claims = records["claims"]
     verdicts = [name for name in COLOURS if any(claim["verdict"] == name for claim in claims)]
     lines: list[Any] = [_counts(claims, verdicts), ""]
-    for verdict in verdicts:
-        for origin in ORIGINS if verdict != "HOLDS" else ():
+    for origin in ORIGINS:
+        for verdict in (name for name in verdicts if name != "HOLDS"):
             labels = [c["label"] for c in claims if (c["verdict"], c["origin"]) == (verdict, origin)]
             if labels and not (verdict == "OUTSIDE" and records.get("settings")):
-                lines += [Text.assemble((verdict, COLOURS[verdict]), f", {ORIGINS[origin]}:"), _filled(labels, width)]
+                lines += [
+                    Text.assemble(f"{ORIGINS[origin]}, ", (verdict, COLOURS[verdict]), ":"),
+                    _filled(labels, width),
+                ]
     if records.get("settings"):
         lines += _outside(claims, width)
     more = "`icl-theory explain LABEL` says more of a claim, --table prints all with their evidence, --out DIR a report"

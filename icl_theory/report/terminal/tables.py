@@ -15,6 +15,7 @@ from icl_theory.records.documents import from_plain
 COLOURS = {
     "HOLDS": "green",
     "FAILS": "red",
+    "DEPENDS": "bold yellow",
     "VACUOUS": "yellow",
     "OUTSIDE": "cyan",
     "INCONCLUSIVE": "magenta",
@@ -54,6 +55,8 @@ def evidence_text(claim: dict[str, Any]) -> str:
     if claim.get("over_seeds"):
         return _population_text(claim["over_seeds"])
     verdict, evidence = claim["verdict"], claim["evidence"]
+    if claim.get("grid"):
+        return str(evidence[0]["note"])
     if verdict == "ERROR":
         broken = [item for item in evidence if item["verdict"] == "ERROR"]
         return f"error in {len(broken)}/{len(evidence)} cases; {broken[0]['case']}: {broken[0]['note']}"
@@ -71,8 +74,12 @@ def evidence_text(claim: dict[str, Any]) -> str:
     if claim["relation"] in ("never", "exists"):
         seen = sum(from_plain(item["measured"]) == 1.0 for item in inside)
         return f"seen in {seen}/{total}{rest if verdict != 'HOLDS' else ''}"
-    worst = min(same, key=lambda item: from_plain(item["slack"]) if item["slack"] != "nan" else math.inf)
-    return f"{'false in ' * (verdict == 'FAILS')}{len(same)}/{total}{_detail(claim, worst)}{rest}"
+    sign = -1 if claim.get("refutes") else 1  # of a claim that refutes the case that shows it best
+    worst = min(same, key=lambda item: sign * from_plain(item["slack"]) if item["slack"] != "nan" else math.inf)
+    wrong = verdict == "FAILS" and not claim.get("refutes")
+    seen = verdict == "HOLDS" and bool(claim.get("refutes"))
+    words = "false in " if wrong else "seen in " if seen else ""
+    return f"{words}{len(same)}/{total}{_detail(claim, worst)}{'' if seen else rest}"
 
 
 def _population_text(found: dict[str, Any]) -> str:
@@ -86,7 +93,7 @@ def _detail(claim: dict[str, Any], item: dict[str, Any]) -> str:
     slack, stderr = from_plain(item["slack"]), from_plain(item["stderr"])
     sign = {"equal": "!=", "at most": ">", "at least": "<"}.get(claim["relation"], "vs")
     error = f" (±{stderr:.1g})" if stderr > 0 else ""
-    if claim["verdict"] in ("FAILS", "NONFINITE"):
+    if claim["verdict"] in ("HOLDS" if claim.get("refutes") else "FAILS", "NONFINITE"):
         return f", {_distinct_pair(item['measured'], sign, item['predicted'])}{error}"
     if claim["verdict"] == "VACUOUS":
         beyond = f"bound {short(item['predicted'])} beyond the trivial one"

@@ -1,0 +1,60 @@
+"""Claims that are findings on a registered grid."""
+
+from typing import Any, NoReturn
+
+from icl_theory.claims.engine.cases import Case
+from icl_theory.claims.engine.claim import Claim, Control, Reading
+from icl_theory.claims.engine.verdict import Verdict
+from icl_theory.grids.registration import findings
+
+SHIFT = 30.0
+"""More than any value of a finding but a few: e^30 in the error of regression."""
+
+
+def finding_claim(name: str, explanation: str, *, small: float, controls: tuple[Control, ...] = ()) -> Claim:
+    """The claim of a registered finding; source, statement and origin are those of the registered file.
+
+    Every such claim has three controls: all values so low that it must fail, so high that it must hold, and a smaller
+    effect asked for than any grid of these models can show the absence of.
+
+    Args:
+        name: of the finding.
+        explanation: what is seen, and why.
+        small: what is asked for beyond the statement in the control that must fail, in units of the value.
+        controls: more of them.
+    """
+    finding = findings()[name]
+    usual = (
+        Control("every value lowered beyond all", read=lambda values: values - SHIFT),
+        Control(f"{small:g} more asked for", read=lambda values: values - small),
+        Control("every value raised beyond all", read=lambda values: values + SHIFT, expected=Verdict.HOLDS),
+    )
+    return Claim(
+        source=finding.source,
+        statement=finding.statement,
+        origin=finding.origin,
+        relation="trend",
+        measure=_measure(finding.value),
+        explanation=f"{explanation} Grid and margin were registered on {finding.registered}, before the first run.",
+        requires=("cases of its own",),
+        finding=name,
+        controls=(*usual, *controls),
+    )
+
+
+def _measure(value: str) -> Any:
+    def measure(case: Case) -> NoReturn:
+        raise NotImplementedError(f"the values of a finding are read off its record, not measured on {case.name}")
+
+    measure.__doc__ = value
+    return measure
+
+
+def reading(shift: float = 0.0, sign: int = 1) -> Reading:
+    """Values times a sign, plus a shift.
+
+    Args:
+        shift: added.
+        sign: 1 or -1.
+    """
+    return lambda values: sign * values + shift
