@@ -20,7 +20,7 @@ def grid(command: GridRun) -> int:
         out = grid.prepare(command, command.out, overwrite=command.overwrite, resume=command.resume)
         console.start()
         if command.merge:
-            record = grid.merge(command.merge, out)
+            record = grid.merge(command, command.merge, out)
         else:
             with console.LiveProgress() as progress:
                 units = grid.run(command, out, resume=command.resume, progress=progress)
@@ -28,7 +28,7 @@ def grid(command: GridRun) -> int:
                 console.log(f"{len(units)} ensembles are in {command.out}; put all shards together with --merge")
                 return 0
             record = out / grid.RECORD
-    document = grid.document_of(record, names)
+    document = grid.document_of(command, record, names)
     # Shown before the files are written, as in `verify`.
     if command.json:
         sys.stdout.write(to_json(document))

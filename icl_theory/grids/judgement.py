@@ -10,9 +10,8 @@ from scipy.special import stdtrit
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.results import Result
 from icl_theory.grids.deciding_factors import FactorEffect, factor_effects
-from icl_theory.grids.measures import MEASURES
-from icl_theory.grids.registration import Cell, Finding, Grid, Judgement
-from icl_theory.grids.table import Table
+from icl_theory.grids.kinds import KINDS, AnyTable
+from icl_theory.grids.registration import Cell, CellGrid, Finding, Judgement
 
 Outcome = Literal["for", "against", "undecided", "not finite"]
 GridVerdict = Literal["HOLDS", "FAILS", "DEPENDS", "INCONCLUSIVE"]
@@ -72,7 +71,7 @@ class JudgedFinding(Result):
         return next((cell for cell in self.cells if cell.cell == self.finding.paper_cell), None)
 
 
-def judge(finding: Finding, table: Table) -> JudgedFinding:
+def judge(finding: Finding, table: AnyTable) -> JudgedFinding:
     """Judge a finding by every cell of a grid.
 
     A cell is for the statement if the interval of its mean over seeds lies above 0, against it if below. The statement
@@ -87,25 +86,27 @@ def judge(finding: Finding, table: Table) -> JudgedFinding:
     Returns: `JudgedFinding`.
 
     Example:
-        >>> from icl_theory.grids import findings, grid, judge, shipped_table
-        >>> judged = judge(findings()["more_shots_help"], shipped_table())
+        >>> from icl_theory.grids import findings, judge, shipped
+        >>> judged = judge(findings()["more_shots_help"], shipped("edits"))
         >>> judged.count("for") > judged.count("against")
         True
     """
     return judge_values(finding, table.grid, cell_values(finding, table))
 
 
-def cell_values(finding: Finding, table: Table) -> np.ndarray:
+def cell_values(finding: Finding, table: AnyTable) -> np.ndarray:
     """What a finding computes, shape (cells, seeds), cells in the order of `Finding.cells`.
 
     Args:
         finding: a registered one.
         table: the numbers.
     """
-    return np.array([MEASURES[finding.name](table, finding, cell) for cell in finding.cells(table.grid)])
+    return np.array(
+        [KINDS[finding.grid].measures[finding.name](table, finding, cell) for cell in finding.cells(table.grid)]
+    )
 
 
-def judge_values(finding: Finding, grid: Grid, values: np.ndarray) -> JudgedFinding:
+def judge_values(finding: Finding, grid: CellGrid, values: np.ndarray) -> JudgedFinding:
     """Judge a finding by the values of every cell and seed, see `judge`.
 
     Args:
@@ -130,7 +131,8 @@ def cell_outcome(cell: Cell, values: np.ndarray, rules: Judgement) -> CellOutcom
     count = len(values)
     positive, negative = int((values > 0).sum()), int((values < 0).sum())
     if not np.isfinite(values).all():
-        return CellOutcome(cell, *4 * (float("nan"),), positive, negative, count, "not finite")
+        nan = float("nan")
+        return CellOutcome(cell, nan, nan, nan, nan, positive, negative, count, "not finite")
     mean, stderr = float(values.mean()), float(values.std(ddof=1) / np.sqrt(count))
     half = float(stdtrit(count - 1, (1 + rules.level) / 2)) * stderr
     low, high = mean - half, mean + half

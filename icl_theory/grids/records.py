@@ -8,83 +8,96 @@ from pathlib import Path
 from typing import Any
 
 from icl_theory.core import checks
-from icl_theory.grids.registration import Grid, ProfileName, digests, grid
-from icl_theory.grids.table import Table
+from icl_theory.grids.kinds import KINDS, AnyTable
+from icl_theory.grids.registration import CellGrid, GridName, ProfileName, digests
 from icl_theory.records.files import write_bytes
 
 FORMAT = 1
-SHIPPED = Path(__file__).parent / "records" / "grid.json.gz"
-"""The record of the full grid that this package comes with."""
+SHIPPED = Path(__file__).parent / "records"
+"""The records of the full grids that this package comes with, as edits.json.gz and so on."""
 
 
-def settings_of(registered: Grid) -> dict[str, Any]:
+def settings_of(name: GridName, profile: ProfileName) -> dict[str, Any]:
     """What determines the units of a run: format, profile and the registered files by their digests.
 
     Args:
-        registered: the grid.
+        name: of the grid.
+        profile: of the run.
     """
-    return {"format": FORMAT, "profile": registered.profile, "registered": digests()}
+    return {"format": FORMAT, "profile": profile, "registered": digests(name)}
 
 
-def compressed(registered: Grid, units: Iterable[dict[str, Any]]) -> bytes:
+def compressed(name: GridName, registered: CellGrid, units: Iterable[dict[str, Any]]) -> bytes:
     """The record of a whole run: units in the order of the grid, the same bytes for the same numbers.
 
     Args:
-        registered: the grid.
+        name: of the grid.
+        registered: the grid in the profile of the run.
         units: as `unit_record` makes them, each once or several times alike, in any order.
 
     Raises: ValueError for a unit that is missing, or is there twice with different numbers.
     """
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for record in units:
-        name = tuple(record["unit"])
-        if found.setdefault(name, record) != record:
+        place = tuple(record["unit"])
+        if found.setdefault(place, record) != record:
             hint = "merge shards of one run on one machine"
-            raise checks.error("record of the grid", f"{', '.join(name)!r} twice with different numbers", "one", hint)
-    Table(registered, list(found.values()))  # every unit is there
-    ordered = [found[(u.attention, u.mlp, u.task, u.training)] for u in registered.units]
-    document = settings_of(registered) | {"units": ordered}
+            raise checks.error("record of the grid", f"{', '.join(place)!r} twice with different numbers", "one", hint)
+    KINDS[name].table(registered, list(found.values()))  # every unit is there
+    ordered = [found[unit.key] for unit in registered.units]
+    document = {"grid": name} | settings_of(name, registered.profile) | {"units": ordered}
     text = json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
 
 
-def write_record(path: str | Path, registered: Grid, units: Iterable[dict[str, Any]]) -> Path:
+def write_record(path: str | Path, name: GridName, registered: CellGrid, units: Iterable[dict[str, Any]]) -> Path:
     """Write the record of a whole run. Returns: the path. Raises: as `compressed`; OSError.
 
     Args:
         path: of the file.
-        registered: the grid.
+        name: of the grid.
+        registered: the grid in the profile of the run.
         units: of every shard.
     """
-    return write_bytes(path, compressed(registered, units))
+    return write_bytes(path, compressed(name, registered, units))
 
 
-def read_record(path: str | Path) -> tuple[Table, list[str]]:
-    """A record as a table, and the names of registered files that were changed after its run.
+def read_record(path: str | Path) -> tuple[GridName, AnyTable, list[str]]:
+    """The grid of a record, its table, and the names of registered files that were changed after its run.
 
     Args:
         path: of the file.
 
-    Raises: ValueError for a file that is no record of the grid.
+    Raises: ValueError for a file that is no record of a grid.
+
+    Example:
+        >>> from icl_theory.grids import read_record
+        >>> from icl_theory.grids.records import SHIPPED
+        >>> name, table, changed = read_record(SHIPPED / "prediction.json.gz")
+        >>> name, table.grid.seeds, changed
+        ('prediction', 16, [])
     """
     try:
         document = json.loads(gzip.decompress(Path(path).read_bytes()))
-        profile: ProfileName = document["profile"]
-        registered, now = document["registered"], digests()
-        table = Table(grid(profile), document["units"])
+        name, profile = document["grid"], document["profile"]
+        registered, now = document["registered"], digests(name)
+        table = KINDS[name].table(KINDS[name].grid(profile), document["units"])
     except (OSError, EOFError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         got = f"{str(path)!r}, which is none ({type(error).__name__})"
         raise checks.error("record of the grid", got, "a file that `icl-theory grid` made", "make it again") from None
-    return table, [name for name, digest in now.items() if registered.get(name) != digest]
+    return name, table, [file for file, digest in now.items() if registered.get(file) != digest]
 
 
-@lru_cache(maxsize=1)
-def shipped_table() -> Table:
-    """The record of the full grid that this package comes with.
+@lru_cache(maxsize=2)
+def shipped(name: GridName) -> AnyTable:
+    """The record of a full grid that this package comes with.
+
+    Args:
+        name: "edits" or "prediction".
 
     Example:
-        >>> from icl_theory.grids import shipped_table
-        >>> shipped_table().grid.seeds
+        >>> from icl_theory.grids import shipped
+        >>> shipped("prediction").grid.seeds
         16
     """
-    return read_record(SHIPPED)[0]
+    return read_record(SHIPPED / f"{name}.json.gz")[1]

@@ -2,12 +2,12 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from icl_theory.core import checks
 from icl_theory.core.field_docs import fields_in_help
@@ -15,6 +15,10 @@ from icl_theory.core.field_docs import fields_in_help
 FOLDER = Path(__file__).parent / "registered"
 GRID_FILE = "grid"
 ProfileName = Literal["quick", "full"]
+GridName = Literal["edits", "prediction"]
+"""edits: trained models of many kinds and edits of their weights; prediction: one-layer models and what bounds say."""
+FOLDERS: dict[GridName, Path] = {"edits": FOLDER, "prediction": FOLDER / "prediction"}
+"""Where the files of a grid are."""
 Level = str | int
 Cell = dict[str, Level]
 """A level for every factor."""
@@ -36,6 +40,23 @@ class Judgement:
     """Share of all cells that must speak for and against a statement that depends."""
 
 
+class CellGrid(Protocol):
+    """What findings need of a grid."""
+
+    @property
+    def profile(self) -> ProfileName: ...
+    @property
+    def factors(self) -> "dict[str, tuple[Level, ...]]": ...
+    @property
+    def judgement(self) -> Judgement: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def seeds(self) -> int: ...
+    @property
+    def units(self) -> Sequence[Any]: ...
+
+
 @fields_in_help
 @dataclass(frozen=True)
 class Unit:
@@ -46,6 +67,11 @@ class Unit:
     task: str
     training: str
     """"short", "long" or "finite"."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells it from others."""
+        return self.attention, self.mlp, self.task, self.training
 
     @property
     def name(self) -> str:
@@ -116,12 +142,14 @@ class Finding:
     factors: tuple[str, ...]
     paper_cell: Cell
     """The cell nearest to the paper."""
+    grid: GridName = "edits"
+    """Which grid it is read off."""
     margin: dict[str, float] = field(default_factory=dict)
     """By kind of task; none: 0."""
     levels: dict[str, tuple[Level, ...]] = field(default_factory=dict)
     """Levels that differ from those of the grid."""
 
-    def cells(self, grid: Grid) -> Iterator[Cell]:
+    def cells(self, grid: CellGrid) -> Iterator[Cell]:
         """Every cell in order; those that no model has are left out (an MLP of models without one).
 
         Args:
@@ -133,7 +161,7 @@ class Finding:
             if cell.get("mlp") == "relu" or not {"mlp", "mlp_in", "mlp_out", "all"} & set(cell.values()):
                 yield cell
 
-    def _levels(self, grid: Grid, name: str) -> tuple[Level, ...]:
+    def _levels(self, grid: CellGrid, name: str) -> tuple[Level, ...]:
         own = self.levels.get(name)
         if own is None:
             return grid.factors[name]
@@ -166,9 +194,7 @@ def grid(profile: ProfileName = "full") -> Grid:
         >>> len(registered.units), registered.seeds, registered.factors["shots"]
         (54, 16, (0, 4, 10, 20, 40))
     """
-    checks.choice("profile", profile, get_args(ProfileName))
-    text = _read(GRID_FILE)
-    own = dict(text["profiles"][profile])
+    text, own = profile_of("edits", profile)
     factors = {name: tuple(levels) for name, levels in (text["factors"] | own.pop("factors", {})).items()}
     regimes = text["regimes"] | {name: own.pop(name) for name in [*own] if name in text["regimes"]}
     plain = ("seed", "dim", "layers", "training_shots", "batch", "hidden", "random_directions")
@@ -184,31 +210,52 @@ def grid(profile: ProfileName = "full") -> Grid:
     )
 
 
+def profile_of(name: GridName, profile: ProfileName) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the file of a grid says, and what it says of a profile alone.
+
+    Args:
+        name: of the grid.
+        profile: "quick" or "full".
+
+    Raises: ValueError for another profile.
+    """
+    checks.choice("profile", profile, get_args(ProfileName))
+    text = _read(FOLDERS[name] / f"{GRID_FILE}.toml")
+    return text, dict(text["profiles"][profile])
+
+
 @lru_cache(maxsize=1)
 def findings() -> dict[str, Finding]:
-    """Every registered finding by name.
+    """Every registered finding by name, of all grids.
 
     Example:
         >>> from icl_theory.grids import findings
         >>> findings()["clipping_helps"].margin
         {'regression': 0.01, 'classification': 0.005}
     """
-    names = sorted(path.stem for path in FOLDER.glob("*.toml") if path.stem != GRID_FILE)
-    return {name: _finding(name) for name in names}
+    found: dict[str, Finding] = {}
+    for name, folder in FOLDERS.items():
+        paths = sorted(path for path in folder.glob("*.toml") if path.stem != GRID_FILE)
+        found |= {path.stem: _finding(path, name) for path in paths}
+    return found
 
 
-def digests() -> dict[str, str]:
-    """SHA-256 of every registered file by its name: a record holds those of the day of its run."""
-    return {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(FOLDER.glob("*.toml"))}
+def digests(name: GridName = "edits") -> dict[str, str]:
+    """SHA-256 of every registered file of a grid by its name: a record holds those of the day of its run.
+
+    Args:
+        name: of the grid.
+    """
+    return {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(FOLDERS[name].glob("*.toml"))}
 
 
-def _finding(name: str) -> Finding:
-    text = _read(name)
+def _finding(path: Path, grid_name: GridName) -> Finding:
+    text = _read(path)
     text["registered"] = text["registered"].isoformat()
     text["factors"] = tuple(text["factors"])
     text["levels"] = {factor: tuple(levels) for factor, levels in text.get("levels", {}).items()}
-    return Finding(name=name, **text)
+    return Finding(name=path.stem, grid=grid_name, **text)
 
 
-def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+def _read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -269,9 +269,9 @@ def _data(shown: PaperFigure, config: FiguresConfig, progress: Progress) -> tupl
     """What the figure shows, and of how many seeds."""
     make = _function("icl_theory.runs.figure_records", shown.maker)
     if shown.of_grid:
-        from icl_theory.grids.records import shipped_table
+        from icl_theory.grids.records import shipped
 
-        table = shipped_table()
+        table = shipped("prediction" if shown.maker.startswith("of_prediction") else "edits")
         return make(table), table.grid.seeds
     seeds = SEEDS[config.profile]
     return make(config.seed, seeds, progress), seeds

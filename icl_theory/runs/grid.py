@@ -30,25 +30,24 @@ def run(config: GridConfig, out: Path, *, resume: bool = False, progress: Progre
     Returns: the units, in the order of the grid; if the shard is the whole grid, the record is written too.
     Raises: ValueError for a shard that is none, or a resume under other settings or registered files.
     """
+    from icl_theory.grids.kinds import KINDS
     from icl_theory.grids.records import write_record
-    from icl_theory.grids.registration import grid
-    from icl_theory.grids.unit_table import unit_record
 
     part, parts = shard_of(config)
-    registered = grid(config.profile)
+    kind = KINDS[config.grid]
+    registered = kind.grid(config.profile)
     units = registered.units[part - 1 :: parts]
     journal = _journal(config, out, resume)
     finished = {tuple(record["unit"]): record for record in journal.lines}
     for place, unit in enumerate(units):
-        name = (unit.attention, unit.mlp, unit.task, unit.training)
-        if name not in finished:
-            finished[name] = unit_record(registered, unit, progress)
-            journal.add(finished[name])
+        if unit.key not in finished:
+            finished[unit.key] = kind.unit_record(registered, unit, progress)
+            journal.add(finished[unit.key])
         if progress is not None:
             progress("ensembles of the grid", place + 1, len(units))
     if parts == 1:
-        write_record(out / RECORD, registered, finished.values())
-    return [finished[unit.attention, unit.mlp, unit.task, unit.training] for unit in units]
+        write_record(out / RECORD, config.grid, registered, finished.values())
+    return [finished[unit.key] for unit in units]
 
 
 def prepare(config: GridConfig, out: str | Path, *, overwrite: bool, resume: bool) -> Path:
@@ -74,10 +73,11 @@ def prepare(config: GridConfig, out: str | Path, *, overwrite: bool, resume: boo
     return path
 
 
-def merge(folders: Sequence[str | Path], out: Path) -> Path:
+def merge(config: GridConfig, folders: Sequence[str | Path], out: Path) -> Path:
     """Put the shards of a run together: byte for byte the record that one shard for all would have made.
 
     Args:
+        config: which grid.
         folders: the directories of all shards.
         out: directory of the record.
 
@@ -85,8 +85,8 @@ def merge(folders: Sequence[str | Path], out: Path) -> Path:
     Raises: ValueError for a directory without a shard, shards of different settings, or an ensemble that is missing.
     """
     from icl_theory.core import checks
+    from icl_theory.grids.kinds import KINDS
     from icl_theory.grids.records import settings_of, write_record
-    from icl_theory.grids.registration import grid
     from icl_theory.records.journal import Journal
 
     units: list[dict[str, Any]] = []
@@ -97,16 +97,17 @@ def merge(folders: Sequence[str | Path], out: Path) -> Path:
             hint = "name the --out directories of all shards"
             raise checks.error("merge", f"{str(folder)!r}, which holds no shard", "the directory of a shard", hint)
         profile = profile or _profile_of(path)
-        units += Journal(path, _settings(settings_of(grid(profile))), fields=("unit",)).lines
-    return write_record(out / RECORD, grid(profile), units)
+        units += Journal(path, _settings(settings_of(config.grid, profile)), fields=("unit",)).lines
+    return write_record(out / RECORD, config.grid, KINDS[config.grid].grid(profile), units)
 
 
-def document_of(record: Path | None, names: Sequence[str] = ()) -> dict[str, Any]:
+def document_of(config: GridConfig, record: Path | None, names: Sequence[str] = ()) -> dict[str, Any]:
     """The findings of a record, judged.
 
     Args:
-        record: a file; None for the record of the full grid that the package comes with.
-        names: of findings; all if none is named.
+        config: which grid.
+        record: a file, of any grid; None for the records of the full grids that the package comes with.
+        names: of findings; all of the record's if none is named.
 
     Returns: a plain dictionary: format, profile, seeds, files changed after the run, findings.
     Raises: ValueError for a name that is none, or a file that is no record.
@@ -121,11 +122,15 @@ def document_of(record: Path | None, names: Sequence[str] = ()) -> dict[str, Any
     registered = findings()
     for name in names:
         checks.choice("finding", name, tuple(registered))
-    table, changed = read_record(record or SHIPPED)
-    there = [registered[name] for name in names or registered if any(registered[name].cells(table.grid))]
-    judged = [judge(finding, table) for finding in there]
-    document = {"format": FORMAT, "profile": table.grid.profile, "seeds": table.grid.seeds, "changed_after": changed}
-    return to_plain(document | {"findings": [finding_record(found) for found in judged]})
+    grid = registered[names[0]].grid if names else config.grid
+    of, table, changed = read_record(record or SHIPPED / f"{grid}.json.gz")
+    chosen = [registered[name] for name in names or registered if registered[name].grid == of]
+    judged = [judge(finding, table) for finding in chosen if any(finding.cells(table.grid))]
+    if names and not judged:
+        hint = "name a finding of that grid and profile"
+        raise checks.error("finding", repr(names[0]), f"one of the record, which is of {of!r}", hint)
+    document = {"format": FORMAT, "grid": of, "profile": table.grid.profile, "seeds": table.grid.seeds}
+    return to_plain(document | {"changed_after": changed, "findings": [finding_record(found) for found in judged]})
 
 
 def write_findings(document: dict[str, Any], out: Path) -> None:
@@ -139,10 +144,9 @@ def write_findings(document: dict[str, Any], out: Path) -> None:
 
 def _journal(config: GridConfig, out: Path, resume: bool) -> "Journal":
     from icl_theory.grids.records import settings_of
-    from icl_theory.grids.registration import grid
     from icl_theory.records.journal import Journal
 
-    return Journal(out / UNITS, _settings(settings_of(grid(config.profile))), resume=resume, fields=("unit",))
+    return Journal(out / UNITS, _settings(settings_of(config.grid, config.profile)), resume=resume, fields=("unit",))
 
 
 def _settings(settings: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from icl_theory.core import checks
 class GridConfig:
     """Which profile of the grid is run, and which part of it."""
 
+    grid: Literal["edits", "prediction"] = "edits"
+    """Trained models of many kinds and edits of their weights, or one-layer models and what bounds say of them."""
     profile: Literal["quick", "full"] = "quick"
-    """Levels, seeds and steps; the full grid takes two to three hours on one core."""
+    """Levels, seeds and steps; on one core the full grid of edits takes two hours, that of prediction a quarter."""
     shard: str = "1/1"
     """i/n: only every n-th ensemble, from the i-th on; --merge puts the shards together."""
 

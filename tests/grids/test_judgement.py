@@ -9,7 +9,7 @@ from small_grid import made_up_table
 
 from icl_theory.grids import findings, grid, judge
 from icl_theory.grids.deciding_factors import factor_effects
-from icl_theory.grids.judgement import cell_outcome, cell_values, judge_values, verdict_of
+from icl_theory.grids.judgement import Outcome, cell_outcome, cell_values, judge_values, verdict_of
 from icl_theory.grids.registration import Cell
 
 RULES = grid("full").judgement
@@ -62,12 +62,14 @@ def test_outcomes(values: list[float], outcome: str) -> None:
 )
 def test_verdicts(good: int, bad: int, open_: int, verdict: str) -> None:
     """The registered rules, counted by hand."""
-    assert verdict_of(["for"] * good + ["against"] * bad + ["undecided"] * open_, RULES) == verdict
+    outcomes: list[Outcome] = [*["for"] * good, *["against"] * bad, *["undecided"] * open_]
+    assert verdict_of(outcomes, RULES) == verdict
 
 
 def test_nothing_finite_is_no_decision() -> None:
     """Cells without a number count as undecided."""
-    assert verdict_of(["for"] * 4 + ["not finite"] * 6, RULES) == "INCONCLUSIVE"
+    outcomes: list[Outcome] = [*["for"] * 4, *["not finite"] * 6]
+    assert verdict_of(outcomes, RULES) == "INCONCLUSIVE"
 
 
 def test_factors_by_hand() -> None:
@@ -123,7 +125,8 @@ def test_judged_as_its_parts() -> None:
     assert [outcome.mean for outcome in judged.cells] == pytest.approx(values.mean(axis=1).tolist())
     assert judged.verdict == verdict_of([outcome.outcome for outcome in judged.cells], RULES)
     assert judged.paper_cell == judged.cells[cells.index(finding.paper_cell)]
-    assert sum(map(judged.count, ("for", "against", "undecided"))) == len(cells)
+    every: list[Outcome] = ["for", "against", "undecided"]
+    assert sum(map(judged.count, every)) == len(cells)
     assert judge_values(finding, table.grid, values + 30).verdict == "HOLDS"
     assert judge_values(finding, table.grid, values - 30).verdict == "FAILS"
 
@@ -133,7 +136,8 @@ def test_false_alarms_of_a_grid_without_effect() -> None:
     rng, finding, full = np.random.default_rng(5), findings()["deep_layers_tolerate"], grid("full")
     count = len(list(finding.cells(full)))
     judged = judge_values(finding, full, rng.standard_normal((count, 16)))
-    for outcome in ("for", "against"):
+    sides: list[Outcome] = ["for", "against"]
+    for outcome in sides:
         rate = judged.count(outcome) / count
         assert abs(rate - 0.025) < 6 * math.sqrt(0.025 / count)
     assert judged.verdict == "INCONCLUSIVE"

@@ -10,7 +10,7 @@ from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.verdict import Verdict
 from icl_theory.core.marks import literal
 from icl_theory.grids.judgement import CellOutcome, JudgedFinding, cell_values, judge_values, verdict_of
-from icl_theory.grids.records import shipped_table
+from icl_theory.grids.records import shipped
 from icl_theory.grids.registration import findings
 
 DECIDING = 2
@@ -20,7 +20,7 @@ DECIDING = 2
 @lru_cache(maxsize=64)
 def _values(name: str) -> np.ndarray:
     """Values of every cell and seed; a claim and its controls read the same."""
-    return cell_values(findings()[name], shipped_table())
+    return cell_values(findings()[name], shipped(findings()[name].grid))
 
 
 def judged(claim: Claim) -> JudgedFinding:
@@ -29,7 +29,8 @@ def judged(claim: Claim) -> JudgedFinding:
     Args:
         claim: a "trend".
     """
-    return judge_values(findings()[claim.finding], shipped_table().grid, claim.read(_values(claim.finding)))
+    finding = findings()[claim.finding]
+    return judge_values(finding, shipped(finding.grid).grid, claim.read(_values(claim.finding)))
 
 
 def grid_evidence(claim: Claim) -> list[Evidence]:
@@ -42,14 +43,14 @@ def grid_evidence(claim: Claim) -> list[Evidence]:
         claim: a "trend".
     """
     found = judged(claim)
-    rules, grid = shipped_table().grid.judgement, shipped_table().grid
+    grid = shipped(found.finding.grid).grid
     deciding = ", ".join(f"{e.name} ({e.share:.0%})" for e in found.factors[:DECIDING])
     note = f"{_counts(found.cells)}; most of the scatter is that of {deciding}"
     evidence = [_of(f"all {len(found.cells)} cells", found.cells, Verdict(found.verdict), note, grid.seed)]
     for effect in found.factors:
         for level in effect.scores:
             cells = [cell for cell in found.cells if cell.cell[effect.name] == level]
-            verdict = Verdict(verdict_of([cell.outcome for cell in cells], rules))
+            verdict = Verdict(verdict_of([cell.outcome for cell in cells], grid.judgement))
             evidence.append(_of(f"{effect.name} = {level}", cells, verdict, _counts(cells), grid.seed))
     cell = found.paper_cell
     if cell is not None:
