@@ -13,7 +13,7 @@ should hold, the verdict and the controls of one that should not.
 import argparse
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import closing
 from multiprocessing import get_context
@@ -27,6 +27,7 @@ from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim
 from icl_theory.claims.engine.examine import Outcome, examine
 from icl_theory.claims.engine.profiles import PROFILES
+from icl_theory.claims.engine.verdict import Verdict
 from icl_theory.claims.registry import load_all
 from icl_theory.records.documents import to_plain
 from icl_theory.records.files import write_json

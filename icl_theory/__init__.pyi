@@ -3,6 +3,7 @@
 from . import claims as claims
 from . import descent as descent
 from . import figures as figures
+from . import grids as grids
 from . import information as information
 from . import lessons as lessons
 from . import models as models

@@ -98,6 +98,8 @@ INNER = {
     "train": "icl_theory.runs.train.run",
     "bounds": "icl_theory.runs.bounds.run",
     "search": "icl_theory.runs.search.run",
+    "grid": "icl_theory.runs.grid.document_of",
+    "figures": "icl_theory.runs.figures.caption_of",
     "explain": "icl_theory.report.terminal.explain.explain_text",
     "recheck": "icl_theory.claims.recheck.recheck",
 }

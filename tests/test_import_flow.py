@@ -134,7 +134,6 @@ def test_the_order_is_enforced() -> None:
     assert violations("noise", "def f():\n    from icl_theory.cli.main import main") == ["cli"]
     hidden = "import importlib\nif 1:\n    importlib.import_module('icl_theory.claims.registry')"
     assert violations("truncation", hidden) == ["claims"]
-    ("grids",)
     assert violations("claims", "from icl_theory.claims.engine.claim import Claim") == []
     assert violations("runs", "from icl_theory.report.page.document import page") == []
     assert violations("claims", "import icl_theory.runs.verify") == ["runs"]

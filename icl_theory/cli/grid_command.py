@@ -15,6 +15,7 @@ def grid(command: GridRun) -> int:
     _require_one_purpose(command)
     names = [] if command.finding is None else [command.finding]
     record = None if command.record is None else Path(command.record)
+    grid.require_shards(command.merge)
     out = None
     if command.out is not None:
         out = grid.prepare(command, command.out, overwrite=command.overwrite, resume=command.resume)

@@ -1,4 +1,4 @@
-"""The command `icl-theory`: verify, train, bounds, search, lesson, explain, recheck, cache.
+"""The command `icl-theory`: verify, train, bounds, search, grid, figures, lesson, explain, recheck, cache.
 
 Exit status, of every command:
 

@@ -11,6 +11,7 @@ FigureName = Literal[
     "least_squares",
     "deep_shallow",
     "findings",
+    "exact_gain",
     "ladder",
     "readout",
     "information_and_dimension",

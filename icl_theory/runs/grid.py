@@ -73,6 +73,16 @@ def prepare(config: GridConfig, out: str | Path, *, overwrite: bool, resume: boo
     return path
 
 
+def require_shards(folders: Sequence[str | Path]) -> None:
+    """Raises: ValueError for a directory without a shard."""
+    from icl_theory.core import checks
+
+    for folder in folders:
+        if not (Path(folder) / UNITS).is_file():
+            hint = "name the --out directories of all shards"
+            raise checks.error("merge", f"{str(folder)!r}, which holds no shard", "the directory of a shard", hint)
+
+
 def merge(config: GridConfig, folders: Sequence[str | Path], out: Path) -> Path:
     """Put the shards of a run together: byte for byte the record that one shard for all would have made.
 
@@ -84,18 +94,15 @@ def merge(config: GridConfig, folders: Sequence[str | Path], out: Path) -> Path:
     Returns: the path of the record.
     Raises: ValueError for a directory without a shard, shards of different settings, or an ensemble that is missing.
     """
-    from icl_theory.core import checks
     from icl_theory.grids.kinds import KINDS
     from icl_theory.grids.records import settings_of, write_record
     from icl_theory.records.journal import Journal
 
     units: list[dict[str, Any]] = []
     profile: Any = None
+    require_shards(folders)
     for folder in folders:
         path = Path(folder) / UNITS
-        if not path.is_file():
-            hint = "name the --out directories of all shards"
-            raise checks.error("merge", f"{str(folder)!r}, which holds no shard", "the directory of a shard", hint)
         profile = profile or _profile_of(path)
         units += Journal(path, _settings(settings_of(config.grid, profile)), fields=("unit",)).lines
     return write_record(out / RECORD, config.grid, KINDS[config.grid].grid(profile), units)

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from icl_theory.core import checks
-
 
 @dataclass(frozen=True, kw_only=True)
 class GridConfig:
@@ -23,6 +21,8 @@ def shard_of(config: GridConfig) -> tuple[int, int]:
 
     Raises: ValueError for anything else.
     """
+    from icl_theory.core import checks
+
     part, slash, parts = config.shard.partition("/")
     if not (slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
         raise checks.error("shard", repr(config.shard), "i/n with 1 ≤ i ≤ n", "write 2/5 for the second of five")

@@ -15,10 +15,8 @@ from icl_theory import (
     forward,
     gradient_descent_weights,
     implicit_trajectory,
-    one_layer_optimum,
     population_risk,
     predict,
-    truncate_weights,
     truncation_curves,
 )
 from icl_theory.claims.attention import causal_order
@@ -29,7 +27,6 @@ from icl_theory.claims.engine.cases import demonstration_sets
 from icl_theory.claims.engine.profiles import PROFILES, Profile
 from icl_theory.claims.information import individual_sample, lemma_6
 from icl_theory.claims.noise import noise_training, remark_3
-from icl_theory.claims.pruning import algorithm_1
 from icl_theory.claims.quantities import exact_channels, prompt_errors
 from icl_theory.claims.quantities.constructed_predictions import query_input
 from icl_theory.claims.training import wishart_moment
@@ -219,15 +216,6 @@ def test_subset_risk(factory):
     few = remark_3.subset_risk(case, 5)
     assert few.shape == (case.samples,)
     assert ((few >= 0) & (few <= 4)).all()
-
-
-def test_damaged_direction(factory):
-    """The damaged direction is cut back to the optimum."""
-    (case,) = algorithm_1.controlled(factory)
-    optimum = one_layer_optimum(case.task, shots=SHOTS)[1]
-    cut = truncate_weights(case.model, layer=0, module="value", rank=1)
-    assert population_risk(cut, case.task, shots=SHOTS).value == pytest.approx(optimum, rel=1e-12)
-    assert population_risk(case.model, case.task, shots=SHOTS).value > 1.2 * optimum
 
 
 def test_exact_remark_4():

@@ -157,6 +157,22 @@ search --resume
 search --shots 0
 search --modules value
 search --out FULL
+grid nothing
+grid --grid edit
+grid --profile huge
+grid --shard 1/2
+grid --shard 3/2 --out NEW
+grid --merge nowhere --out NEW
+grid --merge
+grid --record TEXT
+grid --record nowhere.json.gz
+grid --resume
+grid --out FULL
+figures nothing
+figures findings
+figures --profile huge --out NEW
+figures --resume
+figures --out FULL
 bounds --together
 bounds --components middle
 """.strip().splitlines()

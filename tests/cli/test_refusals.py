@@ -53,8 +53,8 @@ def test_bad_input(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ("verify, train, bounds, search, lesson, explain, recheck, cache", "icl-theory --help")),
-        (("proof",), ("proof", "verify, train, bounds, search, lesson, explain, recheck, cache")),
+        ((), ("verify, train, bounds, search, grid, figures, lesson, explain, recheck, cache", "icl-theory --help")),
+        (("proof",), ("proof", "verify, train, bounds, search, grid, figures, lesson, explain, recheck, cache")),
         (("--json", "verify"), ("--json", "icl-theory --help")),
         (("verify", "--seed", "x"), ("--seed", "'x'", "icl-theory verify --help")),
         (("verify", "--profile", "quik", "--json"), ("quik", "quick, full", "did you mean 'quick'")),

@@ -44,6 +44,13 @@ def test_outcomes(values: list[float], outcome: str) -> None:
     assert cell_outcome(CELL, np.array(values), RULES).outcome == outcome
 
 
+def outcomes(good: int, bad: int, undecided: int) -> list[Outcome]:
+    """So many cells of each kind."""
+    found: list[Outcome] = ["for" for _ in range(good)]
+    found += ["against" for _ in range(bad)]
+    return found + ["undecided" for _ in range(undecided)]
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "open_", "verdict"),
     [
@@ -62,14 +69,12 @@ def test_outcomes(values: list[float], outcome: str) -> None:
 )
 def test_verdicts(good: int, bad: int, open_: int, verdict: str) -> None:
     """The registered rules, counted by hand."""
-    outcomes: list[Outcome] = [*["for"] * good, *["against"] * bad, *["undecided"] * open_]
-    assert verdict_of(outcomes, RULES) == verdict
+    assert verdict_of(outcomes(good, bad, open_), RULES) == verdict
 
 
 def test_nothing_finite_is_no_decision() -> None:
     """Cells without a number count as undecided."""
-    outcomes: list[Outcome] = [*["for"] * 4, *["not finite"] * 6]
-    assert verdict_of(outcomes, RULES) == "INCONCLUSIVE"
+    assert verdict_of([*outcomes(4, 0, 0), *("not finite" for _ in range(6))], RULES) == "INCONCLUSIVE"
 
 
 def test_factors_by_hand() -> None:

@@ -7,22 +7,24 @@ from math import prod
 import pytest
 
 from icl_theory.grids import Finding, findings, grid
-from icl_theory.grids.measures import MEASURES
-from icl_theory.grids.registration import FOLDER, TRAINED_FOR, Unit, digests
+from icl_theory.grids.kinds import KINDS
+from icl_theory.grids.registration import FOLDER, FOLDERS, TRAINED_FOR, Unit, digests
 
 NAMES = sorted(findings())
 
 
 def test_every_finding_is_measured() -> None:
     """A file for every measure, and a measure for every file."""
-    assert set(MEASURES) == set(findings())
-    assert len(NAMES) == len([*FOLDER.glob("*.toml")]) - 1
+    for name, kind in KINDS.items():
+        own = {finding.name for finding in findings().values() if finding.grid == name}
+        assert set(kind.measures) == own == {path.stem for path in FOLDERS[name].glob("*.toml")} - {"grid"}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_files_are_consistent(name: str) -> None:
     """Levels that models have, a cell nearest to the paper that is one, margins of known kinds."""
-    finding, full, quick = findings()[name], grid("full"), grid("quick")
+    finding = findings()[name]
+    full, quick = (KINDS[finding.grid].grid(profile) for profile in ("full", "quick"))
     cells = list(finding.cells(full))
     assert finding.paper_cell in cells
     assert len(cells) == len({tuple(cell.items()) for cell in cells})
@@ -32,7 +34,9 @@ def test_files_are_consistent(name: str) -> None:
     assert set(finding.levels) <= set(finding.factors)
     assert finding.statement.endswith(".")
     assert all(cell in cells for cell in finding.cells(quick))
-    assert not any(cell["mlp"] == "none" and {"mlp", "mlp_in", "mlp_out", "all"} & {*cell.values()} for cell in cells)
+    assert not any(
+        cell.get("mlp") == "none" and {"mlp", "mlp_in", "mlp_out", "all"} & {*cell.values()} for cell in cells
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,11 +49,14 @@ def test_files_are_consistent(name: str) -> None:
         ("mlp_conditioned", 3 * 3 * 3),
         ("optimal_rate_varies", 3 * 2 * 3 * 5 * 4 * 3),
         ("more_shots_help", 3 * 2 * 3 * 5 * 4),
+        ("exact_gain", 3 * 7 * 3 * 2),
+        ("bound_predicts_risk", 3 * 7 * 3 * 5),
     ],
 )
 def test_cells_counted(name: str, cells: int) -> None:
     """Cells counted by hand."""
-    assert len(list(findings()[name].cells(grid("full")))) == cells
+    finding = findings()[name]
+    assert len(list(finding.cells(KINDS[finding.grid].grid("full")))) == cells
 
 
 def test_units() -> None:
@@ -91,7 +98,8 @@ def test_digests() -> None:
     """SHA-256 of the bytes of every file."""
     found = digests()
     assert found["grid"] == hashlib.sha256((FOLDER / "grid.toml").read_bytes()).hexdigest()
-    assert set(found) == {*findings(), "grid"}
+    assert set(found) | set(digests("prediction")) == {*findings(), "grid"}
+    assert digests("prediction")["grid"] != found["grid"]
     assert len(set(found.values())) == len(found)
 
 

@@ -22,7 +22,6 @@ SMALL = small_grid(factors=FACTORS | {"task": ("regression",)})
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both profiles are a grid of two ensembles."""
     monkeypatch.setattr(registration, "grid", lambda profile="full": SMALL)
-    monkeypatch.setattr("icl_theory.grids.records.grid", lambda profile="full": SMALL)
 
 
 def ran(out: Path, shard: str = "1/1", **options: Any) -> list[dict]:
@@ -39,12 +38,12 @@ def test_shards_merge_to_the_same_bytes(tmp_path: Path) -> None:
     assert first + second == whole
     assert not (tmp_path / "a" / grid.RECORD).exists()
     (tmp_path / "both").mkdir()
-    merged = grid.merge([tmp_path / "b", tmp_path / "a"], tmp_path / "both")
+    merged = grid.merge(GridConfig(), [tmp_path / "b", tmp_path / "a"], tmp_path / "both")
     assert merged.read_bytes() == (tmp_path / "one" / grid.RECORD).read_bytes()
     with pytest.raises(ValueError, match="without 1 of its units"):
-        grid.merge([tmp_path / "a"], tmp_path / "both")
+        grid.merge(GridConfig(), [tmp_path / "a"], tmp_path / "both")
     with pytest.raises(ValueError, match="which holds no shard"):
-        grid.merge([tmp_path / "a", tmp_path / "nowhere"], tmp_path / "both")
+        grid.merge(GridConfig(), [tmp_path / "a", tmp_path / "nowhere"], tmp_path / "both")
 
 
 @pytest.mark.usefixtures("small")
@@ -68,7 +67,7 @@ def test_other_registration_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     """A run does not go on under another registered file, which is named."""
     ran(tmp_path / "one")
     old = registration.digests()
-    monkeypatch.setattr("icl_theory.grids.records.digests", lambda: old | {"clipping_helps": "other"})
+    monkeypatch.setattr("icl_theory.grids.records.digests", lambda name: old | {"clipping_helps": "other"})
     with pytest.raises(ValueError, match=r"resume: got registered file clipping_helps other"):
         ran(tmp_path / "one", resume=True)
 
@@ -105,7 +104,7 @@ def test_refusals(arguments: tuple[str, ...], words: str, tmp_path: Path, monkey
 def test_what_is_shown(tmp_path: Path) -> None:
     """The table, one finding, and the document of a record of made-up numbers."""
     quick = registered_grid("quick")
-    record = str(write_record(tmp_path / "grid.json.gz", quick, made_up(quick)))
+    record = str(write_record(tmp_path / "grid.json.gz", "edits", quick, made_up(quick)))
     table = here("grid", "--record", record)
     assert table.returncode == 0
     assert "deep_layers_tolerate" in table.stdout

@@ -189,7 +189,6 @@ class Populations:
             kinds = [
                 self.recipe(deep),
                 *kinds,
-                self.recipe(deep, self.task.token_dim),
                 self.recipe(deep, readout="plus"),
             ]
         self.ensembles.begin(*kinds)

@@ -2,15 +2,9 @@
 
 import numpy as np
 
-from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Assumption
 from icl_theory.truncation.conditioning import condition_number
-
-
-def condition_population(factory: CaseFactory) -> list[Case]:
-    """Three-layer models with a linear MLP whose matrices are square: condition numbers of one order are compared."""
-    return factory.trained_seeds(factory.depth, factory.task.token_dim)
 
 
 def first_value(case: Case) -> np.ndarray:

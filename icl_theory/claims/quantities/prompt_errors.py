@@ -35,12 +35,6 @@ def errors(case: Case, model: Model, shots: int, prompts: int = PROMPTS, salt: i
     return quadratic_loss(implied(model, stack), w, case.task.covariance)
 
 
-@lru_cache(maxsize=128)
-def own_errors(case: Case, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
-    """`errors` of the case's own weights."""
-    return errors(case, case.model, shots, prompts, salt)
-
-
 def rank_of(case: Case, rate: float) -> int:
     """The rank that a clipping rate keeps."""
     return rank_of_rate(rate, case.model.token_dim, case.model.token_dim)
@@ -53,14 +47,6 @@ def clipped(case: Case, layer: int, module: Module, rate: float) -> Model:
     return truncate_weights(case.model, layer=layer % case.layers, module=module, rank=rank_of(case, rate))
 
 
-def log_ratio(case: Case, model: Model, shots: int, prompts: int = PROMPTS, salt: int = 0) -> np.ndarray:
-    """log of the squared error of `model` over that of the case's own weights, prompt by prompt.
-
-    A few prompts rule the mean of squared errors once a layer of a deep model is broken, but not the geometric mean.
-    """
-    return np.log(errors(case, model, shots, prompts, salt) / own_errors(case, shots, prompts, salt))
-
-
 def mean(values: np.ndarray, unit: str = "squared error") -> Estimate:
     """Mean and standard error of independent values."""
     return Estimate.from_samples(values, unit=unit)
@@ -69,13 +55,3 @@ def mean(values: np.ndarray, unit: str = "squared error") -> Estimate:
 def largest(rows: list[np.ndarray], unit: str) -> Estimate:
     """Of several means the one that stands highest in its own standard errors: the worst for an "at most" 0."""
     return max((mean(row, unit) for row in rows), key=lambda e: e.value / e.stderr if e.stderr else e.value)
-
-
-@lru_cache(maxsize=1024)
-def log_errors(case: Case, layer: int, module: Module, rank: int, shots: int = 0) -> np.ndarray:
-    """log of the squared error of every prompt (the query integrated out) after clipping one module of one layer.
-
-    Means of squared errors are ruled by a few prompts once a shallow layer is broken; the geometric mean is not.
-    """
-    cut = truncate_weights(case.model, layer=layer, module=module, rank=rank)
-    return np.log(errors(case, cut, shots or case.training_shots))

@@ -42,11 +42,6 @@ def validated(case: Case, task: LinearRegression, shots: int, module: Module, ra
     return float((((p - w) @ task.covariance) * (p - w)).sum(-1).mean())
 
 
-def best_rate(case: Case, task: LinearRegression, shots: int, module: Module = "key") -> float:
-    """The rate, 0 among them, with the smallest error on the validation prompts."""
-    return min(RATES, key=lambda rate: validated(case, task, shots, module, rate))
-
-
 def rise(case: Case, task: LinearRegression, shots: int, rate: float, module: Module = "key") -> float:
     """Relative change of the exact risk by clipping at that rate."""
     after, before = (risk(prompt_errors.clipped(case, 0, module, r), task, shots) for r in (rate, 0.0))

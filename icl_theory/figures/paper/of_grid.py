@@ -34,7 +34,9 @@ def clipping_by_layer(data: dict[str, Any]) -> Figure:
             axis.set_title(_HEADS[module])
         for axis in row[len(population["modules"]) :]:
             axis.remove()
-        row[0].set_ylabel(f"{population['name']}\n{population['unit']}")
+        row[0].set_ylabel(population["unit"])
+        place: dict[str, Any] = {"xycoords": "axes fraction", "annotation_clip": False, "fontweight": "bold"}
+        row[0].annotate(population["name"], (0.0, 1.2), **place)
     for axis in axes[-1]:
         axis.set_xlabel("clipping rate $ξ$")
     common_legend(figure, axes[0, 0], 3)
@@ -93,7 +95,6 @@ def algorithm_1(data: dict[str, Any]) -> Figure:
             shift = (number - (len(task["series"]) - 1) / 2) * 0.12
             places = np.arange(len(line["mean"])) + shift
             series(axis, places.tolist(), line["mean"], line["stderr"], line["label"], number)
-            axis.lines[-1].set_linestyle("")
             axis.containers[-1].lines[0].set_linestyle("")
         axis.axhline(0, color="black", linewidth=0.6)
         axis.set_xticks(range(len(data["regimes"])), data["regimes"])
@@ -132,6 +133,28 @@ def deep_shallow(data: dict[str, Any]) -> Figure:
         for name, (colour, _) in _OUTCOMES.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+@in_style
+def exact_gain(data: dict[str, Any]) -> Figure:
+    """Change of the exact risk of one-layer models at the best rank below the full one, by regime, a panel a task.
+
+    Args:
+        data: "tasks", each with "name" and "series" over the "regimes".
+    """
+    figure, axes = panels(len(data["tasks"]), 1, wide=True, height=1.6, sharex=True)
+    for axis, task in zip(axes[:, 0], data["tasks"], strict=True):
+        for number, line in enumerate(task["series"]):
+            places = np.arange(len(line["mean"])) + (number - (len(task["series"]) - 1) / 2) * 0.13
+            series(axis, places.tolist(), line["mean"], line["stderr"], line["label"], number)
+            axis.containers[-1].lines[0].set_linestyle("")
+        axis.axhline(0, color="black", linewidth=0.6)
+        axis.set_yscale("symlog", linthresh=10.0)
+        axis.set_xticks(range(len(data["regimes"])), data["regimes"])
+        axis.set_title(f"{task['name']} tasks" if task["name"] == "low rank" else f"{task['name']} inputs")
+        axis.set_ylabel("change of risk, %")
+    common_legend(figure, axes[0, 0], 4)
     return figure
 
 

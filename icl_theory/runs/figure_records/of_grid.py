@@ -120,7 +120,8 @@ def deep_shallow(table: Table) -> dict[str, Any]:
 
 def all_findings(table: Table) -> dict[str, Any]:
     """Verdict and counts of every finding."""
-    judged = [judge(finding, table) for finding in findings().values() if any(finding.cells(table.grid))]
+    there = [f for f in findings().values() if f.grid == "edits" and any(f.cells(table.grid))]
+    judged = [judge(finding, table) for finding in there]
     outcomes: tuple[Any, ...] = ("for", "undecided", "against")
     return {
         "findings": [

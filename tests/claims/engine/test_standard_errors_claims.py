@@ -19,7 +19,6 @@ from icl_theory.claims.engine.claim import Claim, Verdict
 from icl_theory.claims.engine.seed_interval import ALPHA, interval_over_seeds, seed_interval
 from icl_theory.claims.information import sandwich_ends
 from icl_theory.claims.noise import remark_3
-from icl_theory.claims.pruning import algorithm_1
 from icl_theory.claims.quantities import prompt_errors, scalar_counterexample
 from icl_theory.information.estimators.sandwich import mutual_information
 
@@ -208,24 +207,6 @@ def test_random_feature_exponent(monkeypatch):
     parts = [jackknife_error(lambda w, e=e: 0.5 * np.log(mean(w, e)) / math.log(16), 400) for e in (few, many)]
     assert found.stderr == pytest.approx(math.sqrt(parts[0] ** 2 + parts[1] ** 2), rel=1e-9)
     assert (found.samples, found.direction, found.unit) == (400, "unbiased", "exponent")
-
-
-def test_gain_is_paired_ratio(monkeypatch, rng):
-    """Share of the loss that truncation saves: the loss has an error too, and both come from the same prompts."""
-    before = rng.exponential(size=30)
-    after = 0.6 * before + 0.2 * rng.exponential(size=30)
-    share = Estimate((before - after).mean() / before.mean())
-
-    def search(*_: Any, **__: Any) -> Any:
-        chosen = SimpleNamespace(test_gain=Estimate((before - after).mean()), layer=0, rate=0.5)
-        return SimpleNamespace(chosen=chosen, test_loss=Estimate(before.mean()), test_losses=np.stack([before, after]))
-
-    monkeypatch.setattr(algorithm_1, "search_clipping_rate", search)
-    found = algorithm_1.gain(replace(CASE, seed=1234), "value", 30)
-    error = jackknife_error(lambda w: 1 - mean(w, after) / mean(w, before), 30)
-    assert (found.value, found.stderr) == pytest.approx((share.value, error), rel=1e-10)
-    assert (found.samples, found.direction, found.unit) == (30, "unbiased", "share of the loss")
-    assert found.stderr < 0.9 * error_of_mean(before - after) / before.mean()  # a loss taken for known is another one
 
 
 def test_ends_moved(monkeypatch):
