@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import icl_theory
-from icl_theory import claims, figures, lessons, tasks
+from icl_theory import claims, figures, grids, lessons, tasks
 
 GROUPS = {
     "tasks": "Tasks and their laws",
@@ -16,12 +16,13 @@ GROUPS = {
     "information": "Information and bounds",
     "training": "Training",
     "truncation": "Truncation",
+    "grids": "Findings on registered grids",
     "claims": "Claims",
     "figures": "Figures",
     "lessons": "Lessons",
     "core": "Estimates and settings",
 }
-_PARTS = {"claims": claims, "figures": figures, "lessons": lessons, "tasks": tasks}
+_PARTS = {"claims": claims, "grids": grids, "figures": figures, "lessons": lessons, "tasks": tasks}
 _SECTIONS = ("Args", "Returns", "Raises", "Source", "Example", "Fields", "Constant")
 
 

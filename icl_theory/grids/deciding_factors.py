@@ -17,6 +17,12 @@ class FactorEffect(Result):
     """How much of the scatter of a finding over cells a factor accounts for.
 
     The score of a cell is (seeds for - seeds against) / seeds, from -1 to 1.
+
+    Example:
+        >>> from icl_theory.grids import findings, judge, shipped
+        >>> effects = judge(findings()["conditions_grow"], shipped("edits")).factors
+        >>> {effect.name for effect in effects} == {"attention", "mlp", "task", "training", "matrix"}
+        True
     """
 
     name: str

@@ -21,7 +21,14 @@ _ROUNDING = 1e-12
 @fields_in_help
 @dataclass(frozen=True, repr=False)
 class CellOutcome(Result):
-    """What the seeds of a cell say."""
+    """What the seeds of a cell say.
+
+    Example:
+        >>> from icl_theory.grids import findings, judge, shipped
+        >>> cell = judge(findings()["conditions_grow"], shipped("edits")).cells[0]
+        >>> cell.low <= cell.mean <= cell.high, cell.seeds
+        (True, 16)
+    """
 
     cell: Cell
     mean: float

@@ -82,7 +82,13 @@ class Unit:
 @fields_in_help
 @dataclass(frozen=True)
 class Grid:
-    """What is trained and edited, in one profile."""
+    """What is trained and edited, in one profile.
+
+    Example:
+        >>> from icl_theory.grids import grid
+        >>> grid("quick").units[0].name
+        'linear, MLP none, regression, short'
+    """
 
     profile: ProfileName
     seed: int
@@ -128,7 +134,14 @@ class Grid:
 @fields_in_help
 @dataclass(frozen=True)
 class Finding:
-    """A statement about a population of runs, and what counts as for or against it."""
+    """A statement about a population of runs, and what counts as for or against it.
+
+    Example:
+        >>> from icl_theory.grids import findings, grid
+        >>> finding = findings()["clipping_helps"]
+        >>> finding.origin, len(list(finding.cells(grid("full"))))
+        ('paper', 360)
+    """
 
     name: str
     registered: str

@@ -24,7 +24,15 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 
 class Table:
-    """The records of every unit of a grid."""
+    """The records of every unit of a grid.
+
+    Example:
+        >>> from icl_theory.grids import shipped
+        >>> table = shipped("edits")
+        >>> cell = {"attention": "linear", "mlp": "none", "task": "regression", "regime": "short"}
+        >>> table.before(cell, shots=20).shape
+        (16,)
+    """
 
     def __init__(self, grid: Grid, units: Sequence[dict[str, Any]]) -> None:
         """Keep them by unit.

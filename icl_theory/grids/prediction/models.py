@@ -37,7 +37,13 @@ class PredictionUnit:
 @fields_in_help
 @dataclass(frozen=True)
 class PredictionGrid:
-    """What is trained, truncated and bounded, in one profile."""
+    """What is trained, truncated and bounded, in one profile.
+
+    Example:
+        >>> from icl_theory.grids import prediction_grid
+        >>> prediction_grid().units[0].name
+        'one layer, isotropic, short'
+    """
 
     profile: ProfileName
     seed: int
@@ -88,6 +94,11 @@ def prediction_grid(profile: ProfileName = "full") -> PredictionGrid:
         profile: "full", or "quick" with fewer levels and seeds.
 
     Raises: ValueError for another profile.
+
+    Example:
+        >>> from icl_theory.grids import prediction_grid
+        >>> prediction_grid("quick").seeds
+        4
     """
     text, own = profile_of("prediction", profile)
     factors = {name: tuple(levels) for name, levels in (text["factors"] | own.pop("factors", {})).items()}

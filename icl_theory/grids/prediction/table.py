@@ -12,7 +12,15 @@ from icl_theory.grids.registration import Cell
 
 
 class PredictionTable:
-    """The records of every unit of the prediction grid."""
+    """The records of every unit of the prediction grid.
+
+    Example:
+        >>> from icl_theory.grids import shipped
+        >>> table = shipped("prediction")
+        >>> cell = {"task": "isotropic", "regime": "converged", "module": "key"}
+        >>> table.numbers(cell, "risk").shape
+        (16, 6)
+    """
 
     def __init__(self, grid: PredictionGrid, units: Sequence[dict[str, Any]]) -> None:
         """Keep them by unit.
