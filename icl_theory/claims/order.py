@@ -116,6 +116,7 @@ PAPER = (
     "truncation_isotropic",
     "truncation_trap",
     "data_metric_better",
+    "task_rank",
     "whitened_truncation",
     "data_metric",
     "optimum_truncation",

@@ -16,6 +16,7 @@ from icl_theory.claims.noise import noise_training, remark_3
 from icl_theory.claims.quantities import prompt_errors, shifted_tasks
 from icl_theory.claims.training import readout_trained
 from icl_theory.claims.trajectory import remark_5_norm
+from icl_theory.claims.truncation import task_rank
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +89,18 @@ def test_relative_noise(factory):
         first, second = (noise_training.traces(c, after, True) for c in (case, larger))
         assert_close(first, second)
         assert_close(noise_training.traces(larger, after, False), 9.0 * noise_training.traces(case, after, False))
+
+
+def test_task_rank(monkeypatch):
+    """Exact risks at a rank against `population_risk` of a model whose product is cut by hand; the spectrum by numpy."""
+    monkeypatch.setattr(task_rank, "_STEPS", 30)
+    profile = Profile(seeds=1, samples=64, steps={1: 30, 3: 30}, scalar_samples=1000, trained_seeds=2)
+    case = task_rank.cases(CaseFactory(profile, 6))[1]
+    product = case.model.key[0].T @ case.model.query[0]
+    u, values, vt = np.linalg.svd(product)
+    assert task_rank.spectral_gap(case) == pytest.approx(values[3] / values[2])
+    cut = case.model.replace(key=np.eye(11)[None], query=((u[:, :3] * values[:3]) @ vt[:3])[None])
+    risks = [population_risk(model, case.task, shots=20).value for model in (cut, case.model)]
+    assert task_rank.rise(case) == pytest.approx(risks[0] / risks[1] - 1, rel=1e-6)
+    assert task_rank.rise(case, 11) == 0.0
+    assert np.linalg.matrix_rank(case.task.task_covariance) == 3
