@@ -104,6 +104,7 @@ LISTED = {
     "grids/edits": ("edits",),
     "grids/records": ("grid_records",),
     "grids/registration": ("registration",),
+    "grids/finding": ("registration",),
     "grids/unit_table": ("unit_table",),
     "grids/populations": ("unit_table",),
     "grids/prediction/measures": ("prediction",),

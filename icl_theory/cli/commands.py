@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icl_theory.cli.grid_command import grid
+from icl_theory.cli.experiment_commands import figures, grid
 from icl_theory.cli.options import Bounds, Cache, Explain, Figures, GridRun, Lesson, Recheck, Search, Train, Verify
 
 if TYPE_CHECKING:
@@ -173,29 +173,6 @@ def _status_on_models(document: dict[str, Any], numbers: list[Any], words: str) 
     if not finite:
         console.log(f"not sound: {words} is not finite")
     return 0 if finite and not document["diverged"] else 1
-
-
-def figures(command: Figures) -> int:
-    from icl_theory.core import checks
-    from icl_theory.records.documents import to_json
-    from icl_theory.report.terminal import console
-    from icl_theory.runs import figures
-
-    if command.out is None:
-        if command.figures or command.overwrite or command.resume:
-            raise checks.error("out", "no directory", "where the figures go", "name it with --out")
-        listed = [{"name": name, "caption": figures.caption_of(name)} for name in figures.FIGURES]
-        lines = [f"{found['name']}: {found['caption']}\n" for found in listed]
-        sys.stdout.write(to_json({"figures": listed}) if command.json else "\n".join(lines))
-        return 0
-    out = figures.prepare(command.out, overwrite=command.overwrite, resume=command.resume)
-    console.start()
-    files: list[str] = []
-    with console.LiveProgress() as progress:
-        for made in figures.run(command, out, progress):
-            files += [str(path) for path in made]
-    sys.stdout.write(to_json({"files": files}) if command.json else "".join(f"{path}\n" for path in files))
-    return 0
 
 
 def explain(command: Explain) -> int:

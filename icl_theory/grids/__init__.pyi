@@ -1,4 +1,5 @@
 from .deciding_factors import FactorEffect as FactorEffect
+from .finding import Finding as Finding
 from .judgement import CellOutcome as CellOutcome
 from .judgement import JudgedFinding as JudgedFinding
 from .judgement import judge as judge
@@ -7,7 +8,6 @@ from .prediction.models import prediction_grid as prediction_grid
 from .prediction.table import PredictionTable as PredictionTable
 from .records import read_record as read_record
 from .records import shipped as shipped
-from .registration import Finding as Finding
 from .registration import Grid as Grid
 from .registration import findings as findings
 from .registration import grid as grid

@@ -8,7 +8,7 @@ from scipy.special import stdtrit
 
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.results import Result
-from icl_theory.grids.registration import Cell, Level
+from icl_theory.grids.finding import Cell, Level
 
 
 @fields_in_help

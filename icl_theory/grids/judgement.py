@@ -10,8 +10,8 @@ from scipy.special import stdtrit
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.results import Result
 from icl_theory.grids.deciding_factors import FactorEffect, factor_effects
+from icl_theory.grids.finding import Cell, CellGrid, Finding, Judgement
 from icl_theory.grids.kinds import KINDS, AnyTable
-from icl_theory.grids.registration import Cell, CellGrid, Finding, Judgement
 
 Outcome = Literal["for", "against", "undecided", "not finite"]
 GridVerdict = Literal["HOLDS", "FAILS", "DEPENDS", "INCONCLUSIVE"]

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from icl_theory.grids import measures, registration, table, unit_table
+from icl_theory.grids.finding import GridName, ProfileName
 from icl_theory.grids.prediction import measures as prediction_measures
 from icl_theory.grids.prediction import models as prediction_models
 from icl_theory.grids.prediction import table as prediction_table
 from icl_theory.grids.prediction import unit_record as prediction_record
-from icl_theory.grids.registration import GridName, ProfileName
 
 AnyTable = table.Table | prediction_table.PredictionTable
 
@@ -28,6 +28,7 @@ class Kind:
     """What its findings compute for a cell."""
 
 
+# Looked up when they are called, so that a test can put a small grid in their place.
 KINDS: dict[GridName, Kind] = {
     "edits": Kind(
         lambda profile: registration.grid(profile),

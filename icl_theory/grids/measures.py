@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from icl_theory.grids.edits import MOVED, TEST, THIRD, Edit
-from icl_theory.grids.registration import Cell, Finding
+from icl_theory.grids.finding import Cell, Finding
 from icl_theory.grids.table import PARTS, Table
 
 Measure = Callable[[Table, Finding, Cell], np.ndarray]

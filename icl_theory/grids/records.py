@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from icl_theory.core import checks
+from icl_theory.grids.finding import CellGrid, GridName, ProfileName
 from icl_theory.grids.kinds import KINDS, AnyTable
-from icl_theory.grids.registration import CellGrid, GridName, ProfileName, digests
+from icl_theory.grids.registration import digests
 from icl_theory.records.files import write_bytes
 
 FORMAT = 1

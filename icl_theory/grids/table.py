@@ -8,7 +8,8 @@ import numpy as np
 
 from icl_theory.core import checks
 from icl_theory.grids.edits import DROPPED, TEST, THIRD, VALIDATION, Edit, edits_of
-from icl_theory.grids.registration import TRAINED_FOR, Cell, Grid, Unit
+from icl_theory.grids.finding import Cell
+from icl_theory.grids.registration import TRAINED_FOR, Grid, Unit
 from icl_theory.models.model import MATRICES
 from icl_theory.models.options import Module
 

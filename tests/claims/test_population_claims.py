@@ -92,7 +92,7 @@ def test_relative_noise(factory):
 
 
 def test_task_rank(monkeypatch):
-    """Exact risks at a rank against `population_risk` of a model whose product is cut by hand; the spectrum by numpy."""
+    """Exact risks at a rank against those of a model whose product is cut by hand; the spectrum by numpy."""
     monkeypatch.setattr(task_rank, "_STEPS", 30)
     profile = Profile(seeds=1, samples=64, steps={1: 30, 3: 30}, scalar_samples=1000, trained_seeds=2)
     case = task_rank.cases(CaseFactory(profile, 6))[1]

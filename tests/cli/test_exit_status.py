@@ -81,7 +81,7 @@ def test_what_ends_a_command(
     for word in words:
         assert word in said[0]
     if status == 70:
-        assert re.search(r"at icl_theory/cli/(grid_)?commands?\.py:", said[0])
+        assert re.search(r"at icl_theory/cli/(experiment_)?commands\.py:", said[0])
         assert said[0].endswith("set ICL_TRACEBACK=1 to see the traceback")
 
 

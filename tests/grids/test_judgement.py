@@ -9,8 +9,8 @@ from small_grid import made_up_table
 
 from icl_theory.grids import findings, grid, judge
 from icl_theory.grids.deciding_factors import factor_effects
+from icl_theory.grids.finding import Cell
 from icl_theory.grids.judgement import Outcome, cell_outcome, cell_values, judge_values, verdict_of
-from icl_theory.grids.registration import Cell
 
 RULES = grid("full").judgement
 CELL: Cell = {"task": "regression"}

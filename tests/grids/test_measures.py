@@ -10,8 +10,8 @@ from small_grid import made_up, made_up_table
 
 from icl_theory.grids import Table, findings, grid
 from icl_theory.grids.edits import edits_of
+from icl_theory.grids.finding import Cell
 from icl_theory.grids.measures import MEASURES
-from icl_theory.grids.registration import Cell
 
 TABLE = made_up_table()
 RECORDS = {tuple(record["unit"]): record for record in made_up(TABLE.grid)}

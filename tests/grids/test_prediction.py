@@ -16,10 +16,10 @@ from icl_theory import (
     truncate_weights,
 )
 from icl_theory.grids import PredictionTable, findings, prediction_grid
+from icl_theory.grids.finding import Cell
 from icl_theory.grids.prediction.measures import MEASURES, spearman
 from icl_theory.grids.prediction.models import generator_of, in_regime, task_of, trained
 from icl_theory.grids.prediction.unit_record import MODULES, NUMBERS, unit_record
-from icl_theory.grids.registration import Cell
 
 FULL = prediction_grid("full")
 SMALL = dataclasses.replace(

@@ -3,7 +3,7 @@
 from typing import Any, NoReturn
 
 from icl_theory.claims.engine.cases import Case
-from icl_theory.claims.engine.claim import Claim, Control, Reading
+from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.engine.verdict import Verdict
 from icl_theory.grids.registration import findings
 
@@ -48,13 +48,3 @@ def _measure(value: str) -> Any:
 
     measure.__doc__ = value
     return measure
-
-
-def reading(shift: float = 0.0, sign: int = 1) -> Reading:
-    """Values times a sign, plus a shift.
-
-    Args:
-        shift: added.
-        sign: 1 or -1.
-    """
-    return lambda values: sign * values + shift

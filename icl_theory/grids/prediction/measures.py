@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
+from icl_theory.grids.finding import Cell, Finding
 from icl_theory.grids.prediction.table import PredictionTable
-from icl_theory.grids.registration import Cell, Finding
 
 Measure = Callable[[PredictionTable, Finding, Cell], np.ndarray]
 GAIN, REGRET = 0.01, 0.05

@@ -8,7 +8,8 @@ import numpy as np
 
 from icl_theory.core.field_docs import fields_in_help
 from icl_theory.core.progress import Progress
-from icl_theory.grids.registration import Judgement, Level, ProfileName, profile_of
+from icl_theory.grids.finding import Judgement, Level, ProfileName
+from icl_theory.grids.registration import profile_of
 from icl_theory.models.model import Model
 from icl_theory.tasks.linear_regression import LinearRegression
 from icl_theory.training.train import train

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from icl_theory.core import checks
+from icl_theory.grids.finding import Cell
 from icl_theory.grids.prediction.models import PredictionGrid, PredictionUnit, trained_for
 from icl_theory.grids.prediction.unit_record import NUMBERS
-from icl_theory.grids.registration import Cell
 
 
 class PredictionTable:

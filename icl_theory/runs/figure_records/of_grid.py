@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from icl_theory.grids.edits import TEST, Edit
+from icl_theory.grids.finding import Cell
 from icl_theory.grids.judgement import judge
 from icl_theory.grids.measures import MEASURES
-from icl_theory.grids.registration import Cell, findings
+from icl_theory.grids.registration import findings
 from icl_theory.grids.table import PARTS, Table
 
 SHOWN_MODULES = ("value", "key", "query", "attention", "mlp")

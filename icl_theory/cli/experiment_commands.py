@@ -1,9 +1,9 @@
-"""What `icl-theory grid` does; whatever it needs is imported where it runs, so that --help answers at once."""
+"""What `icl-theory grid` and `figures` do; what they need is imported where it runs, so that --help answers at once."""
 
 import sys
 from pathlib import Path
 
-from icl_theory.cli.options import GridRun
+from icl_theory.cli.options import Figures, GridRun
 
 
 def grid(command: GridRun) -> int:
@@ -63,3 +63,27 @@ def _require_one_purpose(command: GridRun) -> None:
 def _part_of_a_run(command: GridRun) -> bool:
     """Whether an option is given that says what is run."""
     return (command.profile, command.shard) != (GridRun.profile, GridRun.shard)
+
+
+def figures(command: Figures) -> int:
+    """List the figures, or make their records and draw them. Returns: the exit status."""
+    from icl_theory.core import checks
+    from icl_theory.records.documents import to_json
+    from icl_theory.report.terminal import console
+    from icl_theory.runs import figures
+
+    if command.out is None:
+        if command.figures or command.overwrite or command.resume:
+            raise checks.error("out", "no directory", "where the figures go", "name it with --out")
+        listed = [{"name": name, "caption": figures.caption_of(name)} for name in figures.FIGURES]
+        lines = [f"{found['name']}: {found['caption']}\n" for found in listed]
+        sys.stdout.write(to_json({"figures": listed}) if command.json else "\n".join(lines))
+        return 0
+    out = figures.prepare(command.out, overwrite=command.overwrite, resume=command.resume)
+    console.start()
+    files: list[str] = []
+    with console.LiveProgress() as progress:
+        for made in figures.run(command, out, progress):
+            files += [str(path) for path in made]
+    sys.stdout.write(to_json({"files": files}) if command.json else "".join(f"{path}\n" for path in files))
+    return 0
