@@ -48,7 +48,8 @@ def outcomes(good: int, bad: int, undecided: int) -> list[Outcome]:
     """So many cells of each kind."""
     found: list[Outcome] = ["for" for _ in range(good)]
     found += ["against" for _ in range(bad)]
-    return found + ["undecided" for _ in range(undecided)]
+    found += ["undecided" for _ in range(undecided)]
+    return found
 
 
 @pytest.mark.parametrize(
