@@ -11,6 +11,7 @@ from icl_theory.claims.engine.case_factory import CaseFactory
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Assumption, Claim, Control, Verdict
 from icl_theory.claims.engine.examine import examine
+from icl_theory.claims.engine.finding_claim import finding_claim
 from icl_theory.claims.engine.profiles import PROFILES
 from icl_theory.claims.record import record
 from icl_theory.claims.registry import load
@@ -98,6 +99,25 @@ CLAIMS = (
     replace(EQUAL, label="never_seen", relation="never", measure=lambda c: c.seed == 9, origin="repaired", proof=None),
     replace(EQUAL, label="not_finite", measure=lambda case: np.nan, proof=lambda: False, controls=()),
 )
+MORE = (
+    replace(
+        finding_claim("more_shots_help", f"Half of the cells each way. {HOSTILE}", small=20.0),
+        label="depends",
+        origin="reading",
+        read=lambda values: np.where(np.arange(len(values))[:, None] % 2, 1.0, -1.0) * np.ones_like(values),
+    ),
+    replace(
+        EQUAL,
+        label="refutes",
+        relation="at most",
+        refutes=True,
+        predict=lambda case: 0.0,
+        exact_counterexample=lambda: {"value": [[1, -2], [0, 3]]},
+        verify_exact=lambda found: found["value"][0][0] == 1,
+        proof=None,
+    ),
+)
+"""A finding on a registered grid, and a counterexample that is said positively."""
 VERDICTS = (
     *(Verdict.HOLDS, Verdict.FAILS, Verdict.HOLDS, Verdict.INCONCLUSIVE),
     *(Verdict.VACUOUS, Verdict.OUTSIDE, Verdict.HOLDS, Verdict.NONFINITE),
@@ -120,3 +140,14 @@ def _document() -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """The records of a run over these claims, as `verify` makes them; a copy that may be changed."""
     return to_plain(_document())
+
+
+@functools.cache
+def _more() -> list[dict[str, Any]]:
+    factory = CaseFactory(PROFILES["quick"], 0)
+    return to_plain([record(replace(examine(claim, factory), seconds=0.5)) for claim in MORE])
+
+
+def document_with_more() -> dict[str, Any]:
+    """The same with the claims of `MORE` before them."""
+    return document() | {"claims": to_plain(_more()) + document()["claims"]}

@@ -43,7 +43,12 @@ def grid(command: GridRun) -> int:
     if out is not None:
         grid.write_findings(document, out)
         console.log(f"record and findings are in {command.out}")
-    return 0 if all(found["counts"]["not finite"] == 0 for found in document["findings"]) else 1
+    for found in document["findings"]:
+        if found["counts"]["not finite"]:
+            console.log(
+                f"{found['name']}: {found['counts']['not finite']} cells have no finite number and decide nothing"
+            )
+    return 0
 
 
 def _require_one_purpose(command: GridRun) -> None:

@@ -1,5 +1,6 @@
 """Claims that are findings on a registered grid."""
 
+import re
 from typing import Any, NoReturn
 
 from icl_theory.claims.engine.cases import Case
@@ -7,6 +8,8 @@ from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.engine.verdict import Verdict
 from icl_theory.grids.registration import findings
 
+_SYMBOL = re.compile(r"\b[A-Za-z]_\w\b")
+"""What registered files, which are plain text, have of formulas: a letter with an index."""
 SHIFT = 30.0
 """More than any value of a finding but a few: e^30 in the error of regression."""
 
@@ -46,5 +49,5 @@ def _measure(value: str) -> Any:
     def measure(case: Case) -> NoReturn:
         raise NotImplementedError(f"the values of a finding are read off its record, not measured on {case.name}")
 
-    measure.__doc__ = value
+    measure.__doc__ = _SYMBOL.sub(r"$\g<0>$", value)
     return measure

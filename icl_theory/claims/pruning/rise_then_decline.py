@@ -7,6 +7,6 @@ CLAIM = finding_claim(
     "Three-layer models of every kind of the grid (linear, softmax and causal softmax attention, with and "
     "without an MLP, on regression, low-rank regression and classification), used in five regimes. One layer, "
     "its whole attention at ranks 6, 5, 3, 1; the middle rank chosen on validation prompts has to beat both "
-    "ends by the margin.",
+    "ends by the margin. Only the decline is there.",
     small=1.0,
 )

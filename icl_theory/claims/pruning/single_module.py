@@ -6,6 +6,6 @@ CLAIM = finding_claim(
     "single_module",
     "Three-layer models of every kind of the grid (linear, softmax and causal softmax attention, with and "
     "without an MLP, on regression, low-rank regression and classification), used in five regimes. One matrix "
-    "of one layer, its rank below the full one chosen on validation prompts.",
+    "of one layer, its rank below the full one chosen on validation prompts. The last layer bears it best.",
     small=1.0,
 )
