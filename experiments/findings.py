@@ -186,7 +186,9 @@ def experiments_page(ledger: dict[str, Any]) -> str:
     scripts = []
     for path in sorted((ROOT / "experiments").glob("*.py")):
         said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        commands = [line.strip().split("  #")[0] for line in said.splitlines() if line.strip().startswith("python ")]
+        commands = [
+            line.strip().split("  #")[0].rstrip() for line in said.splitlines() if line.strip().startswith("python ")
+        ]
         scripts.append([f"`{path.name}`", cell(said.split("\n\n")[0]), f"`{commands[0]}`" if commands else ""])
     verdicts = [claim["verdict"] for claim in ledger["claims"]]
     counted = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(sorted(verdicts, key=verdicts.count)[::-1]))
@@ -195,7 +197,7 @@ def experiments_page(ledger: dict[str, Any]) -> str:
         *(
             [
                 "`records/false_alarms.jsonl.gz`",
-                f"{kind} claims: {_of(found['false_alarms'])} false alarms, {_of(found['misses'])} misses",
+                f"{kind} claims: {_of(found['false_alarms'], 'false alarms')}, {_of(found['misses'], 'misses')}",
                 "`python experiments/false_alarms.py --seeds 340 --runs 1000 200 --jobs 2`",
             ]
             for kind, found in totals.items()
@@ -223,8 +225,8 @@ lessons are in `lessons/`, benchmarks in `benchmarks/`, deliberate defects in `d
 {table(["script", "what it does", "command"], scripts)}"""
 
 
-def _of(rate: dict[str, Any]) -> str:
-    return f"{rate['errors']} in {rate['runs']}"
+def _of(rate: dict[str, Any], what: str) -> str:
+    return f"{rate['errors']} {what} in {rate['runs']} checks"
 
 
 def main() -> int:

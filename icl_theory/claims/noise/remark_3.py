@@ -52,7 +52,7 @@ def _noisy_against_two(case: Case) -> Estimate:
 CLAIM = Claim(
     source="Y Remark 3 as far as it can be tested, arXiv:2406.03768v2",
     statement=f"Test risks of the noisy and of the subset trajectory of trained models differ by at most {MARGIN:.0%}.",
-    origin="paper",
+    origin="reading",
     relation="at most",
     measure=difference,
     predict=allowed,

@@ -36,10 +36,12 @@ def clipping_by_layer(data: dict[str, Any]) -> Figure:
             axis.remove()
         row[0].set_ylabel(population["unit"])
         place: dict[str, Any] = {"xycoords": "axes fraction", "annotation_clip": False, "fontweight": "bold"}
-        row[0].annotate(population["name"], (0.0, 1.2), **place)
+        row[0].annotate(population["name"], (0.0, 1.2), **place).set_in_layout(False)  # it is wider than its panel
     for axis in axes[-1]:
         axis.set_xlabel("clipping rate $ξ$")
     common_legend(figure, axes[0, 0], 3)
+    # Room for the names above the rows.
+    figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 0.95), h_pad=0.14)
     return figure
 
 
@@ -150,7 +152,6 @@ def exact_gain(data: dict[str, Any]) -> Figure:
             series(axis, places.tolist(), line["mean"], line["stderr"], line["label"], number)
             axis.containers[-1].lines[0].set_linestyle("")
         axis.axhline(0, color="black", linewidth=0.6)
-        axis.set_yscale("symlog", linthresh=10.0)
         axis.set_xticks(range(len(data["regimes"])), data["regimes"])
         axis.set_title(f"{task['name']} tasks" if task["name"] == "low rank" else f"{task['name']} inputs")
         axis.set_ylabel("change of risk, %")

@@ -123,13 +123,16 @@ def all_findings(table: Table) -> dict[str, Any]:
     """Verdict and counts of every finding."""
     there = [f for f in findings().values() if f.grid == "edits" and any(f.cells(table.grid))]
     judged = [judge(finding, table) for finding in there]
-    outcomes: tuple[Any, ...] = ("for", "undecided", "against")
     return {
         "findings": [
             {
                 "name": found.finding.name,
                 "verdict": found.verdict,
-                "counts": {outcome: found.count(outcome) for outcome in outcomes},
+                "counts": {
+                    "for": found.count("for"),
+                    "undecided": found.count("undecided") + found.count("not finite"),
+                    "against": found.count("against"),
+                },
             }
             for found in judged
         ]
