@@ -36,7 +36,7 @@ def clipping_by_layer(data: dict[str, Any]) -> Figure:
             axis.remove()
         row[0].set_ylabel(population["unit"])
         place: dict[str, Any] = {"xycoords": "axes fraction", "annotation_clip": False, "fontweight": "bold"}
-        row[0].annotate(population["name"], (0.0, 1.2), **place).set_in_layout(False)  # it is wider than its panel
+        row[0].annotate(population["name"], (0.0, 1.27), **place).set_in_layout(False)  # it is wider than its panel
     for axis in axes[-1]:
         axis.set_xlabel("clipping rate $ξ$")
     common_legend(figure, axes[0, 0], 3)
