@@ -139,11 +139,14 @@ def test_code(path: Path) -> None:
 def test_claims_shown() -> None:
     """The claims in README's sample have the origin and the verdict shown; so has the count below it."""
     sample = next(block for block in blocks((ROOT / "README.md").read_text(encoding="utf-8")) if "verdict" in block)
-    rows = re.findall(r"^(\w+) +(paper|repaired|new) +([A-Z]+) ", sample, re.M)
+    rows = re.findall(r"^(\w+) +(paper|repaired|new|reading) +([A-Z]+) ", sample, re.M)
     known = expected_verdicts()
     assert len(rows) == 3
     assert [(load(label).origin, known[label]) for label, _, _ in rows] == [row[1:] for row in rows]
-    counts = {verdict: list(known.values()).count(verdict) for verdict in ("HOLDS", "FAILS", "VACUOUS")}
+    counts = {
+        verdict: list(known.values()).count(verdict)
+        for verdict in ("HOLDS", "FAILS", "DEPENDS", "VACUOUS", "INCONCLUSIVE")
+    }
     total = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     controls = sum(len(load(label).controls) for label in known)
     assert f"{len(known)} claims: {total}; {controls}/{controls} controls caught" in sample

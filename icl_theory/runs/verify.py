@@ -46,7 +46,7 @@ class VerifyResult(Result):
 
     Example:
         >>> from icl_theory import verify
-        >>> result = verify(["truncation_trap"])
+        >>> result = verify(["theorem_1_printed"])
         >>> result.sound, result.rows()[0]["verdict"]
         (True, 'FAILS')
     """
@@ -145,8 +145,8 @@ def verify(
 
     Example:
         >>> from icl_theory import verify
-        >>> verify(["lemma_3", "truncation_trap"])
-        VerifyResult(2 claims: 1 HOLDS, 1 FAILS; sound)
+        >>> verify(["lemma_3", "theorem_1_printed"])
+        VerifyResult(2 claims: 1 FAILS, 1 HOLDS; sound)
     """
     directory = None if out is None else prepare_directory(out, overwrite)
     if sweep is None:
