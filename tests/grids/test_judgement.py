@@ -46,10 +46,8 @@ def test_outcomes(values: list[float], outcome: str) -> None:
 
 def outcomes(good: int, bad: int, undecided: int) -> list[Outcome]:
     """So many cells of each kind."""
-    found: list[Outcome] = ["for" for _ in range(good)]
-    found += ["against" for _ in range(bad)]
-    found += ["undecided" for _ in range(undecided)]
-    return found
+    kinds: list[tuple[Outcome, int]] = [("for", good), ("against", bad), ("undecided", undecided)]
+    return [outcome for outcome, count in kinds for _ in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +73,8 @@ def test_verdicts(good: int, bad: int, open_: int, verdict: str) -> None:
 
 def test_nothing_finite_is_no_decision() -> None:
     """Cells without a number count as undecided."""
-    assert verdict_of([*outcomes(4, 0, 0), *("not finite" for _ in range(6))], RULES) == "INCONCLUSIVE"
+    nothing: tuple[Outcome, ...] = ("not finite",) * 6
+    assert verdict_of([*outcomes(4, 0, 0), *nothing], RULES) == "INCONCLUSIVE"
 
 
 def test_factors_by_hand() -> None:
