@@ -7,12 +7,13 @@ from small_grid import small_grid
 from icl_theory import LinearClassification, LinearRegression, predict, random_weights, truncate_weights
 from icl_theory.grids.edits import MOVED, SIZE, Edit, edit_numbers, edits_of, errors, moved, truncated
 from icl_theory.models.model import Model
+from icl_theory.models.options import Kind
 from icl_theory.tasks.prompt import Prompt
 
 GRID = small_grid()
 
 
-def model_of(kind: str = "linear", mlp: bool = False) -> Model:
+def model_of(kind: Kind = "linear", mlp: bool = False) -> Model:
     rng = np.random.default_rng(7)
     plain = random_weights(1, layers=3, token_dim=6)
     hidden = {"mlp_in": rng.standard_normal((3, 12, 6)) / 3, "mlp_out": rng.standard_normal((3, 6, 12)) / 3}
@@ -93,7 +94,7 @@ def test_numbers_one_by_one(task, mlp: str) -> None:
 
 @pytest.mark.parametrize("mask", ["demonstrations", "causal"])
 @pytest.mark.parametrize("kind", ["linear", "softmax"])
-def test_without_demonstrations(kind: str, mask: str) -> None:
+def test_without_demonstrations(kind: Kind, mask: str) -> None:
     """A token of zeros is no demonstration: every update is zero, and the prediction 0 whatever the weights."""
     model = model_of(kind, mlp=True).replace(mask=mask)
     nothing = Prompt(
