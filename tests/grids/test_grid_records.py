@@ -60,10 +60,16 @@ def test_changed_files_are_named(tmp_path: Path) -> None:
     assert read_record(path)[2] == ["clipping_helps"]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"no gzip", gzip.compress(b"no json"), gzip.compress(b"[1]"), gzip.compress(b'{"profile": "quick"}')],
-)
+CONTENTS = {
+    "empty": b"",
+    "no gzip": b"no gzip",
+    "no json": gzip.compress(b"no json", mtime=0),
+    "a list": gzip.compress(b"[1]", mtime=0),
+    "no units": gzip.compress(b'{"grid": "edits", "profile": "quick"}', mtime=0),
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     """One line for whatever is no record."""
     path = tmp_path / "grid.json.gz"
@@ -89,5 +95,7 @@ def test_findings_as_records(tmp_path: Path) -> None:
     assert problems(document, "grid_findings") == []
     rows = findings_csv(records).splitlines()
     assert len(rows) == 1 + sum(len(found.cells) for found in judged)
-    assert records[0]["counts"]["for"] == judged[0].count("for")
+    for outcome in ("for", "against", "undecided", "not finite"):
+        assert records[1]["counts"][outcome] == judged[1].count(outcome)
+    assert records[1]["counts"]["for"] != records[1]["counts"]["against"]
     assert records[0]["paper_cell"] is None  # the quick profile has no causal softmax with an MLP

@@ -152,6 +152,24 @@ def test_claims_that_refute() -> None:
     assert "in some case the following is false" in " ".join(explain_text(claim).split())
 
 
+@pytest.mark.parametrize("refutes", [True, False])
+def test_the_clearest_case_is_kept(refutes: bool) -> None:
+    """Of several cases that break the relation the one that breaks it most."""
+    values = iter((3.0, 7.0, 2.0))
+    claim = broken(
+        refutes=refutes, cases=lambda factory: factory.random(1)[:3], measure=lambda case: next(values), controls=()
+    )
+    (kept,) = examine(claim, CaseFactory("quick", seed=0)).counterexamples
+    assert kept["measured"] == 7.0
+
+
+def test_reversed_verdicts() -> None:
+    """HOLDS and FAILS are exchanged, and nothing else is."""
+    turned = {verdict: verdict.reversed for verdict in Verdict}
+    assert (turned.pop(Verdict.HOLDS), turned.pop(Verdict.FAILS)) == (Verdict.FAILS, Verdict.HOLDS)
+    assert all(verdict is other for verdict, other in turned.items())
+
+
 @pytest.mark.parametrize("changes", [{"relation": "exists"}, {"refutes": 1}, {"over_seeds": True}])
 def test_what_cannot_refute(changes: dict[str, Any]) -> None:
     """Events and statements over seeds have no single case that breaks them."""
