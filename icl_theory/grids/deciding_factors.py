@@ -49,7 +49,8 @@ def factor_effects(names: Sequence[str], cells: Sequence[Cell], values: np.ndarr
 
     Returns: `FactorEffect` of each factor with more than one level.
     """
-    signs, seeds = np.sign(np.nan_to_num(values)), values.shape[1]
+    # As a cell counts its seeds: one without a number is neither for nor against.
+    signs, seeds = (values > 0).astype(float) - (values < 0), values.shape[1]
     left_out = [np.delete(signs, seed, axis=1).mean(axis=1) for seed in range(seeds)]
     scores = np.array([signs.mean(axis=1), *left_out])
     width = float(stdtrit(seeds - 1, (1 + level) / 2))

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.engine.verdict import Verdict
+from icl_theory.core import checks
 from icl_theory.grids.registration import findings
 
 _SYMBOL = re.compile(r"\b[A-Za-z]_\w\b")
@@ -47,7 +48,8 @@ def finding_claim(name: str, explanation: str, *, small: float, controls: tuple[
 
 def _measure(value: str) -> Any:
     def measure(case: Case) -> NoReturn:
-        raise NotImplementedError(f"the values of a finding are read off its record, not measured on {case.name}")
+        hint = "use `examine`, or `icl_theory.grids.judge`"
+        raise checks.error("finding on a grid", f"the case {case.name!r}", "the record of its grid, not a case", hint)
 
     measure.__doc__ = _SYMBOL.sub(r"$\g<0>$", value)
     return measure

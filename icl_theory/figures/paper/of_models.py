@@ -25,7 +25,7 @@ def least_squares(data: dict[str, Any]) -> Figure:
         _curves(axis, data[name]["places"], data[name]["series"], TOP * data["zero_risk"])
         axis.set(xlabel=label, ylabel="risk, squared error")
         if name == "steps":
-            axis.set_xscale("symlog", linthresh=25)
+            _steps(axis, data[name]["places"])
         log_axis(axis)
     axes[0, 0].axvline(data["dim"], color="black", linewidth=0.7, linestyle=":")
     axes[0, 0].text(data["dim"], 0.98, " $N = d_x$", transform=axes[0, 0].get_xaxis_transform(), va="top", size=7)
@@ -47,7 +47,7 @@ def agreement(data: dict[str, Any]) -> Figure:
     labels = ("difference of predictions", "cosine of the sensitivities")
     for axis, name, label in zip(axes[0], ("difference", "cosine"), labels, strict=True):
         _curves(axis, data["steps"], data[name])
-        axis.set_xscale("symlog", linthresh=25)
+        _steps(axis, data["steps"])
         axis.set(xlabel="training steps", ylabel=label)
     log_axis(axes[0, 0])
     common_legend(figure, axes[0, 0], 3)
@@ -85,6 +85,13 @@ def _curves(axis: Any, places: list[float], lines: list[dict[str, Any]], top: fl
         errors = None if line["stderr"] is None else [from_plain(line["stderr"][i]) for i in seen]
         look = line.get("look", number)
         series(axis, [places[i] for i in seen], [mean[i] for i in seen], errors, line["label"], look)
+
+
+def _steps(axis: Any, places: list[float]) -> None:
+    """A logarithmic axis of steps, 0 among them, with a tick where a model was trained."""
+    axis.set_xscale("symlog", linthresh=25)
+    axis.set_xticks(places, [f"{place:g}" for place in places])
+    axis.minorticks_off()
 
 
 def _labels(axis: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from schema import problems
 from small_grid import made_up_table
 
-from icl_theory.claims import CaseFactory, CaseSettings, Claim, Control, Verdict, examine
+from icl_theory.claims import CaseFactory, CaseSettings, Claim, Control, Verdict, check, examine
 from icl_theory.claims.engine import grid_evidence
 from icl_theory.claims.engine.finding_claim import finding_claim
 from icl_theory.claims.record import record
@@ -120,8 +120,8 @@ def test_a_record_that_is_lost(claim: Claim, monkeypatch: pytest.MonkeyPatch) ->
 def test_measure_is_not_called(claim: Claim) -> None:
     """Values are read off the record: nothing is measured on a case."""
     case = CaseFactory("quick", seed=0).random(1)[0]
-    with pytest.raises(NotImplementedError, match="read off its record"):
-        claim.measure(case)
+    with pytest.raises(ValueError, match=r"finding on a grid: got the case .*, expected the record of its grid"):
+        check(claim, case)
 
 
 @pytest.mark.parametrize("changes", [{"relation": "at most"}, {"finding": ""}])
