@@ -3,6 +3,8 @@
 import re
 from typing import Any, NoReturn
 
+import numpy as np
+
 from icl_theory.claims.engine.cases import Case
 from icl_theory.claims.engine.claim import Claim, Control
 from icl_theory.claims.engine.verdict import Verdict
@@ -18,8 +20,8 @@ SHIFT = 30.0
 def finding_claim(name: str, explanation: str, *, small: float, controls: tuple[Control, ...] = ()) -> Claim:
     """The claim of a registered finding; source, statement and origin are those of the registered file.
 
-    Every such claim has three controls: all values so low that it must fail, so high that it must hold, and a smaller
-    effect asked for than any grid of these models can show the absence of.
+    Every such claim has four controls: all values so low that it must fail, so high that it must hold, a larger effect
+    asked for than there is, and values whose signs are drawn at random, of which nothing can be said.
 
     Args:
         name: of the finding.
@@ -32,6 +34,7 @@ def finding_claim(name: str, explanation: str, *, small: float, controls: tuple[
         Control("every value lowered beyond all", read=lambda values: values - SHIFT),
         Control(f"{small:g} more asked for", read=lambda values: values - small),
         Control("every value raised beyond all", read=lambda values: values + SHIFT, expected=Verdict.HOLDS),
+        Control("signs drawn at random", read=with_random_signs, expected=Verdict.INCONCLUSIVE),
     )
     return Claim(
         source=finding.source,
@@ -44,6 +47,16 @@ def finding_claim(name: str, explanation: str, *, small: float, controls: tuple[
         finding=name,
         controls=(*usual, *controls),
     )
+
+
+def with_random_signs(values: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The same sizes without any effect: every value is for the statement or against it by the toss of a coin.
+
+    Args:
+        values: of every cell and seed.
+        seed: of the coin.
+    """
+    return values * np.random.default_rng(seed).choice((-1.0, 1.0), values.shape)
 
 
 def _measure(value: str) -> Any:

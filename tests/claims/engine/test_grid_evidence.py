@@ -12,9 +12,10 @@ from small_grid import made_up_table
 
 from icl_theory.claims import CaseFactory, CaseSettings, Claim, Control, Verdict, check, examine
 from icl_theory.claims.engine import grid_evidence
-from icl_theory.claims.engine.finding_claim import finding_claim
+from icl_theory.claims.engine.finding_claim import finding_claim, with_random_signs
 from icl_theory.claims.record import record
 from icl_theory.grids import findings, judge
+from icl_theory.grids.judgement import cell_outcome, verdict_of
 from icl_theory.report.terminal.explain import explain_record, explain_text
 from icl_theory.report.terminal.tables import evidence_text
 from icl_theory.tasks.linear_regression import LinearRegression
@@ -61,7 +62,7 @@ def test_evidence_is_that_of_the_cells(claim: Claim) -> None:
 def test_controls_and_soundness(claim: Claim) -> None:
     """Values lowered fail, raised hold; an undecided grid is a result of a sound run."""
     found = examine(claim, CaseFactory("quick", seed=0))
-    assert [control.verdict for control in found.controls] == ["FAILS", "FAILS", "HOLDS"]
+    assert [control.verdict for control in found.controls] == ["FAILS", "FAILS", "HOLDS", "INCONCLUSIVE"]
     assert all(control.caught for control in found.controls)
     open_ = replace(claim, read=lambda values: 0 * values, controls=claim.controls[:1])
     undecided = examine(open_, CaseFactory("quick", seed=0))
@@ -175,3 +176,25 @@ def test_what_cannot_refute(changes: dict[str, Any]) -> None:
     """Events and statements over seeds have no single case that breaks them."""
     with pytest.raises(ValueError, match="refutes of claim 'theorem_1'"):
         broken(**changes)
+
+
+def test_random_signs() -> None:
+    """Sizes stay, about half of the signs turn, and not the same ones in every seed of a cell."""
+    values = np.arange(1.0, 2001.0).reshape(100, 20)
+    found = with_random_signs(values)
+    assert (np.abs(found) == values).all()
+    assert abs((found > 0).mean() - 0.5) < 6 * 0.5 / np.sqrt(2000)
+    assert len({tuple(row) for row in np.sign(found)}) == 100
+    assert (with_random_signs(values, 1) != found).any()
+
+
+def test_false_alarms_of_the_rules() -> None:
+    """200 times signs at random on the shape of a large and of a small grid: how often they decide anything."""
+    rng, rules = np.random.default_rng(3), TABLE.grid.judgement
+    for cells, most in ((360, 0), (27, 40)):
+        values, decided = rng.standard_normal((cells, 16)), 0
+        for seed in range(200):
+            rows = with_random_signs(values, seed)
+            verdict = verdict_of([cell_outcome({}, row, rules).outcome for row in rows], rules)
+            decided += verdict != "INCONCLUSIVE"
+        assert decided <= most
